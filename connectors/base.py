@@ -1,0 +1,145 @@
+"""What every connector obeys: the protocol, its pages and cursors, and the family of errors.
+
+A connector never sleeps, never touches the database and never hides a failure: it returns pages or raises one of the
+errors below, which carry when to come back. The scheduler waits; the store remembers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, ClassVar, Protocol
+
+from monitor.model import Account, Cause, Post, Profile
+
+Cursor = Mapping[str, Any]  # JSON with a version under "v"; only the connector that wrote it reads it
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Gap:
+    """A stretch that the platform does not give back any more. None means "from the beginning"."""
+
+    start: datetime | None
+    end: datetime
+    cause: Cause
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Page:
+    """Posts and the cursor to commit with them.
+
+    `cursor` equals the one the pull began with until the walk has met what is already known, and moves on the last
+    page only: a crash in the middle begins the walk again, and (account, native id) removes the doubles.
+    `last` marks the page that ends the walk. `gap` names what lay beyond the platform's depth or the page limit.
+    """
+
+    posts: tuple[Post, ...]
+    cursor: Cursor
+    last: bool
+    gap: Gap | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reread:
+    """The answer to reading known posts again: the present version of each, and the ids that are gone.
+
+    An id in neither could not be decided this time, and stays as it is.
+    """
+
+    posts: tuple[Post, ...] = ()
+    missing: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Capabilities:
+    """What the platform can do, so that nobody promises what it cannot."""
+
+    rereads: bool  # known posts can be read again by id: edits and deletions are seen
+    degraded: bool = False  # the platform itself is dying; shown wherever accounts are listed
+
+
+class Connector(Protocol):
+    """Reads one platform. Built once, used from several threads at a time, one thread an account."""
+
+    platform: ClassVar[str]
+    capabilities: ClassVar[Capabilities]
+
+    def resolve(self, account: Account) -> Profile:
+        """Return the account's profile by its handle or stored native id. Raises ConnectorError."""
+
+    def pull(self, account: Account, cursor: Cursor | None, *, now: datetime) -> Iterator[Page]:
+        """Yield the pages since `cursor`, newest first or oldest first; at least one page, the last with `last`.
+
+        `account.native_id` is set when `resolve` has run before. Raises ConnectorError, possibly between pages.
+        """
+
+    def reread(self, account: Account, native_ids: Sequence[str], *, now: datetime) -> Reread:
+        """Read known posts again. Raises ConnectorError; only called where `capabilities.rereads`."""
+
+    def check(self) -> str:
+        """Prove the credential with one cheap call and return a sentence about it. Raises ConnectorError."""
+
+
+class ConnectorError(Exception):
+    """A failed read. `cause` goes into the coverage; `retry_at` (aware, UTC) is the platform's own word, if any.
+
+    `whole_platform` says that the next account would fail the same way: the caller stops asking.
+    The message is shown to people and logged: it holds no token and no post text.
+    """
+
+    cause: ClassVar[Cause] = Cause.UNAVAILABLE
+    whole_platform: ClassVar[bool] = False
+
+    def __init__(self, message: str, *, retry_at: datetime | None = None) -> None:
+        super().__init__(message)
+        self.retry_at = retry_at
+
+
+class Unavailable(ConnectorError):
+    """Time-outs, resets, 5xx, answers cut short: passing by nature."""
+
+
+class CredentialRefused(ConnectorError):
+    """The token is expired, revoked or wrong. One alert a credential, not one an account."""
+
+    cause = Cause.CREDENTIAL
+    whole_platform = True
+
+
+class RateLimited(ConnectorError):
+    """The budget is used up until `retry_at`."""
+
+    cause = Cause.RATE_LIMIT
+    whole_platform = True
+
+
+class PermissionMissing(ConnectorError):
+    """The credential is good but may not read this account."""
+
+    cause = Cause.PERMISSION
+
+
+class AccountNotFound(ConnectorError):
+    """The platform knows no such account: never existed, renamed, or deleted."""
+
+    cause = Cause.NOT_FOUND
+
+
+class SchemaDrift(ConnectorError):
+    """An answer whose landmarks are missing. Never "no new posts"."""
+
+    cause = Cause.SCHEMA_DRIFT
+
+
+class AddressRefused(ConnectorError):
+    """The address leads where Pantau must not go: loopback, private networks, too many or too large answers."""
+
+    cause = Cause.ADDRESS_REFUSED
+
+
+class ConnectorMisconfigured(ConnectorError):
+    """Only the administrator can mend it: a retired API version, a missing setting."""
+
+    cause = Cause.CONFIGURATION
+    whole_platform = True

@@ -1,0 +1,290 @@
+"""The words of the design as data: frozen, free of I/O, imported by every other room."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from enum import IntEnum, StrEnum
+from typing import Any
+from zoneinfo import ZoneInfo
+
+MALAYSIA = ZoneInfo("Asia/Kuala_Lumpur")  # one zone for the whole country, no daylight saving
+Json = Mapping[str, Any]
+
+
+class Severity(IntEnum):
+    """How bad a finding is. LOW is for the digest only; MEDIUM and HIGH are mailed; CRITICAL is mailed at once."""
+
+    LOW = 1
+    MEDIUM = 2
+    HIGH = 3
+    CRITICAL = 4
+
+    @property
+    def label(self) -> str:
+        return self.name.lower()
+
+    @property
+    def alerts(self) -> bool:
+        return self >= Severity.MEDIUM
+
+
+class Disclosure(IntEnum):
+    """How much of a post's text may leave the process; the smallest of all findings of a post counts."""
+
+    NONE = 0
+    MASKED = 1
+    FULL = 2
+
+    @property
+    def label(self) -> str:
+        return self.name.lower()
+
+
+class AgencyKind(StrEnum):
+    MINISTRY = "ministry"
+    DEPARTMENT = "department"
+    STATUTORY = "statutory"
+    STATE = "state"
+    LOCAL = "local"
+
+
+class State(StrEnum):
+    """Malaysia's states and federal territories, by the codes of ISO 3166-2:MY as the register writes them."""
+
+    JHR = "JHR"
+    KDH = "KDH"
+    KTN = "KTN"
+    KUL = "KUL"
+    LBN = "LBN"
+    MLK = "MLK"
+    NSN = "NSN"
+    PHG = "PHG"
+    PJY = "PJY"
+    PLS = "PLS"
+    PNG = "PNG"
+    PRK = "PRK"
+    SBH = "SBH"
+    SGR = "SGR"
+    SWK = "SWK"
+    TRG = "TRG"
+
+
+class Language(StrEnum):
+    MS = "ms"
+    EN = "en"
+
+
+class AccountStatus(StrEnum):
+    ACTIVE = "active"
+    PAUSED = "paused"
+    RETIRED = "retired"
+
+
+class PostKind(StrEnum):
+    ORIGINAL = "original"
+    REPLY = "reply"
+    REPOST = "repost"
+    QUOTE = "quote"
+    STATUS = "status"
+
+
+class MediaKind(StrEnum):
+    PICTURE = "picture"
+    VIDEO = "video"
+    DOCUMENT = "document"
+
+
+class AlertKind(StrEnum):
+    POST = "post"
+    BACKLOG = "backlog"  # every hit in an account's back catalogue, as one reviewed batch
+    BLIND = "blind"  # an account that cannot be read
+    CREDENTIAL = "credential"  # a token that the platform refuses
+    DEAD_LETTER = "dead_letter"  # a mail nobody accepted
+    EVALUATION = "evaluation"  # a post that the rules could not check
+
+
+class AlertState(StrEnum):
+    OPEN = "open"
+    ACKNOWLEDGED = "acknowledged"
+    RESOLVED = "resolved"
+    SUPPRESSED = "suppressed"
+
+
+class NotificationState(StrEnum):
+    PENDING = "pending"
+    SENDING = "sending"  # leased by a worker
+    ACCEPTED = "accepted"
+    UNCERTAIN = "uncertain"  # the server's answer was lost: sent again with the same Message-ID
+    DEAD = "dead"  # refused for good
+    CANCELLED = "cancelled"  # the alert was closed before the mail left
+
+
+class CoverageKind(StrEnum):
+    READ = "read"
+    GAP = "gap"
+    UNREACHABLE = "unreachable"
+
+
+class Verdict(StrEnum):
+    FULL = "fully monitored"
+    GAPS = "monitored with gaps"
+    BLIND = "blind"
+
+
+class Cause(StrEnum):
+    """Why an account could not be read. The value is what a person sees in coverage listings."""
+
+    NOT_YET_READ = "not yet read"
+    CREDENTIAL = "credential refused"
+    PERMISSION = "permission missing"
+    RATE_LIMIT = "rate limit"
+    NOT_FOUND = "account not found"
+    SCHEMA_DRIFT = "page not recognised"
+    UNAVAILABLE = "platform unavailable"
+    CONFIGURATION = "configuration"
+    ADDRESS_REFUSED = "address refused"
+    BURST = "more posts than the platform gives back"
+    STOPPED = "pantau was not running"
+    INTERNAL = "internal error"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Contacts:
+    """Who answers for an agency during one tenure. `since` is None for "always so far"."""
+
+    head_salutation: str = ""
+    head_name: str = ""
+    head_title: str = ""
+    head_email: str = ""
+    deputy_email: str = ""
+    ictso_email: str = ""
+    comms_email: str = ""
+    since: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Agency:
+    code: str
+    name: str
+    kind: AgencyKind
+    state: State
+    language: Language
+    contacts: Contacts
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Account:
+    """One registered official account. `id` is the database's; 0 before it is stored."""
+
+    agency: str
+    platform: str
+    handle: str
+    url: str = ""
+    status: AccountStatus = AccountStatus.ACTIVE
+    note: str = ""
+    id: int = 0
+    native_id: str = ""
+    registered_at: datetime | None = None
+
+    @property
+    def label(self) -> str:
+        """How a person names the account, for example `x/@kkmputrajaya`."""
+        return f"{self.platform}/{self.handle or self.url}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Media:
+    """A picture, video or document of a post. `text` is what the platform says of it (alt text, title)."""
+
+    kind: MediaKind
+    url: str
+    text: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Post:
+    """One version of what an account published, as the platform served it.
+
+    `native_id` is the platform's stable id of the post (the first of an edit history). `text` holds everything a
+    reader sees as text: long text, title and body. `raw` is the platform's payload without credentials.
+    """
+
+    native_id: str
+    url: str
+    published_at: datetime  # aware, UTC
+    text: str
+    kind: PostKind = PostKind.ORIGINAL
+    edited_at: datetime | None = None
+    language: str = ""
+    media: tuple[Media, ...] = ()
+    links: tuple[str, ...] = ()
+    raw: Json = field(default_factory=dict)
+
+    @property
+    def content_hash(self) -> str:
+        """Hash of what a reader would see; counters, and the signed query of a media address, leave it alone."""
+        seen = [self.text, [[m.kind, m.url.partition("?")[0], m.text] for m in self.media], list(self.links)]
+        return hashlib.sha256(json.dumps(seen, ensure_ascii=False).encode("utf-8", "surrogatepass")).hexdigest()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Profile:
+    """What an account says of itself; a change of it is one of the first signs of a hijack."""
+
+    native_id: str
+    name: str
+    handle: str
+    bio: str = ""
+    picture_url: str = ""
+
+    @property
+    def content_hash(self) -> str:
+        seen = [self.name, self.handle, self.bio, self.picture_url.partition("?")[0]]
+        return hashlib.sha256(json.dumps(seen, ensure_ascii=False).encode("utf-8", "surrogatepass")).hexdigest()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Clause:
+    """A clause of an instrument, quoted in Malay as it is written there, and in English for the reader."""
+
+    instrument: str
+    ref: str
+    ms: str
+    en: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finding:
+    """A rule that fired on a post version. Self-contained: it must be understood when the rule is long gone.
+
+    `spans` are half-open code-point offsets into the original text of `field` ("text", "picture:0", "document:1").
+    """
+
+    rule: str
+    rule_version: int
+    title_ms: str
+    title_en: str
+    clause: Clause
+    severity: Severity
+    disclosure: Disclosure
+    field: str
+    spans: tuple[tuple[int, int], ...]
+    shadow: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Interval:
+    """A stretch of an account's life, half-open in UTC, that was read or was not."""
+
+    kind: CoverageKind
+    start: datetime
+    end: datetime
+    cause: Cause | None = None
+
+    @property
+    def length(self) -> timedelta:
+        return self.end - self.start

@@ -1,0 +1,38 @@
+"""What was wrong with an input, where, and what to do: the shape of every mistake Pantau reports."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, order=True)
+class Problem:
+    """One mistake in an input.
+
+    `file` is a path as the person knows it, `place` is a line or a dotted key inside it,
+    `message` says what is wrong and what to do.
+    """
+
+    file: str
+    place: str
+    message: str
+
+    def __str__(self) -> str:
+        return ": ".join(part for part in (self.file, self.place, self.message) if part)
+
+
+class ConfigurationError(Exception):
+    """Input that cannot be used. Carries every problem found, not only the first."""
+
+    def __init__(self, problems: Sequence[Problem]) -> None:
+        self.problems = tuple(problems)
+        super().__init__("\n".join(map(str, self.problems)))
+
+
+def suggestion(word: str, known: Iterable[str]) -> str:
+    """Return "; did you mean …?" for the known word nearest to `word`, or the list of known words."""
+    names = sorted(known)
+    near = difflib.get_close_matches(word.casefold(), names, n=1, cutoff=0.6)
+    return f"; did you mean {near[0]}?" if near else f"; known: {', '.join(names)}"
