@@ -288,3 +288,148 @@ class Interval:
     @property
     def length(self) -> timedelta:
         return self.end - self.start
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Subject:
+    """What the rules look at: every text of a post version, by field, and the circumstances they may ask about.
+
+    Fields are "text", "picture:N" and "document:N" (N counts from 0 in the order of the post's media).
+    """
+
+    fields: Mapping[str, str]
+    platform: str = ""
+    agency: str = ""
+    agency_kind: AgencyKind | None = None
+    kind: PostKind = PostKind.ORIGINAL
+    language: str = ""
+    published_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Alert:
+    """Something somebody must look at, with everything a mail or a page may need to tell of it.
+
+    `agency.contacts` are those responsible on the day of the post (or of the event, without a post). `since` is when a
+    blind account was last read or a credential last worked. `detail` is a sentence for operators without post text.
+    """
+
+    id: int
+    case: str
+    kind: AlertKind
+    state: AlertState
+    severity: Severity
+    disclosure: Disclosure
+    opened_at: datetime
+    agency: Agency | None = None
+    account: Account | None = None
+    post: Post | None = None
+    findings: tuple[Finding, ...] = ()
+    cause: Cause | None = None
+    since: datetime | None = None
+    recovered_at: datetime | None = None
+    detail: str = ""
+    next_action_at: datetime | None = None
+    waiting_reason: str = ""
+
+    @property
+    def clauses(self) -> tuple[str, ...]:
+        return tuple(sorted({f.clause.ref for f in self.findings}))
+
+    @property
+    def rules(self) -> tuple[str, ...]:
+        return tuple(sorted({f.rule for f in self.findings}))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewNotification:
+    """A mail that policy decided on: one person, one step of one alert (or one week's digest)."""
+
+    step: str  # "first", "first-second-contact", "operators", "recovery", "digest"
+    template: str  # "alert", "blind", "recovery", "credential", "dead_letter", "evaluation", "digest", "test"
+    recipient: str
+    language: Language
+    message_id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Delivery:
+    """A notification claimed by this worker until its lease ends. Writes with an outdated `fence` change nothing."""
+
+    id: int
+    fence: int
+    alert_id: int | None  # None: a digest
+    period: str  # "2026-W47" for a digest, else ""
+    step: str
+    template: str
+    recipient: str
+    language: Language
+    message_id: str
+    attempts: int  # finished tries before this one
+    rendered: bytes | None  # the mail as it was rendered at the first try
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AccountWeek:
+    """An account's week: how much of it was read, and the holes with their causes."""
+
+    account: Account
+    verdict: Verdict
+    covered: float  # share of the account's time in the week that was read, 0 to 1
+    gaps: tuple[Interval, ...]
+    posts: int
+    degraded: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AlertLine:
+    """An alert as a digest's or listing's row."""
+
+    case: str
+    kind: AlertKind
+    agency: str
+    platform: str
+    account: str
+    severity: Severity
+    state: AlertState
+    clauses: tuple[str, ...]
+    rules: tuple[str, ...]
+    opened_at: datetime
+    first_mail_at: datetime | None
+    acknowledged_at: datetime | None
+    resolved_at: datetime | None
+    post_native_id: str = ""
+    post_url: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RuleCount:
+    """How often a rule fired in a week, findings too low for a mail and shadow rules included."""
+
+    rule: str
+    title_ms: str
+    title_en: str
+    clause: str
+    severity: Severity
+    findings: int
+    shadow: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WeekReport:
+    """Everything the weekly digest says, as data. `start` and `end` are local Mondays 00:00, half-open."""
+
+    week: str  # "2026-W47"
+    start: datetime
+    end: datetime
+    agencies: tuple[Agency, ...]
+    accounts: tuple[AccountWeek, ...]
+    posts_read: int
+    alerts: tuple[AlertLine, ...]  # opened in the week
+    still_open: tuple[AlertLine, ...]  # opened earlier and still open
+    rules: tuple[RuleCount, ...]
+    alerts_per_week: tuple[tuple[str, Mapping[str, int]], ...]  # (week, clause → alerts), oldest first, ending here
+    mails_accepted: int
+    mails_waiting: int
+    mails_dead: int
+    rule_set: str  # hash of the active rule set
