@@ -1,0 +1,118 @@
+"""Interval arithmetic of coverage: what of an account's life was read, and which holes are left. Pure.
+
+An account's intervals tile [registered, last check) without a hole. The newest ones are its *tail*: the last READ
+interval and whatever failed after it. Every outcome of a check replaces the tail and leaves the rest alone.
+Intervals are half-open, UTC.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+from monitor.model import Cause, CoverageKind, Interval, Verdict
+
+UNREACHABLE = frozenset({Cause.NOT_FOUND, Cause.PERMISSION, Cause.CREDENTIAL, Cause.SCHEMA_DRIFT, Cause.CONFIGURATION})
+
+
+def tail_start(intervals: Sequence[Interval]) -> int:
+    """Return the index of the tail's first interval: the last READ one, or 0 when nothing was read yet."""
+    reads = [i for i, interval in enumerate(intervals) if interval.kind is CoverageKind.READ]
+    return reads[-1] if reads else 0
+
+
+def after_read(
+    tail: Sequence[Interval],
+    *,
+    begin: datetime,
+    now: datetime,
+    hole: tuple[datetime | None, datetime, Cause] | None = None,
+) -> tuple[Interval, ...]:
+    """Return the tail after a walk that met what was known: everything up to `now` is read, the failures are closed.
+
+    `begin` is the account's registration, for a first read. `hole` is what the platform no longer gives back
+    (start, end, cause); a start of None means "from what was read last".
+    """
+    first = tail[0] if tail and tail[0].kind is CoverageKind.READ else None
+    start = first.start if first else (tail[0].start if tail else begin)
+    now = max(now, start)
+    if hole is None:
+        return (Interval(kind=CoverageKind.READ, start=start, end=now),)
+    known_until = first.end if first else start
+    lost_from = max(known_until, hole[0] or known_until)
+    lost_to = min(max(hole[1], lost_from), now)
+    pieces = (
+        Interval(kind=CoverageKind.READ, start=start, end=lost_from),
+        Interval(kind=CoverageKind.GAP, start=lost_from, end=lost_to, cause=hole[2]),
+        Interval(kind=CoverageKind.READ, start=lost_to, end=now),
+    )
+    return tuple(piece for piece in pieces if piece.start < piece.end)
+
+
+def after_failure(tail: Sequence[Interval], *, begin: datetime, now: datetime, cause: Cause) -> tuple[Interval, ...]:
+    """Return the tail after a failed check: the time since the last interval's end is not read, for this cause."""
+    kind = CoverageKind.UNREACHABLE if cause in UNREACHABLE else CoverageKind.GAP
+    last = tail[-1] if tail else None
+    if last is not None and last.kind is kind and last.cause is cause:
+        return (*tail[:-1], replace(last, end=max(now, last.end)))
+    start = last.end if last else begin
+    if start >= now:
+        # Two checks within one instant: the failure must still show.
+        now = start + timedelta(microseconds=1)
+    return (*tail, Interval(kind=kind, start=start, end=now, cause=cause))
+
+
+def up_to(
+    intervals: Sequence[Interval], *, begin: datetime, now: datetime, patience: timedelta
+) -> tuple[Interval, ...]:
+    """Return the intervals completed to `now`: time that no check has reached is a gap as soon as it exceeds `patience`.
+
+    Before the first check the cause is NOT_YET_READ, later it is STOPPED: nobody was reading.
+    """
+    end = intervals[-1].end if intervals else begin
+    if end >= now or (intervals and now - end <= patience):
+        return tuple(intervals)
+    cause = Cause.STOPPED if intervals else Cause.NOT_YET_READ
+    return (*intervals, Interval(kind=CoverageKind.GAP, start=end, end=now, cause=cause))
+
+
+def within(intervals: Sequence[Interval], start: datetime, end: datetime) -> tuple[Interval, ...]:
+    """Return the parts of the intervals that lie in [start, end)."""
+    cut = (replace(i, start=max(i.start, start), end=min(i.end, end)) for i in intervals)
+    return tuple(i for i in cut if i.start < i.end)
+
+
+def gaps(intervals: Sequence[Interval]) -> tuple[Interval, ...]:
+    return tuple(i for i in intervals if i.kind is not CoverageKind.READ)
+
+
+def covered(intervals: Sequence[Interval]) -> float:
+    """Return the share of the intervals' time that was read, 0 to 1; 0 when there is no time at all."""
+    whole = sum((i.length for i in intervals), timedelta())
+    read = sum((i.length for i in intervals if i.kind is CoverageKind.READ), timedelta())
+    return read / whole if whole else 0.0
+
+
+def verdict(intervals: Sequence[Interval]) -> Verdict:
+    """Return the verdict over a stretch: blind when none of it was read, or when a full day up to its end was not."""
+    if not any(i.kind is CoverageKind.READ for i in intervals):
+        return Verdict.BLIND
+    blind_for = timedelta()
+    for interval in reversed(intervals):
+        if interval.kind is CoverageKind.READ:
+            break
+        blind_for += interval.length
+    if blind_for >= timedelta(days=1):
+        return Verdict.BLIND
+    return Verdict.GAPS if gaps(intervals) else Verdict.FULL
+
+
+def first_hole(intervals: Sequence[Interval], begin: datetime) -> tuple[datetime, datetime] | None:
+    """Return the first stretch after `begin` that no interval covers, or that two cover; None when they tile."""
+    expected = begin
+    for interval in intervals:
+        if interval.start != expected:
+            return (min(expected, interval.start), max(expected, interval.start))
+        expected = interval.end
+    return None

@@ -1,0 +1,44 @@
+"""When to look again. Pure: takes what happened and `now`, returns a time; the store writes it down.
+
+The promise is `max_interval`: a healthy account is never looked at less often. The platform's own "retry at" outranks it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from monitor.settings import Polling
+
+PROFILE_EVERY = timedelta(hours=24)  # X bills each profile read; a first look is taken at registration
+REREAD_SOONEST = timedelta(minutes=10)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """What a check of an account brought. `failures` counts the failed checks in a row, this one included."""
+
+    new_posts: int = 0
+    failures: int = 0
+    retry_at: datetime | None = None
+
+
+def next_interval(previous: timedelta, outcome: Outcome, polling: Polling) -> timedelta:
+    """Return how long to wait: shortest after news, doubling through silence and failures, never over the promise."""
+    if outcome.new_posts or not previous:
+        return polling.min_interval
+    return min(previous * 2, polling.max_interval)
+
+
+def next_check(previous: timedelta, outcome: Outcome, now: datetime, polling: Polling) -> datetime:
+    """Return when an account is due again; never before the platform's own `retry_at`."""
+    due = now + next_interval(previous, outcome, polling)
+    return max(due, outcome.retry_at) if outcome.retry_at else due
+
+
+def next_reread(published_at: datetime, now: datetime, window: timedelta) -> datetime | None:
+    """Return when to look for an edit or deletion of a post again; the wait grows with its age. None: no more."""
+    age = max(now - published_at, timedelta())
+    if age >= window:
+        return None
+    return now + max(REREAD_SOONEST, age)

@@ -1,0 +1,468 @@
+"""The only reader of configuration files and of the environment: pantau.toml + PANTAU_… + secret files → one object.
+
+Every mistake is reported at once, with file, key and remedy. Relative paths are relative to the folder of pantau.toml.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import ipaddress
+import re
+import tomllib
+import types
+import typing
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import time, timedelta
+from email.utils import parseaddr
+from pathlib import Path
+from typing import Any, TypeVar
+from urllib.parse import urlsplit
+
+from monitor.problems import ConfigurationError, Problem, suggestion
+
+FILE_NAME = "pantau.toml"
+PREFIX = "PANTAU_"
+NOT_SETTINGS = frozenset({"PANTAU_CONFIG", "PANTAU_TEST_POSTGRES"})  # read by the command line and the tests
+UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
+WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
+IPNetwork = ipaddress.IPv4Network | ipaddress.IPv6Network
+T = TypeVar("T")
+
+
+class Secret:
+    """A value that no log, error or listing may show."""
+
+    __slots__ = ("_value",)
+
+    def __init__(self, value: str = "") -> None:
+        self._value = value
+
+    def reveal(self) -> str:
+        return self._value
+
+    def __bool__(self) -> bool:
+        return bool(self._value)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Secret) and other._value == self._value
+
+    def __hash__(self) -> int:
+        return hash(self._value)
+
+    def __repr__(self) -> str:
+        return "…"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Database:
+    url: str = "sqlite:///var/pantau.db"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Mail:
+    transport: str = field(default="folder", metadata={"one_of": ("smtp", "folder")})
+    folder: Path = Path("var/mail")
+    host: str = ""
+    port: int = 587
+    security: str = field(default="starttls", metadata={"one_of": ("starttls", "tls", "none")})
+    username: str = ""
+    password: Secret = Secret()
+    sender: str = "Pantau <pantau@localhost>"
+    ca_file: Path | None = None
+    post_link: bool = True
+    timeout: timedelta = timedelta(seconds=30)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Digest:
+    recipients: tuple[str, ...] = ()
+    weekday: str = field(default="mon", metadata={"one_of": WEEKDAYS})
+    at: time = time(8, 0)
+    language: str = field(default="ms", metadata={"one_of": ("ms", "en")})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Operators:
+    recipients: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Web:
+    listen: str = "127.0.0.1:8080"
+    public_url: str = ""
+
+    @property
+    def host(self) -> str:
+        return self.listen.rpartition(":")[0].strip("[]")
+
+    @property
+    def port(self) -> int:
+        return int(self.listen.rpartition(":")[2])
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Polling:
+    min_interval: timedelta = timedelta(minutes=1)
+    max_interval: timedelta = timedelta(minutes=15)
+    workers: int = 16
+    live_window: timedelta = timedelta(hours=24)
+    overlap: timedelta = timedelta(minutes=10)
+    back_catalogue: int = 3200
+    recheck_window: timedelta = timedelta(days=7)
+    blind_after: timedelta = timedelta(hours=2)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Network:
+    allow: tuple[IPNetwork, ...] = ()
+    timeout: timedelta = timedelta(seconds=20)
+    max_bytes: int = 20_000_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sentry:
+    dsn: Secret = Secret()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Work:
+    engine: str = field(default="local", metadata={"one_of": ("local",)})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Log:
+    level: str = field(default="info", metadata={"one_of": ("debug", "info", "warning", "error")})
+    format: str = field(default="text", metadata={"one_of": ("text", "json")})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Letter:
+    slogans: tuple[str, ...] = ("MALAYSIA MADANI", "BERKHIDMAT UNTUK NEGARA")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    folder: Path
+    source: Path
+    database: Database
+    mail: Mail
+    digest: Digest
+    operators: Operators
+    web: Web
+    polling: Polling
+    network: Network
+    sentry: Sentry
+    work: Work
+    log: Log
+    letter: Letter
+    connectors: Mapping[str, Mapping[str, object]]
+
+    @property
+    def register_folder(self) -> Path:
+        return self.folder / "register"
+
+    @property
+    def rules_folder(self) -> Path:
+        return self.folder / "rules"
+
+
+SECTIONS: Mapping[str, type[Any]] = {
+    "database": Database,
+    "mail": Mail,
+    "digest": Digest,
+    "operators": Operators,
+    "web": Web,
+    "polling": Polling,
+    "network": Network,
+    "sentry": Sentry,
+    "work": Work,
+    "log": Log,
+    "letter": Letter,
+}
+DURATION_FLOOR = timedelta(seconds=1)
+
+
+def duration(text: str) -> timedelta:
+    """Read "90s", "15m", "24h" or "7d". Raises ValueError."""
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([smhd])", text.strip().lower())
+    if match is None:
+        raise ValueError('expected a duration such as "30s", "15m", "24h" or "7d"')
+    value = timedelta(**{UNITS[match[2]]: float(match[1])})
+    if value < DURATION_FLOOR:
+        raise ValueError("a duration is at least 1s")
+    return value
+
+
+def _text(value: object) -> str:
+    if not isinstance(value, str):
+        raise TypeError("expected text")
+    if "\r" in value or "\n" in value:
+        raise ValueError("a line break is not allowed here")
+    return value
+
+
+def _whole(value: object) -> int:
+    if isinstance(value, str) and re.fullmatch(r"\d+", value.strip()):
+        return int(value)
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise TypeError("expected a whole number")
+    if value < 0:
+        raise ValueError("a negative number makes no sense here")
+    return value
+
+
+def _switch(value: object) -> bool:
+    if isinstance(value, bool):
+        return value
+    if isinstance(value, str) and value.lower() in {"true", "false", "1", "0", "yes", "no"}:
+        return value.lower() in {"true", "1", "yes"}
+    raise TypeError("expected true or false")
+
+
+def _texts(value: object) -> tuple[str, ...]:
+    if isinstance(value, str):
+        return tuple(part.strip() for part in value.split(",") if part.strip())
+    if isinstance(value, list) and all(isinstance(part, str) for part in value):
+        return tuple(_text(part) for part in value)
+    raise TypeError("expected a list of texts")
+
+
+def _clock(value: object) -> time:
+    if isinstance(value, time):
+        return value
+    try:
+        return time.fromisoformat(_text(value))
+    except ValueError:
+        raise ValueError('expected a time of day such as "08:00"') from None
+
+
+def _networks(value: object) -> tuple[IPNetwork, ...]:
+    try:
+        return tuple(ipaddress.ip_network(part, strict=False) for part in _texts(value))
+    except ValueError as error:
+        raise ValueError(f'expected networks such as "10.1.0.0/16" ({error})') from None
+
+
+def _span(value: object) -> timedelta:
+    return duration(_text(value))
+
+
+READERS: Mapping[Any, Callable[[object], Any]] = {
+    str: _text,
+    int: _whole,
+    bool: _switch,
+    timedelta: _span,
+    time: _clock,
+    tuple[str, ...]: _texts,
+    tuple[IPNetwork, ...]: _networks,
+}
+
+
+def read_section(
+    cls: type[T], table: Mapping[str, object], *, file: str, place: str, folder: Path
+) -> tuple[T | None, list[Problem]]:
+    """Read a table into a frozen dataclass by its field types.
+
+    Types: str, int, bool, timedelta ("15m"), time ("08:00"), Path (resolved against `folder`), Secret (also as
+    `<key>_file`), tuple[str, …]. Returns (None, problems) when anything is wrong; all of it is reported.
+    """
+    hints = typing.get_type_hints(cls)
+    fields = {f.name: f for f in dataclasses.fields(cls)}  # type: ignore[arg-type]  # any dataclass, as documented
+    values: dict[str, Any] = {}
+    problems: list[Problem] = []
+    secret_files = {f"{name}_file": name for name, hint in hints.items() if hint is Secret}
+    for key, raw in table.items():
+        where = f"{place}.{key}"
+        try:
+            if key in secret_files:
+                if secret_files[key] in table:
+                    raise ValueError(f"{secret_files[key]} is given as well; keep one of the two")
+                values[secret_files[key]] = _secret_file(raw, folder)
+            elif key in fields:
+                values[key] = _value(hints[key], raw, folder, fields[key].metadata)
+            else:
+                known = sorted(fields.keys() | secret_files.keys())
+                raise KeyError(f"unknown key{suggestion(key, known)}")
+        except (TypeError, ValueError, KeyError) as error:
+            found = f', found "{raw}"' if isinstance(error, TypeError) else ""
+            problems.append(Problem(file=file, place=where, message=f"{error.args[0]}{found}"))
+    problems += [
+        Problem(file=file, place=f"{place}.{name}", message="is missing")
+        for name, f in fields.items()
+        if name not in values
+        and f.default is dataclasses.MISSING
+        and f.default_factory is dataclasses.MISSING
+        and not any(p.place == f"{place}.{name}" for p in problems)
+    ]
+    return (None, problems) if problems else (cls(**values), [])
+
+
+def _value(hint: Any, raw: object, folder: Path, metadata: Mapping[str, Any]) -> Any:
+    if hint is Secret:
+        return raw if isinstance(raw, Secret) else Secret(_text(raw))
+    if hint is Path or (isinstance(hint, types.UnionType) and Path in typing.get_args(hint)):
+        return (folder / Path(_text(raw)).expanduser()).resolve()
+    value = READERS[hint](raw)
+    allowed = metadata.get("one_of")
+    if allowed and value not in allowed:
+        raise ValueError(f"'{value}': unknown{suggestion(str(value), allowed)}")
+    return value
+
+
+def _secret_file(raw: object, folder: Path) -> Secret:
+    path = (folder / Path(_text(raw)).expanduser()).resolve()
+    try:
+        value = path.read_text(encoding="utf-8").strip()
+    except OSError as error:
+        raise ValueError(f"{path}: cannot be read ({error.strerror}); write the secret into this file") from None
+    except UnicodeDecodeError:
+        raise ValueError(f"{path}: is not text; write the secret into this file as UTF-8") from None
+    if not value:
+        raise ValueError(f"{path}: is empty; write the secret into this file")
+    return Secret(value)
+
+
+def load_settings(folder: Path, environ: Mapping[str, str]) -> Settings:
+    """Read `folder`/pantau.toml and the PANTAU_… variables. Raises ConfigurationError with every problem found."""
+    folder = folder.resolve()
+    source = folder / FILE_NAME
+    table = _toml(source)
+    problems: list[Problem] = []
+    _overlay(table, environ, problems)
+    sections: dict[str, Any] = {}
+    for name, content in table.items():
+        if name != "connectors" and name not in SECTIONS:
+            message = f"unknown section{suggestion(name, [*SECTIONS, 'connectors'])}"
+            problems.append(Problem(file=str(source), place=name, message=message))
+        elif not isinstance(content, dict):
+            problems.append(Problem(file=str(source), place=name, message=f"expected a section [{name}]"))
+    for name, cls in SECTIONS.items():
+        content = table.get(name, {})
+        given = content if isinstance(content, dict) else {}
+        section, wrong = read_section(cls, given, file=str(source), place=name, folder=folder)
+        problems += wrong
+        sections[name] = section if section is not None else cls()
+    connectors = _connector_tables(table.get("connectors", {}), str(source), problems)
+    settings = Settings(folder=folder, source=source, connectors=connectors, **sections)
+    settings = _resolved(settings)
+    problems += _contradictions(settings)
+    if problems:
+        raise ConfigurationError(problems)
+    return settings
+
+
+def _toml(source: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(source.read_bytes().decode("utf-8-sig"))
+    except FileNotFoundError:
+        message = f"there is no configuration here; `pantau init {source.parent}` writes one"
+    except OSError as error:
+        message = f"cannot be read ({error.strerror})"
+    except UnicodeDecodeError:
+        message = "is not UTF-8; save it as UTF-8"
+    except tomllib.TOMLDecodeError as error:
+        message = f"is not valid TOML: {error}"
+    raise ConfigurationError([Problem(file=str(source), place="", message=message)])
+
+
+def _overlay(table: dict[str, Any], environ: Mapping[str, str], problems: list[Problem]) -> None:
+    """Lay PANTAU_SECTION__KEY over the file; a secret from one place replaces its twin from the other."""
+    for name in sorted(environ):
+        if not name.startswith(PREFIX) or name in NOT_SETTINGS:
+            continue
+        *path, key = name.removeprefix(PREFIX).lower().split("__")
+        known = (len(path) == 1 and path[0] in SECTIONS) or (len(path) == 2 and path[0] == "connectors")
+        if not known:
+            message = "names no setting; PANTAU_SECTION__KEY with two underscores between, e.g. PANTAU_MAIL__HOST"
+            problems.append(Problem(file="environment", place=name, message=message))
+            continue
+        target = table
+        for part in path:
+            target = target.setdefault(part, {})
+        target.pop(key.removesuffix("_file") if key.endswith("_file") else f"{key}_file", None)
+        target[key] = environ[name]
+
+
+def _connector_tables(content: object, file: str, problems: list[Problem]) -> dict[str, Mapping[str, object]]:
+    tables: dict[str, Mapping[str, object]] = {}
+    for name, table in content.items() if isinstance(content, dict) else []:
+        if isinstance(table, dict):
+            tables[name] = table
+        else:
+            message = f"expected a section [connectors.{name}]"
+            problems.append(Problem(file=file, place=f"connectors.{name}", message=message))
+    return tables
+
+
+def _resolved(settings: Settings) -> Settings:
+    """Make the paths that are not given as such absolute: the SQLite file, and defaults that were not in the file."""
+    url = settings.database.url
+    if url.startswith("sqlite:///") and not url.startswith("sqlite:////"):
+        url = f"sqlite:///{(settings.folder / url.removeprefix('sqlite:///')).resolve()}"
+    mail = dataclasses.replace(settings.mail, folder=(settings.folder / settings.mail.folder).resolve())
+    return dataclasses.replace(settings, database=Database(url=url), mail=mail)
+
+
+def is_loopback(host: str) -> bool:
+    if host.lower() in {"localhost", "ip6-localhost"}:
+        return True
+    try:
+        return ipaddress.ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return False
+
+
+def is_mail_address(text: str) -> bool:
+    """Say whether `text` is one bare mail address: local part, "@", domain; no display name, no white space."""
+    return bool(re.fullmatch(r"[^\s@<>,;:\"()\[\]\\]{1,64}@[^\s@<>,;:\"()\[\]\\]{1,253}", text))
+
+
+def _contradictions(settings: Settings) -> list[Problem]:
+    found: list[tuple[str, str]] = []
+    mail, polling, web = settings.mail, settings.polling, settings.web
+    if mail.transport == "smtp" and not mail.host:
+        found.append(("mail.host", 'is needed for transport "smtp"'))
+    if mail.transport == "smtp" and mail.security == "none" and mail.host and not is_loopback(mail.host):
+        found.append(("mail.security", f'"none" would send in clear to {mail.host}; use "starttls" or "tls"'))
+    if not is_mail_address(parseaddr(mail.sender)[1]):
+        found.append(("mail.sender", f"'{mail.sender}' holds no mail address; write \"Pantau <pantau@agensi.gov.my>\""))
+    if not 0 < mail.port < 65536:
+        found.append(("mail.port", "is outside 1 to 65535"))
+    for key, addresses in (
+        ("digest.recipients", settings.digest.recipients),
+        ("operators.recipients", settings.operators.recipients),
+    ):
+        found += [(key, f"'{a}' is not a mail address") for a in addresses if not is_mail_address(a)]
+    if polling.min_interval > polling.max_interval:
+        found.append(("polling.min_interval", "is longer than polling.max_interval"))
+    if polling.overlap < timedelta(minutes=2):
+        found.append(("polling.overlap", "is at least 2m: posts appear late and out of order"))
+    if polling.workers < 1:
+        found.append(("polling.workers", "is at least 1"))
+    if not re.fullmatch(r"(\[[0-9a-fA-F:]+\]|[^:\s]+):\d{1,5}", web.listen) or web.port > 65535:
+        found.append(("web.listen", f"'{web.listen}': expected host:port, such as \"127.0.0.1:8080\""))
+    if web.public_url and urlsplit(web.public_url).scheme not in {"http", "https"}:
+        found.append(("web.public_url", "expected an address that begins with https://"))
+    return [Problem(file=str(settings.source), place=place, message=message) for place, message in found]
+
+
+def summary(settings: Settings) -> list[tuple[str, str]]:
+    """Return the settings a person wants to verify, resolved; secrets only as "set" or "not set"."""
+    mail = settings.mail
+    where = str(mail.folder) if mail.transport == "folder" else f"{mail.host}:{mail.port} ({mail.security})"
+    database = re.sub(r"//([^:/@]+):[^@]*@", r"//\1:…@", settings.database.url)
+    return [
+        ("configuration", str(settings.source)),
+        ("register", str(settings.register_folder)),
+        ("rules", str(settings.rules_folder)),
+        ("database.url", database),
+        ("mail", f"{mail.transport}: {where}"),
+        ("mail.sender", mail.sender),
+        ("mail.password", "set" if mail.password else "not set"),
+        ("digest.recipients", ", ".join(settings.digest.recipients) or "nobody"),
+        ("operators.recipients", ", ".join(settings.operators.recipients) or "nobody"),
+        ("polling", f"{settings.polling.min_interval} to {settings.polling.max_interval}"),
+        ("web.listen", settings.web.listen),
+        ("sentry.dsn", "set" if settings.sentry.dsn else "not set"),
+    ]

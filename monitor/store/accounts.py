@@ -1,0 +1,333 @@
+"""Accounts as work: which are due, who holds them, and what each check brought. The schedule is a column."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import Connection, and_, delete, insert, or_, select, update
+
+from monitor import coverage as intervals
+from monitor.model import (
+    Account,
+    AccountStatus,
+    AlertKind,
+    Cause,
+    CoverageKind,
+    Disclosure,
+    Interval,
+    Profile,
+    Severity,
+)
+from monitor.store import alerts
+from monitor.store.database import Database
+from monitor.store.register import to_account
+from monitor.store.tables import account, coverage, credential, profile
+
+
+class LeaseLostError(Exception):
+    """Another worker has taken the account over since; nothing of this check may be written."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Claimed:
+    """An account in this worker's hands, with all a check needs to know. Writes carry `fence`."""
+
+    account: Account
+    fence: int
+    cursor: dict[str, Any] | None
+    interval: timedelta
+    failures: int
+    failing_since: datetime | None
+    profile_at: datetime | None
+    last_ok_at: datetime | None
+
+
+def claim_accounts(
+    db: Database,
+    *,
+    now: datetime,
+    lease: timedelta,
+    limit: int,
+    everything: bool = False,
+    platforms_shut: Sequence[str] = (),
+    exclude: Sequence[int] = (),
+) -> list[Claimed]:
+    """Claim due accounts, longest overdue first. `everything` takes every active one whose platform lets us.
+
+    An account whose last check lies in the future was written before the clock stepped back: it is due.
+    """
+    free = or_(account.c.leased_until.is_(None), account.c.leased_until <= now, account.c.last_check_at > now)
+    allowed = or_(account.c.retry_at.is_(None), account.c.retry_at <= now)
+    due = allowed if everything else or_(account.c.next_check_at <= now, account.c.last_check_at > now)
+    query = (
+        select(account)
+        .where(account.c.status == AccountStatus.ACTIVE.value, free, due)
+        .where(account.c.platform.not_in(list(platforms_shut)))
+        .order_by(account.c.next_check_at, account.c.id)
+        .limit(limit)
+        .with_for_update(skip_locked=True)
+    )
+    if exclude:
+        query = query.where(account.c.id.not_in(list(exclude)))
+    with db.write() as connection:
+        rows = connection.execute(query).mappings().all()
+        if rows:
+            connection.execute(
+                update(account)
+                .where(account.c.id.in_([row["id"] for row in rows]))
+                .values(fence=account.c.fence + 1, leased_until=now + lease)
+            )
+    return [
+        Claimed(
+            account=to_account(row),
+            fence=row["fence"] + 1,
+            cursor=row["cursor"],
+            interval=timedelta(seconds=row["interval_seconds"]),
+            failures=row["failures"],
+            failing_since=row["failing_since"],
+            profile_at=row["profile_at"],
+            last_ok_at=row["last_ok_at"],
+        )
+        for row in rows
+    ]
+
+
+def hold(connection: Connection, claimed: Claimed) -> None:
+    """Make sure that the account is still ours, and keep it so for this transaction. Raises LeaseLostError."""
+    held = connection.execute(
+        select(account.c.id)
+        .where(account.c.id == claimed.account.id, account.c.fence == claimed.fence)
+        .with_for_update()
+    ).first()
+    if held is None:
+        raise LeaseLostError(claimed.account.label)
+
+
+def release(db: Database, claimed: Claimed) -> None:
+    """Give an unfinished account back, so that the next round takes it at once."""
+    with db.write() as connection:
+        mine = and_(account.c.id == claimed.account.id, account.c.fence == claimed.fence)
+        connection.execute(update(account).where(mine).values(leased_until=None))
+
+
+def save_profile(db: Database, claimed: Claimed, snapshot: Profile, *, now: datetime) -> bool:
+    """Keep a profile snapshot when it differs from the last one. Returns whether it did (False for the first)."""
+    with db.write() as connection:
+        hold(connection, claimed)
+        newest = select(profile.c.content_hash).where(profile.c.account_id == claimed.account.id)
+        last = connection.execute(newest.order_by(profile.c.id.desc())).scalars().first()
+        if last != snapshot.content_hash:
+            connection.execute(
+                insert(profile).values(
+                    account_id=claimed.account.id,
+                    seen_at=now,
+                    native_id=snapshot.native_id,
+                    name=snapshot.name,
+                    handle=snapshot.handle,
+                    bio=snapshot.bio,
+                    picture_url=snapshot.picture_url,
+                    content_hash=snapshot.content_hash,
+                )
+            )
+        values = {"profile_at": now, "native_id": snapshot.native_id}
+        connection.execute(update(account).where(account.c.id == claimed.account.id).values(**values))
+        return last is not None and last != snapshot.content_hash
+
+
+def finish_read(
+    connection: Connection,
+    claimed: Claimed,
+    *,
+    cursor: dict[str, Any],
+    hole: tuple[datetime | None, datetime, Cause] | None,
+    now: datetime,
+    interval: timedelta,
+    next_check_at: datetime,
+) -> None:
+    """Write a successful check: cursor, coverage and the next check, in the caller's transaction with the posts."""
+    one = claimed.account
+    begin = one.registered_at or now
+    _save_tail(connection, one.id, lambda tail: intervals.after_read(tail, begin=begin, now=now, hole=hole))
+    connection.execute(
+        update(account)
+        .where(account.c.id == one.id)
+        .values(
+            cursor=cursor,
+            last_check_at=now,
+            last_ok_at=now,
+            next_check_at=next_check_at,
+            interval_seconds=int(interval.total_seconds()),
+            failures=0,
+            failing_since=None,
+            cause=None,
+            error="",
+            retry_at=None,
+            leased_until=None,
+        )
+    )
+    alerts.recover(connection, account_id=one.id, now=now)
+
+
+def save_failure(
+    db: Database,
+    claimed: Claimed,
+    *,
+    cause: Cause,
+    error: str,
+    now: datetime,
+    interval: timedelta,
+    next_check_at: datetime,
+    retry_at: datetime | None,
+    blind_after: timedelta,
+) -> None:
+    """Write a failed check: the hole with its cause, the next check, and after `blind_after` the alert."""
+    one = claimed.account
+    begin = one.registered_at or now
+    since = claimed.failing_since or now
+    with db.write() as connection:
+        hold(connection, claimed)
+        _save_tail(connection, one.id, lambda tail: intervals.after_failure(tail, begin=begin, now=now, cause=cause))
+        connection.execute(
+            update(account)
+            .where(account.c.id == one.id)
+            .values(
+                last_check_at=now,
+                next_check_at=next_check_at,
+                interval_seconds=int(interval.total_seconds()),
+                failures=claimed.failures + 1,
+                failing_since=since,
+                cause=cause.value,
+                error=error[:500],
+                retry_at=retry_at,
+                leased_until=None,
+            )
+        )
+        unread_since = claimed.last_ok_at or begin
+        if now - since >= blind_after and cause is not Cause.CREDENTIAL:
+            alerts.open_alert(
+                connection,
+                dedup_key=f"blind:{one.id}:{since.isoformat()}",
+                kind=AlertKind.BLIND,
+                severity=Severity.MEDIUM,
+                disclosure=Disclosure.NONE,
+                agency=one.agency,
+                account_id=one.id,
+                cause=cause,
+                since=unread_since,
+                detail=error[:500],
+                now=now,
+            )
+
+
+def _save_tail(connection: Connection, account_id: int, change: Any) -> None:
+    last_read = (
+        select(coverage.c.start)
+        .where(coverage.c.account_id == account_id, coverage.c.kind == CoverageKind.READ.value)
+        .order_by(coverage.c.start.desc())
+        .limit(1)
+        .scalar_subquery()
+    )
+    rows = (
+        connection.execute(
+            select(coverage)
+            .where(coverage.c.account_id == account_id, or_(last_read.is_(None), coverage.c.start >= last_read))
+            .order_by(coverage.c.start)
+        )
+        .mappings()
+        .all()
+    )
+    for row, interval in zip(rows, new := change(tuple(to_interval(row) for row in rows)), strict=False):
+        values = _interval_values(interval)
+        if any(row[key] != value for key, value in values.items()):
+            connection.execute(update(coverage).where(coverage.c.id == row["id"]).values(**values))
+    for interval in new[len(rows) :]:
+        connection.execute(insert(coverage).values(account_id=account_id, **_interval_values(interval)))
+    if surplus := [row["id"] for row in rows[len(new) :]]:
+        connection.execute(delete(coverage).where(coverage.c.id.in_(surplus)))
+
+
+def _interval_values(interval: Interval) -> dict[str, object]:
+    cause = interval.cause.value if interval.cause else None
+    return {"kind": interval.kind.value, "start": interval.start, "end": interval.end, "cause": cause}
+
+
+def to_interval(row: Any) -> Interval:
+    cause = Cause(row["cause"]) if row["cause"] else None
+    return Interval(kind=CoverageKind(row["kind"]), start=row["start"], end=row["end"], cause=cause)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shut:
+    """A platform whose credential is refused or used up: nobody asks before `probe_at`, then one account does."""
+
+    platform: str
+    cause: Cause
+    error: str
+    since: datetime
+    probe_at: datetime
+    retry_at: datetime | None
+
+
+def shut_platforms(db: Database) -> dict[str, Shut]:
+    with db.read() as connection:
+        rows = connection.execute(select(credential)).mappings().all()
+    return {
+        row["platform"]: Shut(
+            platform=row["platform"],
+            cause=Cause(row["cause"]),
+            error=row["error"],
+            since=row["since"],
+            probe_at=row["probe_at"],
+            retry_at=row["retry_at"],
+        )
+        for row in rows
+    }
+
+
+def shut_platform(
+    db: Database,
+    platform: str,
+    *,
+    cause: Cause,
+    error: str,
+    retry_at: datetime | None,
+    probe_at: datetime,
+    now: datetime,
+) -> None:
+    """Remember that a platform refuses its credential, or that its budget is used up; a dead one is one alert."""
+    with db.write() as connection:
+        present = connection.execute(select(credential).where(credential.c.platform == platform)).mappings().first()
+        since = present["since"] if present is not None and present["cause"] == cause.value else now
+        values: dict[str, object] = {
+            "cause": cause.value,
+            "error": error[:500],
+            "since": since,
+            "retry_at": retry_at,
+            "probe_at": probe_at,
+        }
+        if present is None:
+            connection.execute(insert(credential).values(platform=platform, **values))
+        else:
+            connection.execute(update(credential).where(credential.c.platform == platform).values(**values))
+        if cause in {Cause.CREDENTIAL, Cause.CONFIGURATION}:
+            alerts.open_alert(
+                connection,
+                dedup_key=f"credential:{platform}:{since.isoformat()}",
+                kind=AlertKind.CREDENTIAL,
+                severity=Severity.HIGH,
+                disclosure=Disclosure.NONE,
+                cause=cause,
+                since=since,
+                detail=f"{platform}: {error[:400]}",
+                now=now,
+            )
+
+
+def open_platform(db: Database, platform: str, *, now: datetime) -> None:
+    """Remember that a platform answers again."""
+    with db.write() as connection:
+        connection.execute(delete(credential).where(credential.c.platform == platform))
+        alerts.recover(connection, platform=platform, now=now)

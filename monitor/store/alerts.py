@@ -1,0 +1,307 @@
+"""Alerts: opened once for each thing that somebody must look at, in the transaction that found it."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+
+from sqlalchemy import Connection, RowMapping, and_, exists, insert, or_, select, update
+
+from monitor.model import (
+    MALAYSIA,
+    Account,
+    Alert,
+    AlertKind,
+    AlertState,
+    Cause,
+    Clause,
+    Disclosure,
+    Finding,
+    Media,
+    MediaKind,
+    NotificationState,
+    Post,
+    PostKind,
+    Severity,
+)
+from monitor.store.database import Database
+from monitor.store.register import responsible, to_account
+from monitor.store.tables import account, alert, finding, media, notification, post, post_version
+
+REVIEWED_AS_BATCH = "back catalogue: reviewed as one batch, never mailed"
+
+
+def open_alert(
+    connection: Connection,
+    *,
+    dedup_key: str,
+    kind: AlertKind,
+    severity: Severity,
+    disclosure: Disclosure,
+    now: datetime,
+    agency: str | None = None,
+    account_id: int | None = None,
+    post_id: int | None = None,
+    cause: Cause | None = None,
+    since: datetime | None = None,
+    detail: str = "",
+) -> int:
+    """Open an alert, or return the one that this key opened before: the key is what makes two things the same."""
+    known = connection.execute(select(alert.c.id).where(alert.c.dedup_key == dedup_key)).scalars().first()
+    if known is not None:
+        return known
+    mailed = kind is not AlertKind.BACKLOG
+    values = {
+        "case": f"new:{dedup_key}",
+        "dedup_key": dedup_key,
+        "kind": kind.value,
+        "state": AlertState.OPEN.value,
+        "severity": int(severity),
+        "disclosure": int(disclosure),
+        "agency": agency,
+        "account_id": account_id,
+        "post_id": post_id,
+        "cause": cause.value if cause else None,
+        "since": since,
+        "detail": detail,
+        "opened_at": now,
+        "next_action_at": now if mailed else None,
+        "waiting_reason": "" if mailed else REVIEWED_AS_BATCH,
+    }
+    number: int = connection.execute(insert(alert).values(**values).returning(alert.c.id)).scalar_one()
+    case = f"PTU-{now.astimezone(MALAYSIA).year}-{number:06d}"
+    connection.execute(update(alert).where(alert.c.id == number).values(case=case))
+    return number
+
+
+def recover(connection: Connection, *, now: datetime, account_id: int | None = None, platform: str = "") -> None:
+    """Note that what was blind reads again: the open alert is resolved by fact, and its people are told once."""
+    if account_id is not None:
+        whose = and_(alert.c.kind == AlertKind.BLIND.value, alert.c.account_id == account_id)
+    else:
+        prefix = f"credential:{platform}:"
+        whose = and_(alert.c.kind == AlertKind.CREDENTIAL.value, alert.c.dedup_key.startswith(prefix, autoescape=True))
+    connection.execute(
+        update(alert)
+        .where(whose, alert.c.recovered_at.is_(None), alert.c.resolved_at.is_(None))
+        .values(recovered_at=now, next_action_at=now)
+    )
+
+
+def alert_for_post(
+    connection: Connection,
+    *,
+    holder: Account,
+    post_id: int,
+    native_id: str,
+    findings: Sequence[Finding],
+    back_catalogue: bool,
+    now: datetime,
+) -> int | None:
+    """Open, join or find the alert that these findings belong to. None when nothing in them is worth an alert.
+
+    The same rules on the same post are the same thing, whatever the edit; a rule not alerted before is a new one. It
+    joins the post's open alert as long as no mail of that alert was rendered.
+    """
+    worth = [f for f in findings if f.severity.alerts and not f.shadow]
+    if not worth:
+        return None
+    severity = max(f.severity for f in worth)
+    disclosure = min(f.disclosure for f in worth)
+    if back_catalogue:
+        batch = open_alert(
+            connection,
+            dedup_key=f"backlog:{holder.id}",
+            kind=AlertKind.BACKLOG,
+            severity=severity,
+            disclosure=disclosure,
+            agency=holder.agency,
+            account_id=holder.id,
+            now=now,
+        )
+        _strengthen(connection, batch, severity, disclosure)
+        return batch
+    earlier = (
+        connection.execute(
+            select(alert.c.id, alert.c.state, finding.c.rule)
+            .join(finding, finding.c.alert_id == alert.c.id)
+            .where(alert.c.post_id == post_id, alert.c.kind == AlertKind.POST.value)
+            .where(finding.c.severity >= Severity.MEDIUM, finding.c.shadow.is_(False))
+            .order_by(alert.c.id)
+        )
+        .mappings()
+        .all()
+    )
+    new_rules = sorted({f.rule for f in worth} - {row["rule"] for row in earlier})
+    if earlier and not new_rules:
+        return int(earlier[-1]["id"])
+    if earlier and _can_be_joined(connection, int(earlier[-1]["id"])):
+        joined = int(earlier[-1]["id"])
+        _strengthen(connection, joined, severity, disclosure)
+        return joined
+    broken = hashlib.sha256("\n".join(new_rules).encode()).hexdigest()[:16]
+    return open_alert(
+        connection,
+        dedup_key=f"post:{holder.id}:{native_id}:{broken}",
+        kind=AlertKind.POST,
+        severity=severity,
+        disclosure=disclosure,
+        agency=holder.agency,
+        account_id=holder.id,
+        post_id=post_id,
+        now=now,
+    )
+
+
+def _can_be_joined(connection: Connection, alert_id: int) -> bool:
+    waiting = and_(notification.c.state == NotificationState.PENDING.value, notification.c.rendered.is_(None))
+    begun = exists().where(notification.c.alert_id == alert_id, ~waiting)
+    is_open = exists().where(alert.c.id == alert_id, alert.c.state == AlertState.OPEN.value)
+    return bool(connection.execute(select(and_(is_open, ~begun))).scalar())
+
+
+def _strengthen(connection: Connection, alert_id: int, severity: Severity, disclosure: Disclosure) -> None:
+    """Raise the severity and narrow the disclosure of an alert; a mail that was planned is planned anew."""
+    weaker = and_(alert.c.id == alert_id, alert.c.severity < int(severity))
+    raised = {"severity": int(severity)}
+    if connection.execute(update(alert).where(weaker).values(**raised)).rowcount:
+        again = and_(alert.c.id == alert_id, alert.c.kind != AlertKind.BACKLOG.value)
+        connection.execute(update(alert).where(again).values(next_action_at=alert.c.opened_at))
+    wider = and_(alert.c.id == alert_id, alert.c.disclosure > int(disclosure))
+    connection.execute(update(alert).where(wider).values(disclosure=int(disclosure)))
+
+
+def load_alert(db: Database, alert_id: int) -> Alert:
+    """Return the alert with its agency (contacts of the day), account, post and findings. Raises LookupError."""
+    with db.read() as connection:
+        row = connection.execute(select(alert).where(alert.c.id == alert_id)).mappings().first()
+        if row is None:
+            raise LookupError(f"no alert with id {alert_id}")
+        return to_alert(connection, row)
+
+
+def to_alert(connection: Connection, row: RowMapping) -> Alert:
+    holder = None
+    if row["account_id"] is not None:
+        holder = to_account(
+            connection.execute(select(account).where(account.c.id == row["account_id"])).mappings().one()
+        )
+    about = _newest_version(connection, row["post_id"]) if row["post_id"] is not None else None
+    day = about.published_at if about else row["opened_at"]
+    return Alert(
+        id=row["id"],
+        case=row["case"],
+        kind=AlertKind(row["kind"]),
+        state=AlertState(row["state"]),
+        severity=Severity(row["severity"]),
+        disclosure=Disclosure(row["disclosure"]),
+        opened_at=row["opened_at"],
+        agency=responsible(connection, row["agency"], day) if row["agency"] else None,
+        account=holder,
+        post=about,
+        findings=_findings(connection, row["id"]),
+        cause=Cause(row["cause"]) if row["cause"] else None,
+        since=row["since"],
+        recovered_at=row["recovered_at"],
+        detail=row["detail"],
+        next_action_at=row["next_action_at"],
+        waiting_reason=row["waiting_reason"],
+    )
+
+
+def _findings(connection: Connection, alert_id: int) -> tuple[Finding, ...]:
+    """Return the alert's findings of the newest version each rule fired on, strongest first."""
+    rows = connection.execute(
+        select(finding)
+        .where(finding.c.alert_id == alert_id, finding.c.shadow.is_(False))
+        .order_by(finding.c.post_version_id)
+    ).mappings()
+    newest = {(row["rule"], row["field"]): to_finding(row) for row in rows}
+    return tuple(sorted(newest.values(), key=lambda f: (-f.severity, f.rule, f.field)))
+
+
+def to_finding(row: RowMapping) -> Finding:
+    return Finding(
+        rule=row["rule"],
+        rule_version=row["rule_version"],
+        title_ms=row["title_ms"],
+        title_en=row["title_en"],
+        clause=Clause(instrument=row["instrument"], ref=row["clause"], ms=row["clause_ms"], en=row["clause_en"]),
+        severity=Severity(row["severity"]),
+        disclosure=Disclosure(row["disclosure"]),
+        field=row["field"],
+        spans=tuple((start, end) for start, end in row["spans"]),
+        shadow=row["shadow"],
+    )
+
+
+def save_findings(
+    connection: Connection,
+    findings: Iterable[Finding],
+    *,
+    post_version_id: int,
+    alert_id: int | None,
+    rule_set: str,
+    now: datetime,
+) -> None:
+    rows = [
+        {
+            "post_version_id": post_version_id,
+            "alert_id": alert_id,
+            "rule": f.rule,
+            "rule_version": f.rule_version,
+            "rule_set": rule_set,
+            "title_ms": f.title_ms,
+            "title_en": f.title_en,
+            "instrument": f.clause.instrument,
+            "clause": f.clause.ref,
+            "clause_ms": f.clause.ms,
+            "clause_en": f.clause.en,
+            "severity": int(f.severity),
+            "disclosure": int(f.disclosure),
+            "field": f.field,
+            "spans": [list(span) for span in f.spans],
+            "shadow": f.shadow,
+            "found_at": now,
+        }
+        for f in findings
+    ]
+    if rows:
+        connection.execute(insert(finding), rows)
+
+
+def _newest_version(connection: Connection, post_id: int) -> Post:
+    row = (
+        connection.execute(
+            select(post, post_version.c.text, post_version.c.edited_at, post_version.c.language, post_version.c.links)
+            .add_columns(post_version.c.id.label("version_id"))
+            .join(post_version, and_(post_version.c.post_id == post.c.id, post_version.c.number == post.c.versions))
+            .where(post.c.id == post_id)
+        )
+        .mappings()
+        .one()
+    )
+    attached = connection.execute(
+        select(media).where(media.c.post_version_id == row["version_id"]).order_by(media.c.position)
+    ).mappings()
+    return Post(
+        native_id=row["native_id"],
+        url=row["url"],
+        published_at=row["published_at"],
+        text=row["text"],
+        kind=PostKind(row["kind"]),
+        edited_at=row["edited_at"],
+        language=row["language"],
+        media=tuple(Media(kind=MediaKind(m["kind"]), url=m["url"], text=m["alt_text"]) for m in attached),
+        links=tuple(row["links"]),
+    )
+
+
+def find_case(db: Database, case: str) -> int | None:
+    """Return the id of an alert by its case number (any letter case), or by its bare number; None when unknown."""
+    with db.read() as connection:
+        same = alert.c.case == case.strip().upper()
+        if case.strip().isdigit():
+            same = or_(same, alert.c.id == int(case))
+        return connection.execute(select(alert.c.id).where(same)).scalars().first()

@@ -1,0 +1,181 @@
+"""Opening the database: the engine's settings, the single writer of SQLite, migrations, and the lock on the file."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from alembic import command
+from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.pool import ConnectionPoolEntry
+
+WRITER_WAIT_SECONDS = 120  # longer than the 60 s for which a foreign lock on the file is survived
+
+
+class DatabaseBusyError(Exception):
+    """Another process works on this database file. The message says what to do."""
+
+
+class DatabaseUnusableError(Exception):
+    """The database cannot be opened, is missing, or is of another version. The message says what to do."""
+
+
+class Database:
+    """Two doors to one database.
+
+    `write()` is a transaction that excludes other writers: SQLite before 3.51.3 can corrupt a WAL file when two
+    connections write or checkpoint at once, so there is one writer connection, and the pool of one is the queue before
+    it. `read()` is a transaction on its own snapshot that cannot write.
+    """
+
+    def __init__(self, url: str, *, read_only: bool = False) -> None:
+        self.url = make_url(url)
+        self.read_only = read_only
+        self._sqlite = self.url.get_backend_name() == "sqlite"
+        if self._sqlite:
+            self._reader = _sqlite_engine(url, pool_size=8, query_only=True)
+            self._writer = _sqlite_engine(url, pool_size=1, query_only=False)
+        else:
+            self._reader = self._writer = create_engine(
+                _with_driver(url), pool_size=8, max_overflow=8, pool_pre_ping=True
+            )
+
+    @property
+    def path(self) -> Path | None:
+        """The file of a SQLite database."""
+        return Path(self.url.database) if self._sqlite and self.url.database else None
+
+    @property
+    def dialect(self) -> str:
+        return self._writer.dialect.name
+
+    @contextmanager
+    def read(self) -> Iterator[Connection]:
+        with self._reader.connect() as connection:
+            yield connection
+
+    @contextmanager
+    def write(self) -> Iterator[Connection]:
+        if self.read_only:
+            raise DatabaseUnusableError("this command only reads; it may not write to the database")
+        with self._writer.begin() as connection:
+            yield connection
+
+    def close(self) -> None:
+        self._reader.dispose()
+        self._writer.dispose()
+
+
+def _with_driver(url: str) -> str:
+    """Name the driver that the `postgres` extra installs, so that plain `postgresql://` works."""
+    scheme, _, rest = url.partition("://")
+    return f"postgresql+psycopg://{rest}" if scheme in {"postgres", "postgresql"} else url
+
+
+def _sqlite_engine(url: str, *, pool_size: int, query_only: bool) -> Engine:
+    engine = create_engine(url, pool_size=pool_size, max_overflow=0, pool_timeout=WRITER_WAIT_SECONDS)
+
+    @event.listens_for(engine, "connect")
+    def _settings(dbapi: Any, _entry: ConnectionPoolEntry) -> None:
+        dbapi.isolation_level = None  # we say BEGIN ourselves; pysqlite's guess would begin too late
+        cursor = dbapi.cursor()
+        cursor.execute("PRAGMA busy_timeout=10000")
+        if not query_only:
+            cursor.execute("PRAGMA journal_mode=WAL")
+        cursor.execute("PRAGMA synchronous=FULL")
+        cursor.execute("PRAGMA foreign_keys=ON")
+        if query_only:
+            cursor.execute("PRAGMA query_only=ON")
+        cursor.close()
+
+    @event.listens_for(engine, "begin")
+    def _begin(connection: Connection) -> None:
+        connection.exec_driver_sql("BEGIN" if query_only else "BEGIN IMMEDIATE")
+
+    return engine
+
+
+def _alembic(connection: Connection | None = None) -> Config:
+    config = Config()
+    config.set_main_option("script_location", str(Path(__file__).parent / "migrations").replace("%", "%%"))
+    config.attributes["connection"] = connection
+    return config
+
+
+def open_database(url: str) -> Database:
+    """Open for work: create what is missing and bring the tables up to date. Raises DatabaseUnusableError."""
+    database = Database(url)
+    try:
+        if database.path is not None:
+            database.path.parent.mkdir(parents=True, exist_ok=True)
+        with database.write() as connection:
+            command.upgrade(_alembic(connection), "head")
+    except (SQLAlchemyError, OSError, ImportError) as error:
+        database.close()
+        raise DatabaseUnusableError(_unusable(url, error)) from error
+    return database
+
+
+def open_for_listing(url: str) -> Database | None:
+    """Open beside a running daemon, to read only. None when there is no database yet. Raises DatabaseUnusableError."""
+    database = Database(url, read_only=True)
+    if database.path is not None and not database.path.exists():
+        return None
+    try:
+        with database.read() as connection:
+            present = MigrationContext.configure(connection).get_current_revision()
+    except (SQLAlchemyError, OSError, ImportError) as error:
+        raise DatabaseUnusableError(_unusable(url, error)) from error
+    if present is None:
+        return None
+    wanted = ScriptDirectory.from_config(_alembic()).get_current_head()
+    if present != wanted:
+        raise DatabaseUnusableError(
+            f"database.url: its tables are of version {present}, this Pantau needs {wanted}; "
+            "`pantau once` or `pantau run` brings them up to date"
+        )
+    return database
+
+
+def _unusable(url: str, error: Exception) -> str:
+    shown = make_url(url).render_as_string(hide_password=True)
+    if isinstance(error, ImportError):
+        return f"database.url: {shown}: the driver is not installed; install pantau[postgres] ({error})"
+    first = str(getattr(error, "orig", None) or error).strip().splitlines()[0]
+    return f"database.url: {shown}: cannot be opened ({first}); check the path, its rights, or the server"
+
+
+@contextmanager
+def sole_process(path: Path | None) -> Iterator[None]:
+    """Hold the lock of a SQLite file while working on it. Raises DatabaseBusyError. PostgreSQL (None) needs none.
+
+    The kernel drops the lock with the process, so a SIGKILL leaves nothing to clean up.
+    """
+    if path is None:
+        yield
+        return
+    path.parent.mkdir(parents=True, exist_ok=True)
+    lock = path.with_name(path.name + ".lock")
+    with lock.open("a+") as handle:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            handle.seek(0)
+            owner = handle.read().strip() or "unknown"
+            raise DatabaseBusyError(
+                f"{path}: another pantau (process {owner}) works on this database; SQLite allows one at a time. "
+                "Stop it first, or move to PostgreSQL (database.url) for several."
+            ) from error
+        handle.truncate(0)
+        handle.write(str(os.getpid()))
+        handle.flush()
+        yield

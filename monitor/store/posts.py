@@ -1,0 +1,293 @@
+"""Posts, their versions and tombstones, saved together with what the rules found and where the reading stands."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import Connection, RowMapping, and_, insert, or_, select, update
+
+from monitor.model import Account, AlertKind, Cause, Disclosure, Finding, MediaKind, Post, Severity
+from monitor.schedule import next_reread
+from monitor.store import alerts
+from monitor.store.accounts import Claimed, finish_read, hold
+from monitor.store.database import Database
+from monitor.store.tables import evaluation, media, post, post_version
+
+READABLE = frozenset({MediaKind.PICTURE, MediaKind.DOCUMENT})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Judged:
+    """A new or changed post with its verdict. `error` says that the rules could not check it."""
+
+    post: Post
+    findings: tuple[Finding, ...] = ()
+    error: str = ""
+    back_catalogue: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReadEnd:
+    """What the last page of a walk writes besides its posts."""
+
+    cursor: dict[str, Any]
+    hole: tuple[datetime | None, datetime, Cause] | None
+    interval: timedelta
+    next_check_at: datetime
+
+
+@dataclass(slots=True, kw_only=True)
+class Saved:
+    """What a page brought, for the summary."""
+
+    new: int = 0
+    edited: int = 0
+    deleted: int = 0
+    alerts: set[int] = field(default_factory=set)
+
+    def add(self, other: Saved) -> None:
+        self.new += other.new
+        self.edited += other.edited
+        self.deleted += other.deleted
+        self.alerts |= other.alerts
+
+
+def unseen(db: Database, account_id: int, posts: Sequence[Post]) -> list[Post]:
+    """Return the posts that are new, or whose content differs from the newest stored version; each id once.
+
+    Of one id served twice on a page the later edit counts.
+    """
+    latest: dict[str, Post] = {}
+    for one in posts:
+        rival = latest.get(one.native_id)
+        if rival is None or (one.edited_at or one.published_at) >= (rival.edited_at or rival.published_at):
+            latest[one.native_id] = one
+    with db.read() as connection:
+        known = _known(connection, account_id, list(latest))
+    return [
+        one
+        for one in latest.values()
+        if (row := known.get(one.native_id)) is None
+        or row["content_hash"] != one.content_hash
+        or row["deleted_at"] is not None
+    ]
+
+
+def _known(connection: Connection, account_id: int, native_ids: Sequence[str]) -> Mapping[str, RowMapping]:
+    found: dict[str, RowMapping] = {}
+    for begin in range(0, len(native_ids), 500):  # SQLite's limit of variables, with room
+        part = native_ids[begin : begin + 500]
+        rows = connection.execute(select(post).where(post.c.account_id == account_id, post.c.native_id.in_(part)))
+        found |= {row["native_id"]: row for row in rows.mappings()}
+    return found
+
+
+def save_page(
+    db: Database,
+    claimed: Claimed,
+    judged: Sequence[Judged],
+    *,
+    rule_set: str,
+    now: datetime,
+    reread_window: timedelta,
+    end: ReadEnd | None,
+) -> Saved:
+    """Commit posts, versions, findings, alerts, and with the last page coverage, cursor and next check, as one.
+
+    Raises LeaseLostError when another worker has the account; then nothing is written.
+    """
+    saved = Saved()
+    with db.write() as connection:
+        hold(connection, claimed)
+        known = _known(connection, claimed.account.id, [j.post.native_id for j in judged])
+        for one in judged:
+            row = known.get(one.post.native_id)
+            _save_post(connection, claimed.account, one, row, rule_set, now, reread_window, saved)
+        if end is not None:
+            finish_read(
+                connection,
+                claimed,
+                cursor=end.cursor,
+                hole=end.hole,
+                now=now,
+                interval=end.interval,
+                next_check_at=end.next_check_at,
+            )
+    return saved
+
+
+def _save_post(
+    connection: Connection,
+    holder: Account,
+    judged: Judged,
+    known: RowMapping | None,
+    rule_set: str,
+    now: datetime,
+    reread_window: timedelta,
+    saved: Saved,
+) -> None:
+    one = judged.post
+    back_catalogue = judged.back_catalogue
+    reread_at = next_reread(one.published_at, now, reread_window)
+    if known is None:
+        number = 1
+        post_id = connection.execute(
+            insert(post)
+            .values(
+                account_id=holder.id,
+                native_id=one.native_id,
+                url=one.url,
+                published_at=one.published_at,
+                kind=one.kind.value,
+                first_seen_at=now,
+                back_catalogue=back_catalogue,
+                content_hash=one.content_hash,
+                versions=1,
+                reread_at=reread_at,
+            )
+            .returning(post.c.id)
+        ).scalar_one()
+        saved.new += 1
+    else:
+        post_id = known["id"]
+        if known["content_hash"] == one.content_hash:
+            # It was believed deleted and is back: the tombstone goes, the versions stay.
+            connection.execute(update(post).where(post.c.id == post_id).values(deleted_at=None, reread_at=reread_at))
+            return
+        number = known["versions"] + 1
+        back_catalogue = known["back_catalogue"] and one.edited_at is None
+        values = {"content_hash": one.content_hash, "versions": number, "url": one.url, "deleted_at": None}
+        connection.execute(update(post).where(post.c.id == post_id).values(reread_at=reread_at, **values))
+        saved.edited += 1
+    version_id = _save_version(connection, post_id, number, one, now)
+    alert_id = alerts.alert_for_post(
+        connection,
+        holder=holder,
+        post_id=post_id,
+        native_id=one.native_id,
+        findings=judged.findings,
+        back_catalogue=back_catalogue,
+        now=now,
+    )
+    alerts.save_findings(
+        connection, judged.findings, post_version_id=version_id, alert_id=alert_id, rule_set=rule_set, now=now
+    )
+    record_evaluation(connection, version_id, "text", rule_set, now, judged.error, holder, post_id)
+    if alert_id is not None:
+        saved.alerts.add(alert_id)
+
+
+def _save_version(connection: Connection, post_id: int, number: int, one: Post, now: datetime) -> int:
+    version_id: int = connection.execute(
+        insert(post_version)
+        .values(
+            post_id=post_id,
+            number=number,
+            seen_at=now,
+            edited_at=one.edited_at,
+            text=one.text,
+            language=one.language,
+            links=list(one.links),
+            content_hash=one.content_hash,
+            raw=dict(one.raw),
+        )
+        .returning(post_version.c.id)
+    ).scalar_one()
+    if one.media:
+        rows = [
+            {
+                "post_version_id": version_id,
+                "position": position,
+                "kind": item.kind.value,
+                "url": item.url,
+                "alt_text": item.text,
+                "state": "waiting" if item.kind in READABLE and item.url else "skipped",
+                "due_at": now if item.kind in READABLE and item.url else None,
+            }
+            for position, item in enumerate(one.media)
+        ]
+        connection.execute(insert(media), rows)
+    return version_id
+
+
+def record_evaluation(
+    connection: Connection,
+    version_id: int,
+    where: str,
+    rule_set: str,
+    now: datetime,
+    error: str,
+    holder: Account,
+    post_id: int,
+) -> None:
+    """Note that a text was checked under a rule set; that it could not be checked is itself an alert."""
+    connection.execute(
+        insert(evaluation).values(
+            post_version_id=version_id, field=where, rule_set=rule_set, evaluated_at=now, error=error[:2000]
+        )
+    )
+    if error:
+        alerts.open_alert(
+            connection,
+            dedup_key=f"evaluation:{rule_set}:{holder.id}",
+            kind=AlertKind.EVALUATION,
+            severity=Severity.MEDIUM,
+            disclosure=Disclosure.NONE,
+            agency=holder.agency,
+            account_id=holder.id,
+            post_id=post_id,
+            detail=error.strip().splitlines()[-1][:300],
+            now=now,
+        )
+
+
+def to_reread(
+    db: Database, account_id: int, *, now: datetime, window: timedelta, limit: int, everything: bool = False
+) -> list[str]:
+    """Return native ids of recent posts to look at again for edits and deletions, the longest due first.
+
+    `everything` does not wait for the due time, but leaves out what this very check has just stored.
+    """
+    horizon = now - window
+    seen_live = and_(post.c.first_seen_at >= horizon, post.c.back_catalogue.is_(False))
+    due = post.c.first_seen_at < now if everything else post.c.reread_at <= now
+    query = (
+        select(post.c.native_id)
+        .where(post.c.account_id == account_id, post.c.deleted_at.is_(None), due)
+        .where(or_(post.c.published_at >= horizon, seen_live))
+        .order_by(post.c.reread_at, post.c.id)
+        .limit(limit)
+    )
+    with db.read() as connection:
+        return list(connection.execute(query).scalars())
+
+
+def mark_reread(
+    db: Database,
+    claimed: Claimed,
+    seen: Sequence[str],
+    missing: Sequence[str],
+    *,
+    now: datetime,
+    window: timedelta,
+) -> int:
+    """Write the outcome of reading posts again: the next look for those present, a tombstone for those gone.
+
+    Returns how many were newly found deleted. Versions and findings stay: a tombstone hides no evidence.
+    """
+    with db.write() as connection:
+        hold(connection, claimed)
+        mine = post.c.account_id == claimed.account.id
+        rows = _known(connection, claimed.account.id, list(seen))
+        for row in rows.values():
+            values = {"reread_at": next_reread(row["published_at"], now, window)}
+            connection.execute(update(post).where(post.c.id == row["id"]).values(**values))
+        deleted = 0
+        for begin in range(0, len(missing), 500):
+            part = missing[begin : begin + 500]
+            gone = and_(mine, post.c.native_id.in_(part), post.c.deleted_at.is_(None))
+            deleted += connection.execute(update(post).where(gone).values(deleted_at=now, reread_at=None)).rowcount
+    return deleted

@@ -1,0 +1,186 @@
+"""Agencies, their dated contacts and their accounts, as rows."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, RowMapping, insert, select, update
+
+from monitor.model import Account, AccountStatus, Agency, AgencyKind, Contacts, Language, State
+from monitor.register import account_key
+from monitor.store.database import Database
+from monitor.store.tables import account, agency, contacts
+
+PEOPLE = (
+    "head_salutation",
+    "head_name",
+    "head_title",
+    "head_email",
+    "deputy_email",
+    "ictso_email",
+    "comms_email",
+)
+
+
+@dataclass(slots=True, kw_only=True)
+class Changes:
+    """What an import did; an import of the same file again does nothing."""
+
+    agencies_added: int = 0
+    agencies_changed: int = 0
+    accounts_added: int = 0
+    accounts_changed: int = 0
+    accounts_missing: int = 0  # in the database, no longer in the file: they stay monitored
+
+    def __bool__(self) -> bool:
+        return bool(self.agencies_added or self.agencies_changed or self.accounts_added or self.accounts_changed)
+
+
+def save_register(db: Database, agencies: Sequence[Agency], accounts: Sequence[Account], *, now: datetime) -> Changes:
+    """Bring agencies and accounts up to the register, in one transaction. Rows that left the file stay as they are."""
+    changes = Changes()
+    with db.write() as connection:
+        for row in agencies:
+            _save_agency(connection, row, now, changes)
+        known = {(r["platform"], r["key"]): r for r in connection.execute(select(account)).mappings()}
+        for one in accounts:
+            _save_account(connection, one, known.pop(account_key(one), None), now, changes)
+        changes.accounts_missing = sum(r["status"] == AccountStatus.ACTIVE for r in known.values()) if accounts else 0
+    return changes
+
+
+def _save_agency(connection: Connection, row: Agency, now: datetime, changes: Changes) -> None:
+    facts = {"name": row.name, "kind": row.kind.value, "state": row.state.value, "language": row.language.value}
+    present = connection.execute(select(agency).where(agency.c.code == row.code)).mappings().first()
+    if present is None:
+        connection.execute(insert(agency).values(code=row.code, **facts))
+        connection.execute(_tenure(row, since=None))
+        changes.agencies_added += 1
+        return
+    changed = any(present[key] != value for key, value in facts.items())
+    if changed:
+        connection.execute(update(agency).where(agency.c.code == row.code).values(**facts))
+    if _save_contacts(connection, row, now) or changed:
+        changes.agencies_changed += 1
+
+
+def _tenure(row: Agency, *, since: datetime | None) -> Any:
+    people = {key: value for key, value in asdict(row.contacts).items() if key in PEOPLE}
+    return insert(contacts).values(agency=row.code, since=since, declared_since=row.contacts.since, **people)
+
+
+def _save_contacts(connection: Connection, row: Agency, now: datetime) -> bool:
+    """Correct the present tenure, or begin a new one when another person heads the agency.
+
+    Another name is another person; a new date without a new name is a correction of the date.
+    """
+    newest = (
+        select(contacts)
+        .where(contacts.c.agency == row.code)
+        .order_by(contacts.c.since.is_(None), contacts.c.since.desc())
+    )
+    present = connection.execute(newest).mappings().first()
+    people = {key: getattr(row.contacts, key) for key in PEOPLE}
+    if present is None:
+        connection.execute(_tenure(row, since=None))
+        return True
+    if present["head_name"] != row.contacts.head_name and present["head_name"]:
+        since = row.contacts.since if row.contacts.since != present["declared_since"] else None
+        since = since or now
+        if present["since"] is None or since > present["since"]:
+            connection.execute(_tenure(row, since=since))
+            return True
+    values: dict[str, object] = dict(people)
+    values["declared_since"] = row.contacts.since
+    if present["since"] is not None and row.contacts.since is not None:
+        values["since"] = row.contacts.since
+    if all(present[key] == value for key, value in values.items()):
+        return False
+    connection.execute(update(contacts).where(contacts.c.id == present["id"]).values(**values))
+    return True
+
+
+def _save_account(
+    connection: Connection, one: Account, present: RowMapping | None, now: datetime, changes: Changes
+) -> None:
+    platform, key = account_key(one)
+    facts = {
+        "agency": one.agency,
+        "handle": one.handle,
+        "url": one.url,
+        "status": one.status.value,
+        "note": one.note,
+    }
+    if present is None:
+        connection.execute(
+            insert(account).values(platform=platform, key=key, registered_at=now, next_check_at=now, **facts)
+        )
+        changes.accounts_added += 1
+    elif any(present[name] != value for name, value in facts.items()):
+        if present["url"] != one.url:
+            facts["native_id"] = ""  # it may be another profile now
+        connection.execute(update(account).where(account.c.id == present["id"]).values(next_check_at=now, **facts))
+        changes.accounts_changed += 1
+
+
+def to_account(row: RowMapping) -> Account:
+    return Account(
+        id=row["id"],
+        agency=row["agency"],
+        platform=row["platform"],
+        handle=row["handle"],
+        url=row["url"],
+        status=AccountStatus(row["status"]),
+        note=row["note"],
+        native_id=row["native_id"],
+        registered_at=row["registered_at"],
+    )
+
+
+def to_agency(row: RowMapping, people: RowMapping | None) -> Agency:
+    who = Contacts(since=people["since"], **{key: people[key] for key in PEOPLE}) if people else Contacts()
+    return Agency(
+        code=row["code"],
+        name=row["name"],
+        kind=AgencyKind(row["kind"]),
+        state=State(row["state"]),
+        language=Language(row["language"]),
+        contacts=who,
+    )
+
+
+def responsible(connection: Connection, code: str, at: datetime) -> Agency | None:
+    """Return the agency with the contacts who answered for it at `at`; the first known ones for an earlier time."""
+    row = connection.execute(select(agency).where(agency.c.code == code)).mappings().first()
+    if row is None:
+        return None
+    order = (contacts.c.since.is_(None).desc(), contacts.c.since)
+    tenures = connection.execute(select(contacts).where(contacts.c.agency == code).order_by(*order)).mappings().all()
+    in_office = [t for t in tenures if t["since"] is None or t["since"] <= at]
+    return to_agency(row, in_office[-1] if in_office else (tenures[0] if tenures else None))
+
+
+def list_agencies(db: Database, at: datetime) -> list[Agency]:
+    with db.read() as connection:
+        codes = connection.execute(select(agency.c.code).order_by(agency.c.code)).scalars().all()
+        found = (responsible(connection, code, at) for code in codes)
+        return [one for one in found if one is not None]
+
+
+def registered(db: Database) -> list[Account]:
+    """Return every account, whatever its status, by agency, platform and handle."""
+    with db.read() as connection:
+        order = (account.c.agency, account.c.platform, account.c.key)
+        return [to_account(row) for row in connection.execute(select(account).order_by(*order)).mappings()]
+
+
+def platforms_in_use(accounts: Sequence[Account]) -> Mapping[str, int]:
+    """Return how many active accounts each platform has."""
+    counts: dict[str, int] = {}
+    for one in accounts:
+        if one.status is AccountStatus.ACTIVE:
+            counts[one.platform] = counts.get(one.platform, 0) + 1
+    return counts

@@ -1,0 +1,302 @@
+"""The tables. One writer at a time on SQLite, any number on PostgreSQL; every time is UTC and aware."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    Boolean,
+    Column,
+    DateTime,
+    Dialect,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    Table,
+    Text,
+    TypeDecorator,
+    UniqueConstraint,
+)
+
+NAMING = {
+    "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+    "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+    "fk": "fk_%(table_name)s_%(column_0_N_name)s_%(referred_table_name)s",
+    "pk": "pk_%(table_name)s",
+}
+metadata = MetaData(naming_convention=NAMING)
+
+
+class Utc(TypeDecorator[datetime]):
+    """An aware UTC time: `timestamptz` on PostgreSQL, sortable text on SQLite. Naive times are a mistake."""
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        if value is None:
+            return None
+        if value.tzinfo is None:
+            raise ValueError(f"a time without zone cannot be stored: {value!r}")
+        utc = value.astimezone(UTC)
+        return utc.replace(tzinfo=None) if dialect.name == "sqlite" else utc
+
+    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:  # noqa: ARG002 (SQLAlchemy's signature)
+        if value is None:
+            return None
+        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+
+
+Id = BigInteger().with_variant(Integer, "sqlite")  # SQLite counts only an INTEGER primary key by itself
+
+
+def _id() -> Column[int]:
+    return Column("id", Id, primary_key=True, autoincrement=True)
+
+
+meta = Table("meta", metadata, Column("key", Text, primary_key=True), Column("value", Text, nullable=False))
+
+agency = Table(
+    "agency",
+    metadata,
+    Column("code", Text, primary_key=True),
+    Column("name", Text, nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("language", Text, nullable=False),
+)
+
+# Who answered for an agency, from when on. A null `since` is "always so far": the first row of an agency.
+contacts = Table(
+    "contacts",
+    metadata,
+    _id(),
+    Column("agency", ForeignKey("agency.code"), nullable=False),
+    Column("since", Utc),
+    Column("declared_since", Utc),  # what the register said, to tell a correction from a new head
+    Column("head_salutation", Text, nullable=False),
+    Column("head_name", Text, nullable=False),
+    Column("head_title", Text, nullable=False),
+    Column("head_email", Text, nullable=False),
+    Column("deputy_email", Text, nullable=False),
+    Column("ictso_email", Text, nullable=False),
+    Column("comms_email", Text, nullable=False),
+    Index(None, "agency", "since"),
+)
+
+# A credential is per platform: when it dies or runs out, all accounts of the platform wait together.
+credential = Table(
+    "credential",
+    metadata,
+    Column("platform", Text, primary_key=True),
+    Column("cause", Text, nullable=False),
+    Column("error", Text, nullable=False),
+    Column("since", Utc, nullable=False),
+    Column("retry_at", Utc),
+    Column("probe_at", Utc, nullable=False),  # when one account may try again
+)
+
+account = Table(
+    "account",
+    metadata,
+    _id(),
+    Column("agency", ForeignKey("agency.code"), nullable=False),
+    Column("platform", Text, nullable=False),
+    Column("key", Text, nullable=False),  # what makes it the same account: handle or url, case folded
+    Column("handle", Text, nullable=False),
+    Column("url", Text, nullable=False),
+    Column("status", Text, nullable=False),
+    Column("note", Text, nullable=False),
+    Column("native_id", Text, nullable=False, default=""),
+    Column("registered_at", Utc, nullable=False),
+    Column("cursor", JSON),
+    Column("next_check_at", Utc, nullable=False),
+    Column("last_check_at", Utc),
+    Column("last_ok_at", Utc),
+    Column("interval_seconds", Integer, nullable=False, default=0),
+    Column("failures", Integer, nullable=False, default=0),
+    Column("failing_since", Utc),
+    Column("cause", Text),
+    Column("error", Text, nullable=False, default=""),
+    Column("retry_at", Utc),
+    Column("profile_at", Utc),
+    Column("fence", Integer, nullable=False, default=0),
+    Column("leased_until", Utc),
+    UniqueConstraint("platform", "key"),
+    Index(None, "status", "next_check_at"),
+)
+
+profile = Table(
+    "profile",
+    metadata,
+    _id(),
+    Column("account_id", ForeignKey("account.id"), nullable=False),
+    Column("seen_at", Utc, nullable=False),
+    Column("native_id", Text, nullable=False),
+    Column("name", Text, nullable=False),
+    Column("handle", Text, nullable=False),
+    Column("bio", Text, nullable=False),
+    Column("picture_url", Text, nullable=False),
+    Column("content_hash", Text, nullable=False),
+    Index(None, "account_id", "seen_at"),
+)
+
+post = Table(
+    "post",
+    metadata,
+    _id(),
+    Column("account_id", ForeignKey("account.id"), nullable=False),
+    Column("native_id", Text, nullable=False),
+    Column("url", Text, nullable=False),
+    Column("published_at", Utc, nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("first_seen_at", Utc, nullable=False),
+    Column("back_catalogue", Boolean, nullable=False),
+    Column("content_hash", Text, nullable=False),  # of the newest version
+    Column("versions", Integer, nullable=False),
+    Column("reread_at", Utc),  # when to look for an edit or deletion again; null: no more
+    Column("deleted_at", Utc),  # tombstone: the evidence stays
+    UniqueConstraint("account_id", "native_id"),
+    Index(None, "account_id", "reread_at"),
+    Index(None, "published_at"),
+)
+
+post_version = Table(
+    "post_version",
+    metadata,
+    _id(),
+    Column("post_id", ForeignKey("post.id"), nullable=False),
+    Column("number", Integer, nullable=False),
+    Column("seen_at", Utc, nullable=False),
+    Column("edited_at", Utc),
+    Column("text", Text, nullable=False),
+    Column("language", Text, nullable=False),
+    Column("links", JSON, nullable=False),
+    Column("content_hash", Text, nullable=False),
+    Column("raw", JSON, nullable=False),
+    UniqueConstraint("post_id", "number"),
+)
+
+media = Table(
+    "media",
+    metadata,
+    _id(),
+    Column("post_version_id", ForeignKey("post_version.id"), nullable=False),
+    Column("position", Integer, nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("url", Text, nullable=False),
+    Column("alt_text", Text, nullable=False),
+    Column("state", Text, nullable=False),  # waiting | read | unreadable | skipped
+    Column("text", Text, nullable=False, default=""),
+    Column("reason", Text, nullable=False, default=""),
+    Column("attempts", Integer, nullable=False, default=0),
+    Column("due_at", Utc),
+    UniqueConstraint("post_version_id", "position"),
+    Index(None, "state", "due_at"),
+)
+
+evaluation = Table(
+    "evaluation",
+    metadata,
+    _id(),
+    Column("post_version_id", ForeignKey("post_version.id"), nullable=False),
+    Column("field", Text, nullable=False),  # "text", or the medium that was read later
+    Column("rule_set", Text, nullable=False),
+    Column("evaluated_at", Utc, nullable=False),
+    Column("error", Text, nullable=False, default=""),
+    UniqueConstraint("post_version_id", "field", "rule_set"),
+)
+
+alert = Table(
+    "alert",
+    metadata,
+    _id(),
+    Column("case", Text, nullable=False, unique=True),
+    Column("dedup_key", Text, nullable=False, unique=True),
+    Column("kind", Text, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("severity", Integer, nullable=False),
+    Column("disclosure", Integer, nullable=False),
+    Column("agency", ForeignKey("agency.code")),
+    Column("account_id", ForeignKey("account.id")),
+    Column("post_id", ForeignKey("post.id")),
+    Column("cause", Text),
+    Column("since", Utc),
+    Column("recovered_at", Utc),
+    Column("detail", Text, nullable=False, default=""),
+    Column("opened_at", Utc, nullable=False),
+    Column("next_action_at", Utc),
+    Column("waiting_reason", Text, nullable=False, default=""),
+    Column("acknowledged_at", Utc),
+    Column("resolved_at", Utc),
+    Index(None, "state", "next_action_at"),
+    Index(None, "post_id"),
+    Index(None, "opened_at"),
+)
+
+finding = Table(
+    "finding",
+    metadata,
+    _id(),
+    Column("post_version_id", ForeignKey("post_version.id"), nullable=False),
+    Column("alert_id", ForeignKey("alert.id")),
+    Column("rule", Text, nullable=False),
+    Column("rule_version", Integer, nullable=False),
+    Column("rule_set", Text, nullable=False),
+    Column("title_ms", Text, nullable=False),
+    Column("title_en", Text, nullable=False),
+    Column("instrument", Text, nullable=False),
+    Column("clause", Text, nullable=False),
+    Column("clause_ms", Text, nullable=False),
+    Column("clause_en", Text, nullable=False),
+    Column("severity", Integer, nullable=False),
+    Column("disclosure", Integer, nullable=False),
+    Column("field", Text, nullable=False),
+    Column("spans", JSON, nullable=False),
+    Column("shadow", Boolean, nullable=False),
+    Column("found_at", Utc, nullable=False),
+    Index(None, "post_version_id"),
+    Index(None, "alert_id"),
+    Index(None, "found_at"),
+)
+
+notification = Table(
+    "notification",
+    metadata,
+    _id(),
+    Column("alert_id", ForeignKey("alert.id")),
+    Column("period", Text, nullable=False, default=""),  # "2026-W47" for a digest
+    Column("step", Text, nullable=False),
+    Column("template", Text, nullable=False),
+    Column("recipient", Text, nullable=False),
+    Column("language", Text, nullable=False),
+    Column("message_id", Text, nullable=False, unique=True),
+    Column("state", Text, nullable=False),
+    Column("created_at", Utc, nullable=False),
+    Column("due_at", Utc, nullable=False),
+    Column("fence", Integer, nullable=False, default=0),
+    Column("leased_until", Utc),
+    Column("attempts", Integer, nullable=False, default=0),
+    Column("rendered", LargeBinary),
+    Column("accepted_at", Utc),
+    Column("ended_at", Utc),
+    Column("error", Text, nullable=False, default=""),
+    Index(None, "state", "due_at"),
+    Index(None, "alert_id"),
+)
+
+coverage = Table(
+    "coverage",
+    metadata,
+    _id(),
+    Column("account_id", ForeignKey("account.id"), nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("start", Utc, nullable=False),
+    Column("end", Utc, nullable=False),
+    Column("cause", Text),
+    Index(None, "account_id", "start"),
+)
