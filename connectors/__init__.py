@@ -1,1 +1,22 @@
+"""One file a platform. `CONNECTORS` names each by a dotted path, so that a library is loaded only when it is used."""
 
+from __future__ import annotations
+
+import importlib
+from collections.abc import Mapping
+from typing import Any
+
+CONNECTORS: Mapping[str, str] = {
+    "x": "connectors.x:XConnector",
+    "facebook": "connectors.facebook:FacebookConnector",
+    "myspace": "connectors.myspace:MySpaceConnector",
+    "rss": "connectors.rss:RssConnector",
+}
+ALIASES: Mapping[str, str] = {"twitter": "x"}
+
+
+def load(platform: str) -> type[Any]:
+    """Return the connector class of a platform. Raises KeyError for an unknown one."""
+    module, _, name = CONNECTORS[platform].partition(":")
+    loaded: type[Any] = getattr(importlib.import_module(module), name)
+    return loaded

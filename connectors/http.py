@@ -1,0 +1,176 @@
+"""The one session factory: time-outs, size cap, address guard, and one table from library errors to ours.
+
+Whatever a register, a post or a redirect points to is checked after name resolution and connected to at the checked
+address, so that nothing reaches loopback or private networks unless the administrator allowed it.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import json
+import re
+import socket
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
+from typing import Any
+from urllib.parse import urljoin, urlsplit
+
+import requests
+from requests.adapters import HTTPAdapter
+from urllib3.util.url import parse_url
+
+from connectors.base import AddressRefused, ConnectorError, SchemaDrift, Unavailable
+from monitor.settings import Network
+
+USER_AGENT = "Pantau/0.1 (government social-media monitor)"
+CHUNK = 65_536
+
+
+class _Refused(requests.RequestException):
+    """Our own refusal, travelling through requests' machinery."""
+
+
+def open_session(*, base_url: str = "", network: Network, replaces: Sequence[str] = ()) -> requests.Session:
+    """Return a session with time-outs, size cap and address guard.
+
+    The origin of `base_url` is the administrator's word and needs no permission; any other address must be public or
+    in `network.allow`. Requests to one of the origins `replaces` go to `base_url` instead: libraries hard-code theirs.
+    No retries (the schedule retries) and no proxies from the environment.
+    """
+    session = requests.Session()
+    session.trust_env = False
+    session.headers["User-Agent"] = USER_AGENT
+    session.max_redirects = 5
+    adapter = _GuardedAdapter(base_url=base_url, network=network, replaces=replaces)
+    session.mount("https://", adapter)
+    session.mount("http://", adapter)
+    return session
+
+
+def origin(url: str) -> tuple[str, str, int]:
+    parts = urlsplit(url)
+    return parts.scheme, (parts.hostname or "").lower(), parts.port or (443 if parts.scheme == "https" else 80)
+
+
+class _GuardedAdapter(HTTPAdapter):
+    def __init__(self, *, base_url: str, network: Network, replaces: Sequence[str]) -> None:
+        self._base_url = base_url.rstrip("/")
+        self._network = network
+        self._replaces = tuple(r.rstrip("/") for r in replaces)
+        super().__init__(pool_connections=32, pool_maxsize=32, max_retries=0)
+
+    def send(self, request: requests.PreparedRequest, *args: Any, **kwargs: Any) -> requests.Response:
+        request.url = self._rewritten(request.url or "")
+        self._guard(request.url)
+        if kwargs.get("timeout") is None:
+            kwargs["timeout"] = self._network.timeout.total_seconds()
+        wants_stream = kwargs.get("stream", False)
+        kwargs["stream"] = True
+        response = super().send(request, *args, **kwargs)
+        if not wants_stream:
+            self._read_bounded(response)
+        return response
+
+    def _rewritten(self, url: str) -> str:
+        for old in self._replaces:
+            if self._base_url and (url == old or url.startswith((f"{old}/", f"{old}?"))):
+                return self._base_url + url.removeprefix(old)
+        return url
+
+    def _guard(self, url: str) -> None:
+        if self._base_url and origin(url) == origin(self._base_url):
+            return
+        if urlsplit(url).scheme not in {"http", "https"}:
+            raise _Refused("only http and https are read")
+        host = parse_url(url).host or ""
+        port = origin(url)[2]
+        try:
+            found = socket.getaddrinfo(host.strip("[]"), port, type=socket.SOCK_STREAM)
+        except (OSError, UnicodeError):
+            raise requests.ConnectionError(f"the name {host} cannot be resolved") from None
+        for *_, address in found:
+            if not self._allowed(str(address[0])):
+                raise _Refused(f"{host} leads to {address[0]}, which is not public; network.allow can admit it")
+
+    def _allowed(self, text: str) -> bool:
+        address = ipaddress.ip_address(text.partition("%")[0])
+        mapped = getattr(address, "ipv4_mapped", None)
+        address = mapped or address
+        if any(address.version == net.version and address in net for net in self._network.allow):
+            return True
+        return address.is_global and not address.is_multicast
+
+    def _read_bounded(self, response: requests.Response) -> None:
+        """Read the body here, so that neither a huge nor an endless answer fills the memory."""
+        limit = self._network.max_bytes
+        body = bytearray()
+        try:
+            for chunk in response.iter_content(CHUNK):
+                body += chunk
+                if len(body) > limit:
+                    raise _Refused(f"the answer is larger than network.max_bytes ({limit})")
+        finally:
+            response.close()
+        response._content = bytes(body)  # noqa: SLF001 (what requests' own .content would have stored)
+        response._content_consumed = True  # type: ignore[attr-defined]  # noqa: SLF001 (as above)
+
+
+FAILURES: Mapping[type[requests.RequestException], tuple[type[ConnectorError], str]] = {
+    _Refused: (AddressRefused, ""),
+    requests.Timeout: (Unavailable, "no answer in time"),
+    requests.exceptions.SSLError: (Unavailable, "the certificate could not be verified"),
+    requests.exceptions.ProxyError: (Unavailable, "the proxy failed"),
+    requests.TooManyRedirects: (AddressRefused, "too many redirects"),
+    requests.exceptions.InvalidURL: (AddressRefused, "the address is not valid"),
+    requests.exceptions.InvalidSchema: (AddressRefused, "only http and https are read"),
+    requests.exceptions.MissingSchema: (AddressRefused, "the address has no scheme"),
+    requests.exceptions.ChunkedEncodingError: (Unavailable, "the answer was cut short"),
+    requests.exceptions.ContentDecodingError: (Unavailable, "the answer could not be unpacked"),
+    requests.exceptions.JSONDecodeError: (Unavailable, "the answer was cut short or is no JSON"),
+    requests.ConnectionError: (Unavailable, "the connection failed"),
+    requests.RequestException: (Unavailable, "the request failed"),
+}
+
+
+def failure(error: requests.RequestException, *, what: str) -> ConnectorError:
+    """Return our error for one of requests', by a table. The message holds no address: those can carry tokens."""
+    for known in type(error).__mro__:
+        if known in FAILURES:
+            kind, sentence = FAILURES[known]
+            return kind(f"{what}: {sentence or error}")
+    return Unavailable(f"{what}: the request failed")
+
+
+def retry_after(headers: Mapping[str, str], now: datetime) -> datetime | None:
+    """Return when Retry-After (seconds or an HTTP date) lets us come back; None without a usable one."""
+    text = headers.get("Retry-After", "").strip()
+    if re.fullmatch(r"\d{1,9}", text):
+        return now + timedelta(seconds=int(text))
+    try:
+        at = parsedate_to_datetime(text)
+    except ValueError:
+        return None
+    return at if at.tzinfo else at.replace(tzinfo=UTC)
+
+
+def json_body(response: requests.Response, *, what: str) -> Any:
+    """Return the JSON of an answer. HTML is SchemaDrift; JSON cut short is Unavailable."""
+    text = response.content.decode("utf-8", errors="replace").lstrip("\ufeff")
+    try:
+        return json.loads(text)
+    except json.JSONDecodeError:
+        begins = text.lstrip()[:1]
+        if begins in {"{", "["}:
+            raise Unavailable(f"{what}: the JSON was cut short") from None
+        kind = response.headers.get("Content-Type", "no content type")
+        raise SchemaDrift(f"{what}: expected JSON, found {kind}") from None
+
+
+def absolute(base: str, link: str) -> str:
+    """Return `link` seen from `base`; empty when it is no web address."""
+    try:
+        joined = urljoin(base, link.strip())
+    except ValueError:
+        return ""
+    return joined if urlsplit(joined).scheme in {"http", "https"} else ""
