@@ -1,0 +1,32 @@
+"""What a way of sending mail must do, and the one error it may raise."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+
+class DeliveryFailed(Exception):
+    """The mail was not, or not certainly, accepted. The message is shown to operators: it holds no secret.
+
+    Without a flag: a passing failure of this mail. `permanent`: this mail will never be accepted. `uncertain`: the
+    answer was lost after the whole mail had been handed over. `server`: the next mail would fail the same way.
+    """
+
+    def __init__(self, message: str, *, permanent: bool = False, uncertain: bool = False, server: bool = False) -> None:
+        super().__init__(message)
+        self.permanent = permanent
+        self.uncertain = uncertain
+        self.server = server
+
+
+class Channel(Protocol):
+    """Takes finished mails, one envelope a recipient. Used by one thread at a time."""
+
+    def send(self, mail: bytes, *, recipient: str, message_id: str) -> str:
+        """Hand the mail over and return where it went, for the log. Raises DeliveryFailed."""
+
+    def check(self) -> str:
+        """Prove the way without sending anything and return a sentence about it. Raises DeliveryFailed."""
+
+    def close(self) -> None:
+        """Let go of connections; the channel can be used again afterwards."""

@@ -1,0 +1,241 @@
+"""Mail over SMTP: verified TLS or nothing, one connection for a run, and an honest word on what became of a mail.
+
+The commands are given one by one instead of through `smtplib.sendmail`, because only then it is known whether a lost
+connection came before the mail was handed over (try again) or after (it may have been accepted).
+"""
+
+from __future__ import annotations
+
+import re
+import smtplib
+import ssl
+from dataclasses import dataclass
+from email.utils import parseaddr
+
+from alerts.channel import DeliveryFailed
+from alerts.policy import ascii_domain, mail_domain
+from monitor.disclosure import one_line
+from monitor.settings import Mail, is_loopback
+
+LOST = (OSError, smtplib.SMTPServerDisconnected)  # time-outs and TLS failures are OSErrors
+SENDERS_FAULT = frozenset({530, 534, 535, 538})  # "authenticate first": no fault of the recipient's
+RELAY_REFUSED = re.compile(r"relay|not permitted to send|authenticat", re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True)
+class _Reply:
+    code: int
+    text: str
+
+    def __str__(self) -> str:
+        return f"{self.code} {self.text}".strip()
+
+
+class SmtpChannel:
+    """Sends through one mail server. Used by one thread at a time; keeps its connection until `close`."""
+
+    def __init__(self, mail: Mail) -> None:
+        self._mail = mail
+        self._connection: smtplib.SMTP | None = None
+        self._sender = ascii_address(parseaddr(mail.sender)[1])
+
+    def send(self, mail: bytes, *, recipient: str, message_id: str) -> str:  # noqa: ARG002 (the Channel's signature)
+        address = ascii_address(recipient)
+        connection = self._begin_mail()
+        try:
+            self._recipient(connection, address)
+            reply = self._hand_over(connection, mail)
+        except LOST as error:
+            self.close()
+            raise DeliveryFailed(f"{self._where}: the connection was lost ({_why(error)}); will be retried") from error
+        if reply.code == 250:
+            return f"{self._where}: {reply}"
+        self._reset(connection)
+        raise DeliveryFailed(f"{self._where}: the mail was refused: {reply}", permanent=reply.code >= 500)
+
+    def check(self) -> str:
+        """Connect, secure and sign in. Raises DeliveryFailed."""
+        self.close()
+        self._open()
+        self.close()
+        signed_in = f", signed in as {self._mail.username}" if self._mail.username else ""
+        return f"{self._where} answers ({self._mail.security}{signed_in})"
+
+    def close(self) -> None:
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            try:
+                connection.quit()
+            except (*LOST, smtplib.SMTPException):
+                connection.close()
+
+    @property
+    def _where(self) -> str:
+        return f"{self._mail.host}:{self._mail.port}"
+
+    def _begin_mail(self) -> smtplib.SMTP:
+        """Return a connection on which the server has taken the sender; a stale one is replaced, once."""
+        reused = self._connection is not None
+        connection = self._connection or self._open()
+        try:
+            reply = self._command(connection, "mail", f"FROM:<{self._sender}>")
+        except LOST as error:
+            self._drop()
+            if reused:
+                return self._begin_mail()
+            raise DeliveryFailed(f"{self._where}: the connection was lost ({_why(error)})", server=True) from error
+        if reply.code == 250:
+            return connection
+        if reply.code == 421:
+            self._drop()
+            if reused:
+                return self._begin_mail()
+        else:
+            self._reset(connection)
+        raise DeliveryFailed(
+            f"{self._where}: the server refuses mail from {self._sender}: {reply}; check mail.sender and mail.username",
+            server=reply.code >= 500 or reply.code == 421,
+        )
+
+    def _recipient(self, connection: smtplib.SMTP, address: str) -> None:
+        reply = self._command(connection, "rcpt", f"TO:<{address}>")
+        if reply.code in {250, 251, 252}:
+            return
+        if reply.code == 421:
+            self._drop()
+        else:
+            self._reset(connection)
+        if reply.code in SENDERS_FAULT or (reply.code >= 500 and RELAY_REFUSED.search(reply.text)):
+            raise DeliveryFailed(
+                f"{self._where}: the server does not send for us: {reply}; check mail.username and its relay rules",
+                server=True,
+            )
+        raise DeliveryFailed(f"{self._where}: {address} was refused: {reply}", permanent=reply.code >= 500)
+
+    def _hand_over(self, connection: smtplib.SMTP, mail: bytes) -> _Reply:
+        """Send the mail's bytes and return the server's word on them. Raises DeliveryFailed when that was lost."""
+        begin = self._command(connection, "data", "")
+        if begin.code != 354:
+            return begin
+        connection.send(wire_form(mail))  # the end mark goes last: if this fails, the mail was not handed over
+        try:
+            reply = self._read(connection)
+        except LOST as error:
+            self._drop()
+            raise DeliveryFailed(
+                f"{self._where}: the answer was lost after the mail was handed over ({_why(error)})", uncertain=True
+            ) from error
+        if not 200 <= reply.code < 600:
+            self._drop()
+            raise DeliveryFailed(f"{self._where}: an answer that is none ({reply})", uncertain=True)
+        return reply
+
+    def _command(self, connection: smtplib.SMTP, verb: str, rest: str) -> _Reply:
+        connection.putcmd(verb, rest)
+        return self._read(connection)
+
+    def _read(self, connection: smtplib.SMTP) -> _Reply:
+        try:
+            code, text = connection.getreply()
+        except smtplib.SMTPResponseException as error:  # a line longer than the protocol allows
+            raise smtplib.SMTPServerDisconnected(str(error.smtp_code)) from error
+        return _Reply(code, self._shown(text))
+
+    def _shown(self, text: bytes | str) -> str:
+        """Return a server's words for people: one line, without the password should a server ever echo it."""
+        words = text.decode("utf-8", "replace") if isinstance(text, bytes) else text
+        secret = self._mail.password.reveal()
+        return one_line(words.replace(secret, "…") if secret else words)
+
+    def _reset(self, connection: smtplib.SMTP) -> None:
+        try:
+            if self._command(connection, "rset", "").code != 250:
+                self._drop()
+        except LOST:
+            self._drop()
+
+    def _drop(self) -> None:
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            connection.close()
+
+    def _open(self) -> smtplib.SMTP:
+        """Connect, secure and sign in; nothing but greetings is ever sent in clear. Raises DeliveryFailed."""
+        try:
+            connection = self._connect()
+        except ssl.SSLCertVerificationError as error:
+            message = f"its certificate is not trusted ({error.verify_message}); check mail.host and mail.ca_file"
+            raise DeliveryFailed(f"{self._where}: {message}", server=True) from error
+        except smtplib.SMTPResponseException as error:
+            reply = _Reply(error.smtp_code, self._shown(error.smtp_error))
+            hint = "; check mail.username and mail.password" if reply.code in SENDERS_FAULT else ""
+            raise DeliveryFailed(f"{self._where}: the server refuses us: {reply}{hint}", server=True) from error
+        except (*LOST, smtplib.SMTPException, ValueError) as error:
+            message = f"cannot be reached ({self._shown(_why(error))}); check mail.host, mail.port and mail.security"
+            raise DeliveryFailed(f"{self._where}: {message}", server=True) from error
+        self._connection = connection
+        return connection
+
+    def _connect(self) -> smtplib.SMTP:
+        mail = self._mail
+        if mail.security == "none" and not is_loopback(mail.host):
+            raise DeliveryFailed(f'{self._where}: mail.security = "none" is for this machine only', server=True)
+        seconds = mail.timeout.total_seconds()
+        name = mail_domain(mail.sender)
+        connection: smtplib.SMTP
+        if mail.security == "tls":
+            context = _trust(mail)
+            connection = smtplib.SMTP_SSL(mail.host, mail.port, local_hostname=name, timeout=seconds, context=context)
+        else:
+            connection = smtplib.SMTP(mail.host, mail.port, local_hostname=name, timeout=seconds)
+        try:
+            self._secure_and_sign_in(connection)
+        except BaseException:
+            connection.close()
+            raise
+        return connection
+
+    def _secure_and_sign_in(self, connection: smtplib.SMTP) -> None:
+        connection.ehlo_or_helo_if_needed()
+        if self._mail.security == "starttls":
+            if not connection.has_extn("starttls"):
+                raise DeliveryFailed(
+                    f"{self._where}: offers no STARTTLS, and nothing is sent in clear; ask the mail administrator, "
+                    'or use mail.security = "tls" with port 465',
+                    server=True,
+                )
+            connection.starttls(context=_trust(self._mail))
+            connection.ehlo_or_helo_if_needed()
+        if self._mail.username:
+            connection.login(self._mail.username, self._mail.password.reveal())
+
+
+def _trust(mail: Mail) -> ssl.SSLContext:
+    """Return a context that verifies: smtplib's own default would not."""
+    return ssl.create_default_context(cafile=str(mail.ca_file) if mail.ca_file else None)
+
+
+def ascii_address(address: str) -> str:
+    """Return the address as every mail server takes it. Raises DeliveryFailed for what can never be delivered."""
+    local, _, domain = address.rpartition("@")
+    host = ascii_domain(domain)
+    if not local or not host or not (local + host).isascii() or re.search(r"[\s<>\x00-\x1f\x7f]", local + host):
+        raise DeliveryFailed(
+            f"'{one_line(address)}': not an address that mail servers take (plain ASCII before the @); correct it",
+            permanent=True,
+        )
+    return f"{local}@{host}"
+
+
+def wire_form(mail: bytes) -> bytes:
+    """Return the mail as the protocol wants it: CRLF line ends, leading dots doubled, the end mark after it."""
+    lines = re.sub(rb"\r\n|\r|\n", b"\r\n", mail)
+    if not lines.endswith(b"\r\n"):
+        lines += b"\r\n"
+    return re.sub(rb"(?m)^\.", b"..", lines) + b".\r\n"
+
+
+def _why(error: BaseException) -> str:
+    if isinstance(error, TimeoutError):
+        return "time-out"
+    return getattr(error, "strerror", None) or str(error) or type(error).__name__
