@@ -1,7 +1,8 @@
 """The one session factory: time-outs, size cap, address guard, and one table from library errors to ours.
 
-Whatever a register, a post or a redirect points to is checked after name resolution and connected to at the checked
-address, so that nothing reaches loopback or private networks unless the administrator allowed it.
+Whatever a register, a post or a redirect points to is checked after name resolution, and once more at the address that
+was really connected to, before a byte is sent: nothing is asked of loopback or private networks unless the
+administrator allowed it, whatever a name server says the second time.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ import ipaddress
 import json
 import re
 import socket
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from typing import Any
@@ -18,9 +19,19 @@ from urllib.parse import urljoin, urlsplit
 
 import requests
 from requests.adapters import HTTPAdapter
+from urllib3.connection import HTTPConnection, HTTPSConnection
+from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.util.url import parse_url
 
-from connectors.base import AddressRefused, ConnectorError, SchemaDrift, Unavailable
+from connectors.base import (
+    AccountNotFound,
+    AddressRefused,
+    ConnectorError,
+    PermissionMissing,
+    RateLimited,
+    SchemaDrift,
+    Unavailable,
+)
 from monitor.settings import Network
 
 USER_AGENT = "Pantau/0.1 (government social-media monitor)"
@@ -31,18 +42,25 @@ class _Refused(requests.RequestException):
     """Our own refusal, travelling through requests' machinery."""
 
 
-def open_session(*, base_url: str = "", network: Network, replaces: Sequence[str] = ()) -> requests.Session:
+class _RefusedAddress(Exception):
+    """The address that was connected to is not the one that was checked."""
+
+
+def open_session(
+    *, base_url: str = "", network: Network, replaces: Sequence[str] = (), credential: bool = False
+) -> requests.Session:
     """Return a session with time-outs, size cap and address guard.
 
     The origin of `base_url` is the administrator's word and needs no permission; any other address must be public or
     in `network.allow`. Requests to one of the origins `replaces` go to `base_url` instead: libraries hard-code theirs.
+    A session with a `credential` goes nowhere but to `base_url`: a redirect elsewhere would take the credential along.
     No retries (the schedule retries) and no proxies from the environment.
     """
     session = requests.Session()
     session.trust_env = False
     session.headers["User-Agent"] = USER_AGENT
     session.max_redirects = 5
-    adapter = _GuardedAdapter(base_url=base_url, network=network, replaces=replaces)
+    adapter = _GuardedAdapter(base_url=base_url, network=network, replaces=replaces, credential=credential)
     session.mount("https://", adapter)
     session.mount("http://", adapter)
     return session
@@ -53,12 +71,41 @@ def origin(url: str) -> tuple[str, str, int]:
     return parts.scheme, (parts.hostname or "").lower(), parts.port or (443 if parts.scheme == "https" else 80)
 
 
+def _checked(connection: type[HTTPConnection], accepts: Callable[[str, str, int, str], bool]) -> type[HTTPConnection]:
+    """Return the connection class with a look at the peer's address before anything is sent."""
+    scheme = "https" if issubclass(connection, HTTPSConnection) else "http"
+
+    class Checked(connection):  # type: ignore[misc, valid-type]  # a class made for one adapter
+        def _new_conn(self) -> socket.socket:
+            made: socket.socket = super()._new_conn()
+            peer = str(made.getpeername()[0])
+            if not accepts(scheme, self.host, self.port, peer):
+                made.close()
+                raise _RefusedAddress(f"{self.host} leads to {peer}, which is not public; network.allow can admit it")
+            return made
+
+    return Checked
+
+
 class _GuardedAdapter(HTTPAdapter):
-    def __init__(self, *, base_url: str, network: Network, replaces: Sequence[str]) -> None:
+    def __init__(self, *, base_url: str, network: Network, replaces: Sequence[str], credential: bool) -> None:
         self._base_url = base_url.rstrip("/")
         self._network = network
         self._replaces = tuple(r.rstrip("/") for r in replaces)
+        self._credential = credential
         super().__init__(pool_connections=32, pool_maxsize=32, max_retries=0)
+
+    def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
+        super().init_poolmanager(*args, **kwargs)
+        pools: dict[str, type[HTTPConnectionPool]] = {"http": HTTPConnectionPool, "https": HTTPSConnectionPool}
+        self.poolmanager.pool_classes_by_scheme = {
+            scheme: type(pool.__name__, (pool,), {"ConnectionCls": _checked(pool.ConnectionCls, self._accepts)})  # type: ignore[arg-type]  # both pools
+            for scheme, pool in pools.items()
+        }
+
+    def _accepts(self, scheme: str, host: str, port: int, peer: str) -> bool:
+        own = origin(self._base_url) if self._base_url else None
+        return own == (scheme, host.lower().strip("[]"), port) or self._allowed(peer)
 
     def send(self, request: requests.PreparedRequest, *args: Any, **kwargs: Any) -> requests.Response:
         request.url = self._rewritten(request.url or "")
@@ -67,7 +114,10 @@ class _GuardedAdapter(HTTPAdapter):
             kwargs["timeout"] = self._network.timeout.total_seconds()
         wants_stream = kwargs.get("stream", False)
         kwargs["stream"] = True
-        response = super().send(request, *args, **kwargs)
+        try:
+            response = super().send(request, *args, **kwargs)
+        except _RefusedAddress as error:
+            raise _Refused(str(error)) from None
         if not wants_stream:
             self._read_bounded(response)
         return response
@@ -81,6 +131,8 @@ class _GuardedAdapter(HTTPAdapter):
     def _guard(self, url: str) -> None:
         if self._base_url and origin(url) == origin(self._base_url):
             return
+        if self._credential:
+            raise _Refused("a redirect would take the credential to another server; correct base_url")
         if urlsplit(url).scheme not in {"http", "https"}:
             raise _Refused("only http and https are read")
         host = parse_url(url).host or ""
@@ -140,6 +192,27 @@ def failure(error: requests.RequestException, *, what: str) -> ConnectorError:
             kind, sentence = FAILURES[known]
             return kind(f"{what}: {sentence or error}")
     return Unavailable(f"{what}: the request failed")
+
+
+class SiteLimited(RateLimited):
+    """One web site's own limit; the other accounts go on."""
+
+    whole_platform = False
+
+
+def refusal(response: requests.Response, *, what: str, now: datetime) -> ConnectorError | None:
+    """Return what a web site's status says against reading on; None for an answer to be read, and for 304."""
+    status = response.status_code
+    if status < 300 or status == requests.codes.not_modified:
+        return None
+    retry_at = retry_after(response.headers, now)
+    if status == requests.codes.too_many_requests or (status == requests.codes.service_unavailable and retry_at):
+        return SiteLimited(f"{what}: the site asks for patience (HTTP {status})", retry_at=retry_at)
+    if status in {requests.codes.not_found, requests.codes.gone}:
+        return AccountNotFound(f"{what}: is not there (HTTP {status}); correct its address in the register")
+    if status in {401, 403, 407, 451}:
+        return PermissionMissing(f"{what}: the site does not let Pantau read it (HTTP {status})")
+    return Unavailable(f"{what}: the site answered HTTP {status}")
 
 
 def retry_after(headers: Mapping[str, str], now: datetime) -> datetime | None:

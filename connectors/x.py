@@ -7,15 +7,16 @@ nothing under pay-per-use, a post read again does; an edit is a new id in the po
 from __future__ import annotations
 
 import re
+import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypeVar
 
 import requests
 import tweepy
 
-from connectors import http
+from connectors import addresses, http
 from connectors.base import (
     AccountNotFound,
     Capabilities,
@@ -31,14 +32,16 @@ from connectors.base import (
     SchemaDrift,
     Unavailable,
 )
-from monitor.model import Account, Cause, Media, MediaKind, Post, PostKind, Profile
+from monitor.model import Account, Cause, Json, Media, MediaKind, Post, PostKind, Profile
 from monitor.settings import Network, Secret
 
 ORIGINS = ("https://api.twitter.com", "https://api.x.com")  # what tweepy hard-codes, then and now
+T = TypeVar("T")
 EPOCH_MS = 1_288_834_974_657  # a snowflake id counts milliseconds from here
 FIRST_SNOWFLAKE = 1 << 40
 SETTLED = timedelta(minutes=15)  # until then an id may still appear below the newest one
 PAGE_SIZE = 100
+DEPTH = 3200  # posts of a timeline that X gives back
 TWEET_FIELDS = [
     "id",
     "text",
@@ -51,14 +54,25 @@ TWEET_FIELDS = [
     "lang",
     "in_reply_to_user_id",
 ]
-EXPANSIONS = ["attachments.media_keys", "referenced_tweets.id"]
+EXPANSIONS = [
+    "attachments.media_keys",
+    "attachments.poll_ids",
+    "referenced_tweets.id",
+    "referenced_tweets.id.attachments.media_keys",
+]
 MEDIA_FIELDS = ["media_key", "type", "url", "preview_image_url", "alt_text", "variants"]
+POST_PARAMETERS: Mapping[str, Any] = {
+    "tweet_fields": TWEET_FIELDS,
+    "expansions": EXPANSIONS,
+    "media_fields": MEDIA_FIELDS,
+    "poll_fields": ["options"],
+}
 USER_FIELDS = ["id", "name", "username", "description", "profile_image_url", "verified", "protected"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class XSettings:
-    bearer_token: Secret = Secret()  # noqa: RUF009 (immutable)
+    bearer_token: Secret = field(default_factory=Secret)
     base_url: str = "https://api.x.com"
 
 
@@ -66,6 +80,7 @@ class XConnector:
     platform: ClassVar[str] = "x"
     capabilities: ClassVar[Capabilities] = Capabilities(rereads=True)
     Settings: ClassVar[type[XSettings]] = XSettings
+    credentials: ClassVar[tuple[str, ...]] = ("bearer_token",)
 
     def __init__(
         self,
@@ -83,7 +98,10 @@ class XConnector:
         self._client = tweepy.Client(
             bearer_token=self._token.reveal() or None, return_type=requests.Response, wait_on_rate_limit=False
         )
-        self._client.session = http.open_session(base_url=settings.base_url, network=network, replaces=ORIGINS)
+        session = http.open_session(base_url=settings.base_url, network=network, replaces=ORIGINS, credential=True)
+        session.hooks["response"].append(self._keep)
+        self._answers = threading.local()  # `last` is a thread's last answer
+        self._client.session = session
 
     def resolve(self, account: Account) -> Profile:
         found = self.resolve_many([account])[account.id]
@@ -94,109 +112,137 @@ class XConnector:
     def resolve_many(self, accounts: Sequence[Account]) -> Mapping[int, Profile | ConnectorError]:
         """Return each account's profile, or why it has none, by account id; 100 a call. Raises ConnectorError."""
         answers: dict[int, Profile | ConnectorError] = {}
-        known = [a for a in accounts if a.native_id]
-        by_name = [a for a in accounts if not a.native_id]
-        for part in _parts(known):
-            payload = self._ask(
-                "profiles", lambda p=part: self._client.get_users(ids=[a.native_id for a in p], user_fields=USER_FIELDS)
-            )
-            answers |= _users(payload, part, lambda a: a.native_id, "id")
-        for part in _parts(by_name):
-            payload = self._ask(
-                "profiles",
-                lambda p=part: self._client.get_users(usernames=[a.handle for a in p], user_fields=USER_FIELDS),
-            )
-            answers |= _users(payload, part, lambda a: a.handle, "username")
-        return answers
+        for part in _parts([a for a in accounts if a.native_id]):
+            payload = self._ask("x: profiles", self._client.get_users, ids=[a.native_id for a in part])
+            answers |= _users(payload, {a.native_id: a for a in part}, "id")
+        named, unusable = _named([a for a in accounts if not a.native_id])
+        for part in _parts(named):
+            payload = self._ask("x: profiles", self._client.get_users, usernames=[_username(a) for a in part])
+            answers |= _users(payload, {_username(a).casefold(): a for a in part}, "username")
+        return answers | unusable
 
     def pull(self, account: Account, cursor: Cursor | None, *, now: datetime) -> Iterator[Page]:
+        """Yield pages newest first; the cursor moves on the last. Raises ConnectorError."""
+        if not account.native_id:
+            account = replace(account, native_id=self.resolve(account).native_id)
         start = dict(cursor or {})
+        limit = self._page_limit if cursor else max(1, -(-self._back_catalogue // PAGE_SIZE))
+        walk = Walk(start=start, account=account, page_limit=limit, now=now)
         bounds = since(start, now=now, overlap=self._overlap)
-        pages = self._page_limit if cursor else max(1, -(-self._back_catalogue // PAGE_SIZE))
-        token: str | None = None
-        seen_tokens: set[str] = set()
-        newest, oldest = start.get("newest_id", ""), None
-        newest_at = start.get("newest_at")
-        for number in range(1, pages + 1):
-            payload = self._timeline(account, bounds, token)
-            posts = parse_timeline(payload)
-            for one in _ids_of(payload):
-                newest = max(newest, one, key=_as_number)
-            oldest = (
-                min([p.published_at for p in posts], default=oldest)
-                if oldest is None
-                else min([oldest, *(p.published_at for p in posts)])
-            )
-            newest_at = max(
-                [p.published_at.isoformat() for p in posts] + ([newest_at] if newest_at else []), default=None
-            )
-            token = (payload.get("meta") or {}).get("next_token")
-            ended = not token or token in seen_tokens
-            if token:
-                seen_tokens.add(token)
-            if not ended and number < pages:
-                yield Page(posts=posts, cursor=start, last=False)
-                continue
-            gap = None
-            if not ended and oldest is not None:
-                gap = _gap(start, account, oldest)
-            yield Page(posts=posts, cursor=_moved(start, newest, newest_at, now), last=True, gap=gap)
-            return
+        page = walk.take(self._timeline(account, bounds, None))
+        yield page
+        while not page.last:
+            page = walk.take(self._timeline(account, bounds, walk.token))
+            yield page
 
-    def _timeline(self, account: Account, bounds: Mapping[str, Any], token: str | None) -> Mapping[str, Any]:
-        return self._ask(
+    def _timeline(self, account: Account, bounds: Mapping[str, str], token: str | None) -> Json:
+        payload = self._ask(
             account.label,
-            lambda: self._client.get_users_tweets(
-                account.native_id,
-                max_results=PAGE_SIZE,
-                pagination_token=token,
-                tweet_fields=TWEET_FIELDS,
-                expansions=EXPANSIONS,
-                media_fields=MEDIA_FIELDS,
-                **bounds,
-            ),
+            self._client.get_users_tweets,
+            account.native_id,
+            max_results=PAGE_SIZE,
+            pagination_token=token,
+            **POST_PARAMETERS,
+            **bounds,
         )
+        if "data" not in payload and "meta" not in payload:
+            raise _withheld(payload, account)
+        return payload
 
     def reread(self, account: Account, native_ids: Sequence[str], *, now: datetime) -> Reread:  # noqa: ARG002 (protocol)
+        """Read known posts again, 100 a call, and the newest version of edited ones. Raises ConnectorError."""
         posts: dict[str, Post] = {}
         missing: set[str] = set()
         for part in _parts(native_ids):
             payload = self._tweets(account, part)
             missing |= _missing(payload)
-            later = {p["id"]: _history(p)[-1] for p in _items(payload) if _history(p)[-1] != p["id"]}
-            posts |= {p.native_id: p for p in parse_timeline(payload)}
-            for edits in _parts(list(later.values())):
-                posts |= {p.native_id: p for p in parse_timeline(self._tweets(account, edits))}
+            posts |= {post.native_id: post for post in parse_timeline(payload)}
+            edited = [_history(item)[-1] for item in _items(payload) if _history(item)[-1] != item["id"]]
+            for edits in _parts(edited):
+                posts |= {post.native_id: post for post in parse_timeline(self._tweets(account, edits))}
         return Reread(posts=tuple(posts.values()), missing=frozenset(missing - posts.keys()))
 
-    def _tweets(self, account: Account, ids: Sequence[str]) -> Mapping[str, Any]:
-        return self._ask(
-            account.label,
-            lambda: self._client.get_tweets(
-                list(ids), tweet_fields=TWEET_FIELDS, expansions=EXPANSIONS, media_fields=MEDIA_FIELDS
-            ),
-        )
+    def _tweets(self, account: Account, ids: Sequence[str]) -> Json:
+        return self._ask(account.label, self._client.get_tweets, list(ids), **POST_PARAMETERS)
 
     def check(self) -> str:
-        payload = self._ask("check", lambda: self._client.get_users(usernames=["X"], user_fields=["id"]))
-        return "the bearer token is accepted" if _list(payload, "data") else "the bearer token is accepted, with errors"
+        """Return a sentence on the token. Raises ConnectorError."""
+        payload = self._ask("x: the bearer token", self._client.get_users, usernames=["X"])
+        return "x: the bearer token is accepted" + ("" if _list(payload, "data") else ", but X shows no account to it")
 
-    def _ask(self, what: str, call: Callable[[], requests.Response]) -> Mapping[str, Any]:
+    def _ask(self, what: str, call: Callable[..., requests.Response], *args: Any, **parameters: Any) -> Json:
         """Make one call and return its JSON object. Raises ConnectorError by the table below."""
         if not self._token:
             raise ConnectorMisconfigured(
                 "connectors.x.bearer_token_file: is not set; write the app's bearer token into a file and name it there"
             )
+        if call == self._client.get_users:
+            parameters["user_fields"] = USER_FIELDS
+        self._answers.last = None
         try:
-            response = call()
+            response = call(*args, **parameters)
         except tweepy.TweepyException as error:
             raise from_tweepy(error, what=what) from None
         except requests.RequestException as error:
             raise http.failure(error, what=what) from None
+        except (AttributeError, TypeError, ValueError):  # tweepy trips over an error's body before it raises
+            raise from_answer(self._answers.last, what=what) from None
         payload = http.json_body(response, what=what)
         if not isinstance(payload, dict) or not ({"data", "meta", "errors"} & payload.keys()):
             raise SchemaDrift(f"{what}: the answer has neither data nor meta nor errors")
         return payload
+
+    def _keep(self, response: requests.Response, **_: Any) -> None:
+        self._answers.last = response
+
+
+@dataclass(slots=True, kw_only=True)
+class Walk:
+    """One pull's way from the newest post to what is known: pure, it is fed answers and says when it ends."""
+
+    start: Mapping[str, Any]
+    account: Account
+    page_limit: int
+    now: datetime
+    token: str | None = None
+    _pages: int = 0
+    _posts: int = 0
+    _newest: str = ""
+    _times: list[datetime] = field(default_factory=list)
+    _used: set[str] = field(default_factory=set)
+
+    def take(self, payload: Json) -> Page:
+        """Return the page of one answer, the last one with the new cursor. Raises SchemaDrift."""
+        posts = parse_timeline(payload)
+        ids = [item["id"] for item in _items(payload)]
+        self._pages += 1
+        self._posts += len(ids)
+        self._newest = max([self._newest, *ids], key=_as_number)
+        times = [*self._times, *(post.published_at for post in posts)]
+        self._times = [min(times), max(times)] if times else []
+        token = _object(payload, "meta").get("next_token")
+        self.token = token if isinstance(token, str) and token not in self._used else None
+        self._used |= {self.token} if self.token else set()
+        if self.token and self._pages < self.page_limit:
+            return Page(posts=posts, cursor=self.start, last=False)
+        complete = not self.token and self._posts < DEPTH
+        return Page(posts=posts, cursor=self._cursor(), last=True, gap=None if complete else self._gap())
+
+    def _cursor(self) -> Cursor:
+        newest = max(self._newest, str(self.start.get("newest_id", "")), key=_as_number)
+        if newest == self.start.get("newest_id", ""):
+            return {"v": 1, **self.start}
+        newest_at = self._times[1].isoformat() if self._times else self.start.get("newest_at")
+        return {"v": 1, "newest_id": newest, "newest_at": newest_at, "found_at": self.now.isoformat()}
+
+    def _gap(self) -> Gap | None:
+        """Name what lies between the known and the oldest post reached; a depth before registration is a choice."""
+        if not self._times:
+            return None
+        oldest = self._times[0]
+        known = self.start.get("newest_at")
+        begin = datetime.fromisoformat(known) if known else self.account.registered_at
+        return Gap(start=begin, end=oldest, cause=Cause.BURST) if begin and oldest > begin else None
 
 
 # Most particular first; a test fails when tweepy has an exception that is in no row.
@@ -210,26 +256,38 @@ FAILURES: Mapping[type[Exception], type[ConnectorError]] = {
     tweepy.HTTPException: Unavailable,
     tweepy.TweepyException: Unavailable,
 }
+STATUSES: Mapping[int, tuple[type[ConnectorError], str]] = {
+    401: (CredentialRefused, "X refuses the bearer token; make a new one and put it into connectors.x.bearer_token"),
+    402: (RateLimited, "the API's credits are used up; top up in X's developer console"),
+    403: (PermissionMissing, "X does not let this app read this"),
+    404: (AccountNotFound, "X knows nothing there; correct the handle in the register"),
+    429: (RateLimited, "the rate limit is used up; Pantau goes on when it is free again"),
+}
 APP_REFUSED = ("client-not-enrolled", "unsupported-authentication", "client-forbidden", "usage-capped")
 
 
 def from_tweepy(error: Exception, *, what: str) -> ConnectorError:
     """Return our error for one of tweepy's. Texts of the platform are left out: they repeat what was asked."""
     response = getattr(error, "response", None)
-    status = getattr(response, "status_code", None)
-    text = response.text[:2000] if response is not None else ""
-    if status == requests.codes.payment_required:
-        return RateLimited(f"{what}: the API's credits are used up (HTTP 402); top up in X's developer console")
-    if isinstance(error, tweepy.Forbidden) and any(mark in text for mark in APP_REFUSED):
+    if response is not None:
+        return from_answer(response, what=what, kind=_kind_of(error))
+    return _kind_of(error)(f"{what}: {type(error).__name__}")
+
+
+def _kind_of(error: Exception) -> type[ConnectorError]:
+    return next((FAILURES[known] for known in type(error).__mro__ if known in FAILURES), Unavailable)
+
+
+def from_answer(
+    response: requests.Response | None, *, what: str, kind: type[ConnectorError] = SchemaDrift
+) -> ConnectorError:
+    """Return our error for an answer that is no success, by its status where that says all, else as `kind`."""
+    status = response.status_code if response is not None else 0
+    if response is not None and status == requests.codes.forbidden and any(m in response.text for m in APP_REFUSED):
         return ConnectorMisconfigured(f"{what}: X refuses this app (HTTP 403); check its plan and project")
-    if isinstance(error, tweepy.TooManyRequests):
-        return RateLimited(f"{what}: the rate limit is used up (HTTP 429)", retry_at=_reset(response))
-    if isinstance(error, tweepy.Unauthorized):
-        return CredentialRefused(f"{what}: X refuses the bearer token (HTTP 401); renew connectors.x.bearer_token")
-    for known in type(error).__mro__:
-        if known in FAILURES:
-            return FAILURES[known](f"{what}: X answered {'HTTP ' + str(status) if status else type(error).__name__}")
-    return Unavailable(f"{what}: {type(error).__name__}")
+    known, sentence = STATUSES.get(status, (Unavailable if status >= 500 else kind, "X answered"))
+    retry_at = _reset(response) if known is RateLimited else None
+    return known(f"{what}: {sentence} (HTTP {status or 'unknown'})", retry_at=retry_at)
 
 
 def _reset(response: requests.Response | None) -> datetime | None:
@@ -240,13 +298,13 @@ def _reset(response: requests.Response | None) -> datetime | None:
     return http.retry_after(headers, datetime.now(UTC))
 
 
-def since(cursor: Mapping[str, Any], *, now: datetime, overlap: timedelta) -> dict[str, Any]:
+def since(cursor: Mapping[str, Any], *, now: datetime, overlap: timedelta) -> dict[str, str]:
     """Return the lower bound of a timeline read: nothing at first, then since_id (or start_time for ids of no date).
 
     While an id may still appear below the newest one, a stretch before it is read again; later it costs nothing.
     """
     newest = str(cursor.get("newest_id", ""))
-    if not newest:
+    if not newest or cursor.get("v") != 1:
         return {}
     found_at = datetime.fromisoformat(cursor["found_at"])
     if abs(now - found_at) >= max(SETTLED, overlap):
@@ -260,80 +318,108 @@ def since(cursor: Mapping[str, Any], *, now: datetime, overlap: timedelta) -> di
     return {"since_id": newest}
 
 
-def _moved(start: Mapping[str, Any], newest: str, newest_at: str | None, now: datetime) -> dict[str, Any]:
-    if newest == start.get("newest_id", ""):
-        return {"v": 1, **start}
-    return {"v": 1, "newest_id": newest, "newest_at": newest_at, "found_at": now.isoformat()}
-
-
-def _gap(start: Mapping[str, Any], account: Account, oldest: datetime) -> Gap | None:
-    """Name what lies between the known and the oldest post the walk reached; a depth before registration is a choice."""
-    if start.get("newest_at"):
-        return Gap(start=datetime.fromisoformat(start["newest_at"]), end=oldest, cause=Cause.BURST)
-    if account.registered_at and oldest > account.registered_at:
-        return Gap(start=account.registered_at, end=oldest, cause=Cause.BURST)
-    return None
-
-
-def _parts(items: Sequence[Any]) -> Iterator[Sequence[Any]]:
+def _parts(items: Sequence[T]) -> Iterator[Sequence[T]]:
     for begin in range(0, len(items), 100):
         yield items[begin : begin + 100]
 
 
 def _as_number(text: str) -> int:
-    return int(text) if text.isdigit() else 0
+    return int(text) if re.fullmatch(r"[0-9]{1,25}", text) else 0
 
 
-def _list(payload: Mapping[str, Any], key: str) -> list[Any]:
-    value = payload.get(key) or []
-    if not isinstance(value, list):
-        raise SchemaDrift(f"x: '{key}' is no list")
+def _username(account: Account) -> str:
+    handle = account.handle.strip()
+    if "/" in handle:
+        named = addresses.match(handle)
+        return named[1] if named and named[0] == "x" else ""
+    return handle.removeprefix("@")
+
+
+def _named(accounts: Sequence[Account]) -> tuple[list[Account], dict[int, Profile | ConnectorError]]:
+    """Part accounts from those whose handle X would refuse: one of them fails the call for a hundred."""
+    named = [a for a in accounts if re.fullmatch(r"[A-Za-z0-9_]{1,15}", _username(a))]
+    unusable: dict[int, Profile | ConnectorError] = {
+        a.id: AccountNotFound(f"{a.label}: is no X username (1 to 15 of A-Z, 0-9, _); correct the handle")
+        for a in accounts
+        if a not in named
+    }
+    return named, unusable
+
+
+# ---------------------------------------------------------------- payloads
+
+
+def _list(payload: Json, key: str) -> list[Json]:
+    """Return a list of objects; absent is empty. Raises SchemaDrift for anything else."""
+    value = payload.get(key)
+    if value is None:
+        return []
+    if not isinstance(value, list) or not all(isinstance(item, dict) for item in value):
+        raise SchemaDrift(f"x: '{key}' is no list of objects")
     return value
 
 
-def _items(payload: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+def _object(payload: Json, key: str) -> Json:
+    """Return an object; absent is empty. Raises SchemaDrift for anything else."""
+    value = payload.get(key)
+    if value is None:
+        return {}
+    if not isinstance(value, dict):
+        raise SchemaDrift(f"x: '{key}' is no object")
+    return value
+
+
+def _items(payload: Json) -> list[Json]:
     items = _list(payload, "data")
     for item in items:
-        if not isinstance(item, dict) or not isinstance(item.get("id"), str) or not isinstance(item.get("text"), str):
+        if not isinstance(item.get("id"), str) or not isinstance(item.get("text"), str):
             raise SchemaDrift("x: a post without id or text")
     return items
 
 
-def _either(item: Mapping[str, Any], old: str, new: str) -> Any:
-    """Read a field by its name before or after X renamed tweet → post (July to August 2026)."""
-    return item.get(old) if item.get(old) is not None else item.get(new)
+def _spelling(item: Json, old: str, new: str) -> str:
+    """Return the name a field goes by: X renamed tweet to post between July and August 2026."""
+    return old if item.get(old) is not None else new
 
 
-def _history(item: Mapping[str, Any]) -> list[str]:
-    return _either(item, "edit_history_tweet_ids", "edit_history_post_ids") or [item["id"]]
+def _history(item: Json) -> list[str]:
+    """Return the ids of a post's versions, oldest first."""
+    history = item.get(_spelling(item, "edit_history_tweet_ids", "edit_history_post_ids"))
+    if history is None:
+        return [item["id"]]
+    if not isinstance(history, list) or not history or not all(isinstance(one, str) for one in history):
+        raise SchemaDrift("x: a post's edit history is no list of ids")
+    return sorted(history, key=_as_number)
 
 
-def _ids_of(payload: Mapping[str, Any]) -> list[str]:
-    return [item["id"] for item in _items(payload)]
-
-
-def _missing(payload: Mapping[str, Any]) -> set[str]:
+def _missing(payload: Json) -> set[str]:
     """Return the ids that X says do not exist; one it may not show is not missing."""
-    gone = [e for e in _list(payload, "errors") if str(e.get("type", "")).endswith("resource-not-found")]
-    return {str(e.get("resource_id") or e.get("value") or "") for e in gone} - {""}
+    return {_named_in(error) for error in _list(payload, "errors") if _is_not_found(error)} - {""}
 
 
-def _users(
-    payload: Mapping[str, Any], asked: Sequence[Account], name: Callable[[Account], str], field: str
-) -> dict[int, Profile | ConnectorError]:
-    found = {str(user.get(field, "")).casefold(): user for user in _list(payload, "data")}
-    denied = {
-        str(e.get("resource_id") or e.get("value") or "").casefold()
-        for e in _list(payload, "errors")
-        if not str(e.get("type", "")).endswith("resource-not-found")
-    }
+def _is_not_found(error: Json) -> bool:
+    return str(error.get("type", "")).endswith("resource-not-found")
+
+
+def _named_in(error: Json) -> str:
+    return str(error.get("resource_id") or error.get("value") or "")
+
+
+def _withheld(payload: Json, account: Account) -> ConnectorError:
+    """Return why an answer has errors instead of posts."""
+    if any(_is_not_found(error) for error in _list(payload, "errors")):
+        return AccountNotFound(f"{account.label}: X knows no such account any more; correct the register")
+    return PermissionMissing(f"{account.label}: suspended or protected; X does not show it")
+
+
+def _users(payload: Json, asked: Mapping[str, Account], key: str) -> dict[int, Profile | ConnectorError]:
+    found = {str(user.get(key, "")).casefold(): user for user in _list(payload, "data")}
+    denied = {_named_in(e).casefold() for e in _list(payload, "errors") if not _is_not_found(e)}
     answers: dict[int, Profile | ConnectorError] = {}
-    for account in asked:
-        wanted = name(account).casefold()
-        user = found.get(wanted)
-        if user is not None:
-            answers[account.id] = parse_profile(user)
-        elif wanted in denied:
+    for name, account in asked.items():
+        if name in found:
+            answers[account.id] = parse_profile(found[name])
+        elif name in denied:
             answers[account.id] = PermissionMissing(f"{account.label}: suspended or protected; X does not show it")
         else:
             answers[account.id] = AccountNotFound(f"{account.label}: X knows no such account; check the handle")
@@ -353,55 +439,62 @@ def parse_profile(user: Mapping[str, Any]) -> Profile:
     )
 
 
-def parse_timeline(payload: Mapping[str, Any]) -> tuple[Post, ...]:
-    """Map an answer of posts, newest version of each. Raises SchemaDrift on posts without id or text."""
-    items = _items(payload)
-    if not items and "meta" not in payload and "errors" not in payload and "data" not in payload:
+def parse_timeline(payload: Json) -> tuple[Post, ...]:
+    """Map an answer of posts, newest version of each. Raises SchemaDrift on posts without id, text or time."""
+    if not isinstance(payload, dict) or not ({"data", "meta", "errors"} & payload.keys()):
         raise SchemaDrift("x: an answer without posts, meta or errors")
-    included = payload.get("includes") or {}
-    media = {m.get("media_key"): m for m in included.get("media") or []}
-    others = {t.get("id"): t for t in (_either(included, "tweets", "posts") or [])}
+    included = _object(payload, "includes")
+    known = {str(one.get("media_key") or one.get("id")): one for one in _included(included)}
     newest: dict[str, Post] = {}
-    for item in sorted(items, key=lambda i: _as_number(i["id"])):
-        post = parse_post(item, media, others)
+    for item in sorted(_items(payload), key=lambda i: _as_number(i["id"])):
+        post = parse_post(item, known)
         newest[post.native_id] = post
     return tuple(newest.values())
 
 
-def parse_post(
-    item: Mapping[str, Any], media: Mapping[Any, Mapping[str, Any]], others: Mapping[Any, Mapping[str, Any]]
-) -> Post:
-    history = _history(item)
-    first = history[0]
+def _included(included: Json) -> list[Json]:
+    """Return media, polls and posts that others of the answer refer to; a key or id is one of its kind only."""
+    posts = _list(included, _spelling(included, "tweets", "posts"))
+    return [*posts, *_list(included, "media"), *_list(included, "polls")]
+
+
+def parse_post(item: Json, known: Mapping[str, Json]) -> Post:
+    """Map one post; `known` is what the answer includes, by id or media key. Raises SchemaDrift."""
+    first = _history(item)[0]
     created = _time(item.get("created_at"), item["id"])
-    edited = item["id"] != first
-    references = _either(item, "referenced_tweets", "referenced_posts") or []
-    kind, text = _kind(item, references), _long_text(item)
-    if kind is PostKind.REPOST:
-        original = others.get(references[0].get("id"))
-        text = _long_text(original) if original else text
-    keys = (item.get("attachments") or {}).get("media_keys") or []
+    is_edited = item["id"] != first
+    references = _list(item, _spelling(item, "referenced_tweets", "referenced_posts"))
+    kind = _kind(item, references)
+    shown = known.get(str(references[0].get("id")), item) if kind is PostKind.REPOST else item
     return Post(
         native_id=first,
         url=f"https://x.com/i/status/{item['id']}",
-        published_at=_time(None, first, default=created) if edited else created,
-        edited_at=created if edited else None,
-        text=text,
+        published_at=_time(None, first, default=created) if is_edited else created,
+        edited_at=created if is_edited else None,
+        text=_text(shown, known),
         kind=kind,
         language=str(item.get("lang") or ""),
-        media=tuple(_media(media[key]) for key in keys if key in media),
-        links=_links(item),
+        media=tuple(_media(one) for one in _attached(shown, "media_keys", known)),
+        links=tuple(dict.fromkeys((*_links(item), *_links(shown)))),
         raw=dict(item),
     )
 
 
-def _long_text(item: Mapping[str, Any]) -> str:
-    note = _either(item, "note_tweet", "note_post") or {}
-    return str(note.get("text") or item.get("text") or "")
+def _attached(item: Json, key: str, known: Mapping[str, Json]) -> list[Json]:
+    keys = _object(item, "attachments").get(key)
+    return [known[str(one)] for one in (keys if isinstance(keys, list) else ()) if str(one) in known]
 
 
-def _kind(item: Mapping[str, Any], references: Sequence[Mapping[str, Any]]) -> PostKind:
-    kinds = {r.get("type") for r in references}
+def _text(item: Json, known: Mapping[str, Json]) -> str:
+    """Return a post's whole text: the long one where there is one, and the choices of a poll."""
+    note = _object(item, _spelling(item, "note_tweet", "note_post"))
+    polls = _attached(item, "poll_ids", known)
+    choices = [str(choice.get("label") or "") for poll in polls for choice in _list(poll, "options")]
+    return "\n".join([str(note.get("text") or item.get("text") or ""), *choices])
+
+
+def _kind(item: Json, references: Sequence[Json]) -> PostKind:
+    kinds = {str(r.get("type")) for r in references}
     if kinds & {"retweeted", "reposted"}:
         return PostKind.REPOST
     if "quoted" in kinds:
@@ -410,29 +503,30 @@ def _kind(item: Mapping[str, Any], references: Sequence[Mapping[str, Any]]) -> P
 
 
 def _time(text: object, native_id: str, default: datetime | None = None) -> datetime:
-    if isinstance(text, str):
-        try:
-            return datetime.fromisoformat(text).astimezone(UTC)
-        except ValueError:
-            raise SchemaDrift(f"x: a post with created_at {text[:40]!r}") from None
+    """Return when a post was made, by its own word, else by its id. Raises SchemaDrift when neither says so."""
     number = _as_number(native_id)
-    if number >= FIRST_SNOWFLAKE:
-        return datetime.fromtimestamp(((number >> 22) + EPOCH_MS) / 1000, UTC)
+    try:
+        if isinstance(text, str):
+            said = datetime.fromisoformat(text)
+            return said.astimezone(UTC) if said.tzinfo else said.replace(tzinfo=UTC)
+        if number >= FIRST_SNOWFLAKE:
+            return datetime.fromtimestamp(((number >> 22) + EPOCH_MS) / 1000, UTC)
+    except (ValueError, OverflowError, OSError):
+        raise SchemaDrift("x: a post whose created_at is no time") from None
     if default is None:
         raise SchemaDrift("x: a post without created_at")
     return default
 
 
-def _media(item: Mapping[str, Any]) -> Media:
+def _media(item: Json) -> Media:
+    alt = str(item.get("alt_text") or "")
     if item.get("type") == "photo":
-        return Media(kind=MediaKind.PICTURE, url=str(item.get("url") or ""), text=str(item.get("alt_text") or ""))
-    return Media(
-        kind=MediaKind.VIDEO, url=str(item.get("preview_image_url") or ""), text=str(item.get("alt_text") or "")
-    )
+        return Media(kind=MediaKind.PICTURE, url=str(item.get("url") or ""), text=alt)
+    return Media(kind=MediaKind.VIDEO, url=str(item.get("preview_image_url") or ""), text=alt)
 
 
-def _links(item: Mapping[str, Any]) -> tuple[str, ...]:
-    note = _either(item, "note_tweet", "note_post") or {}
-    urls = [*((item.get("entities") or {}).get("urls") or []), *((note.get("entities") or {}).get("urls") or [])]
+def _links(item: Json) -> tuple[str, ...]:
+    note = _object(item, _spelling(item, "note_tweet", "note_post"))
+    urls = [*_list(_object(item, "entities"), "urls"), *_list(_object(note, "entities"), "urls")]
     found = (u.get("unwound_url") or u.get("expanded_url") or u.get("url") for u in urls)
     return tuple(dict.fromkeys(str(u) for u in found if u))

@@ -66,12 +66,17 @@ def after_failure(tail: Sequence[Interval], *, begin: datetime, now: datetime, c
 def up_to(
     intervals: Sequence[Interval], *, begin: datetime, now: datetime, patience: timedelta
 ) -> tuple[Interval, ...]:
-    """Return the intervals completed to `now`: time that no check has reached is a gap as soon as it exceeds `patience`.
+    """Return the intervals completed to `now`: unchecked time is a gap as soon as it exceeds `patience`.
 
-    Before the first check the cause is NOT_YET_READ, later it is STOPPED: nobody was reading.
+    Before the first check the cause is NOT_YET_READ. After a failure it goes on, for the same cause: the next check
+    waits on purpose. After a read it is STOPPED: nobody was reading.
     """
     end = intervals[-1].end if intervals else begin
-    if end >= now or (intervals and now - end <= patience):
+    if end >= now:
+        return tuple(intervals)
+    if intervals and intervals[-1].kind is not CoverageKind.READ:
+        return (*intervals[:-1], replace(intervals[-1], end=now))
+    if intervals and now - end <= patience:
         return tuple(intervals)
     cause = Cause.STOPPED if intervals else Cause.NOT_YET_READ
     return (*intervals, Interval(kind=CoverageKind.GAP, start=end, end=now, cause=cause))

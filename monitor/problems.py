@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, order=True)
@@ -31,8 +32,11 @@ class ConfigurationError(Exception):
         super().__init__("\n".join(map(str, self.problems)))
 
 
-def suggestion(word: str, known: Iterable[str]) -> str:
-    """Return "; did you mean …?" for the known word nearest to `word`, or the list of known words."""
+def suggestion(word: str, known: Iterable[str], *, aliases: Mapping[str, str] = MappingProxyType({})) -> str:
+    """Return "; did you mean …?" for the known word nearest to `word`, or the list of known words.
+
+    A near alias (an old name) suggests the word that it stands for.
+    """
     names = sorted(known)
-    near = difflib.get_close_matches(word.casefold(), names, n=1, cutoff=0.6)
-    return f"; did you mean {near[0]}?" if near else f"; known: {', '.join(names)}"
+    near = difflib.get_close_matches(word.casefold(), [*names, *aliases], n=1, cutoff=0.6)
+    return f"; did you mean {aliases.get(near[0], near[0])}?" if near else f"; known: {', '.join(names)}"

@@ -290,24 +290,13 @@ def _account(
         cells.wrong("url", f"'{url}': expected an address that begins with https://")
         return None
     pasted = match(url) if url else None
-    platform = cells.text("platform").casefold() or (pasted[0] if pasted else "")
-    platform = aliases.get(platform, platform)
-    if platform not in platforms:
-        wanted = cells.text("platform")
-        cells.wrong("platform", f"'{wanted}': unknown{suggestion(platform, platforms)}" if wanted else "is missing")
+    platform = _platform(cells, pasted[0] if pasted else "", platforms, aliases)
+    if not platform:
         return None
     handle = handle.lstrip("@")
     if not handle and pasted and pasted[0] == platform:
         handle = pasted[1]
-    if not url and platform in NEED_URL:
-        cells.wrong("url", f"is missing: for {platform} it is what is read")
-    if not handle and platform in NEED_URL and url:
-        parts = urlsplit(url)
-        handle = f"{parts.hostname}{parts.path}".rstrip("/")
-    if not handle and not url:
-        cells.wrong("handle", "is missing, and so is url")
-    elif not handle and platform not in NEED_URL and platform != "myspace":
-        cells.wrong("handle", f"is missing, and '{url}' is no profile address on {platform}")
+    handle = _named(cells, platform, handle, url)
     status = cells.read("status", lambda text: _choice(AccountStatus, text, "active"))
     if not cells.sound:
         return None
@@ -319,6 +308,32 @@ def _account(
         status=AccountStatus(status),
         note=cells.text("note"),
     )
+
+
+def _platform(cells: _Cells, pasted: str, platforms: Collection[str], aliases: Mapping[str, str]) -> str:
+    """Return the platform by its present name; what the address says serves an empty cell. Empty: unknown."""
+    platform = cells.text("platform").casefold() or pasted
+    platform = aliases.get(platform, platform)
+    if platform in platforms:
+        return platform
+    wanted = cells.text("platform")
+    meant = suggestion(platform, platforms, aliases=aliases)
+    cells.wrong("platform", f"'{wanted}': unknown{meant}" if wanted else "is missing")
+    return ""
+
+
+def _named(cells: _Cells, platform: str, handle: str, url: str) -> str:
+    """Return the handle to show and to ask for; a feed without one is named by its address."""
+    if not url and platform in NEED_URL:
+        cells.wrong("url", f"is missing: for {platform} it is what is read")
+    if not handle and platform in NEED_URL and url:
+        parts = urlsplit(url)
+        handle = f"{parts.hostname}{parts.path}".rstrip("/")
+    if not handle and not url and platform not in NEED_URL:
+        cells.wrong("handle", "is missing, and so is url")
+    elif not handle and platform not in NEED_URL and platform != "myspace":
+        cells.wrong("handle", f"is missing, and '{url}' is no profile address on {platform}")
+    return handle
 
 
 def merge_agencies(present: Iterable[Agency], imported: Iterable[Agency]) -> list[Agency]:

@@ -1,6 +1,7 @@
 """When to look again. Pure: takes what happened and `now`, returns a time; the store writes it down.
 
-The promise is `max_interval`: a healthy account is never looked at less often. The platform's own "retry at" outranks it.
+The promise is `max_interval`: a healthy account is never looked at less often. The platform's own "retry at" outranks
+it.
 """
 
 from __future__ import annotations

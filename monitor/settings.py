@@ -67,7 +67,7 @@ class Mail:
     port: int = 587
     security: str = field(default="starttls", metadata={"one_of": ("starttls", "tls", "none")})
     username: str = ""
-    password: Secret = Secret()
+    password: Secret = field(default_factory=Secret)
     sender: str = "Pantau <pantau@localhost>"
     ca_file: Path | None = None
     post_link: bool = True
@@ -122,7 +122,7 @@ class Network:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sentry:
-    dsn: Secret = Secret()
+    dsn: Secret = field(default_factory=Secret)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -419,8 +419,13 @@ def is_mail_address(text: str) -> bool:
 
 
 def _contradictions(settings: Settings) -> list[Problem]:
+    found = [*_mail_contradictions(settings), *_other_contradictions(settings)]
+    return [Problem(file=str(settings.source), place=place, message=message) for place, message in found]
+
+
+def _mail_contradictions(settings: Settings) -> list[tuple[str, str]]:
     found: list[tuple[str, str]] = []
-    mail, polling, web = settings.mail, settings.polling, settings.web
+    mail = settings.mail
     if mail.transport == "smtp" and not mail.host:
         found.append(("mail.host", 'is needed for transport "smtp"'))
     if mail.transport == "smtp" and mail.security == "none" and mail.host and not is_loopback(mail.host):
@@ -434,6 +439,12 @@ def _contradictions(settings: Settings) -> list[Problem]:
         ("operators.recipients", settings.operators.recipients),
     ):
         found += [(key, f"'{a}' is not a mail address") for a in addresses if not is_mail_address(a)]
+    return found
+
+
+def _other_contradictions(settings: Settings) -> list[tuple[str, str]]:
+    found: list[tuple[str, str]] = []
+    polling, web = settings.polling, settings.web
     if polling.min_interval > polling.max_interval:
         found.append(("polling.min_interval", "is longer than polling.max_interval"))
     if polling.overlap < timedelta(minutes=2):
@@ -444,7 +455,7 @@ def _contradictions(settings: Settings) -> list[Problem]:
         found.append(("web.listen", f"'{web.listen}': expected host:port, such as \"127.0.0.1:8080\""))
     if web.public_url and urlsplit(web.public_url).scheme not in {"http", "https"}:
         found.append(("web.public_url", "expected an address that begins with https://"))
-    return [Problem(file=str(settings.source), place=place, message=message) for place, message in found]
+    return found
 
 
 def summary(settings: Settings) -> list[tuple[str, str]]:

@@ -26,6 +26,8 @@ from monitor.store.database import Database
 from monitor.store.register import to_account
 from monitor.store.tables import account, coverage, credential, profile
 
+ONE_ALERT_IN_ALL = frozenset({Cause.CREDENTIAL, Cause.CONFIGURATION})  # a dead credential, not each of its accounts
+
 
 class LeaseLostError(Exception):
     """Another worker has taken the account over since; nothing of this check may be written."""
@@ -51,11 +53,11 @@ def claim_accounts(
     now: datetime,
     lease: timedelta,
     limit: int,
+    platform: str,
     everything: bool = False,
-    platforms_shut: Sequence[str] = (),
     exclude: Sequence[int] = (),
 ) -> list[Claimed]:
-    """Claim due accounts, longest overdue first. `everything` takes every active one whose platform lets us.
+    """Claim due accounts of a platform, longest overdue first. `everything` takes every active one that it lets us.
 
     An account whose last check lies in the future was written before the clock stepped back: it is due.
     """
@@ -65,7 +67,7 @@ def claim_accounts(
     query = (
         select(account)
         .where(account.c.status == AccountStatus.ACTIVE.value, free, due)
-        .where(account.c.platform.not_in(list(platforms_shut)))
+        .where(account.c.platform == platform)
         .order_by(account.c.next_check_at, account.c.id)
         .limit(limit)
         .with_for_update(skip_locked=True)
@@ -206,7 +208,7 @@ def save_failure(
             )
         )
         unread_since = claimed.last_ok_at or begin
-        if now - since >= blind_after and cause is not Cause.CREDENTIAL:
+        if now - since >= blind_after and cause not in ONE_ALERT_IN_ALL:
             alerts.open_alert(
                 connection,
                 dedup_key=f"blind:{one.id}:{since.isoformat()}",
@@ -312,7 +314,7 @@ def shut_platform(
             connection.execute(insert(credential).values(platform=platform, **values))
         else:
             connection.execute(update(credential).where(credential.c.platform == platform).values(**values))
-        if cause in {Cause.CREDENTIAL, Cause.CONFIGURATION}:
+        if cause in ONE_ALERT_IN_ALL:
             alerts.open_alert(
                 connection,
                 dedup_key=f"credential:{platform}:{since.isoformat()}",

@@ -50,7 +50,7 @@ def open_alert(
     """Open an alert, or return the one that this key opened before: the key is what makes two things the same."""
     known = connection.execute(select(alert.c.id).where(alert.c.dedup_key == dedup_key)).scalars().first()
     if known is not None:
-        return known
+        return int(known)
     mailed = kind is not AlertKind.BACKLOG
     values = {
         "case": f"new:{dedup_key}",

@@ -13,10 +13,12 @@ from alembic import command
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy import Connection, Engine, create_engine, event, insert, select
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.pool import ConnectionPoolEntry
+
+from monitor.store.tables import meta
 
 WRITER_WAIT_SECONDS = 120  # longer than the 60 s for which a foreign lock on the file is survived
 
@@ -46,7 +48,7 @@ class Database:
             self._writer = _sqlite_engine(url, pool_size=1, query_only=False)
         else:
             self._reader = self._writer = create_engine(
-                _with_driver(url), pool_size=8, max_overflow=8, pool_pre_ping=True
+                _with_driver(url), pool_size=8, max_overflow=8, pool_pre_ping=True, hide_parameters=True
             )
 
     @property
@@ -82,7 +84,10 @@ def _with_driver(url: str) -> str:
 
 
 def _sqlite_engine(url: str, *, pool_size: int, query_only: bool) -> Engine:
-    engine = create_engine(url, pool_size=pool_size, max_overflow=0, pool_timeout=WRITER_WAIT_SECONDS)
+    # hide_parameters: an error must not repeat a post's text in a log.
+    engine = create_engine(
+        url, pool_size=pool_size, max_overflow=0, pool_timeout=WRITER_WAIT_SECONDS, hide_parameters=True
+    )
 
     @event.listens_for(engine, "connect")
     def _settings(dbapi: Any, _entry: ConnectionPoolEntry) -> None:
@@ -179,3 +184,13 @@ def sole_process(path: Path | None) -> Iterator[None]:
         handle.write(str(os.getpid()))
         handle.flush()
         yield
+
+
+def fact(db: Database, key: str, default: str) -> str:
+    """Return a fact about this installation (its identity, its age); `default` is written down at the first use."""
+    known = select(meta.c.value).where(meta.c.key == key)
+    with db.write() as connection:
+        value = connection.execute(known).scalars().first()
+        if value is None:
+            connection.execute(insert(meta).values(key=key, value=default))
+        return str(default if value is None else value)

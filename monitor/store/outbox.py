@@ -26,9 +26,13 @@ load_alert = alerts.load_alert
 
 
 def due_alerts(db: Database, now: datetime, *, limit: int = 100) -> list[Alert]:
-    """Return open alerts whose next action is due, in the order they came due."""
+    """Return open alerts whose next action is due, in the order they came due.
+
+    What was opened "in the future" was opened before the clock stepped back: it is due.
+    """
     acts = or_(alert.c.state == AlertState.OPEN.value, alert.c.recovered_at.is_not(None))
-    query = select(alert).where(acts, alert.c.next_action_at <= now).order_by(alert.c.next_action_at, alert.c.id)
+    due = or_(alert.c.next_action_at <= now, and_(alert.c.next_action_at.is_not(None), alert.c.opened_at > now))
+    query = select(alert).where(acts, due).order_by(alert.c.next_action_at, alert.c.id)
     with db.read() as connection:
         rows = connection.execute(query.limit(limit)).mappings().all()
         return [alerts.to_alert(connection, row) for row in rows]
@@ -100,13 +104,14 @@ def _insert_new(
 def claim(db: Database, *, now: datetime, lease: timedelta) -> Delivery | None:
     """Claim the mail that has been due longest, also one whose holder's lease has run out. None when nothing is due.
 
-    A lease that ran out leaves it open whether the mail left: it is sent again with the same Message-ID.
+    A lease that ran out leaves it open whether the mail left: it is sent again with the same Message-ID. A mail
+    written "in the future" was written before the clock stepped back: it is due.
     """
     waiting = notification.c.state.in_([NotificationState.PENDING.value, NotificationState.UNCERTAIN.value])
     abandoned = and_(notification.c.state == NotificationState.SENDING.value, notification.c.leased_until <= now)
     query = (
         select(notification)
-        .where(or_(and_(waiting, notification.c.due_at <= now), abandoned))
+        .where(or_(and_(waiting, or_(notification.c.due_at <= now, notification.c.created_at > now)), abandoned))
         .order_by(notification.c.due_at, notification.c.id)
         .limit(1)
         .with_for_update(skip_locked=True)
@@ -208,6 +213,13 @@ def _put_back(db: Database, delivery: Delivery, state: NotificationState, at: da
 def put_back_untried(db: Database, delivery: Delivery, now: datetime) -> bool:
     """Give the mail back as it was: nobody tried to send it."""
     return _write(db, delivery, state=NotificationState.PENDING.value, due_at=now, leased_until=None)
+
+
+def hold_back(db: Database, *, until: datetime) -> None:
+    """Let no waiting mail be due before `until`: the server fails as a whole, and mails keep their order."""
+    waiting = notification.c.state.in_([NotificationState.PENDING.value, NotificationState.UNCERTAIN.value])
+    with db.write() as connection:
+        connection.execute(update(notification).where(waiting, notification.c.due_at < until).values(due_at=until))
 
 
 def mark_dead(db: Database, delivery: Delivery, now: datetime, error: str) -> bool:

@@ -1,0 +1,49 @@
+# The two commands: `make run` and `make test`. Everything else is for developers.
+VENV := .venv
+BIN := $(VENV)/bin
+PYTHON ?= python3
+PIP := $(BIN)/python -m pip install --disable-pip-version-check --quiet --require-hashes --no-deps
+SELF := $(BIN)/python -m pip install --disable-pip-version-check --quiet --no-deps --no-build-isolation --editable .
+SOURCES := monitor connectors alerts tests
+
+.PHONY: run test fix bench lock clean
+
+run: $(VENV)/.run
+	@exec $(BIN)/pantau demo
+
+test: $(VENV)/.dev
+	$(BIN)/ruff format --check $(SOURCES)
+	$(BIN)/ruff check $(SOURCES)
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-timing
+	$(BIN)/pytest -n auto
+
+fix: $(VENV)/.dev
+	$(BIN)/ruff format $(SOURCES)
+	$(BIN)/ruff check --fix $(SOURCES)
+
+bench: $(VENV)/.dev
+	$(BIN)/python tests/bench.py
+
+$(VENV)/bin/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Pantau needs Python 3.11 or newer (make PYTHON=python3.12 …)"; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+
+# What `make test` installed serves `make run` as well.
+$(VENV)/.run: requirements.lock pyproject.toml | $(VENV)/bin/python
+	@test -e $(VENV)/.dev || { echo "setting up (a minute, once)"; $(PIP) -r requirements.lock && $(SELF); }
+	@touch $@
+
+$(VENV)/.dev: requirements-dev.lock pyproject.toml | $(VENV)/bin/python
+	@echo "setting up (a few minutes, once)"
+	@$(PIP) -r requirements-dev.lock && $(SELF)
+	@touch $@ $(VENV)/.run
+
+# Locks carry hashes and no registry addresses.
+LOCK := uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --no-emit-index-url --no-emit-find-links pyproject.toml
+lock:
+	$(LOCK) --group build -o requirements.lock
+	$(LOCK) --all-extras --group dev -o requirements-dev.lock
+
+clean:
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache

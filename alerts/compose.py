@@ -1,0 +1,302 @@
+"""Alert → mail. Pure: the same alert, delivery and time are always the same bytes.
+
+Of a post's text only what `monitor.disclosure` allows is ever handed to a template; names pass `one_line`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from email.utils import parseaddr
+from urllib.parse import quote, urlsplit
+
+from alerts import charts, weekly, wording
+from alerts.policy import mail_domain
+from alerts.rendering import Letter, mail_bytes, render
+from monitor.disclosure import excerpt, level_of, one_line
+from monitor.model import (
+    Alert,
+    AlertKind,
+    Delivery,
+    Disclosure,
+    Finding,
+    Language,
+    MediaKind,
+    Post,
+    Severity,
+    WeekReport,
+)
+from monitor.settings import Settings
+
+CHART_CID = "pantau-carta"
+NAME_LIMIT = 80  # code points of an account's name in a mail; some feeds are named by long addresses
+LINK_LIMIT = 1000
+TECHNICAL_STEPS = frozenset({"operators", "security-team"})  # a head is told the cause, not the library's words
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Envelope:
+    """What every mail has in common. `public_url` is where the console is seen from outside; empty: nowhere."""
+
+    sender: str
+    slogans: tuple[str, ...]
+    post_link: bool
+    public_url: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Breach:
+    """A rule that fired, as a mail names it: without a word of what it matched."""
+
+    title: str
+    severity: str
+    places: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BrokenClause:
+    """A clause with all that may break it. `en` is empty in a Malay mail."""
+
+    name: str
+    instrument: str
+    ms: str
+    en: str
+    breaches: tuple[Breach, ...]
+
+
+def envelope_of(settings: Settings) -> Envelope:
+    return Envelope(
+        sender=settings.mail.sender,
+        slogans=settings.letter.slogans,
+        post_link=settings.mail.post_link,
+        public_url=settings.web.public_url.rstrip("/"),
+    )
+
+
+def compose_alert(alert: Alert, delivery: Delivery, envelope: Envelope, *, now: datetime) -> bytes:
+    """Return the mail that tells this recipient of the alert, in the words of `delivery.template`.
+
+    Templates: alert, blind, recovery, credential, dead_letter, evaluation. Raises jinja2.TemplateError.
+    """
+    letter = render(delivery.template, delivery.language, _words(alert, delivery, envelope, now))
+    urgent = alert.severity >= Severity.HIGH and delivery.template == "alert"
+    headers = [("Importance", "high")] if urgent else []
+    return _mail(letter, delivery, envelope, now=now, headers=headers)
+
+
+def compose_digest(report: WeekReport, delivery: Delivery, envelope: Envelope, *, now: datetime) -> bytes:
+    """Return the weekly digest with its chart as an inline picture."""
+    letter = digest_letter(report, delivery.language, envelope, chart=f"cid:{CHART_CID}", now=now)
+    headers = [("List-Id", f"Pantau <digest.pantau.{mail_domain(envelope.sender)}>")]
+    pictures = {CHART_CID: charts.week_chart(report, delivery.language)}
+    return _mail(letter, delivery, envelope, now=now, headers=headers, pictures=pictures)
+
+
+def digest_letter(
+    report: WeekReport, language: Language, envelope: Envelope, *, chart: str, now: datetime | None
+) -> Letter:
+    """Return the digest's texts; `chart` is the picture's address, `now` tells a week that still runs."""
+    words = {
+        **_letterhead(language, envelope, now or report.end),
+        **weekly.words(report, language),
+        "chart": chart,
+        "unfinished": now is not None and now < report.end,
+        "salutation": _nobody_in_particular(language),
+        "console": envelope.public_url,
+    }
+    return render("digest", language, words)
+
+
+def compose_test(recipient: str, envelope: Envelope, *, now: datetime) -> tuple[str, bytes]:
+    """Return (Message-ID, mail) of a mail that proves the way to `recipient`, in both languages."""
+    identity = hashlib.sha256(f"test\0{recipient}\0{now.isoformat()}".encode()).hexdigest()[:32]
+    message_id = f"<pantau.{identity}@{mail_domain(envelope.sender)}>"
+    letter = render("test", Language.MS, _letterhead(Language.MS, envelope, now))
+    mail = mail_bytes(letter, sender=envelope.sender, recipient=recipient, message_id=message_id, now=now)
+    return message_id, mail
+
+
+def _mail(
+    letter: Letter,
+    delivery: Delivery,
+    envelope: Envelope,
+    *,
+    now: datetime,
+    headers: Sequence[tuple[str, str]] = (),
+    pictures: dict[str, bytes] | None = None,
+) -> bytes:
+    return mail_bytes(
+        letter,
+        sender=envelope.sender,
+        recipient=delivery.recipient,
+        message_id=delivery.message_id,
+        now=now,
+        headers=headers,
+        pictures=pictures,
+    )
+
+
+def _letterhead(language: Language, envelope: Envelope, now: datetime) -> dict[str, object]:
+    """Return the words that every letter has."""
+    return {
+        "today": wording.date(now, language),
+        "written_at": wording.moment(now, language),
+        "slogans": [one_line(slogan) for slogan in envelope.slogans],
+        "sender": parseaddr(envelope.sender)[1],
+    }
+
+
+def _words(alert: Alert, delivery: Delivery, envelope: Envelope, now: datetime) -> dict[str, object]:
+    language = delivery.language
+    cause, remedy = wording.cause(alert.cause, language)
+    platform, sentence = _technical(alert)
+    return {
+        **_letterhead(language, envelope, now),
+        **_addressee(alert, delivery),
+        **_post_words(alert, language, envelope),
+        "case": alert.case,
+        "kind": alert.kind.value,
+        "account": _account_name(alert),
+        "agency": one_line(alert.agency.name, limit=NAME_LIMIT * 2) if alert.agency else "",
+        "platform": platform,
+        "urgent": alert.severity >= Severity.HIGH,
+        "severity": wording.SEVERITIES[language][alert.severity],
+        "severity_class": alert.severity.label,
+        "opened_at": wording.moment(alert.opened_at, language),
+        "since": wording.moment(alert.since, language) if alert.since else "",
+        "blind_for": wording.span(now - alert.since, language) if alert.since else "",
+        "recovered_at": wording.moment(alert.recovered_at, language) if alert.recovered_at else "",
+        "lasted": _lasted(alert, language),
+        "cause": cause,
+        "remedy": remedy,
+        "clause_5": wording.CLAUSE_5,
+        "detail": sentence if delivery.step in TECHNICAL_STEPS else "",
+        "no_contact": delivery.template == "alert" and delivery.step in TECHNICAL_STEPS,
+        "console": f"{envelope.public_url}/alerts/{quote(alert.case)}" if envelope.public_url else "",
+    }
+
+
+def _addressee(alert: Alert, delivery: Delivery) -> dict[str, object]:
+    """Return salutation and address lines: the head's as the register has them, for anyone else the general ones."""
+    head = alert.agency.contacts if alert.agency else None
+    is_head = head is not None and delivery.recipient.casefold() == head.head_email.casefold()
+    if head is None or not is_head:
+        return {"salutation": _nobody_in_particular(delivery.language), "address_lines": [], "to_agency": False}
+    assert alert.agency is not None
+    lines = [one_line(part) for part in (head.head_name, head.head_title, alert.agency.name)]
+    salutation = one_line(head.head_salutation).rstrip(",") or _nobody_in_particular(delivery.language)
+    return {"salutation": salutation, "address_lines": [line for line in lines if line], "to_agency": True}
+
+
+def _nobody_in_particular(language: Language) -> str:
+    return "Tuan/Puan" if language is Language.MS else "Sir/Madam"
+
+
+def _account_name(alert: Alert) -> str:
+    return one_line(alert.account.label, limit=NAME_LIMIT) if alert.account else ""
+
+
+def _technical(alert: Alert) -> tuple[str, str]:
+    """Return the platform's name and the sentence for operators. Nothing in it repeats a post."""
+    detail = one_line(alert.detail, limit=400)
+    if alert.account is not None:
+        platform = alert.account.platform
+    elif alert.kind is AlertKind.CREDENTIAL:
+        platform, _, detail = detail.partition(": ")
+    else:
+        platform = ""
+    if alert.kind is AlertKind.EVALUATION:  # an exception's message may quote the text it choked on; its name does not
+        name = re.match(r"[A-Za-z_][\w.]{0,80}", detail)
+        detail = name[0] if name else ""
+    return one_line(wording.platform(platform)), detail
+
+
+def _lasted(alert: Alert, language: Language) -> str:
+    if alert.since is None or alert.recovered_at is None:
+        return ""
+    return wording.span(alert.recovered_at - alert.since, language)
+
+
+def _post_words(alert: Alert, language: Language, envelope: Envelope) -> dict[str, object]:
+    post = alert.post
+    refs = [finding.clause.ref for finding in alert.findings]
+    return {
+        "has_post": post is not None,
+        "published_at": wording.moment(post.published_at, language) if post else "",
+        "edited_at": wording.moment(post.edited_at, language) if post and post.edited_at else "",
+        "link": _link(post, envelope),
+        "clause_names": wording.clause_names(refs, language),
+        "broken_clauses": broken_clauses(alert, language),
+        "excerpt": _excerpt(alert),
+        "masked": min(alert.disclosure, level_of(alert.findings)) is not Disclosure.FULL,
+        "maybe_hijacked": "3b" in refs,
+    }
+
+
+def _link(post: Post | None, envelope: Envelope) -> str:
+    """Return the post's public address, when mails carry it and it is one that a browser opens harmlessly."""
+    if post is None or not envelope.post_link or len(post.url) > LINK_LIMIT:
+        return ""
+    url = quote(one_line(post.url, limit=LINK_LIMIT + 1), safe="!#$%&'()*+,/:;=?@[]~")
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return ""
+    return url if parts.scheme in {"http", "https"} and parts.hostname else ""
+
+
+def _excerpt(alert: Alert) -> str:
+    """Return what the disclosure level lets through of the post's text; empty for a match outside the text."""
+    if alert.post is None or not any(finding.field == "text" for finding in alert.findings):
+        return ""
+    return excerpt(alert.post.text, alert.findings, alert.disclosure) or ""
+
+
+def broken_clauses(alert: Alert, language: Language) -> tuple[BrokenClause, ...]:
+    """Return the alert's findings by clause, in the circular's order; a rule is named once with all its places."""
+    by_clause: dict[tuple[str, str], list[Finding]] = {}
+    for finding in alert.findings:
+        by_clause.setdefault((finding.clause.instrument, finding.clause.ref), []).append(finding)
+    return tuple(
+        BrokenClause(
+            name=wording.clause_name(ref),
+            instrument=wording.instrument(instrument, language),
+            ms=one_line(found[0].clause.ms, limit=600),
+            en=one_line(found[0].clause.en, limit=600) if language is Language.EN else "",
+            breaches=_breaches(found, alert.post, language),
+        )
+        for (instrument, ref), found in sorted(by_clause.items())
+    )
+
+
+def _breaches(findings: Sequence[Finding], post: Post | None, language: Language) -> tuple[Breach, ...]:
+    by_rule: dict[str, list[Finding]] = {}
+    for finding in findings:
+        by_rule.setdefault(finding.rule, []).append(finding)
+    strongest_first = sorted(by_rule.values(), key=lambda found: -max(f.severity for f in found))
+    return tuple(
+        Breach(
+            title=one_line(found[0].title_ms if language is Language.MS else found[0].title_en),
+            severity=wording.SEVERITIES[language][max(f.severity for f in found)],
+            places=wording.listed([_place(f.field, post, language) for f in found], language),
+        )
+        for found in strongest_first
+    )
+
+
+def _place(field: str, post: Post | None, language: Language) -> str:
+    """Return "dalam gambar 1" for "picture:0": counted as a reader counts, among the post's pictures."""
+    kind, _, position = field.partition(":")
+    words = wording.PLACES[language].get(kind)
+    if words is None:
+        return one_line(field)
+    if not position.isdigit():
+        return words
+    number = int(position)
+    media = post.media if post else ()
+    if number < len(media) and media[number].kind in set(MediaKind):
+        return f"{words} {sum(one.kind.value == kind for one in media[: number + 1])}"
+    return f"{words} {number + 1}"

@@ -1,0 +1,93 @@
+"""The weekly digest: which week is due, and the digest as files. Weeks are ISO weeks by the Malaysian calendar."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import re
+from dataclasses import dataclass
+from datetime import datetime, time, timedelta
+from email.utils import parseaddr
+
+from alerts import charts
+from alerts.compose import Envelope, compose_digest, digest_letter
+from alerts.policy import mail_domain
+from monitor.model import MALAYSIA, Delivery, Language, WeekReport
+from monitor.settings import WEEKDAYS, Digest, Settings
+
+WEEK = timedelta(weeks=1)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DigestFiles:
+    """The digest as it would be sent, and as a page that needs nothing beside it."""
+
+    text: str
+    html: str
+    mail: bytes
+
+
+def iso_week(text: str) -> tuple[datetime, datetime]:
+    """Return the week's first moment and the next week's: "2026-W47" → Mondays 00:00, Malaysian time.
+
+    Raises ValueError that says how a week is written.
+    """
+    match = re.fullmatch(r"(\d{4})-W(\d{2})", text)
+    if match is None:
+        raise ValueError(f"'{text[:40]}' is not a week; write the year and the ISO week, such as 2026-W47")
+    try:
+        start = datetime.fromisocalendar(int(match[1]), int(match[2]), 1).replace(tzinfo=MALAYSIA)
+        return start, start + WEEK
+    except (ValueError, OverflowError):
+        raise ValueError(f"'{text}': there is no such week; a year has the weeks W01 to W52 or W53") from None
+
+
+def week_of(at: datetime) -> str:
+    """Return the ISO week of a moment, in Malaysian time."""
+    year, week, _ = at.astimezone(MALAYSIA).isocalendar()
+    return f"{year:04d}-W{week:02d}"
+
+
+def due_week(now: datetime, digest: Digest, *, not_before: datetime) -> str | None:
+    """Return the newest complete week whose digest is due by `now`; None when it ended before `not_before`.
+
+    Until this week's hour has come that is the week before last: a daemon that was down at the hour still sends it.
+    Which digests were sent already is the outbox's to know.
+    """
+    local = now.astimezone(MALAYSIA)
+    monday = datetime.combine(local.date() - timedelta(days=local.weekday()), time(), tzinfo=MALAYSIA)
+    day = monday + timedelta(days=WEEKDAYS.index(digest.weekday))
+    hour = datetime.combine(day.date(), digest.at.replace(tzinfo=None), tzinfo=MALAYSIA)
+    end = monday if local >= hour else monday - WEEK
+    return week_of(end - WEEK) if end > not_before else None
+
+
+def digest_html(report: WeekReport, language: Language, envelope: Envelope) -> str:
+    """Return the digest as one page with its chart inside."""
+    picture = base64.b64encode(charts.week_chart(report, language)).decode("ascii")
+    return digest_letter(report, language, envelope, chart=f"data:image/png;base64,{picture}", now=None).html
+
+
+def digest_files(report: WeekReport, settings: Settings, envelope: Envelope, *, now: datetime) -> DigestFiles:
+    """Return the digest as it would go to its first recipient, without writing down that it went."""
+    recipient = next(iter(settings.digest.recipients), parseaddr(envelope.sender)[1])
+    language = Language(settings.digest.language)
+    identity = hashlib.sha256(f"preview\0{report.week}\0{now.isoformat()}".encode()).hexdigest()[:32]
+    preview = Delivery(
+        id=0,
+        fence=0,
+        alert_id=None,
+        period=report.week,
+        step="digest",
+        template="digest",
+        recipient=recipient,
+        language=language,
+        message_id=f"<pantau.{identity}@{mail_domain(envelope.sender)}>",
+        attempts=0,
+        rendered=None,
+    )
+    return DigestFiles(
+        text=digest_letter(report, language, envelope, chart="", now=now).text,
+        html=digest_html(report, language, envelope),
+        mail=compose_digest(report, preview, envelope, now=now),
+    )

@@ -1,0 +1,107 @@
+"""From words to a finished mail: three template files by name and language, then RFC 5322 bytes. Pure."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from email.headerregistry import Address
+from email.message import EmailMessage
+from email.policy import SMTP
+from email.utils import parseaddr
+from functools import cache
+from pathlib import Path
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
+
+from alerts.policy import ascii_domain
+from monitor.disclosure import one_line
+from monitor.model import MALAYSIA, Language
+
+TEMPLATES = Path(__file__).parent / "templates"
+SUBJECT_LIMIT = 240  # code points; a mail program shows far fewer
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Letter:
+    """A mail's three texts, as its templates gave them."""
+
+    subject: str
+    text: str
+    html: str
+
+
+@cache
+def _environment() -> Environment:
+    """Texts are escaped in HTML, and a name that a template misspells is an error, not a hole in a letter."""
+    environment = Environment(
+        loader=FileSystemLoader(TEMPLATES),
+        autoescape=select_autoescape(["html"]),
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    environment.filters["line"] = one_line
+    return environment
+
+
+def render(template: str, language: Language, words: Mapping[str, object]) -> Letter:
+    """Render `template` (subject.txt, txt, html) in the language. Raises jinja2.TemplateError for a mistake in it."""
+    place = f"{language.value}/{template}"
+    subject = one_line(_rendered(f"{place}.subject.txt", words), limit=SUBJECT_LIMIT)
+    words = {**words, "subject": subject, "language": language.value}
+    return Letter(subject=subject, text=_rendered(f"{place}.txt", words), html=_rendered(f"{place}.html", words))
+
+
+def _rendered(name: str, words: Mapping[str, object]) -> str:
+    return _environment().get_template(name).render(words)
+
+
+def mail_bytes(
+    letter: Letter,
+    *,
+    sender: str,
+    recipient: str,
+    message_id: str,
+    now: datetime,
+    headers: Iterable[tuple[str, str]] = (),
+    pictures: Mapping[str, bytes] | None = None,
+) -> bytes:
+    """Return the mail as it goes over the wire: text and HTML, PNG `pictures` by Content-ID, always the same bytes."""
+    mail = EmailMessage(policy=SMTP)
+    name, address = parseaddr(sender)
+    mail["From"] = _address(address, one_line(name)) or address
+    mail["To"] = _address(recipient) or "undisclosed-recipients:;"  # the channel refuses what has no ASCII form
+    mail["Subject"] = letter.subject
+    mail["Date"] = now.astimezone(MALAYSIA)
+    mail["Message-ID"] = message_id
+    mail["Auto-Submitted"] = "auto-generated"
+    mail["X-Auto-Response-Suppress"] = "OOF, AutoReply"
+    for header, value in headers:
+        mail[header] = value
+    mail.set_content(letter.text, cte="quoted-printable")
+    mail.add_alternative(letter.html, subtype="html", cte="quoted-printable")
+    for cid, picture in (pictures or {}).items():
+        html = mail.get_payload()[1]  # type: ignore[index]  # the alternative added just above
+        assert isinstance(html, EmailMessage)
+        html.add_related(picture, "image", "png", cid=f"<{cid}>", disposition="inline", filename=f"{cid}.png")
+    _fix_boundaries(mail, message_id)
+    return mail.as_bytes()
+
+
+def _address(address: str, name: str = "") -> Address | None:
+    """Return the address as a header value; None when mail servers would not take it."""
+    local, _, domain = address.rpartition("@")
+    host = ascii_domain(domain)
+    if not local or not host or not (local + host).isascii() or not (local + host).isprintable():
+        return None
+    return Address(display_name=name, username=local, domain=host)
+
+
+def _fix_boundaries(mail: EmailMessage, message_id: str) -> None:
+    """Name the parts' boundaries after the mail, where Python would draw lots: the same mail is the same bytes."""
+    identity = hashlib.sha256(message_id.encode()).hexdigest()[:24]
+    for number, part in enumerate(part for part in mail.walk() if part.is_multipart()):
+        part.set_boundary(f"=_pantau_{identity}_{number}")

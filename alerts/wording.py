@@ -1,0 +1,239 @@
+"""The words of mails in Malay and English: severities, causes, clauses, places and times. Pure."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime, timedelta
+
+from monitor.model import MALAYSIA, AlertKind, Cause, Language, Severity, Verdict
+
+MS, EN = Language.MS, Language.EN
+
+SEVERITIES: Mapping[Language, Mapping[Severity, str]] = {
+    MS: {
+        Severity.LOW: "Rendah",
+        Severity.MEDIUM: "Sederhana",
+        Severity.HIGH: "Tinggi",
+        Severity.CRITICAL: "Kritikal",
+    },
+    EN: {Severity.LOW: "Low", Severity.MEDIUM: "Medium", Severity.HIGH: "High", Severity.CRITICAL: "Critical"},
+}
+VERDICTS: Mapping[Language, Mapping[Verdict, str]] = {
+    MS: {
+        Verdict.FULL: "dipantau sepenuhnya",
+        Verdict.GAPS: "dipantau dengan lompang",
+        Verdict.BLIND: "tidak dapat dibaca",
+    },
+    EN: {Verdict.FULL: "fully monitored", Verdict.GAPS: "monitored with gaps", Verdict.BLIND: "blind"},
+}
+KINDS: Mapping[Language, Mapping[AlertKind, str]] = {
+    MS: {
+        AlertKind.POST: "hantaran disyaki",
+        AlertKind.BACKLOG: "hantaran lama untuk disemak",
+        AlertKind.BLIND: "akaun tidak dapat dibaca",
+        AlertKind.CREDENTIAL: "kelayakan platform ditolak",
+        AlertKind.DEAD_LETTER: "e-mel ditolak",
+        AlertKind.EVALUATION: "hantaran tidak dapat diperiksa",
+    },
+    EN: {
+        AlertKind.POST: "suspected post",
+        AlertKind.BACKLOG: "older posts to review",
+        AlertKind.BLIND: "account cannot be read",
+        AlertKind.CREDENTIAL: "credential refused",
+        AlertKind.DEAD_LETTER: "mail refused",
+        AlertKind.EVALUATION: "post could not be checked",
+    },
+}
+# Why an account was not read, as a person says it, and what helps.
+CAUSES: Mapping[Language, Mapping[Cause, tuple[str, str]]] = {
+    MS: {
+        Cause.NOT_YET_READ: (
+            "akaun ini belum pernah dapat dibaca",
+            "Semak nama akaun dan alamatnya dalam daftar Pantau.",
+        ),
+        Cause.CREDENTIAL: (
+            "platform menolak kelayakan (token) Pantau",
+            "Pentadbir Pantau perlu memperbaharui token platform ini.",
+        ),
+        Cause.PERMISSION: (
+            "Pantau tiada kebenaran untuk membaca akaun ini",
+            "Pentadbir halaman perlu memberi Pantau kebenaran membaca.",
+        ),
+        Cause.RATE_LIMIT: (
+            "had bacaan yang ditetapkan oleh platform telah dicapai",
+            "Bacaan disambung dengan sendirinya; jika berulang, pentadbir Pantau perlu menyemak had platform.",
+        ),
+        Cause.NOT_FOUND: (
+            "akaun tidak ditemui: mungkin ditukar nama, digantung, dipadam atau dirampas",
+            "Semak akaun itu sekarang. Jika namanya ditukar dengan sengaja, betulkan daftar; jika tidak, anggap akaun "
+            "itu mungkin telah dirampas.",
+        ),
+        Cause.SCHEMA_DRIFT: (
+            "halaman platform tidak lagi dikenali oleh Pantau",
+            "Pentadbir Pantau perlu menyemak penyambung platform ini.",
+        ),
+        Cause.UNAVAILABLE: (
+            "platform tidak memberi jawapan",
+            "Pantau terus mencuba dengan sendirinya.",
+        ),
+        Cause.CONFIGURATION: (
+            "tetapan Pantau bagi platform ini tidak lengkap",
+            "Pentadbir Pantau perlu menjalankan `pantau check` dan membetulkan apa yang dilaporkan.",
+        ),
+        Cause.ADDRESS_REFUSED: (
+            "alamat akaun menuju ke rangkaian yang tidak dibenarkan",
+            "Semak alamat akaun dalam daftar Pantau.",
+        ),
+        Cause.BURST: (
+            "hantaran lebih banyak daripada yang diberi balik oleh platform",
+            "Semak sendiri hantaran dalam tempoh itu.",
+        ),
+        Cause.STOPPED: (
+            "Pantau tidak berjalan",
+            "Pentadbir Pantau perlu memastikan perkhidmatan ini sentiasa berjalan.",
+        ),
+        Cause.INTERNAL: (
+            "ralat dalaman Pantau",
+            "Pentadbir Pantau perlu menyemak log.",
+        ),
+    },
+    EN: {
+        Cause.NOT_YET_READ: (
+            "this account could never be read so far",
+            "Check the account's name and address in Pantau's register.",
+        ),
+        Cause.CREDENTIAL: (
+            "the platform refuses Pantau's credential (token)",
+            "Pantau's operators need to renew the token of this platform.",
+        ),
+        Cause.PERMISSION: (
+            "Pantau has no permission to read this account",
+            "The page's administrator needs to give Pantau permission to read.",
+        ),
+        Cause.RATE_LIMIT: (
+            "the platform's limit of reads is used up",
+            "Reading resumes by itself; if this repeats, Pantau's operators need to look at the platform's limit.",
+        ),
+        Cause.NOT_FOUND: (
+            "the account was not found: possibly renamed, suspended, deleted or taken over",
+            "Look at the account now. If it was renamed on purpose, correct the register; if not, treat it as "
+            "possibly taken over.",
+        ),
+        Cause.SCHEMA_DRIFT: (
+            "Pantau no longer recognises the platform's page",
+            "Pantau's operators need to look at the connector of this platform.",
+        ),
+        Cause.UNAVAILABLE: (
+            "the platform does not answer",
+            "Pantau keeps trying by itself.",
+        ),
+        Cause.CONFIGURATION: (
+            "Pantau's settings for this platform are incomplete",
+            "Pantau's operators need to run `pantau check` and correct what it reports.",
+        ),
+        Cause.ADDRESS_REFUSED: (
+            "the account's address leads to a network that is not allowed",
+            "Check the account's address in Pantau's register.",
+        ),
+        Cause.BURST: (
+            "more posts than the platform gives back",
+            "Look through the posts of that time yourself.",
+        ),
+        Cause.STOPPED: (
+            "Pantau was not running",
+            "Pantau's operators need to keep the service running.",
+        ),
+        Cause.INTERNAL: (
+            "an internal error of Pantau",
+            "Pantau's operators need to look at the log.",
+        ),
+    },
+}
+UNKNOWN_CAUSE = {MS: ("sebab belum diketahui", ""), EN: ("the cause is not known yet", "")}
+PLATFORMS = {"x": "X (Twitter)", "facebook": "Facebook", "myspace": "MySpace", "rss": "RSS", "web": "web"}
+INSTRUMENTS: Mapping[Language, Mapping[str, str]] = {
+    MS: {
+        "mampu-2009": "surat Ketua Pengarah MAMPU bertarikh 19 November 2009, "
+        "“Penggunaan Media Jaringan Sosial di Sektor Awam”",
+    },
+    EN: {
+        "mampu-2009": "the letter of the Director General of MAMPU of 19 November 2009, "
+        "“Penggunaan Media Jaringan Sosial di Sektor Awam”",
+    },
+}
+CLAUSE_5 = (
+    "Semua Ketua Jabatan hendaklah mengambil tindakan sewajarnya agar peraturan ini dipatuhi dan dipantau sepenuhnya "
+    "dengan berkesan."
+)
+MONTHS: Mapping[Language, str] = {
+    MS: "Januari Februari Mac April Mei Jun Julai Ogos September Oktober November Disember",
+    EN: "January February March April May June July August September October November December",
+}
+DAYS: Mapping[Language, str] = {
+    MS: "Isnin Selasa Rabu Khamis Jumaat Sabtu Ahad",
+    EN: "Monday Tuesday Wednesday Thursday Friday Saturday Sunday",
+}
+LOCAL_TIME = {MS: "waktu Malaysia", EN: "Malaysian time"}
+AND = {MS: "dan", EN: "and"}
+PLACES: Mapping[Language, Mapping[str, str]] = {
+    MS: {"text": "dalam teks", "picture": "dalam gambar", "document": "dalam dokumen", "video": "dalam video"},
+    EN: {"text": "in the text", "picture": "in picture", "document": "in document", "video": "in video"},
+}
+
+
+def date(moment: datetime, language: Language) -> str:
+    """Return "24 November 2026" by the Malaysian calendar day of the moment."""
+    local = moment.astimezone(MALAYSIA)
+    return f"{local.day} {MONTHS[language].split()[local.month - 1]} {local.year}"
+
+
+def moment(at: datetime, language: Language) -> str:
+    """Return "Selasa, 24 November 2026, 22:51 (waktu Malaysia)"."""
+    local = at.astimezone(MALAYSIA)
+    day = DAYS[language].split()[local.weekday()]
+    return f"{day}, {date(at, language)}, {local:%H:%M} ({LOCAL_TIME[language]})"
+
+
+def short(at: datetime) -> str:
+    """Return "24/11 22:51", Malaysian time, for tables that name the year elsewhere."""
+    return f"{at.astimezone(MALAYSIA):%d/%m %H:%M}"
+
+
+def span(length: timedelta, language: Language) -> str:
+    """Return a length of time in its two largest units, such as "2 hari 3 jam"."""
+    days_, hours_, minutes_ = ("hari", "jam", "minit") if language is MS else ("d", "h", "min")
+    minutes = max(0, round(length.total_seconds() / 60))
+    parts = [(minutes // 1440, days_), (minutes % 1440 // 60, hours_), (minutes % 60, minutes_)]
+    named = [f"{number} {unit}" for number, unit in parts if number][:2]
+    return " ".join(named) or (f"< 1 {minutes_}")
+
+
+def listed(parts: Sequence[str], language: Language) -> str:
+    """Return "a, b dan c"."""
+    if len(parts) < 2:
+        return "".join(parts)
+    return f"{', '.join(parts[:-1])} {AND[language]} {parts[-1]}"
+
+
+def clause_name(ref: str) -> str:
+    """Return "3(c)" for the clause id "3c", as the circular itself writes it."""
+    match = re.fullmatch(r"(\d+)([a-z]{1,3})", ref)
+    return f"{match[1]}({match[2]})" if match else ref
+
+
+def clause_names(refs: Iterable[str], language: Language) -> str:
+    return listed([clause_name(ref) for ref in sorted(set(refs))], language)
+
+
+def cause(why: Cause | None, language: Language) -> tuple[str, str]:
+    """Return the cause in plain words, and what to do about it."""
+    return UNKNOWN_CAUSE[language] if why is None else CAUSES[language][why]
+
+
+def platform(name: str) -> str:
+    return PLATFORMS.get(name, name)
+
+
+def instrument(name: str, language: Language) -> str:
+    return INSTRUMENTS[language].get(name, name)

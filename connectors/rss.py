@@ -1,0 +1,250 @@
+"""RSS 0.9x, 1.0, 2.0 and Atom: what an agency's web site announces. The register's url is what is read.
+
+Read with conditional requests: an unchanged feed answers 304 and costs nothing. feedparser gets bytes and never fetches
+anything itself. A feed shows one window of recent entries; there is no way to read an old entry again.
+"""
+
+from __future__ import annotations
+
+import calendar
+import hashlib
+import io
+import re
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from typing import Any, ClassVar
+from urllib.parse import urlsplit
+from xml.sax import SAXException
+from xml.sax.handler import ContentHandler
+
+import feedparser
+import requests
+from defusedxml import sax
+from defusedxml.common import DefusedXmlException
+
+from connectors import http
+from connectors.base import AccountNotFound, Capabilities, Cursor, Page, Reread, SchemaDrift, Unavailable
+from connectors.markup import Reading, joined, media_of, read_html, tidy, unique
+from connectors.seen import Seen, remembered, window_page
+from monitor.model import Account, Media, Post, Profile
+from monitor.settings import Network
+
+ACCEPT = "application/atom+xml, application/rss+xml, application/rdf+xml, application/xml;q=0.9, text/xml;q=0.8"
+ROOT_ENDS = re.compile(rb"</\s*([\w.-]+:)?(rss|feed|rdf)\s*>", re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RssSettings:
+    """Feeds need no setting: the register's url says everything."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Feed:
+    """A parsed feed. `undated` are the ids of entries without a date of their own."""
+
+    profile: Profile
+    posts: tuple[Post, ...]
+    undated: frozenset[str] = frozenset()
+
+
+class RssConnector:
+    """Reads feeds. Thread-safe: only the session is shared."""
+
+    platform: ClassVar[str] = "rss"
+    capabilities: ClassVar[Capabilities] = Capabilities(rereads=False)
+    Settings: ClassVar[type[RssSettings]] = RssSettings
+
+    def __init__(
+        self,
+        settings: RssSettings,
+        network: Network,
+        *,
+        page_limit: int = 1,  # noqa: ARG002 (a feed has one page)
+        overlap: timedelta = timedelta(),  # noqa: ARG002 (the whole window is read each time)
+        back_catalogue: int = 0,  # noqa: ARG002 (a feed shows what it shows)
+    ) -> None:
+        self._settings = settings
+        self._session = http.open_session(network=network)
+
+    def resolve(self, account: Account) -> Profile:
+        """Return the feed's title and picture. Raises ConnectorError."""
+        now = datetime.now(UTC)
+        response = self._get(account, {}, now)
+        return _parsed(response, account, remembered(None), now).profile
+
+    def pull(self, account: Account, cursor: Cursor | None, *, now: datetime) -> Iterator[Page]:
+        """Yield the one page a feed has; an unchanged feed is an empty one. Raises ConnectorError."""
+        start = dict(cursor or {})
+        response = self._get(account, conditions(start, account.url), now)
+        if response.status_code == requests.codes.not_modified:
+            yield Page(posts=(), cursor=start, last=True)
+            return
+        seen = remembered(cursor)
+        feed = _parsed(response, account, seen, now)
+        headers = response.headers
+        extra = {"etag": headers.get("ETag", "")[:500], "modified": headers.get("Last-Modified", "")[:100]}
+        yield window_page(seen, feed.posts, undated=feed.undated, extra={**extra, "url": account.url})
+
+    def reread(self, account: Account, native_ids: Sequence[str], *, now: datetime) -> Reread:  # noqa: ARG002 (protocol)
+        """A feed has no way to ask for an entry: nothing is decided."""
+        return Reread()
+
+    def check(self) -> str:
+        return "rss: feeds need no credential"
+
+    def _get(self, account: Account, headers: Mapping[str, str], now: datetime) -> requests.Response:
+        what = name_of(account)
+        if not account.url:
+            raise AccountNotFound(f"{what}: has no address; write the feed's address into the url column")
+        try:
+            response = self._session.get(account.url, headers={"Accept": ACCEPT, **headers})
+        except requests.RequestException as error:
+            raise http.failure(error, what=what) from None
+        except (UnicodeError, ValueError):
+            raise AccountNotFound(f"{what}: the url column holds no valid address; correct it") from None
+        refused = http.refusal(response, what=what, now=now)
+        if refused is not None:
+            raise refused
+        return response
+
+
+def name_of(account: Account) -> str:
+    """Name an account without its address: a feed's address can hold a password."""
+    if account.handle:
+        return account.label
+    try:
+        return f"{account.platform}/{urlsplit(account.url).hostname or ''}"
+    except ValueError:
+        return account.platform
+
+
+def conditions(cursor: Mapping[str, Any], url: str) -> dict[str, str]:
+    """Return the headers that ask only for what has changed since `cursor`."""
+    if cursor.get("v") != 1 or cursor.get("url") != url:
+        return {}
+    given = {"If-None-Match": cursor.get("etag"), "If-Modified-Since": cursor.get("modified")}
+    return {name: value for name, value in given.items() if value}
+
+
+def _parsed(response: requests.Response, account: Account, seen: Seen, now: datetime) -> Feed:
+    feed = parse_feed(
+        response.content, headers=response.headers, url=response.url, what=name_of(account), seen=seen, now=now
+    )
+    return replace(feed, profile=replace(feed.profile, native_id=account.url, handle=account.handle))
+
+
+def parse_feed(body: bytes, *, headers: Mapping[str, str], url: str, what: str, seen: Seen, now: datetime) -> Feed:
+    """Map a feed. Raises SchemaDrift when it is none, Unavailable when it was cut short."""
+    refuse_entities(body, what=what)
+    kind = headers.get("Content-Type", "")
+    told = {"content-location": url, "content-type": kind} if kind else {"content-location": url}
+    found = feedparser.parse(io.BytesIO(body), response_headers=told, sanitize_html=False)
+    if not found.get("version"):
+        raise SchemaDrift(f"{what}: the answer is no feed ({kind[:60] or 'no content type'}); correct the url column")
+    if found.get("bozo") and not ROOT_ENDS.search(body[-4000:].replace(b"\0", b"")):
+        raise Unavailable(f"{what}: the feed was cut short")
+    profile = Profile(
+        native_id=url,
+        name=_text(found.feed.get("title")),
+        handle="",
+        bio=_text(found.feed.get("subtitle")),
+        picture_url=_picture(found.feed),
+    )
+    posts = [_post(entry, url, seen, now) for entry in found.entries]
+    latest = {post.native_id: post for post, _ in reversed(posts)}  # of an id that stands twice the upper one counts
+    undated = frozenset(post.native_id for post, dated in posts if not dated)
+    return Feed(profile=profile, posts=tuple(latest.values())[::-1], undated=undated)
+
+
+def refuse_entities(body: bytes, *, what: str) -> None:
+    """Raise SchemaDrift for XML that declares entities: nothing honest needs them, and they can fill the memory."""
+    try:
+        sax.parseString(body, ContentHandler(), forbid_dtd=False, forbid_entities=True, forbid_external=False)
+    except DefusedXmlException:
+        raise SchemaDrift(f"{what}: the XML declares entities, which Pantau does not read") from None
+    except (SAXException, ValueError, LookupError, AssertionError):
+        return  # not well-formed: feedparser reads it all the same, without a parser that knows entities
+
+
+def _post(entry: Mapping[str, Any], base: str, seen: Seen, now: datetime) -> tuple[Post, bool]:
+    """Return an entry as a post, and whether it has a date of its own."""
+    title = _text(entry.get("title_detail") or entry.get("title"))
+    bodies = [_reading(part, base) for part in [*_dicts(entry.get("content")), entry.get("summary_detail")] if part]
+    link = str(entry.get("link") or "")
+    stated = _moment(entry, "published", "created", "updated")
+    native_id = str(entry.get("id") or link or _digest(title, stated, bodies))
+    published = stated or seen.first_sight(native_id, now)
+    updated = _moment(entry, "updated")
+    post = Post(
+        native_id=native_id,
+        url=http.absolute(base, link),
+        published_at=published,
+        edited_at=updated if updated and updated > published else None,
+        text=joined([title, *(body.text for body in bodies)]),
+        links=unique(one for body in bodies for one in body.links),
+        media=unique([*_files(entry, base), *(one for body in bodies for one in body.media)]),
+        raw=_raw(entry),
+    )
+    return post, stated is not None
+
+
+def _digest(title: str, stated: datetime | None, bodies: Sequence[Reading]) -> str:
+    seen = f"{title}\n{stated}" if title or stated else "\n".join(body.text for body in bodies)
+    return f"sha256:{hashlib.sha256(seen.encode('utf-8', 'surrogatepass')).hexdigest()}"
+
+
+def _moment(entry: Mapping[str, Any], *names: str) -> datetime | None:
+    for name in names:
+        parsed = entry.get(f"{name}_parsed")
+        if isinstance(parsed, time.struct_time):
+            try:
+                return datetime.fromtimestamp(calendar.timegm(parsed), UTC)
+            except (ValueError, OverflowError, OSError):
+                continue
+    return None
+
+
+def _reading(part: Mapping[str, Any], base: str) -> Reading:
+    value = str(part.get("value") or "")
+    if "html" in str(part.get("type", "")):
+        return read_html(value, base=str(part.get("base") or base))
+    return Reading(text=tidy(value))
+
+
+def _text(value: object) -> str:
+    if isinstance(value, Mapping):
+        return _reading(value, "").text
+    return read_html(value, base="").text if isinstance(value, str) else ""
+
+
+def _dicts(value: object) -> list[Mapping[str, Any]]:
+    return [part for part in value if isinstance(part, Mapping)] if isinstance(value, list) else []
+
+
+def _picture(feed: Mapping[str, Any]) -> str:
+    image = feed.get("image")
+    given = image.get("href") or image.get("url") if isinstance(image, Mapping) else ""
+    return str(given or feed.get("logo") or feed.get("icon") or "")
+
+
+def _files(entry: Mapping[str, Any], base: str) -> Iterator[Media]:
+    """Yield enclosures and Media RSS files; what a thing is follows from its type, else from its name."""
+    enclosures = [link for link in _dicts(entry.get("links")) if link.get("rel") == "enclosure"]
+    for one in [*enclosures, *_dicts(entry.get("media_content")), *_dicts(entry.get("media_thumbnail"))]:
+        address = http.absolute(base, str(one.get("href") or one.get("url") or ""))
+        kind = str(one.get("type") or {"image": "image/", "video": "video/"}.get(str(one.get("medium")), ""))
+        words = str(one.get("title") or "")
+        found = media_of(address, kind=kind.lower(), text=words) if address else None
+        if found is not None:
+            yield found
+
+
+def _raw(value: Any) -> Any:
+    """Return what feedparser found as plain JSON."""
+    if isinstance(value, Mapping):
+        return {str(key): _raw(part) for key, part in value.items() if not str(key).endswith("_parsed")}
+    if isinstance(value, list | tuple):
+        return [_raw(part) for part in value]
+    return value if isinstance(value, str | int | float | bool) or value is None else str(value)

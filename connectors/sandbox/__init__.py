@@ -1,0 +1,1 @@
+"""The other side: local servers that speak each platform's API, for the demo, the tests and the load."""

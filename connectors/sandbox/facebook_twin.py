@@ -1,0 +1,202 @@
+"""Facebook's Graph API as the sandbox speaks it: pages, their posts, objects by id, and its way to say no."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+from urllib.parse import urlencode
+
+from connectors.sandbox.reply import Question, Reply, as_json
+from connectors.sandbox.world import Holder, Published, World
+from monitor.model import Media, MediaKind
+
+TOKEN = "sandbox"  # noqa: S105 (the sandbox's own; opens nothing else)
+LARGEST_PAGE = 100
+TRACE = "AsandboxTrace00"
+FORM = "%Y-%m-%dT%H:%M:%S+0000"
+
+
+def answer(world: World, question: Question) -> Reply:
+    """Answer one request as the Graph API would."""
+    version, _, path = question.path.strip("/").partition("/")
+    if not re.fullmatch(r"v\d+\.\d+", version):
+        return _error(2500, f"Unknown path components: /{version}", kind="OAuthException")
+    token = question.query.get("access_token", "")
+    if not token:
+        return _error(104, "An access token is required to request this resource.", kind="OAuthException")
+    if token != TOKEN:
+        return _error(190, "Invalid OAuth access token - Cannot parse access token", kind="OAuthException")
+    return _answer(world, question, version, path.strip("/"))
+
+
+def _answer(world: World, question: Question, version: str, path: str) -> Reply:
+    if not path:
+        return _many(world, question)
+    if path == "debug_token":
+        return _debug_token(question)
+    if path == "me":
+        return _ok({"id": "100000000000001", "name": "Pantau Sandbox"})
+    name, _, edge = path.partition("/")
+    return _edge(world, question, version, name, edge) if edge else _one(world, question, name)
+
+
+def _edge(world: World, question: Question, version: str, name: str, edge: str) -> Reply:
+    holder = world.holder("facebook", name)
+    if holder is None:
+        return _unknown(name)
+    if edge == "published_posts":
+        return _published_posts(world, question, version, holder)
+    return _error(100, f"Tried accessing nonexisting field ({edge}) on node type (Page)", kind="OAuthException")
+
+
+def _ok(content: Any) -> Reply:
+    usage = '{"call_count":3,"total_cputime":1,"total_time":2}'
+    return as_json(content, facebook_api_version="v26.0", x_app_usage=usage, x_fb_trace_id=TRACE)
+
+
+def _error(code: int, message: str, *, kind: str, subcode: int | None = None, status: int = 400) -> Reply:
+    error: dict[str, Any] = {"message": message, "type": kind, "code": code, "fbtrace_id": TRACE}
+    if subcode is not None:
+        error["error_subcode"] = subcode
+    return as_json({"error": error}, status=status)
+
+
+def _unknown(name: str) -> Reply:
+    if not re.fullmatch(r"[\d_]+", name):
+        message = f"(#803) Some of the aliases you requested do not exist: {name}"
+        return _error(803, message, kind="OAuthException", status=404)
+    message = (
+        f"Unsupported get request. Object with ID '{name}' does not exist, "
+        "cannot be loaded due to missing permissions, or does not support this operation"
+    )
+    return _error(100, message, kind="GraphMethodException", subcode=33)
+
+
+def _object(world: World, question: Question, name: str) -> dict[str, Any] | None:
+    asked = _fields(question)
+    if (holder := world.holder("facebook", name)) is not None:
+        return _only(_page(holder), asked)
+    if (post := world.find("facebook", name)) is not None:
+        owner = world.holder("facebook", post.owner)
+        return _only(_post(post, owner), asked)
+    return None
+
+
+def _fields(question: Question) -> Callable[[str], bool]:
+    """Say which fields are asked for; what stands in braces belongs to the field before it."""
+    text = question.query.get("fields", "id,name")
+    while re.search(r"\{[^{}]*\}", text):
+        text = re.sub(r"\{[^{}]*\}", "", text)
+    names = {"id", *text.split(",")}
+    return names.__contains__
+
+
+def _only(item: Mapping[str, Any], asked: Callable[[str], bool]) -> dict[str, Any]:
+    return {key: value for key, value in item.items() if asked(key)}
+
+
+def _one(world: World, question: Question, name: str) -> Reply:
+    found = _object(world, question, name)
+    return _unknown(name) if found is None else _ok(found)
+
+
+def _many(world: World, question: Question) -> Reply:
+    names = [name for name in question.query.get("ids", "").split(",") if name]
+    if not names:
+        return _error(100, "(#100) The parameter ids is required", kind="OAuthException")
+    found = {name: _object(world, question, name) for name in names}
+    for name, item in found.items():
+        if item is None:
+            return _unknown(name)
+    return _ok(found)
+
+
+def _published_posts(world: World, question: Question, version: str, holder: Holder) -> Reply:
+    limit = min(int(question.query.get("limit", "25")), LARGEST_PAGE, world.page_sizes["facebook"])
+    since, until = (int(question.query[key]) if key in question.query else None for key in ("since", "until"))
+    shown = [
+        post
+        for post in world.timeline("facebook", holder.native_id)
+        if (since is None or post.at.timestamp() >= since) and (until is None or post.at.timestamp() <= until)
+    ]
+    begin = int(question.query.get("after") or 0)
+    page = shown[begin : begin + limit]
+    asked = _fields(question)
+    content: dict[str, Any] = {"data": [_only(_post(post, holder), asked) for post in page]}
+    if page:
+        content["paging"] = _paging(question, version, holder, begin, begin + len(page), len(shown))
+    return _ok(content)
+
+
+def _paging(question: Question, version: str, holder: Holder, begin: int, end: int, total: int) -> dict[str, Any]:
+    paging: dict[str, Any] = {"cursors": {"before": str(begin), "after": str(end)}}
+    if end < total:  # the address carries the token, as the real one does
+        again = urlencode({**question.query, "after": str(end)})
+        paging["next"] = f"{question.base_url}/{version}/{holder.native_id}/published_posts?{again}"
+    return paging
+
+
+def _page(holder: Holder) -> dict[str, Any]:
+    item: dict[str, Any] = {"id": holder.native_id, "name": holder.name, "username": holder.handle}
+    if holder.bio:
+        item["about"] = holder.bio
+    return item | {"picture": {"data": {"url": holder.picture_url}}}
+
+
+def _post(post: Published, holder: Holder | None) -> dict[str, Any]:
+    item: dict[str, Any] = {
+        "id": post.native_id,
+        "message": post.latest.text,
+        "created_time": post.at.strftime(FORM),
+        "updated_time": post.latest.at.strftime(FORM),
+        "permalink_url": f"https://www.facebook.com/{post.native_id.replace('_', '/posts/')}",
+        "from": {"id": post.owner, "name": holder.name if holder else ""},
+        "is_published": True,
+        "is_hidden": False,
+        "status_type": "mobile_status_update",
+    }
+    if attached := [*map(_attached_media, post.media), *map(_attached_link, post.links)]:
+        item["attachments"] = {"data": _grouped(attached)}
+    return item
+
+
+def _grouped(attached: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Several pictures are an album whose own picture is the first one again."""
+    photos = [one for one in attached if one["media_type"] == "photo"]
+    if len(photos) < 2:
+        return list(attached)
+    others = [one for one in attached if one["media_type"] != "photo"]
+    album = {"media_type": "album", "url": photos[0]["url"], "media": photos[0]["media"]}
+    return [{**album, "subattachments": {"data": photos}}, *others]
+
+
+def _attached_media(media: Media) -> dict[str, Any]:
+    words = {"description": media.text} if media.text else {}
+    if media.kind is MediaKind.PICTURE:
+        page = "https://www.facebook.com/photo.php?fbid=1"
+        return {"media_type": "photo", "url": page, "media": {"image": {"src": media.url}}, **words}
+    if media.kind is MediaKind.VIDEO:
+        return {"media_type": "video", "url": media.url, "media": {"source": media.url}, **words}
+    return {"media_type": "file", "url": media.url, "unshimmed_url": media.url, **words}
+
+
+def _attached_link(link: str) -> dict[str, Any]:
+    shim = f"https://l.facebook.com/l.php?{urlencode({'u': link, 'h': 'AT0'})}"
+    return {"media_type": "link", "url": shim, "unshimmed_url": link}
+
+
+def _debug_token(question: Question) -> Reply:
+    valid = question.query.get("input_token") == TOKEN
+    return _ok(
+        {
+            "data": {
+                "app_id": "100000000000009",
+                "type": "SYSTEM_USER",
+                "application": "Pantau",
+                "expires_at": 0,
+                "is_valid": valid,
+                "scopes": ["pages_read_engagement", "pages_read_user_content"] if valid else [],
+            }
+        }
+    )

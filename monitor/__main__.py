@@ -1,0 +1,5 @@
+"""`python -m monitor` is `pantau`."""
+
+from monitor.cli import main
+
+main()

@@ -1,0 +1,491 @@
+"""Wiring: the only place that builds things, and the fixed ticks of the daemon. It owns the clock."""
+
+from __future__ import annotations
+
+import logging
+import os
+import threading
+import time
+import uuid
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from importlib.metadata import version
+
+import structlog
+from alerts.compose import Envelope, envelope_of
+from alerts.outbox import Sent, deliver_due, open_channel, plan_due
+from apscheduler.executors.pool import ThreadPoolExecutor as TickThreads
+from apscheduler.schedulers.background import BackgroundScheduler
+
+import connectors
+from alerts import digest
+from alerts.channel import Channel
+from alerts.policy import Policy, plan_digest, policy_of
+from connectors import http
+from connectors.base import Connector
+from monitor import logs
+from monitor.configuration import Configuration, FileWatch, platform_settings, read_register
+from monitor.model import Account, WeekReport
+from monitor.poll import Checked, Poller, poll_platform
+from monitor.poll_media import MediaRead, MediaReader, read_waiting
+from monitor.problems import ConfigurationError, Problem
+from monitor.rules.load import load_rules
+from monitor.settings import Polling, Settings
+from monitor.store.accounts import shut_platforms
+from monitor.store.database import Database, fact, open_database, sole_process
+from monitor.store.outbox import release_abandoned, retry_now, schedule_digest
+from monitor.store.register import Changes, platforms_in_use, registered, save_register
+from monitor.store.reports import week_report
+
+log = structlog.get_logger(__name__)
+
+MEDIA_WORKERS = 2
+GOODBYE_SECONDS = 8.0  # of the ten that the contract allows
+CLOCK_STEP = timedelta(seconds=5)  # a larger difference of wall clock and monotonic clock is a step
+STALLED_AFTER = timedelta(minutes=15)
+LONG_PAUSE_SECONDS = 60.0
+DELIVERY_ROUNDS = 5  # a refused mail opens an alert about itself, which is delivered in the same pass
+
+
+def utc_now() -> datetime:
+    return datetime.now(UTC)
+
+
+# ---------------------------------------------------------------- the service
+
+
+@dataclass(slots=True, kw_only=True)
+class Service:
+    """A configuration at work on its database. `configuration` is replaced when register or rules change."""
+
+    configuration: Configuration
+    db: Database
+    platforms: dict[str, Connector]
+    policy: Policy
+    envelope: Envelope
+    channel: Channel
+    installed_at: datetime
+    clock: Callable[[], datetime] = utc_now
+    stop: threading.Event = field(default_factory=threading.Event)
+    on_checked: Callable[[Checked], None] | None = None  # the demo tells its viewer what happens
+    on_delivered: Callable[[str], None] | None = None
+
+    @property
+    def settings(self) -> Settings:
+        return self.configuration.settings
+
+    @property
+    def patience(self) -> timedelta:
+        return patience(self.settings.polling)
+
+    def poller(self) -> Poller:
+        return Poller(
+            db=self.db,
+            connectors=self.platforms,
+            rules=lambda: self.configuration.rules,
+            agency_kinds=lambda: self.configuration.kinds,
+            polling=self.settings.polling,
+            clock=self.clock,
+            stop=self.stop,
+        )
+
+    def media_reader(self) -> MediaReader:
+        return MediaReader(
+            db=self.db,
+            session=http.open_session(network=self.settings.network),
+            rules=lambda: self.configuration.rules,
+            agency_kinds=lambda: self.configuration.kinds,
+            clock=self.clock,
+            stop=self.stop,
+        )
+
+    def report(self, week: str) -> WeekReport:
+        return report_of(self.configuration, self.db, week, now=self.clock())
+
+
+def patience(polling: Polling) -> timedelta:
+    """Return how long a healthy account may go without a check before that is a gap."""
+    return 2 * polling.max_interval
+
+
+def report_of(configuration: Configuration, db: Database, week: str, *, now: datetime) -> WeekReport:
+    start, end = digest.iso_week(week)
+    return week_report(
+        db,
+        week=week,
+        start=start,
+        end=end,
+        now=now,
+        patience=patience(configuration.settings.polling),
+        degraded=degraded_platforms(registered(db)),
+        rule_set=configuration.rules.hash,
+    )
+
+
+def degraded_platforms(accounts: Sequence[Account]) -> frozenset[str]:
+    used = {account.platform for account in accounts} & connectors.CONNECTORS.keys()
+    return frozenset(name for name in used if connectors.load(name).capabilities.degraded)
+
+
+@contextmanager
+def open_service(configuration: Configuration, *, clock: Callable[[], datetime] = utc_now) -> Iterator[Service]:
+    """Take the database for this process, bring it up to the register, and build what works on it.
+
+    Raises DatabaseBusyError and DatabaseUnusableError.
+    """
+    settings = configuration.settings
+    path = Database(settings.database.url).path
+    with sole_process(path):
+        db = open_database(settings.database.url)
+        try:
+            now = clock()
+            installed_at = datetime.fromisoformat(fact(db, "installed_at", now.isoformat()))
+            save_register(db, configuration.agencies, configuration.accounts, now=now)
+            if path is not None:
+                release_abandoned(db, now)
+            yield Service(
+                configuration=configuration,
+                db=db,
+                platforms=build_connectors(configuration, registered(db)),
+                policy=policy_of(settings, instance=fact(db, "instance", uuid.uuid4().hex)),
+                envelope=envelope_of(settings),
+                channel=open_channel(settings.mail),
+                installed_at=installed_at,
+                clock=clock,
+            )
+        finally:
+            db.close()
+
+
+def build_connectors(configuration: Configuration, accounts: Sequence[Account]) -> dict[str, Connector]:
+    """Build a connector for each platform that is configured, or that an account of the database is on."""
+    settings = configuration.settings
+    tables = platform_settings(settings, accounts, []) | dict(configuration.platforms)
+    return {
+        name: connectors.load(name)(
+            table,
+            settings.network,
+            overlap=settings.polling.overlap,
+            back_catalogue=settings.polling.back_catalogue,
+        )
+        for name, table in tables.items()
+    }
+
+
+def sync_register(configuration: Configuration, *, now: datetime) -> Changes:
+    """Bring the database up to the register. Raises DatabaseBusyError when a daemon holds it (it reloads by itself)."""
+    url = configuration.settings.database.url
+    with sole_process(Database(url).path):
+        db = open_database(url)
+        try:
+            return save_register(db, configuration.agencies, configuration.accounts, now=now)
+        finally:
+            db.close()
+
+
+# ---------------------------------------------------------------- one pass
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Passed:
+    """What a whole pass did."""
+
+    checked: tuple[Checked, ...]
+    waiting: tuple[str, ...]  # platforms that said when to come back, and it is not yet that time
+    media: MediaRead
+    sent: Sent
+    digests: int
+
+    @property
+    def failures(self) -> list[str]:
+        """Return what failed and is not merely a dying platform: the reasons for exit code 1."""
+        read = [c.failure for c in self.checked if c.failure and not c.degraded]
+        return [*read, *self.waiting, *self.sent.failures]
+
+
+def once(
+    service: Service, *, report: Callable[[Checked], None] | None = None, stage: Callable[[str], None] | None = None
+) -> Passed:
+    """Make one whole pass: poll what is registered, read media, deliver what is due, retries included."""
+    say = stage or (lambda _: None)
+    say("reading accounts")
+    waiting = _waiting_platforms(service)
+    checked = _poll_all(service, report)
+    say("reading pictures and documents")
+    read = read_waiting(service.media_reader(), workers=MEDIA_WORKERS)
+    say("delivering mails")
+    retry_now(service.db, service.clock())
+    digests = plan_due_digest(service)
+    sent = _deliver_all(service)
+    return Passed(checked=tuple(checked), waiting=waiting, media=read, sent=sent, digests=digests)
+
+
+def _waiting_platforms(service: Service) -> tuple[str, ...]:
+    now = service.clock()
+    return tuple(
+        f"{name}: {shut.error}; not asked before {shut.retry_at:%Y-%m-%d %H:%M:%S} UTC"
+        for name, shut in shut_platforms(service.db).items()
+        if name in service.platforms and shut.retry_at is not None and shut.retry_at > now
+    )
+
+
+def _poll_all(service: Service, report: Callable[[Checked], None] | None) -> list[Checked]:
+    poller = service.poller()
+    names = sorted(platforms_in_use(registered(service.db)).keys() & service.platforms.keys())
+    if not names:
+        return []
+    share = max(2, service.settings.polling.workers // len(names))
+    with ThreadPoolExecutor(max_workers=len(names), thread_name_prefix="platform") as pool:
+        rounds = [
+            pool.submit(poll_platform, poller, name, everything=True, workers=share, report=report) for name in names
+        ]
+        return [checked for one in rounds for checked in one.result()]
+
+
+def _deliver_all(service: Service) -> Sent:
+    total = deliver(service)
+    for _ in range(DELIVERY_ROUNDS):
+        if not plan_due(service.db, service.policy, now=service.clock()):
+            break
+        more = deliver(service)
+        total.accepted += more.accepted
+        total.retried += more.retried
+        total.dead += more.dead
+        total.cancelled += more.cancelled
+        total.failures += more.failures
+        total.delivered += more.delivered
+    return total
+
+
+def deliver(service: Service) -> Sent:
+    """Plan and send what is due, until nothing is left or the mail server fails as a whole."""
+    plan_due(service.db, service.policy, now=service.clock())
+    return deliver_due(
+        service.db,
+        service.channel,
+        service.envelope,
+        now=service.clock(),
+        clock=service.clock,
+        report=service.report,
+        stop=service.stop,
+    )
+
+
+def plan_due_digest(service: Service) -> int:
+    """Write down the digest of the last complete week, once its hour has come. Returns how many were new."""
+    week = digest.due_week(service.clock(), service.settings.digest, not_before=service.installed_at)
+    return schedule_week(service, week) if week else 0
+
+
+def schedule_week(service: Service, week: str) -> int:
+    return schedule_digest(service.db, week, plan_digest(week, service.policy), now=service.clock())
+
+
+# ---------------------------------------------------------------- the daemon
+
+
+@dataclass(slots=True)
+class Progress:
+    """When each tick last got somewhere, on the monotonic clock. A long tick is alive as long as it touches."""
+
+    started: dict[str, float] = field(default_factory=dict)
+    touched: dict[str, float] = field(default_factory=dict)
+
+    def begin(self, name: str) -> None:
+        self.started[name] = self.touched[name] = time.monotonic()
+
+    def touch(self, name: str) -> None:
+        self.touched[name] = time.monotonic()
+
+    def end(self, name: str) -> None:
+        self.touch(name)
+        self.started.pop(name, None)
+
+    def forgive(self) -> None:
+        for name in self.touched:
+            self.touch(name)
+
+    def stalled(self, limit: timedelta = STALLED_AFTER) -> list[str]:
+        """Return the ticks that got nowhere for `limit`, whether stuck inside or never started again."""
+        oldest = time.monotonic() - limit.total_seconds()
+        return sorted(name for name, at in self.touched.items() if at < oldest)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tick:
+    name: str
+    every: timedelta
+    body: Callable[[], None]
+
+
+def ticks(service: Service, progress: Progress) -> list[Tick]:
+    """Return the daemon's fixed ticks: one a platform, and media, outbox, digest and reload."""
+    reader, watch = service.media_reader(), FileWatch(service.settings.folder)
+    second = timedelta(seconds=1)
+    return [
+        *(
+            Tick(name=f"poll:{name}", every=second, body=_polling(service, progress, name))
+            for name in sorted(connectors.CONNECTORS)
+        ),
+        Tick(name="media", every=5 * second, body=lambda: _read_media(reader)),
+        Tick(name="outbox", every=2 * second, body=lambda: _mails(service)),
+        Tick(name="digest", every=60 * second, body=lambda: _digest(service)),
+        Tick(name="reload", every=10 * second, body=lambda: _reload(service, watch)),
+    ]
+
+
+def _polling(service: Service, progress: Progress, name: str) -> Callable[[], None]:
+    poller = service.poller()
+    workers = max(2, service.settings.polling.workers // max(1, len(service.platforms)))
+
+    def report(checked: Checked) -> None:
+        progress.touch(f"poll:{name}")
+        if service.on_checked is not None:
+            service.on_checked(checked)
+
+    def body() -> None:
+        if name in service.platforms:
+            poll_platform(poller, name, workers=workers, report=report)
+
+    return body
+
+
+def _mails(service: Service) -> None:
+    for where in deliver(service).delivered:
+        log.info("mail delivered", where=where)
+        if service.on_delivered is not None:
+            service.on_delivered(where)
+
+
+def _reload(service: Service, watch: FileWatch) -> None:
+    if watch.changed():
+        reload_configuration(service)
+
+
+def _read_media(reader: MediaReader) -> None:
+    read_waiting(reader, workers=MEDIA_WORKERS)
+
+
+def _digest(service: Service) -> None:
+    if plan_due_digest(service):
+        log.info("weekly digest planned")
+
+
+def reload_configuration(service: Service) -> None:
+    """Take over a changed register or changed rules; with any mistake the old ones stay, and the log says so."""
+    old = service.configuration
+    problems: list[Problem] = []
+    agencies, accounts = read_register(old.settings.folder, problems)
+    rules = old.rules
+    try:
+        rules = load_rules(old.settings.rules_folder, today=service.clock().date())
+    except ConfigurationError as error:
+        problems += error.problems
+    platforms = dict(old.platforms)
+    if not problems:
+        platforms |= platform_settings(old.settings, accounts, problems)
+    if problems:
+        for problem in problems:
+            log.error("configuration not reloaded; the old one stays in force", problem=str(problem))
+        return
+    service.configuration = Configuration(
+        settings=old.settings,
+        agencies=tuple(agencies),
+        accounts=tuple(accounts),
+        rules=rules,
+        platforms=platforms,
+    )
+    built = build_connectors(service.configuration, accounts)
+    for name in built.keys() - service.platforms.keys():
+        service.platforms[name] = built[name]
+    changes = save_register(service.db, agencies, accounts, now=service.clock())
+    log.info("configuration reloaded", accounts=len(accounts), rules=len(rules.rules), changed=bool(changes))
+
+
+def guarded(tick: Tick, progress: Progress) -> Callable[[], None]:
+    """Return the tick's body so wrapped that nothing it does can end the scheduler."""
+
+    def body() -> None:
+        progress.begin(tick.name)
+        try:
+            tick.body()
+        except Exception as error:
+            log.exception("tick failed", tick=tick.name)
+            logs.report_error(error)
+        finally:
+            progress.end(tick.name)
+
+    return body
+
+
+def run(service: Service, progress: Progress, *, ready: Callable[[], None] | None = None) -> int:
+    """Run the daemon until `service.stop` is set. Returns the exit code: 0, or 1 when a tick has stalled.
+
+    This thread is the guardian: it watches progress, not APScheduler's word for it, and the steps of the wall clock.
+    """
+    scheduler = _start_scheduler(service, progress)
+    if ready is not None:
+        ready()
+    log.info("started", version=version("pantau"), accounts=len(service.configuration.accounts))
+    wall, steady = service.clock(), time.monotonic()
+    code = 0
+    while not service.stop.wait(1.0):
+        if time.monotonic() - steady > LONG_PAUSE_SECONDS:
+            progress.forgive()  # the whole process was stopped (SIGSTOP, a frozen machine), not a tick
+        wall, steady = _mend_clock_step(scheduler, service, wall, steady)
+        if stalled := progress.stalled():
+            log.critical("no progress; ending, so that the supervisor starts Pantau anew", ticks=stalled)
+            code = 1
+            service.stop.set()
+    _say_goodbye(scheduler, progress)
+    return code
+
+
+def _start_scheduler(service: Service, progress: Progress) -> BackgroundScheduler:
+    planned = ticks(service, progress)
+    scheduler = BackgroundScheduler(
+        timezone=UTC,
+        executors={"default": TickThreads(max_workers=len(planned))},
+        job_defaults={"coalesce": True, "max_instances": 1, "misfire_grace_time": None},
+    )
+    now = utc_now()
+    for tick in planned:
+        progress.touch(tick.name)
+        seconds = tick.every.total_seconds()
+        scheduler.add_job(guarded(tick, progress), "interval", seconds=seconds, id=tick.name, next_run_time=now)
+    scheduler.start()
+    return scheduler
+
+
+def _mend_clock_step(
+    scheduler: BackgroundScheduler, service: Service, wall: datetime, steady: float
+) -> tuple[datetime, float]:
+    """Make every tick due at once after the wall clock was set: APScheduler would wait for the old time to return."""
+    present, now = service.clock(), time.monotonic()
+    if abs((present - wall) - timedelta(seconds=now - steady)) > CLOCK_STEP:
+        log.warning("the clock was set", was=wall.isoformat(), now=present.isoformat())
+        for job in scheduler.get_jobs():
+            job.modify(next_run_time=utc_now())
+    return present, now
+
+
+def _say_goodbye(scheduler: BackgroundScheduler, progress: Progress) -> None:
+    """Let the jobs in hand finish for a few seconds; what is cut off then is begun again at the next start."""
+    scheduler.pause()
+    deadline = time.monotonic() + GOODBYE_SECONDS
+    while progress.started and time.monotonic() < deadline:
+        time.sleep(0.05)
+    if progress.started:
+        log.warning("ended with work in hand; it is begun again at the next start", ticks=sorted(progress.started))
+    else:
+        scheduler.shutdown(wait=False)
+    log.info("stopped")
+
+
+def end_process(code: int) -> None:
+    """End now, whatever threads still wait for an answer: SIGKILL is survived, and so is this."""
+    logging.shutdown()
+    os._exit(code)

@@ -1,0 +1,160 @@
+"""All that files say, in one object: settings, register, rules, and each platform's own settings."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import connectors
+from connectors import addresses
+from monitor import register as registers
+from monitor.model import Account, AccountStatus, Agency, AgencyKind
+from monitor.problems import ConfigurationError, Problem, suggestion
+from monitor.rules.load import RuleSet, load_rules
+from monitor.settings import Secret, Settings, load_settings, read_section
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Configuration:
+    """A whole configuration, found right."""
+
+    settings: Settings
+    agencies: tuple[Agency, ...]
+    accounts: tuple[Account, ...]
+    rules: RuleSet
+    platforms: Mapping[str, Any]
+
+    @property
+    def kinds(self) -> Mapping[str, AgencyKind]:
+        return {agency.code: agency.kind for agency in self.agencies}
+
+
+def load_configuration(folder: Path, environ: Mapping[str, str], *, today: date) -> Configuration:
+    """Read settings, register and rules. Raises ConfigurationError with the mistakes of all of them."""
+    problems: list[Problem] = []
+    settings: Settings | None = None
+    platforms: Mapping[str, Any] = {}
+    rules: RuleSet | None = None
+    try:
+        settings = load_settings(folder, environ)
+    except ConfigurationError as error:
+        problems += error.problems
+    agencies, accounts = read_register(folder, problems)
+    try:
+        rules = load_rules(folder.resolve() / "rules", today=today)
+    except ConfigurationError as error:
+        problems += error.problems
+    if settings is not None:
+        platforms = platform_settings(settings, accounts, problems)
+    if problems or settings is None or rules is None:
+        raise ConfigurationError(problems)
+    return Configuration(
+        settings=settings, agencies=tuple(agencies), accounts=tuple(accounts), rules=rules, platforms=platforms
+    )
+
+
+def read_register(folder: Path, problems: list[Problem]) -> tuple[list[Agency], list[Account]]:
+    """Read both register files of a configuration; a file that is not there is an empty register."""
+    place = folder.resolve() / "register"
+    agencies: list[Agency] = []
+    accounts: list[Account] = []
+    if data := _bytes(place / "agencies.csv", problems):
+        agencies, wrong = registers.read_agencies(data, file=str(place / "agencies.csv"))
+        problems += wrong
+    if data := _bytes(place / "accounts.csv", problems):
+        accounts, wrong = read_accounts(data, file=str(place / "accounts.csv"), agencies=agencies)
+        problems += wrong
+    return agencies, accounts
+
+
+def read_accounts(data: bytes, *, file: str, agencies: Sequence[Agency]) -> tuple[list[Account], list[Problem]]:
+    return registers.read_accounts(
+        data,
+        file=file,
+        agencies=[agency.code for agency in agencies],
+        platforms=connectors.CONNECTORS.keys(),
+        aliases=connectors.ALIASES,
+        match=addresses.match,
+    )
+
+
+def _bytes(path: Path, problems: list[Problem]) -> bytes:
+    try:
+        return path.read_bytes()
+    except FileNotFoundError:
+        return b""
+    except OSError as error:
+        problems.append(Problem(file=str(path), place="", message=f"cannot be read ({error.strerror})"))
+        return b""
+
+
+def platform_settings(settings: Settings, accounts: Sequence[Account], problems: list[Problem]) -> dict[str, Any]:
+    """Read [connectors.…] into the settings of each platform that is configured or registered."""
+    file = str(settings.source)
+    found: dict[str, Any] = {}
+    for name in settings.connectors:
+        if name not in connectors.CONNECTORS:
+            message = f"unknown platform{suggestion(name, connectors.CONNECTORS)}"
+            problems.append(Problem(file=file, place=f"connectors.{name}", message=message))
+    used = {account.platform for account in accounts if account.status is AccountStatus.ACTIVE}
+    filled = {name for name, table in settings.connectors.items() if table}
+    for name in connectors.CONNECTORS.keys() & (used | filled):
+        table = settings.connectors.get(name, {})
+        section, wrong = read_section(
+            connectors.load(name).Settings, table, file=file, place=f"connectors.{name}", folder=settings.folder
+        )
+        problems += wrong
+        if section is not None:
+            found[name] = section
+    return found
+
+
+def missing_credentials(configuration: Configuration) -> list[Problem]:
+    """Return a problem for each registered platform without the credential it needs. The others can be read."""
+    source = str(configuration.settings.source)
+    active = Counter(one.platform for one in configuration.accounts if one.status is AccountStatus.ACTIVE)
+    problems = []
+    for name, count in sorted(active.items()):
+        table = configuration.platforms[name]
+        for key in getattr(connectors.load(name), "credentials", ()):
+            if not getattr(table, key):
+                message = f"is not set, and {count} active accounts need it; write the token into {key}_file"
+                problems.append(Problem(file=source, place=f"connectors.{name}.{key}", message=message))
+    return problems
+
+
+def secrets_of(configuration: Configuration) -> list[Secret]:
+    settings = configuration.settings
+    found = [settings.mail.password, settings.sentry.dsn]
+    for table in configuration.platforms.values():
+        found += [value for name in table.__slots__ if isinstance(value := getattr(table, name), Secret)]
+    return found
+
+
+class FileWatch:
+    """Says whether register or rules differ from when it was last asked."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._seen = self._fingerprint()
+
+    def changed(self) -> bool:
+        present = self._fingerprint()
+        differs, self._seen = present != self._seen, present
+        return differs
+
+    def _fingerprint(self) -> str:
+        found = hashlib.sha256()
+        for part in ("register", "rules"):
+            for path in sorted((self._folder / part).rglob("*")):
+                try:
+                    facts = path.stat()
+                except OSError:
+                    continue
+                found.update(f"{path}\0{facts.st_mtime_ns}\0{facts.st_size}\n".encode())
+        return found.hexdigest()

@@ -1,0 +1,132 @@
+"""`pantau doctor`: tries everything Pantau depends on, and says of each how it is and what to do."""
+
+from __future__ import annotations
+
+import importlib.util
+import shutil
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
+from importlib.metadata import PackageNotFoundError, version
+
+import requests
+
+from alerts.channel import DeliveryFailed
+from alerts.outbox import open_channel
+from connectors import http
+from connectors.base import ConnectorError
+from monitor.app import build_connectors, utc_now
+from monitor.configuration import Configuration
+from monitor.store.database import Database, DatabaseUnusableError, open_for_listing
+from monitor.store.listings import list_accounts
+
+LIBRARIES = ("SQLAlchemy", "APScheduler", "tweepy", "facebook-sdk", "google-re2", "Jinja2", "sentry-sdk", "feedparser")
+MEDIA_MODULES = ("pypdfium2", "docx", "rapidocr_onnxruntime")
+SHORT_INTERVAL = timedelta(seconds=30)
+CLOCK_TOLERANCE = timedelta(minutes=2)
+LOW_SPACE_BYTES = 1_000_000_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Found:
+    """One thing that was tried. `state` is "ok", "note" (works, but look at it) or "bad"."""
+
+    state: str
+    subject: str
+    message: str
+
+
+def examine(configuration: Configuration) -> Iterator[Found]:
+    """Try everything, one after the other; nothing is written and no mail is sent."""
+    yield from _database(configuration)
+    yield _mail(configuration)
+    yield from _platforms(configuration)
+    yield from _clock(configuration)
+    yield _ocr()
+    yield _versions()
+    if configuration.settings.polling.min_interval < SHORT_INTERVAL:
+        yield Found(state="note", subject="polling", message="polling.min_interval is below 30s")
+
+
+def _database(configuration: Configuration) -> Iterator[Found]:
+    url = configuration.settings.database.url
+    try:
+        db = open_for_listing(url)
+        lines = list_accounts(db) if db is not None else []
+        if db is not None:
+            db.close()
+    except DatabaseUnusableError as error:
+        yield Found(state="bad", subject="database", message=str(error))
+        return
+    if db is None:
+        yield Found(state="note", subject="database", message="there is none yet; `pantau once` or `pantau run` makes it")
+    else:
+        failing = sum(line.reading == "failing" for line in lines)
+        state = "note" if failing else "ok"
+        yield Found(state=state, subject="database", message=f"{len(lines)} accounts, {failing} of them failing")
+    path = Database(url).path
+    if path is not None:
+        place = next(p for p in path.parents if p.exists())
+        free = shutil.disk_usage(place).free
+        state = "bad" if free < LOW_SPACE_BYTES else "ok"
+        yield Found(state=state, subject="disk", message=f"{free / 1e9:.1f} GB free at {place}")
+
+
+def _mail(configuration: Configuration) -> Found:
+    channel = open_channel(configuration.settings.mail)
+    try:
+        return Found(state="ok", subject="mail", message=channel.check())
+    except DeliveryFailed as error:
+        return Found(state="bad", subject="mail", message=str(error))
+
+
+def _platforms(configuration: Configuration) -> Iterator[Found]:
+    used = {account.platform for account in configuration.accounts}
+    for name, connector in sorted(build_connectors(configuration, []).items()):
+        try:
+            message = connector.check()
+            state = "note" if connector.capabilities.degraded else "ok"
+            yield Found(state=state, subject=name, message=message)
+        except ConnectorError as error:
+            usable = name not in used or connector.capabilities.degraded
+            yield Found(state="note" if usable else "bad", subject=name, message=str(error))
+
+
+def _clock(configuration: Configuration, now: Callable[[], datetime] = utc_now) -> Iterator[Found]:
+    """Compare with the clock of a configured platform: mails and coverage are only as right as the clock."""
+    for name, table in configuration.platforms.items():
+        base_url = getattr(table, "base_url", "")
+        if not base_url:
+            continue
+        try:
+            answer = http.open_session(base_url=base_url, network=configuration.settings.network).get(base_url)
+            theirs = parsedate_to_datetime(answer.headers["Date"]).astimezone(UTC)
+        except (requests.RequestException, KeyError, ValueError):
+            continue
+        off = abs(theirs - now())
+        state = "bad" if off > CLOCK_TOLERANCE else "ok"
+        yield Found(state=state, subject="clock", message=f"{off.total_seconds():.0f} s from that of {name}; set it by NTP")
+        return
+    yield Found(state="note", subject="clock", message=f"{now():%Y-%m-%d %H:%M:%S} UTC; no platform to compare with")
+
+
+def _ocr() -> Found:
+    missing = [name for name in MEDIA_MODULES if importlib.util.find_spec(name) is None]
+    if missing:
+        return Found(
+            state="note",
+            subject="pictures",
+            message="pictures and documents are not read: `pip install 'pantau[media]'` adds that",
+        )
+    return Found(state="ok", subject="pictures", message="pictures, PDF and Word documents can be read")
+
+
+def _versions() -> Found:
+    found = []
+    for name in LIBRARIES:
+        try:
+            found.append(f"{name} {version(name)}")
+        except PackageNotFoundError:
+            return Found(state="bad", subject="libraries", message=f"{name} is not installed")
+    return Found(state="ok", subject="libraries", message=", ".join(found))

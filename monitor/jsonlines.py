@@ -1,0 +1,127 @@
+"""`pantau evaluate`: JSON lines in, JSON lines out, in order. No network, no mail, no database."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from monitor import media
+from monitor.model import Finding, Severity, Subject
+from monitor.rules.evaluate import evaluate
+from monitor.rules.load import RuleSet
+
+TEXTS = ("text", "platform", "agency", "posted_at", "language")
+LISTS = (("pictures", "picture"), ("documents", "document"))
+
+
+class BadLine(Exception):
+    """A line that is no question. The message says what is wrong with it."""
+
+
+def answer_lines(rules: RuleSet, lines: Iterable[bytes]) -> Iterator[tuple[str, bool]]:
+    """Yield (answer, sound) for each line that is not blank. `sound` is False for a line that could not be read."""
+    for number, line in enumerate(lines, start=1):
+        if not line.strip():
+            continue
+        try:
+            answer, sound = answer_one(rules, parse(line)), True
+        except BadLine as error:
+            answer, sound = {"line": number, "error": str(error)}, False
+        yield _json(answer), sound
+
+
+def parse(line: bytes) -> dict[str, Any]:
+    """Return the question of a line. Raises BadLine. Unknown fields are left alone."""
+    try:
+        question = json.loads(line.decode("utf-8-sig"))
+    except UnicodeDecodeError:
+        raise BadLine("is not UTF-8") from None
+    except (json.JSONDecodeError, RecursionError) as error:
+        raise BadLine(f"is not JSON ({getattr(error, 'msg', 'nested too deep')})") from None
+    if not isinstance(question, dict):
+        raise BadLine('expected an object such as {"id": 1, "text": "…"}')
+    if not isinstance(question.get("text"), str):
+        raise BadLine("text: expected text" if "text" in question else "text: is missing")
+    for name in TEXTS:
+        if question.get(name) is not None and not isinstance(question[name], str):
+            raise BadLine(f"{name}: expected text")
+    for name, _ in LISTS:
+        paths = question.get(name)
+        if paths is not None and not (isinstance(paths, list) and all(isinstance(p, str) for p in paths)):
+            raise BadLine(f"{name}: expected a list of paths")
+    question["posted_at"] = _moment(question.get("posted_at"))
+    return question
+
+
+def _moment(text: str | None) -> datetime | None:
+    if not text:
+        return None
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        raise BadLine("posted_at: expected a time such as 2026-11-24T08:00:00+08:00") from None
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+
+
+def answer_one(rules: RuleSet, question: Mapping[str, Any]) -> dict[str, Any]:
+    fields = {"text": question["text"]}
+    unreadable: list[str] = []
+    for name, kind in LISTS:
+        read, failed = _read(question.get(name) or [], kind)
+        fields |= read
+        unreadable += failed
+    subject = Subject(
+        fields=fields,
+        platform=question.get("platform") or "",
+        agency=question.get("agency") or "",
+        language=question.get("language") or "",
+        published_at=question["posted_at"],
+    )
+    findings = [f for f in evaluate(rules, subject) if not f.shadow]
+    answer = {"id": question.get("id"), **_verdict(findings)}
+    return answer | ({"unreadable": unreadable} if unreadable else {})
+
+
+def _read(paths: Sequence[str], kind: str) -> tuple[dict[str, str], list[str]]:
+    fields: dict[str, str] = {}
+    unreadable = []
+    for number, path in enumerate(paths):
+        try:
+            if Path(path).stat().st_size > media.MOST_BYTES:
+                raise media.Unreadable
+            fields[f"{kind}:{number}"] = media.read(Path(path).read_bytes(), name=path)
+        except (OSError, ValueError, media.Unreadable):
+            unreadable.append(path)
+    return fields, unreadable
+
+
+def _verdict(findings: Sequence[Finding]) -> dict[str, Any]:
+    severity: Severity | None = max((f.severity for f in findings), default=None)
+    return {
+        "alert": severity is not None and severity.alerts,
+        "severity": severity.label if severity else None,
+        "clauses": sorted({f.clause.ref for f in findings}),
+        "findings": [
+            {
+                "rule": f.rule,
+                "clause": f.clause.ref,
+                "severity": f.severity.label,
+                "field": f.field,
+                "spans": [list(span) for span in f.spans],
+            }
+            for f in findings
+        ],
+    }
+
+
+def _json(answer: Mapping[str, Any]) -> str:
+    """Return one line; what UTF-8 cannot hold (a lone surrogate in an id) is escaped."""
+    line = json.dumps(answer, ensure_ascii=False)
+    try:
+        line.encode()
+    except UnicodeEncodeError:
+        return json.dumps(answer)
+    return line

@@ -1,0 +1,124 @@
+"""Structured logs and error reports: one line an outcome, never a secret, never a post's text."""
+
+from __future__ import annotations
+
+import logging
+import re
+import sys
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+import structlog
+
+from monitor.settings import Log, Secret, Sentry
+
+QUIET = ("apscheduler", "urllib3", "tweepy", "facebook", "sqlalchemy", "alembic", "uvicorn", "matplotlib", "PIL")
+IN_ADDRESS = re.compile(r"(?i)\b((?:access_token|appsecret_proof|input_token|bearer_token|token|sig)=)[^&\s\"'#]+")
+BEARER = re.compile(r"(?i)\b(bearer\s+)[\w.~+/%=-]{8,}")
+SHORTEST_SECRET = 6  # shorter ones would blank ordinary words
+
+
+def start_logging(log: Log, secrets: Iterable[Secret]) -> None:
+    """Send structured lines to standard error. Every line passes the redaction, whoever wrote it."""
+    redact = redaction(secrets)
+    shared: list[Any] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.stdlib.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+        structlog.processors.format_exc_info,
+    ]
+    renderer: Any = structlog.processors.JSONRenderer(ensure_ascii=False)
+    if log.format == "text":
+        renderer = structlog.dev.ConsoleRenderer(colors=False, pad_event_to=0)
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(_Redacting(redact, renderer, shared))
+    root = logging.getLogger()
+    root.handlers[:] = [handler]
+    root.setLevel(log.level.upper())
+    for name in QUIET:
+        logging.getLogger(name).setLevel(logging.WARNING)
+    structlog.configure(
+        processors=[
+            structlog.stdlib.filter_by_level,
+            *shared,
+            structlog.stdlib.ProcessorFormatter.wrap_for_formatter,
+        ],
+        logger_factory=structlog.stdlib.LoggerFactory(),
+        wrapper_class=structlog.stdlib.BoundLogger,
+        cache_logger_on_first_use=False,
+    )
+
+
+class _Redacting(structlog.stdlib.ProcessorFormatter):
+    def __init__(self, redact: Callable[[str], str], renderer: Any, foreign: list[Any]) -> None:
+        remove = structlog.stdlib.ProcessorFormatter.remove_processors_meta
+        super().__init__(processors=[remove, renderer], foreign_pre_chain=foreign)
+        self._redact = redact
+
+    def format(self, record: logging.LogRecord) -> str:
+        return self._redact(super().format(record))
+
+
+def redaction(secrets: Iterable[Secret]) -> Callable[[str], str]:
+    """Return a function that blanks the given secrets, and whatever looks like a token, in a line."""
+    values = sorted({s.reveal() for s in secrets if len(s.reveal()) >= SHORTEST_SECRET}, key=len, reverse=True)
+
+    def redact(line: str) -> str:
+        for value in values:
+            line = line.replace(value, "…")
+        return BEARER.sub(r"\1…", IN_ADDRESS.sub(r"\1…", line))
+
+    return redact
+
+
+def start_error_reports(sentry: Sentry, *, release: str) -> bool:
+    """Turn Sentry on when a DSN is set. Reports hold the kind of error and its place in the code, nothing else."""
+    if not sentry.dsn:
+        return False
+    import sentry_sdk
+
+    sentry_sdk.init(
+        dsn=sentry.dsn.reveal(),
+        release=release,
+        send_default_pii=False,
+        include_local_variables=False,
+        include_source_context=False,
+        max_request_body_size="never",
+        max_breadcrumbs=0,
+        default_integrations=False,
+        auto_enabling_integrations=False,
+        traces_sample_rate=None,
+        server_name="",
+        shutdown_timeout=1,  # an endpoint that hangs must not hold up the end of the process
+        before_send=scrubbed,  # type: ignore[arg-type]  # Sentry's event type is wider than what we keep
+    )
+    return True
+
+
+KEPT = frozenset({"event_id", "timestamp", "platform", "level", "release", "sdk"})
+KEPT_OF_A_FRAME = frozenset({"filename", "function", "module", "lineno", "in_app"})
+
+
+def scrubbed(event: Mapping[str, Any], _hint: Mapping[str, Any]) -> dict[str, Any]:
+    """Return an event by an allow-list: an error's message may repeat a post, so it stays here."""
+    kept = {key: value for key, value in event.items() if key in KEPT}
+    values = (event.get("exception") or {}).get("values") or []
+    kept["exception"] = {"values": [_scrubbed_error(value) for value in values]}
+    return kept
+
+
+def _scrubbed_error(value: Mapping[str, Any]) -> dict[str, Any]:
+    frames = (value.get("stacktrace") or {}).get("frames") or []
+    return {
+        "type": value.get("type"),
+        "module": value.get("module"),
+        "stacktrace": {"frames": [{k: v for k, v in f.items() if k in KEPT_OF_A_FRAME} for f in frames]},
+    }
+
+
+def report_error(error: BaseException) -> None:
+    """Hand an error to Sentry, when it is on; a failure of the report changes nothing."""
+    if "sentry_sdk" in sys.modules:
+        import sentry_sdk
+
+        sentry_sdk.capture_exception(error)

@@ -1,0 +1,460 @@
+"""Pull → evaluate → save: an account's check and a platform's round. Every outcome is written back in one place."""
+
+from __future__ import annotations
+
+import re
+import threading
+import traceback
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from functools import partial
+from typing import Any
+
+import structlog
+
+from connectors.base import Connector, ConnectorError, Page
+from monitor import work
+from monitor.model import Account, AgencyKind, Cause, Finding, Post, Profile, Subject
+from monitor.rules.evaluate import evaluate
+from monitor.rules.load import RuleSet
+from monitor.schedule import PROFILE_EVERY, Outcome, next_check, next_interval
+from monitor.settings import Polling
+from monitor.store.accounts import (
+    Claimed,
+    LeaseLostError,
+    Shut,
+    claim_accounts,
+    open_platform,
+    release,
+    save_failure,
+    save_profile,
+    shut_platform,
+    shut_platforms,
+)
+from monitor.store.database import Database
+from monitor.store.posts import Judged, ReadEnd, Saved, mark_reread, save_page, to_reread, unseen
+
+log = structlog.get_logger(__name__)
+
+LEASE = timedelta(minutes=10)
+BATCH = 200
+REREADS_PER_CHECK = 100
+REREADS_OF_A_PASS = 1000  # `pantau once` does not leave the rest for the next check
+SHOWN_FRAMES = 4
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Poller:
+    """What a check needs. `clock` gives the present; `stop` asks for an end between pages."""
+
+    db: Database
+    connectors: Mapping[str, Connector]
+    rules: Callable[[], RuleSet]
+    agency_kinds: Callable[[], Mapping[str, AgencyKind]]
+    polling: Polling
+    clock: Callable[[], datetime]
+    stop: threading.Event = field(default_factory=threading.Event)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Checked:
+    """What became of one account's check. `failure` is a sentence for people; None when all went well."""
+
+    account: Account
+    saved: Saved
+    failure: str | None = None
+    cause: Cause | None = None
+    degraded: bool = False
+    asked: bool = True  # False: not a single call was made, the platform is shut
+
+
+class _Stopped(Exception):
+    """Pantau is asked to end between two pages."""
+
+
+@dataclass(slots=True, kw_only=True)
+class _Round:
+    """Shared by the checks of one round: once the platform refuses as a whole, nobody asks it again."""
+
+    everything: bool
+    closed_by: ConnectorError | None = None
+
+
+Report = Callable[[Checked], None]
+
+
+def poll_platform(
+    poller: Poller, platform: str, *, everything: bool = False, workers: int = 1, report: Report | None = None
+) -> list[Checked]:
+    """Check the platform's due accounts (`everything`: all that it lets us) and return what became of each.
+
+    A platform that refused as a whole rests until its time; then one account tries before the others follow.
+    """
+    results: list[Checked] = []
+    taken: list[int] = []
+    while not poller.stop.is_set():
+        now = poller.clock()
+        shut = shut_platforms(poller.db).get(platform)
+        if shut is not None and _rests(shut, now, everything=everything):
+            return results
+        batch = claim_accounts(
+            poller.db,
+            now=now,
+            lease=LEASE,
+            limit=1 if shut else BATCH,
+            platform=platform,
+            everything=everything,
+            exclude=taken if everything else (),
+        )
+        if not batch:
+            return results
+        taken += [claimed.account.id for claimed in batch]
+        gate = _Round(everything=everything)
+        for checked in _check_all(poller, platform, batch, gate, workers):
+            results.append(checked)
+            if report is not None:
+                report(checked)
+        if gate.closed_by is not None:
+            _shut(poller, platform, gate.closed_by)
+            results += _fail_the_rest(poller, platform, gate.closed_by, taken, everything=everything, report=report)
+            return results
+        if shut is not None:
+            open_platform(poller.db, platform, now=poller.clock())
+            log.info("platform answers again", platform=platform)
+    return results
+
+
+def _rests(shut: Shut, now: datetime, *, everything: bool) -> bool:
+    until = shut.retry_at if everything else shut.probe_at
+    return until is not None and until > now
+
+
+def _shut(poller: Poller, platform: str, error: ConnectorError) -> None:
+    now = poller.clock()
+    probe_at = max(now + poller.polling.max_interval, error.retry_at or now)
+    if error.retry_at is not None and error.cause is Cause.RATE_LIMIT:
+        probe_at = error.retry_at
+    shut_platform(
+        poller.db,
+        platform,
+        cause=error.cause,
+        error=str(error),
+        retry_at=error.retry_at,
+        probe_at=probe_at,
+        now=now,
+    )
+    log.warning("platform refuses", platform=platform, cause=error.cause.value, reason=str(error))
+
+
+def _fail_the_rest(
+    poller: Poller,
+    platform: str,
+    error: ConnectorError,
+    taken: list[int],
+    *,
+    everything: bool,
+    report: Report | None,
+) -> list[Checked]:
+    """Write the platform's refusal down for its other due accounts, without a call for any of them."""
+    results: list[Checked] = []
+    while True:
+        rest = claim_accounts(
+            poller.db,
+            now=poller.clock(),
+            lease=LEASE,
+            limit=BATCH,
+            platform=platform,
+            everything=everything,
+            exclude=taken,
+        )
+        if not rest:
+            return results
+        for claimed in rest:
+            taken.append(claimed.account.id)
+            checked = replace(_failed(poller, claimed, error, poller.clock()), asked=False)
+            results.append(checked)
+            if report is not None:
+                report(checked)
+
+
+def _check_all(
+    poller: Poller, platform: str, batch: Sequence[Claimed], gate: _Round, workers: int
+) -> Iterator[Checked]:
+    connector = poller.connectors[platform]
+    profiles = _profiles(poller, connector, batch, gate)
+    jobs = [
+        partial(check_account, poller, connector, claimed, gate, profiles.get(claimed.account.id)) for claimed in batch
+    ]
+    for checked in work.run(jobs, workers=workers, name=platform):
+        if checked is not None:
+            yield checked
+
+
+def _wants_profile(claimed: Claimed, now: datetime) -> bool:
+    seen = claimed.profile_at
+    return not claimed.account.native_id or seen is None or now - seen >= PROFILE_EVERY or seen > now
+
+
+def _profiles(
+    poller: Poller, connector: Connector, batch: Sequence[Claimed], gate: _Round
+) -> Mapping[int, Profile | ConnectorError]:
+    """Read the batch's profiles in few calls, where the connector can."""
+    resolve_many = getattr(connector, "resolve_many", None)
+    wanted = [claimed.account for claimed in batch if _wants_profile(claimed, poller.clock())]
+    if resolve_many is None or not wanted:
+        return {}
+    try:
+        answers: Mapping[int, Profile | ConnectorError] = resolve_many(wanted)
+    except ConnectorError as error:
+        if error.whole_platform:
+            gate.closed_by = error
+        return {one.id: error for one in wanted}
+    for answer in answers.values():
+        if isinstance(answer, ConnectorError) and answer.whole_platform:
+            gate.closed_by = answer
+    return answers
+
+
+def check_account(
+    poller: Poller,
+    connector: Connector,
+    claimed: Claimed,
+    gate: _Round,
+    profile: Profile | ConnectorError | None = None,
+) -> Checked | None:
+    """Check one account. None: Pantau is ending, or another worker has taken over; nothing is lost by it."""
+    now = poller.clock()  # what is published from here on is the next check's
+    saved = Saved()
+    try:
+        if poller.stop.is_set():
+            raise _Stopped
+        if gate.closed_by is not None:
+            return replace(_failed(poller, claimed, gate.closed_by, now), asked=False)
+        claimed = _with_profile(poller, connector, claimed, profile, now)
+        _read(poller, connector, claimed, now, saved)
+        failure = _read_again(poller, connector, claimed, now, saved, gate)
+    except _Stopped:
+        release(poller.db, claimed)
+        return None
+    except LeaseLostError:
+        log.warning("lease lost", account=claimed.account.label)
+        return None
+    except ConnectorError as error:
+        if error.whole_platform:
+            gate.closed_by = error
+        return _guarded(claimed, connector, partial(_failed, poller, claimed, error, now))
+    except Exception:
+        log.exception("check failed", account=claimed.account.label)
+        return _guarded(claimed, connector, partial(_failed, poller, claimed, InternalError(), now))
+    log.info("checked", account=claimed.account.label, new=saved.new, edited=saved.edited, alerts=len(saved.alerts))
+    return Checked(account=claimed.account, saved=saved, failure=failure, degraded=connector.capabilities.degraded)
+
+
+class InternalError(ConnectorError):
+    """A mistake of Pantau's own; the traceback is in the log."""
+
+    cause = Cause.INTERNAL
+
+    def __init__(self) -> None:
+        super().__init__("Pantau itself failed here; the log has the traceback")
+
+
+def _guarded(claimed: Claimed, connector: Connector, write: Callable[[], Checked]) -> Checked | None:
+    """Write a failure down. When even that fails the lease runs out by itself and the account is due again."""
+    try:
+        return replace(write(), degraded=connector.capabilities.degraded)
+    except LeaseLostError:
+        return None
+    except Exception:
+        log.exception("failure could not be written", account=claimed.account.label)
+        failure = f"{claimed.account.label}: Pantau itself failed here; the log has the traceback"
+        return Checked(account=claimed.account, saved=Saved(), failure=failure, cause=Cause.INTERNAL)
+
+
+def _failed(poller: Poller, claimed: Claimed, error: ConnectorError, now: datetime) -> Checked:
+    outcome = Outcome(failures=claimed.failures + 1, retry_at=error.retry_at)
+    save_failure(
+        poller.db,
+        claimed,
+        cause=error.cause,
+        error=str(error),
+        now=now,
+        interval=next_interval(claimed.interval, outcome, poller.polling),
+        next_check_at=next_check(claimed.interval, outcome, now, poller.polling),
+        retry_at=error.retry_at,
+        blind_after=poller.polling.blind_after,
+    )
+    log.warning("not read", account=claimed.account.label, cause=error.cause.value, reason=str(error))
+    words = str(error)
+    named = words if claimed.account.label in words else f"{claimed.account.label}: {words}"
+    return Checked(account=claimed.account, saved=Saved(), failure=named, cause=error.cause)
+
+
+def _with_profile(
+    poller: Poller, connector: Connector, claimed: Claimed, profile: Profile | ConnectorError | None, now: datetime
+) -> Claimed:
+    """Return the claim with the account's native id; a profile is read at first and once a day."""
+    if profile is None:
+        if not _wants_profile(claimed, now):
+            return claimed
+        try:
+            profile = connector.resolve(claimed.account)
+        except ConnectorError as error:
+            profile = error
+    if isinstance(profile, ConnectorError):
+        if claimed.account.native_id and profile.cause in {Cause.UNAVAILABLE, Cause.SCHEMA_DRIFT}:
+            return claimed  # the posts may be readable all the same; the profile's turn comes again
+        raise profile
+    profile = storable_profile(profile)
+    if save_profile(poller.db, claimed, profile, now=now):
+        log.warning("profile changed", account=claimed.account.label)
+    return replace(claimed, account=replace(claimed.account, native_id=profile.native_id))
+
+
+def _read(poller: Poller, connector: Connector, claimed: Claimed, now: datetime, saved: Saved) -> None:
+    """Walk the pages, each committed before the next is asked for; the last writes coverage and cursor with it."""
+    for page in connector.pull(claimed.account, claimed.cursor, now=now):
+        judged = _judged(poller, claimed.account, page.posts, now)
+        end = _read_end(poller, claimed, page, saved.new + len(judged), now) if page.last else None
+        rules = poller.rules()
+        saved.add(
+            save_page(
+                poller.db,
+                claimed,
+                judged,
+                rule_set=rules.hash,
+                now=now,
+                reread_window=poller.polling.recheck_window,
+                end=end,
+            )
+        )
+        if poller.stop.is_set() and not page.last:
+            raise _Stopped
+
+
+def _read_end(poller: Poller, claimed: Claimed, page: Page, new: int, now: datetime) -> ReadEnd:
+    outcome = Outcome(new_posts=new)
+    gap = page.gap
+    return ReadEnd(
+        cursor=dict(page.cursor),
+        hole=(gap.start, gap.end, gap.cause) if gap else None,
+        interval=next_interval(claimed.interval, outcome, poller.polling),
+        next_check_at=next_check(claimed.interval, outcome, now, poller.polling),
+    )
+
+
+def _read_again(
+    poller: Poller, connector: Connector, claimed: Claimed, now: datetime, saved: Saved, gate: _Round
+) -> str | None:
+    """Look at recent posts again for edits and deletions. A failure of this leaves the posts due, and is named."""
+    if not connector.capabilities.rereads or poller.stop.is_set():
+        return None
+    window = poller.polling.recheck_window
+    limit = REREADS_OF_A_PASS if gate.everything else REREADS_PER_CHECK
+    everything = gate.everything
+    ids = to_reread(poller.db, claimed.account.id, now=now, window=window, limit=limit, everything=everything)
+    if not ids:
+        return None
+    try:
+        answer = connector.reread(claimed.account, ids, now=now)
+        missing = answer.missing
+        if missing:  # twice, because a passing fault or a lost permission looks the same
+            missing &= connector.reread(claimed.account, sorted(missing), now=now).missing
+    except ConnectorError as error:
+        if error.whole_platform:
+            gate.closed_by = error
+        log.warning("not read again", account=claimed.account.label, cause=error.cause.value, reason=str(error))
+        return f"{claimed.account.label}: recent posts could not be read again: {error}"
+    judged = _judged(poller, claimed.account, answer.posts, now)
+    saved.add(
+        save_page(
+            poller.db,
+            claimed,
+            judged,
+            rule_set=poller.rules().hash,
+            now=now,
+            reread_window=window,
+            end=None,
+        )
+    )
+    present = [post.native_id for post in answer.posts]
+    saved.deleted += mark_reread(poller.db, claimed, present, sorted(missing), now=now, window=window)
+    return None
+
+
+def _judged(poller: Poller, holder: Account, posts: Sequence[Post], now: datetime) -> list[Judged]:
+    """Return the new and changed posts of a page with the rules' verdict on each."""
+    clean = [storable_post(post) for post in posts]
+    fresh = unseen(poller.db, holder.id, clean)
+    live_from = (holder.registered_at or now) - poller.polling.live_window
+    rules, kinds = poller.rules(), poller.agency_kinds()
+    return [_judge(rules, subject_of(post, holder, kinds), post, post.published_at < live_from) for post in fresh]
+
+
+def _judge(rules: RuleSet, subject: Subject, post: Post, back_catalogue: bool) -> Judged:
+    findings, error = verdict(rules, subject)
+    return Judged(post=post, findings=findings, error=error, back_catalogue=back_catalogue)
+
+
+def verdict(rules: RuleSet, subject: Subject) -> tuple[tuple[Finding, ...], str]:
+    """Evaluate, and turn a rule's crash into words: one poison post must not stop the others.
+
+    The words tell the kind of error and its place in the code, never its message: that may repeat the post.
+    """
+    try:
+        return evaluate(rules, subject), ""
+    except Exception as error:  # noqa: BLE001 (quarantine: the post is stored, the error alerts)
+        frames = traceback.format_tb(error.__traceback__)[-SHOWN_FRAMES:]
+        return (), f"{''.join(frames)}{type(error).__name__}"
+
+
+def subject_of(post: Post, holder: Account, kinds: Mapping[str, AgencyKind]) -> Subject:
+    """Return what the rules look at: the post's text, and what the platform itself says of its pictures."""
+    described = {f"{item.kind.value}:{n}": item.text for n, item in enumerate(post.media) if item.text}
+    return Subject(
+        fields={"text": post.text, **described},
+        platform=holder.platform,
+        agency=holder.agency,
+        agency_kind=kinds.get(holder.agency),
+        kind=post.kind,
+        language=post.language,
+        published_at=post.published_at,
+    )
+
+
+UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
+
+
+def storable(value: Any) -> Any:
+    """Replace NUL and lone surrogates one for one, in texts at any depth of JSON: no database takes them."""
+    if isinstance(value, str):
+        return UNSTORABLE.sub("\ufffd", value)
+    if isinstance(value, Mapping):
+        return {storable(str(key)): storable(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [storable(item) for item in value]
+    return value
+
+
+def storable_post(post: Post) -> Post:
+    return replace(
+        post,
+        native_id=storable(post.native_id),
+        url=storable(post.url),
+        text=storable(post.text),
+        language=storable(post.language),
+        links=tuple(storable(link) for link in post.links),
+        media=tuple(replace(m, url=storable(m.url), text=storable(m.text)) for m in post.media),
+        raw=storable(post.raw),
+    )
+
+
+def storable_profile(profile: Profile) -> Profile:
+    return replace(
+        profile,
+        name=storable(profile.name),
+        handle=storable(profile.handle),
+        bio=storable(profile.bio),
+        picture_url=storable(profile.picture_url),
+    )

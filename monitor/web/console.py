@@ -1,0 +1,108 @@
+"""The console: state, coverage and alerts as server-rendered pages, and the health of the daemon.
+
+Without sign-in there is no text of posts here, and nothing that can be changed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from fastapi import FastAPI, HTTPException, Request, Response
+from fastapi.responses import HTMLResponse, JSONResponse
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from starlette.middleware.trustedhost import TrustedHostMiddleware
+
+from monitor.disclosure import one_line
+from monitor.model import MALAYSIA, AlertState
+from monitor.settings import Web, is_loopback
+from monitor.store.alerts import find_case, load_alert
+from monitor.store.database import Database
+from monitor.store.listings import coverage_of, list_accounts, list_alerts, mails_of
+
+SHOWN_ALERTS = 200
+HEADERS = {
+    "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'",
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+    "Referrer-Policy": "no-referrer",
+    "Cache-Control": "no-store",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Console:
+    """What the pages need. `stalled` names the ticks that got nowhere; empty means healthy."""
+
+    db: Database
+    web: Web
+    patience: timedelta
+    degraded: Callable[[], Collection[str]]
+    stalled: Callable[[], list[str]]
+    clock: Callable[[], datetime]
+
+
+def build(console: Console) -> FastAPI:
+    app = FastAPI(title="Pantau", docs_url=None, redoc_url=None, openapi_url=None)
+    app.add_middleware(TrustedHostMiddleware, allowed_hosts=_hosts(console.web))
+    pages = Environment(
+        loader=FileSystemLoader(Path(__file__).parent / "templates"), autoescape=True, undefined=StrictUndefined
+    )
+    pages.filters |= {"time": _local, "line": one_line}
+
+    @app.middleware("http")
+    async def _harden(request: Request, call_next: Callable) -> Response:  # type: ignore[type-arg]  # Starlette's own type
+        response: Response = await call_next(request)
+        response.headers.update(HEADERS)
+        return response
+
+    @app.get("/healthz")
+    def health() -> JSONResponse:
+        stalled = console.stalled()
+        status = 503 if stalled else 200
+        return JSONResponse({"status": "stalled" if stalled else "ok", "stalled": stalled}, status_code=status)
+
+    @app.get("/")
+    def overview() -> HTMLResponse:
+        now = console.clock()
+        weeks = coverage_of(
+            console.db,
+            start=now - timedelta(days=7),
+            end=now,
+            patience=console.patience,
+            degraded=console.degraded(),
+        )
+        lines = {line.account.id: line for line in list_accounts(console.db)}
+        waiting = list_alerts(console.db, states=(AlertState.OPEN,), limit=SHOWN_ALERTS)
+        page = pages.get_template("overview.html").render(now=now, weeks=weeks, lines=lines, alerts=waiting)
+        return HTMLResponse(page)
+
+    @app.get("/alerts")
+    def alerts() -> HTMLResponse:
+        found = list_alerts(console.db, limit=SHOWN_ALERTS)
+        return HTMLResponse(pages.get_template("alerts.html").render(now=console.clock(), alerts=found))
+
+    @app.get("/alerts/{case}")
+    def one(case: str) -> HTMLResponse:
+        alert_id = find_case(console.db, case)
+        if alert_id is None:
+            raise HTTPException(status_code=404, detail="no alert has this case number")
+        alert, mails = load_alert(console.db, alert_id), mails_of(console.db, alert_id)
+        page = pages.get_template("alert.html").render(now=console.clock(), alert=alert, mails=mails)
+        return HTMLResponse(page)
+
+    return app
+
+
+def _hosts(web: Web) -> list[str]:
+    """Return the names under which the console answers: another name is a page that lured a browser here."""
+    public = urlsplit(web.public_url).hostname
+    names = {web.host, "localhost", "127.0.0.1", *([public] if public else [])}
+    return ["*"] if not is_loopback(web.host) and public is None else sorted(names)
+
+
+def _local(moment: datetime | None) -> str:
+    return f"{moment.astimezone(MALAYSIA):%Y-%m-%d %H:%M}" if moment else "–"

@@ -1,0 +1,148 @@
+"""The kit every connector is held to: each platform's twin, an account on it, and what the situations look like there.
+
+A new platform adds one `Setup` and passes `test_connectors_conformance.py` unchanged.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import connectors
+from connectors.base import ConnectorError, Page
+from connectors.sandbox.server import Sandbox
+from monitor.model import Account, Cause, Post
+from monitor.settings import Network, Secret
+
+NOW = datetime(2026, 11, 24, 2, 0, tzinfo=UTC)
+TOKEN = "sandbox"
+PLANTED = "EAAB0plantedTokenThatNobodyMaySee"
+PATIENCE = timedelta(minutes=2)
+LOOPBACK = (ipaddress.ip_network("127.0.0.1/32"),)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Setup:
+    """How a platform is reached and how it answers in each situation of the kit."""
+
+    name: str
+    platform: str
+    credential: str = ""  # the settings' key of the token
+    paged: bool = True  # has pages to walk; else one window of recent posts
+    path: str = ""  # what a request for posts has in its address
+    unauthorised: Cause = Cause.PERMISSION
+    html: bytes = b"<!DOCTYPE html><html><body>Sila log masuk</body></html>"
+    cut_short: bytes = b'{"data": [{"id": "1", "te'
+    wrong_schema: bytes = b'{"unexpected": {"shape": true}}'
+    atom: bool = False
+    patience: Callable[[datetime], Mapping[str, str]] = field(
+        default=lambda at: {"Retry-After": at.strftime("%a, %d %b %Y %H:%M:%S GMT")}
+    )
+
+
+SETUPS = (
+    Setup(
+        name="x",
+        platform="x",
+        credential="bearer_token",
+        path="/tweets",
+        unauthorised=Cause.CREDENTIAL,
+        patience=lambda at: {"x-rate-limit-reset": str(int(at.timestamp()))},
+    ),
+    Setup(
+        name="facebook",
+        platform="facebook",
+        credential="access_token",
+        path="published_posts",
+        unauthorised=Cause.CREDENTIAL,
+    ),
+    Setup(
+        name="myspace",
+        platform="myspace",
+        paged=False,
+        cut_short=b'<html><head></head><body data-entity-key="profile_1"><li data-entity-key="status_1">',
+        wrong_schema=b"<html><head><title>Myspace</title></head><body>Discover</body></html>",
+    ),
+    Setup(
+        name="myspace-atom",
+        platform="myspace",
+        paged=False,
+        atom=True,
+        path=".atom",
+        cut_short=b'<feed xmlns="http://www.w3.org/2005/Atom"><title>J</title><entry><id>1</id>',
+        wrong_schema=b'<feed xmlns="urn:other"><entry/></feed>',
+    ),
+    Setup(
+        name="rss",
+        platform="rss",
+        paged=False,
+        cut_short=b'<?xml version="1.0"?><rss version="2.0"><channel><title>J</title><item><title>tajuk',
+        wrong_schema=b'<?xml version="1.0"?><catalogue><book/></catalogue>',
+    ),
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Case:
+    """One platform's account in the sandbox, and a connector that reads it."""
+
+    setup: Setup
+    sandbox: Sandbox
+    account: Account
+
+    def connector(self, *, token: str = TOKEN, timeout: float = 5.0, page_limit: int = 40) -> Any:
+        cls = connectors.load(self.setup.platform)
+        given: dict[str, object] = {}
+        if self.setup.platform != "rss":
+            given["base_url"] = self.sandbox.base_url(self.setup.platform)
+        if self.setup.credential:
+            given[self.setup.credential] = Secret(token)
+        allow = LOOPBACK if self.setup.platform == "rss" else ()
+        network = Network(allow=allow, timeout=timedelta(seconds=timeout))
+        return cls(
+            cls.Settings(**given),
+            network,
+            page_limit=page_limit,
+            overlap=timedelta(minutes=10),
+            back_catalogue=3200,
+        )
+
+    def pull(self, cursor: Any = None, *, now: datetime = NOW, **how: Any) -> list[Page]:
+        return list(self.connector(**how).pull(self.account, cursor, now=now))
+
+    def publish(self, text: str, *, at: datetime = NOW, **more: Any) -> str:
+        return self.sandbox.world.publish(self.setup.platform, self.account.handle, text, at=at, **more)
+
+    def fail(self, **how: Any) -> None:
+        self.sandbox.world.fail(self.setup.platform, path_contains=self.setup.path, **how)
+
+    def refusal(self, **how: Any) -> ConnectorError:
+        """Return the error that a pull ends in."""
+        try:
+            self.pull(**how)
+        except ConnectorError as error:
+            return error
+        raise AssertionError("the pull went well")
+
+
+def open_case(setup: Setup, sandbox: Sandbox, handle: str) -> Case:
+    native_id = sandbox.world.add_account(setup.platform, handle, name="Jabatan Perkhidmatan Demo")
+    url = sandbox.feed_url(handle) if setup.platform == "rss" else ""
+    if setup.atom:
+        url = f"{sandbox.base_url('myspace')}/{handle}/activities.atom"
+    account = Account(agency="JPD", platform=setup.platform, handle=handle, url=url, id=1)
+    return Case(setup=setup, sandbox=sandbox, account=replace(account, native_id=native_id))
+
+
+def texts(pages: list[Page]) -> list[str]:
+    """Return the first line of every post, oldest first: what the twins show of a text differs in the rest."""
+    posts = [post for page in pages for post in page.posts]
+    return [first_line(post) for post in sorted(posts, key=lambda post: post.published_at)]
+
+
+def first_line(post: Post) -> str:
+    lines = [line for line in post.text.splitlines() if "updated their status" not in line and line]
+    return lines[0]

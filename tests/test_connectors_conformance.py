@@ -1,0 +1,238 @@
+"""Every connector against its twin in every situation that a platform can bring about."""
+
+from __future__ import annotations
+
+import itertools
+import traceback
+from datetime import timedelta
+
+import pytest
+from conformance import NOW, PATIENCE, PLANTED, SETUPS, Case, Setup, first_line, open_case, texts
+
+from connectors.base import ConnectorMisconfigured, CredentialRefused
+from connectors.sandbox.server import Sandbox
+from connectors.sandbox.world import PAGE_SIZES, World
+from monitor.model import Cause
+
+NUMBERS = itertools.count(1)
+MINUTE = timedelta(minutes=1)
+PAGED = [setup for setup in SETUPS if setup.paged]
+WITH_TOKEN = [setup for setup in SETUPS if setup.credential]
+
+
+@pytest.fixture(scope="module")
+def sandbox():
+    with Sandbox(World()) as running:
+        yield running
+
+
+@pytest.fixture(params=SETUPS, ids=lambda setup: setup.name)
+def case(request, sandbox) -> Case:
+    return fresh(request.param, sandbox)
+
+
+@pytest.fixture(params=PAGED, ids=lambda setup: setup.name)
+def paged(request, sandbox) -> Case:
+    return fresh(request.param, sandbox)
+
+
+@pytest.fixture(params=WITH_TOKEN, ids=lambda setup: setup.name)
+def with_token(request, sandbox) -> Case:
+    return fresh(request.param, sandbox)
+
+
+def fresh(setup: Setup, sandbox: Sandbox) -> Case:
+    sandbox.world.heal()
+    sandbox.world.page_sizes.update(PAGE_SIZES)
+    return open_case(setup, sandbox, f"jabatan{next(NUMBERS)}")
+
+
+def test_first_pull_brings_every_post_once_with_its_time_and_link(case):
+    case.publish("pertama", at=NOW - 3 * MINUTE, links=["https://jpd.example.my/a?b=1&c=2"])
+    case.publish("kedua <b>& ketiga</b>", at=NOW - MINUTE)
+    pages = case.pull()
+    posts = sorted((post for page in pages for post in page.posts), key=lambda post: post.published_at)
+    assert texts(pages) == [first_line(posts[0]), "kedua <b>& ketiga</b>"]
+    assert posts[0].published_at == NOW - 3 * MINUTE
+    assert "https://jpd.example.my/a?b=1&c=2" in posts[0].links
+    assert [page.last for page in pages][-1]
+
+
+def test_a_profile_tells_name_and_stable_id(case):
+    profile = case.connector().resolve(case.account)
+    assert profile.name == "Jabatan Perkhidmatan Demo"
+    assert profile.native_id == case.connector().resolve(case.account).native_id != ""
+
+
+def test_an_incremental_pull_brings_what_is_new(case):
+    case.publish("lama", at=NOW - MINUTE)
+    cursor = case.pull()[-1].cursor
+    case.publish("baharu", at=NOW + MINUTE)
+    assert "baharu" in texts(case.pull(cursor, now=NOW + 2 * MINUTE))
+
+
+def test_nothing_new_is_one_last_page_and_keeps_what_the_cursor_knows(case):
+    case.publish("lama", at=NOW - 60 * MINUTE)
+    cursor = case.pull()[-1].cursor
+    page = case.pull(cursor, now=NOW + 60 * MINUTE)[-1]
+    assert page.last
+    assert page.gap is None
+    assert page.cursor == cursor
+
+
+def test_an_account_without_posts_is_empty_and_no_error(case):
+    (page,) = case.pull()
+    assert (page.posts, page.last, page.gap) == ((), True, None)
+
+
+def test_several_pages_are_walked_to_the_end_and_the_cursor_moves_on_the_last(paged):
+    paged.sandbox.world.page_sizes[paged.setup.platform] = 5
+    for number in range(12):
+        paged.publish(f"hantaran {number:02}", at=NOW - (20 - number) * MINUTE)
+    pages = paged.pull()
+    assert texts(pages) == [f"hantaran {number:02}" for number in range(12)]
+    assert [page.last for page in pages] == [False, False, True]
+    assert [dict(page.cursor) for page in pages[:-1]] == [{}, {}]
+    assert pages[-1].gap is None
+
+
+def test_a_burst_beyond_the_page_limit_is_a_named_gap(paged):
+    paged.sandbox.world.page_sizes[paged.setup.platform] = 5
+    paged.publish("lama", at=NOW - 60 * MINUTE)
+    cursor = paged.pull()[-1].cursor
+    for number in range(20):
+        paged.publish(f"hantaran {number:02}", at=NOW + number * MINUTE)
+    pages = paged.pull(cursor, now=NOW + 30 * MINUTE, page_limit=2)
+    gap = pages[-1].gap
+    assert gap is not None
+    assert (gap.start, gap.end, gap.cause) == (NOW - 60 * MINUTE, NOW + 10 * MINUTE, Cause.BURST)
+
+
+def test_a_window_that_holds_nothing_known_is_a_named_gap(sandbox):
+    for setup in (setup for setup in SETUPS if not setup.paged):
+        case = fresh(setup, sandbox)
+        sandbox.world.page_sizes[setup.platform] = 3
+        for number in range(3):
+            case.publish(f"lama {number}", at=NOW - (60 - number) * MINUTE)
+        cursor = case.pull()[-1].cursor
+        for number in range(4):
+            case.publish(f"baharu {number}", at=NOW + number * MINUTE)
+        gap = case.pull(cursor, now=NOW + 9 * MINUTE)[-1].gap
+        assert gap is not None, setup.name
+        assert (gap.start, gap.end) == (NOW - 58 * MINUTE, NOW + MINUTE)
+
+
+def test_a_post_that_appears_late_below_the_newest_is_found(case):
+    case.publish("baharu", at=NOW - MINUTE)
+    cursor = case.pull()[-1].cursor
+    case.publish("lewat", at=NOW - 5 * MINUTE)
+    assert "lewat" in texts(case.pull(cursor, now=NOW + MINUTE))
+
+
+def test_a_post_read_twice_is_the_same_post(case):
+    case.publish("sama", at=NOW - MINUTE)
+    first, second = (case.pull()[-1].posts[0] for _ in range(2))
+    assert first.native_id == second.native_id
+    assert first.content_hash == second.content_hash
+
+
+def test_an_edit_keeps_the_id_and_changes_the_content(case):
+    native_id = case.publish("asal", at=NOW - 30 * MINUTE)
+    (before,) = case.pull()[-1].posts
+    case.sandbox.world.edit(case.setup.platform, native_id, "disunting", at=NOW)
+    if case.connector().capabilities.rereads:
+        (after,) = case.connector().reread(case.account, [before.native_id], now=NOW).posts
+    else:
+        (after,) = case.pull(now=NOW + MINUTE)[-1].posts
+    assert after.native_id == before.native_id
+    assert after.published_at == before.published_at
+    assert first_line(after) == "disunting"
+    assert after.content_hash != before.content_hash
+
+
+def test_a_deleted_post_is_missing_when_read_again_and_its_neighbour_is_not(paged):
+    gone, stays = paged.publish("padam", at=NOW - 2 * MINUTE), paged.publish("kekal", at=NOW - MINUTE)
+    paged.sandbox.world.delete(paged.setup.platform, gone)
+    answer = paged.connector().reread(paged.account, [gone, stays], now=NOW)
+    assert answer.missing == {gone}
+    assert [post.native_id for post in answer.posts] == [stays]
+
+
+FAULTS = {
+    "403": ({"status": 403, "body": b"forbidden"}, Cause.PERMISSION),
+    "404": ({"status": 404, "body": b"not here"}, Cause.NOT_FOUND),
+    "500": ({"status": 500, "body": b"<html>oops</html>"}, Cause.UNAVAILABLE),
+    "503": ({"status": 503, "body": b""}, Cause.UNAVAILABLE),
+    "502 with JSON that is no object": ({"status": 502, "body": b'["bad gateway"]'}, Cause.UNAVAILABLE),
+    "connection reset": ({"reset": True}, Cause.UNAVAILABLE),
+    "body cut short": ({"cut": True}, Cause.UNAVAILABLE),
+}
+
+
+@pytest.mark.parametrize(("fault", "cause"), FAULTS.values(), ids=FAULTS)
+def test_a_failed_request_says_why(case, fault, cause):
+    case.publish("sesuatu", at=NOW - MINUTE)
+    case.fail(times=9, **fault)
+    assert case.refusal().cause is cause
+
+
+def test_no_answer_in_time_is_unavailable(case):
+    case.fail(hang=3)
+    assert case.refusal(timeout=0.2).cause is Cause.UNAVAILABLE
+
+
+def test_401_is_a_dead_credential_where_there_is_one(case):
+    case.fail(status=401, body=b"{}")
+    assert case.refusal().cause is case.setup.unauthorised
+
+
+def test_429_with_a_time_waits_until_then(case):
+    at = (NOW + PATIENCE).replace(microsecond=0)
+    case.fail(status=429, headers=case.setup.patience(at))
+    error = case.refusal()
+    assert (error.cause, error.retry_at) == (Cause.RATE_LIMIT, at)
+    assert error.whole_platform is bool(case.setup.credential)
+
+
+def test_429_without_a_time_leaves_the_wait_to_the_schedule(case):
+    case.fail(status=429, headers={"x-rate-limit-reset": "soon"})
+    error = case.refusal()
+    assert (error.cause, error.retry_at) == (Cause.RATE_LIMIT, None)
+
+
+@pytest.mark.parametrize("situation", ["html", "wrong_schema"])
+def test_an_answer_without_landmarks_is_never_no_news(case, situation):
+    case.fail(status=200, body=getattr(case.setup, situation), times=2)
+    assert case.refusal().cause is Cause.SCHEMA_DRIFT
+
+
+def test_an_answer_that_ends_in_the_middle_is_unavailable(case):
+    kind = {"content-type": "application/atom+xml"} if case.setup.atom else {}
+    case.fail(status=200, body=case.setup.cut_short, headers=kind)
+    assert case.refusal().cause is Cause.UNAVAILABLE
+
+
+@pytest.mark.parametrize("fault", [*(fault for fault, _ in FAULTS.values()), {"status": 401}, {"status": 400}])
+def test_no_error_ever_shows_the_token(with_token, fault):
+    body = f'{{"error": {{"message": "token {PLANTED}", "code": 1}}, "errors": [{{"message": "{PLANTED}"}}]}}'.encode()
+    with_token.fail(**{"body": body, **fault})
+    error = with_token.refusal(token=PLANTED)
+    assert PLANTED not in "".join(traceback.format_exception(error))
+
+
+def test_a_wrong_token_is_refused_by_the_platform(with_token):
+    error = with_token.refusal(token="expired")
+    assert isinstance(error, CredentialRefused)
+    assert error.whole_platform
+
+
+def test_without_a_token_nothing_is_asked_and_the_remedy_is_named(with_token):
+    asked = len(with_token.sandbox.world.requests)
+    error = with_token.refusal(token="")
+    assert isinstance(error, ConnectorMisconfigured)
+    assert f"connectors.{with_token.setup.platform}.{with_token.setup.credential}" in str(error)
+    assert len(with_token.sandbox.world.requests) == asked
+
+
+def test_a_credential_is_proved_with_one_sentence(case):
+    assert case.setup.platform in case.connector().check()

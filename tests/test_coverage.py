@@ -1,0 +1,115 @@
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from monitor import coverage
+from monitor.model import Cause, CoverageKind, Interval, Verdict
+
+T0 = datetime(2026, 11, 1, tzinfo=UTC)
+HOUR = timedelta(hours=1)
+
+
+def read(start, end):
+    return Interval(kind=CoverageKind.READ, start=T0 + start * HOUR, end=T0 + end * HOUR)
+
+
+def gap(start, end, cause=Cause.UNAVAILABLE):
+    return Interval(kind=CoverageKind.GAP, start=T0 + start * HOUR, end=T0 + end * HOUR, cause=cause)
+
+
+def unreachable(start, end, cause=Cause.NOT_FOUND):
+    return Interval(kind=CoverageKind.UNREACHABLE, start=T0 + start * HOUR, end=T0 + end * HOUR, cause=cause)
+
+
+def after_read(tail, now, hole=None):
+    return coverage.after_read(tail, begin=T0, now=T0 + now * HOUR, hole=hole)
+
+
+def test_first_read_covers_the_time_since_registration():
+    assert after_read((), 2) == (read(0, 2),)
+
+
+def test_a_read_after_failures_closes_their_gap():
+    assert after_read((read(0, 1), gap(1, 2), unreachable(2, 3)), 4) == (read(0, 4),)
+
+
+def test_what_the_platform_no_longer_gives_back_stays_a_named_gap():
+    hole = (T0 + 1 * HOUR, T0 + 3 * HOUR, Cause.BURST)
+    assert after_read((read(0, 2),), 4, hole) == (read(0, 2), gap(2, 3, Cause.BURST), read(3, 4))
+
+
+def test_failures_of_one_cause_are_one_interval():
+    tail = coverage.after_failure((read(0, 1),), begin=T0, now=T0 + 2 * HOUR, cause=Cause.UNAVAILABLE)
+    tail = coverage.after_failure(tail, begin=T0, now=T0 + 3 * HOUR, cause=Cause.UNAVAILABLE)
+    assert tail == (read(0, 1), gap(1, 3))
+
+
+def test_a_failure_in_the_instant_of_registration_still_shows():
+    (only,) = coverage.after_failure((), begin=T0, now=T0, cause=Cause.NOT_FOUND)
+    assert only.kind is CoverageKind.UNREACHABLE
+    assert only.length > timedelta()
+
+
+def test_time_that_nobody_read_becomes_a_gap_after_the_patience():
+    tail, patience = (read(0, 1),), timedelta(minutes=30)
+    soon = coverage.up_to(tail, begin=T0, now=T0 + 1.4 * HOUR, patience=patience)
+    late = coverage.up_to(tail, begin=T0, now=T0 + 2 * HOUR, patience=patience)
+    assert soon == tail
+    assert late == (*tail, gap(1, 2, Cause.STOPPED))
+
+
+def test_a_failure_goes_on_for_its_own_cause_until_the_next_check():
+    tail = (read(0, 1), unreachable(1, 2, Cause.CREDENTIAL))
+    later = coverage.up_to(tail, begin=T0, now=T0 + 9 * HOUR, patience=HOUR)
+    assert later == (read(0, 1), unreachable(1, 9, Cause.CREDENTIAL))
+
+
+def test_an_account_nobody_has_read_yet_says_so():
+    (only,) = coverage.up_to((), begin=T0, now=T0 + HOUR, patience=2 * HOUR)
+    assert only.cause is Cause.NOT_YET_READ
+
+
+@pytest.mark.parametrize(
+    ("intervals", "verdict"),
+    [
+        pytest.param((read(0, 168),), Verdict.FULL, id="a week read through is fully monitored"),
+        pytest.param((read(0, 100), gap(100, 101), read(101, 168)), Verdict.GAPS, id="one hole in the middle is a gap"),
+        pytest.param((read(0, 167), gap(167, 168)), Verdict.GAPS, id="an hour of failure at the end is a gap"),
+        pytest.param((read(0, 100), unreachable(100, 168)), Verdict.BLIND, id="a day unread up to now is blind"),
+        pytest.param((gap(0, 168),), Verdict.BLIND, id="never read is blind"),
+        pytest.param((), Verdict.BLIND, id="no time at all is never called monitored"),
+    ],
+)
+def test_verdict_of_a_week(intervals, verdict):
+    assert coverage.verdict(intervals) is verdict
+
+
+@given(st.lists(st.tuples(st.sampled_from(["read", "hole", "fail", "gone"]), st.integers(0, 5)), max_size=30))
+def test_intervals_tile_the_account_s_life_whatever_happens(events):
+    """I8: [registered, now) without a hole and without an overlap."""
+    now, done, tail = T0, (), ()
+    for kind, hours in events:
+        now += hours * HOUR
+        if kind in {"read", "hole"}:
+            hole = (None, now - HOUR, Cause.BURST) if kind == "hole" else None
+            tail = coverage.after_read(tail, begin=T0, now=now, hole=hole)
+        else:
+            cause = Cause.UNAVAILABLE if kind == "fail" else Cause.NOT_FOUND
+            tail = coverage.after_failure(tail, begin=T0, now=now, cause=cause)
+        cut = coverage.tail_start(tail)
+        done, tail = (*done, *tail[:cut]), tail[cut:]
+    assert coverage.first_hole((*done, *tail), T0) is None
+
+
+@given(st.floats(0, 100), st.floats(0, 100))
+def test_covered_is_the_share_of_the_time_that_was_read(first, second):
+    intervals = tuple(i for i in (read(0, first), gap(first, first + second)) if i.length)
+    whole = first + second
+    expected = first / whole if intervals else 0
+    assert coverage.covered(intervals) == pytest.approx(expected, abs=1e-3)
+
+
+def test_within_cuts_at_both_ends():
+    assert coverage.within((read(0, 10), gap(10, 20)), T0 + 5 * HOUR, T0 + 12 * HOUR) == (read(5, 10), gap(10, 12))

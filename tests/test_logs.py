@@ -1,0 +1,86 @@
+import json
+import logging
+
+import pytest
+import structlog
+
+from monitor.logs import redaction, scrubbed, start_error_reports, start_logging
+from monitor.settings import Log, Secret, Sentry
+
+
+@pytest.fixture
+def quiet_root():
+    root = logging.getLogger()
+    before, level = root.handlers[:], root.level
+    yield
+    root.handlers[:] = before
+    root.setLevel(level)
+    structlog.reset_defaults()
+
+
+@pytest.mark.parametrize(
+    ("line", "hidden"),
+    [
+        pytest.param("GET https://graph.facebook.com/v26.0/1?access_token=EAAB123&limit=5", "EAAB123", id="query"),
+        pytest.param("Authorization: Bearer AAAAAAAAAAAAAAAAAA%2Bxyz", "AAAAAAAAAAAAAAAAAA%2Bxyz", id="header"),
+        pytest.param("login with hunter2hunter2 failed", "hunter2hunter2", id="a secret of the configuration"),
+        pytest.param("appsecret_proof=deadbeef00", "deadbeef00", id="proof"),
+    ],
+)
+def test_no_line_carries_a_secret(line, hidden):
+    assert hidden not in redaction([Secret("hunter2hunter2")])(line)
+
+
+def test_a_short_secret_does_not_blank_ordinary_words():
+    assert redaction([Secret("a")])("an account") == "an account"
+
+
+@pytest.mark.parametrize("form", ["text", "json"])
+def test_tracebacks_and_foreign_loggers_pass_the_redaction(form, capsys, quiet_root):
+    start_logging(Log(format=form), [Secret("hunter2hunter2")])
+    try:
+        raise ValueError("token hunter2hunter2 refused")
+    except ValueError:
+        structlog.get_logger("a").exception("failed", account="x/jpd")
+    logging.getLogger("foreign").warning("see https://a/?access_token=EAAB123")
+    written = capsys.readouterr().err
+    assert "hunter2" not in written
+    assert "EAAB123" not in written
+    assert "ValueError" in written
+    assert "x/jpd" in written
+
+
+def test_json_lines_are_json(capsys, quiet_root):
+    start_logging(Log(format="json"), [])
+    structlog.get_logger("a").info("checked", account="x/jpd", new=2)
+    line = json.loads(capsys.readouterr().err)
+    assert (line["event"], line["account"], line["new"], line["level"]) == ("checked", "x/jpd", 2, "info")
+
+
+def test_error_reports_are_off_by_default():
+    assert start_error_reports(Sentry(), release="1") is False
+
+
+def test_an_error_report_holds_the_place_and_nothing_else():
+    event = {
+        "event_id": "1",
+        "message": "MARKER",
+        "extra": {"a": "MARKER"},
+        "breadcrumbs": {"values": ["MARKER"]},
+        "request": {"data": "MARKER"},
+        "user": {"ip": "MARKER"},
+        "exception": {
+            "values": [
+                {
+                    "type": "ValueError",
+                    "value": "MARKER",
+                    "stacktrace": {
+                        "frames": [{"function": "judge", "lineno": 3, "vars": {"t": "MARKER"}, "context_line": "MARKER"}]
+                    },
+                }
+            ]
+        },
+    }
+    kept = scrubbed(event, {})
+    assert "MARKER" not in json.dumps(kept)
+    assert kept["exception"]["values"][0]["stacktrace"]["frames"] == [{"function": "judge", "lineno": 3}]

@@ -1,0 +1,128 @@
+import os
+from datetime import time, timedelta
+from pathlib import Path
+
+import pytest
+
+from monitor.problems import ConfigurationError
+from monitor.settings import Secret, duration, load_settings, summary
+
+
+def load(tmp_path: Path, toml: str, **environ: str):
+    (tmp_path / "pantau.toml").write_text(toml, encoding="utf-8")
+    return load_settings(tmp_path, environ)
+
+
+def problems_of(tmp_path, toml, **environ):
+    with pytest.raises(ConfigurationError) as caught:
+        load(tmp_path, toml, **environ)
+    return [str(problem) for problem in caught.value.problems]
+
+
+def test_an_empty_file_means_the_documented_defaults(tmp_path):
+    settings = load(tmp_path, "")
+    assert settings.database.url == f"sqlite:///{tmp_path}/var/pantau.db"
+    assert settings.mail.transport == "folder"
+    assert settings.mail.folder == tmp_path / "var/mail"
+    assert settings.polling.max_interval == timedelta(minutes=15)
+    assert settings.digest.at == time(8, 0)
+
+
+def test_the_shipped_default_configuration_is_right():
+    settings = load_settings(Path(__file__).parent.parent / "config", {})
+    assert settings.mail.transport == "folder"
+
+
+def test_relative_paths_are_relative_to_the_file_wherever_one_stands(tmp_path, monkeypatch):
+    monkeypatch.chdir("/")
+    settings = load(tmp_path, '[database]\nurl = "sqlite:///data/x.db"\n[mail]\nfolder = "out"')
+    assert settings.database.url == f"sqlite:///{tmp_path}/data/x.db"
+    assert settings.mail.folder == tmp_path / "out"
+
+
+def test_the_environment_wins_over_the_file(tmp_path):
+    settings = load(tmp_path, '[mail]\nport = 25', PANTAU_MAIL__PORT="2525", PANTAU_CONNECTORS__X__BASE_URL="http://x")
+    assert settings.mail.port == 2525
+    assert settings.connectors["x"]["base_url"] == "http://x"
+
+
+def test_a_secret_from_a_file_is_stripped_and_never_shown(tmp_path):
+    (tmp_path / "pw").write_text("s3cret\n")
+    settings = load(tmp_path, '[mail]\npassword_file = "pw"')
+    assert settings.mail.password.reveal() == "s3cret"
+    assert "s3cret" not in repr(settings) + str(summary(settings))
+
+
+def test_a_secret_of_the_environment_replaces_the_secret_file_of_the_toml(tmp_path):
+    settings = load(tmp_path, '[mail]\npassword_file = "missing"', PANTAU_MAIL__PASSWORD="direct")
+    assert settings.mail.password == Secret("direct")
+
+
+MISTAKES = [
+    pytest.param('[mial]\nhost = "x"', "mial", "did you mean mail?", id="unknown section"),
+    pytest.param('[mail]\nprot = 25', "mail.prot", "did you mean port?", id="unknown key"),
+    pytest.param('[mail]\nport = "many"', "mail.port", "expected a whole number", id="wrong type"),
+    pytest.param('[mail]\nport = 70000', "mail.port", "outside 1 to 65535", id="impossible port"),
+    pytest.param('[mail]\ntransport = "smpt"', "mail.transport", "did you mean smtp?", id="unknown choice"),
+    pytest.param('[mail]\ntransport = "smtp"', "mail.host", "is needed", id="smtp without a host"),
+    pytest.param('[mail]\npassword_file = "no/such"', "mail.password_file", "write the secret", id="no secret file"),
+    pytest.param('[mail]\nsender = "Pantau"', "mail.sender", "holds no mail address", id="sender without address"),
+    pytest.param(
+        '[mail]\ntransport = "smtp"\nhost = "mail.gov.my"\nsecurity = "none"',
+        "mail.security",
+        "would send in clear",
+        id="clear text to another machine",
+    ),
+    pytest.param('[mail]\nhost = "a\\nb"', "mail.host", "line break", id="a line break in a value"),
+    pytest.param('[polling]\nmin_interval = "0.5s"', "polling.min_interval", "at least 1s", id="below the floor"),
+    pytest.param('[polling]\nmin_interval = "often"', "polling.min_interval", "such as", id="not a duration"),
+    pytest.param('[polling]\nmin_interval = "1h"', "polling.min_interval", "longer than", id="shortest above longest"),
+    pytest.param('[polling]\noverlap = "1m"', "polling.overlap", "at least 2m", id="overlap too short"),
+    pytest.param('[digest]\nrecipients = ["x"]', "digest.recipients", "is not a mail address", id="bad recipient"),
+    pytest.param('[digest]\nat = "25:00"', "digest.at", "time of day", id="bad time of day"),
+    pytest.param('[digest]\nweekday = "isnin"', "digest.weekday", "unknown", id="bad weekday"),
+    pytest.param('[network]\nallow = ["10.0.0.0/99"]', "network.allow", "expected networks", id="bad network"),
+    pytest.param('[web]\nlisten = "8080"', "web.listen", "expected host:port", id="bad listen address"),
+    pytest.param('mail = 3', "mail", "expected a section", id="a value where a section belongs"),
+    pytest.param('[mail', "", "is not valid TOML", id="broken TOML"),
+]
+
+
+@pytest.mark.parametrize(("toml", "place", "remedy"), MISTAKES)
+def test_each_mistake_names_file_place_and_remedy(tmp_path, toml, place, remedy):
+    (found,) = problems_of(tmp_path, toml)
+    assert found.startswith(str(tmp_path / "pantau.toml"))
+    assert place in found
+    assert remedy in found
+
+
+def test_all_mistakes_are_told_at_once(tmp_path):
+    found = problems_of(tmp_path, '[mail]\nprot = 1\n[polling]\nworkers = -1\n[nonsense]\n')
+    assert len(found) == 3
+
+
+def test_a_variable_that_names_no_setting_is_a_mistake(tmp_path):
+    (found,) = problems_of(tmp_path, "", PANTAU_MAIL_HOST="x")
+    assert "PANTAU_MAIL_HOST" in found
+    assert "two underscores" in found
+
+
+def test_a_folder_without_configuration_says_how_to_get_one(tmp_path):
+    with pytest.raises(ConfigurationError, match="pantau init"):
+        load_settings(tmp_path / "nowhere", {})
+
+
+def test_an_unreadable_secret_file_is_named(tmp_path):
+    (tmp_path / "pw").write_bytes(b"\xff\xfe\x00")
+    (found,) = problems_of(tmp_path, '[mail]\npassword_file = "pw"')
+    assert "is not text" in found
+
+
+@pytest.mark.parametrize(("text", "seconds"), [("1s", 1), ("1.5m", 90), ("24h", 86400), ("7d", 604800), (" 2M ", 120)])
+def test_durations(text, seconds):
+    assert duration(text) == timedelta(seconds=seconds)
+
+
+def test_loading_touches_nothing(tmp_path):
+    load(tmp_path, "")
+    assert os.listdir(tmp_path) == ["pantau.toml"]

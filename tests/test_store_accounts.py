@@ -1,0 +1,227 @@
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+from builders import NOW, account, agency, finding, post
+from sqlalchemy import func, select
+
+from monitor import coverage as intervals
+from monitor.model import AccountStatus, AlertKind, Cause, CoverageKind, Profile, Verdict
+from monitor.store import tables
+from monitor.store.accounts import (
+    LeaseLostError,
+    claim_accounts,
+    open_platform,
+    release,
+    save_failure,
+    save_profile,
+    shut_platform,
+    shut_platforms,
+    to_interval,
+)
+from monitor.store.listings import coverage_of, list_accounts, list_alerts
+from monitor.store.outbox import due_alerts
+from monitor.store.posts import Judged, ReadEnd, save_page
+from monitor.store.register import list_agencies, responsible, save_register
+
+MINUTE = timedelta(minutes=1)
+DAY = timedelta(days=1)
+
+
+def register(db, *accounts, agencies=(), now=NOW):
+    return save_register(db, agencies or [agency()], accounts or [account()], now=now)
+
+
+def claim(db, now=NOW, **options):
+    return claim_accounts(db, now=now, lease=10 * MINUTE, limit=100, platform="x", **options)
+
+
+def fail(db, claimed, now, cause=Cause.UNAVAILABLE, **options):
+    facts = {"error": "no answer", "interval": MINUTE, "next_check_at": now, "retry_at": None, "blind_after": 2 * 60 * MINUTE}
+    save_failure(db, claimed, cause=cause, now=now, **{**facts, **options})
+
+
+def read(db, claimed, now, judged=(), hole=None):
+    end = ReadEnd(cursor={"v": 1}, hole=hole, interval=MINUTE, next_check_at=now + MINUTE)
+    return save_page(db, claimed, judged, rule_set="r", now=now, reread_window=7 * DAY, end=end)
+
+
+def stretches(db):
+    with db.read() as connection:
+        rows = connection.execute(select(tables.coverage).order_by(tables.coverage.c.start)).mappings()
+        return [to_interval(row) for row in rows]
+
+
+def test_importing_the_same_register_again_changes_nothing(db):
+    assert register(db)
+    assert not register(db, now=NOW + DAY)
+
+
+def test_a_new_head_does_not_change_who_was_responsible_last_month(db):
+    register(db)
+    register(db, agencies=[agency(head_name="Baharu", head_email="baharu@jpd.example.my")], now=NOW + 10 * DAY)
+    with db.read() as connection:
+        then, later = responsible(connection, "JPD", NOW), responsible(connection, "JPD", NOW + 11 * DAY)
+    assert then.contacts.head_name == "Datuk Aminah binti Osman"
+    assert later.contacts.head_email == "baharu@jpd.example.my"
+
+
+def test_head_since_dates_the_new_head(db):
+    register(db)
+    register(db, agencies=[agency(head_name="Baharu", since=NOW - 5 * DAY)], now=NOW)
+    with db.read() as connection:
+        assert responsible(connection, "JPD", NOW - 4 * DAY).contacts.head_name == "Baharu"
+        assert responsible(connection, "JPD", NOW - 6 * DAY).contacts.head_name != "Baharu"
+
+
+def test_a_corrected_address_of_the_same_head_counts_at_once(db):
+    register(db)
+    register(db, agencies=[agency(head_email="betul@jpd.example.my")], now=NOW + DAY)
+    (one,) = list_agencies(db, NOW - DAY)
+    assert one.contacts.head_email == "betul@jpd.example.my"
+
+
+def test_an_account_that_left_the_file_stays_monitored_and_is_counted(db):
+    register(db, account("a"), account("b"))
+    changes = register(db, account("a"))
+    assert changes.accounts_missing == 1
+    assert len(claim(db)) == 2
+
+
+def test_paused_accounts_are_not_read(db):
+    register(db, account("a", status=AccountStatus.PAUSED))
+    assert claim(db) == []
+
+
+def test_a_claimed_account_is_not_claimed_again_until_its_lease_ends(db):
+    register(db)
+    assert len(claim(db)) == 1
+    assert claim(db, NOW + 9 * MINUTE) == []
+    assert len(claim(db, NOW + 10 * MINUTE)) == 1
+
+
+def test_a_worker_whose_lease_has_passed_writes_nothing(db):
+    """I9."""
+    register(db)
+    (old,) = claim(db)
+    (new,) = claim(db, NOW + 11 * MINUTE)
+    with pytest.raises(LeaseLostError):
+        read(db, old, NOW + 12 * MINUTE, [Judged(post=post())])
+    with pytest.raises(LeaseLostError):
+        fail(db, old, NOW + 12 * MINUTE)
+    assert stretches(db) == []
+    read(db, new, NOW + 12 * MINUTE)
+    assert len(stretches(db)) == 1
+
+
+def test_an_account_given_back_is_due_at_once(db):
+    register(db)
+    release(db, claim(db)[0])
+    assert len(claim(db)) == 1
+
+
+def test_a_clock_that_stepped_back_stalls_nothing(db):
+    """I10: what was checked "in the future" is due."""
+    register(db)
+    read(db, claim(db)[0], NOW)
+    assert len(claim(db, NOW - 60 * MINUTE)) == 1
+
+
+def test_everything_ignores_the_schedule_but_not_the_platform_s_own_word(db):
+    register(db, account("a"), account("b"))
+    first, second = claim(db)
+    read(db, first, NOW)
+    fail(db, second, NOW, Cause.RATE_LIMIT, retry_at=NOW + 60 * MINUTE)
+    assert [c.account.handle for c in claim(db, NOW + 1 * MINUTE / 2, everything=True)] == ["a"]
+
+
+def test_a_read_writes_coverage_from_registration_and_clears_the_failure(db):
+    register(db)
+    fail(db, claim(db)[0], NOW + MINUTE)
+    assert list_accounts(db)[0].reading == "failing"
+    read(db, claim(db, NOW + 2 * MINUTE)[0], NOW + 2 * MINUTE)
+    (line,) = list_accounts(db)
+    assert (line.reading, line.cause, line.error) == ("ok", None, "")
+    (only,) = stretches(db)
+    assert (only.kind, only.start, only.end) == (CoverageKind.READ, NOW, NOW + 2 * MINUTE)
+
+
+def test_coverage_tiles_over_a_long_life_of_reads_failures_and_bursts(db):
+    register(db)
+    now = NOW
+    for step in range(40):
+        now += 10 * MINUTE
+        (claimed,) = claim(db, now)
+        if step % 7 == 3:
+            fail(db, claimed, now, Cause.UNAVAILABLE if step % 2 else Cause.NOT_FOUND)
+        else:
+            hole = (None, now - MINUTE, Cause.BURST) if step % 11 == 5 else None
+            read(db, claimed, now, hole=hole)
+    found = stretches(db)
+    assert intervals.first_hole(found, NOW) is None
+    assert {i.cause for i in found if i.cause} == {Cause.BURST}
+
+
+def test_an_account_unreadable_for_two_hours_is_one_alert_and_its_recovery_is_told(db):
+    register(db)
+    for hours in range(5):
+        now = NOW + hours * 60 * MINUTE
+        fail(db, claim(db, now)[0], now, Cause.NOT_FOUND)
+    (alert,) = list_alerts(db)
+    assert alert.kind is AlertKind.BLIND
+    (due,) = due_alerts(db, now)
+    assert due.recovered_at is None
+    now += MINUTE
+    read(db, claim(db, now)[0], now)
+    (due,) = due_alerts(db, now)
+    assert due.recovered_at == now
+
+
+def test_a_dead_credential_is_one_alert_not_one_for_each_account(db):
+    """Fault 18."""
+    register(db, *(account(f"a{n}") for n in range(5)))
+    for hours in range(4):
+        now = NOW + hours * 60 * MINUTE
+        for claimed in claim(db, now):
+            fail(db, claimed, now, Cause.CREDENTIAL)
+        shut_platform(db, "x", cause=Cause.CREDENTIAL, error="refused", retry_at=None, probe_at=now, now=now)
+    (alert,) = list_alerts(db)
+    assert (alert.kind, alert.platform) == (AlertKind.CREDENTIAL, "x")
+    assert {line.reading for line in list_accounts(db)} == {"failing"}
+    open_platform(db, "x", now=now)
+    assert shut_platforms(db) == {}
+
+
+def test_profile_snapshots_are_kept_when_they_change(db):
+    register(db)
+    (claimed,) = claim(db)
+    first = Profile(native_id="7", name="Jabatan", handle="jpd")
+    assert not save_profile(db, claimed, first, now=NOW)
+    assert not save_profile(db, claimed, first, now=NOW)
+    assert save_profile(db, claimed, replace(first, name="Shib"), now=NOW)
+    with db.read() as connection:
+        assert connection.execute(select(func.count()).select_from(tables.profile)).scalar_one() == 2
+
+
+def test_coverage_listing_tells_a_failing_account_from_a_healthy_one_at_once(db):
+    register(db, account("well"), account("ill"))
+    ill, well = sorted(claim(db), key=lambda c: c.account.handle)
+    now = NOW + MINUTE
+    read(db, well, now)
+    fail(db, ill, now, Cause.PERMISSION)
+    ill_week, well_week = coverage_of(db, start=NOW - DAY, end=now, patience=30 * MINUTE)
+    assert (well_week.verdict, well_week.covered) == (Verdict.FULL, 1.0)
+    assert (ill_week.verdict, ill_week.covered) == (Verdict.BLIND, 0.0)
+    assert ill_week.gaps[0].cause is Cause.PERMISSION
+
+
+def test_findings_of_the_same_page_commit_with_coverage_and_cursor(db):
+    """I3: after a failure inside the transaction nothing of it is there."""
+    register(db)
+    (claimed,) = claim(db)
+    bad = replace(finding(), spans=((0, object()),))  # cannot be stored as JSON
+    with pytest.raises(Exception, match="JSON|serializable"):
+        read(db, claimed, NOW + MINUTE, [Judged(post=post(), findings=(bad,))])
+    with db.read() as connection:
+        for table in (tables.post, tables.post_version, tables.alert, tables.finding, tables.coverage):
+            assert connection.execute(select(func.count()).select_from(table)).scalar_one() == 0
