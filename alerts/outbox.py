@@ -178,7 +178,9 @@ def _failed(run: _Run, delivery: Delivery, error: DeliveryFailed) -> None:
     mark = store.mark_uncertain if error.uncertain else store.mark_retry
     mark(run.db, delivery, again, words)
     run.sent.retried += 1
-    log.warning("mail not accepted", error=words, uncertain=error.uncertain, again=again.isoformat(), **_named(delivery))
+    log.warning(
+        "mail not accepted", error=words, uncertain=error.uncertain, again=again.isoformat(), **_named(delivery)
+    )
     if error.server:
         store.hold_back(run.db, until=again)
 

@@ -115,7 +115,11 @@ def _hole(week: AccountWeek, names: Mapping[str, str], language: Language) -> Ho
     gaps = [_gap(gap, language) for gap in largest[:GAPS_SHOWN]]
     if len(largest) > GAPS_SHOWN:
         rest = sum((gap.length for gap in largest[GAPS_SHOWN:]), timedelta())
-        more = f"dan {len(largest) - GAPS_SHOWN} lagi" if language is Language.MS else f"and {len(largest) - GAPS_SHOWN} more"
+        more = (
+            f"dan {len(largest) - GAPS_SHOWN} lagi"
+            if language is Language.MS
+            else f"and {len(largest) - GAPS_SHOWN} more"
+        )
         gaps.append(f"{more} ({wording.span(rest, language)})")
     return Hole(
         agency=_agency(week.account.agency, names),
@@ -155,9 +159,7 @@ def _blind(
     holed: Sequence[AccountWeek], report: WeekReport, names: Mapping[str, str], language: Language
 ) -> dict[str, object]:
     """Return blind accounts with their cause of longest standing and the case that tells of it."""
-    cases = {
-        (a.platform, a.account): a.case for a in (*report.still_open, *report.alerts) if a.kind is AlertKind.BLIND
-    }
+    cases = {(a.platform, a.account): a.case for a in (*report.still_open, *report.alerts) if a.kind is AlertKind.BLIND}
     rows = []
     blind = [week for week in holed if week.verdict is Verdict.BLIND]
     for week in blind[:ROWS]:

@@ -179,7 +179,7 @@ def _warnings(configuration: Configuration) -> Iterator[str]:
     if settings.polling.min_interval < SHORT_INTERVAL:
         yield "polling.min_interval is below 30s: platforms may count this against you"
     if settings.mail.transport == "folder":
-        yield f"mails are written to {settings.mail.folder} and not sent; mail.transport = \"smtp\" sends them"
+        yield f'mails are written to {settings.mail.folder} and not sent; mail.transport = "smtp" sends them'
 
 
 @app.command()
@@ -338,7 +338,9 @@ def demo() -> None:
             out.print("Fictional agencies publish on a sandbox of the platforms. Stop with Ctrl-C.\n")
             service.on_checked = lambda checked: _tell(checked, say)
             service.on_delivered = lambda where: say(f"    mail    → {_shown(Path(where))}")
-            threading.Thread(target=play, args=(service.stop, lambda words: say(f"posted    {words}")), daemon=True).start()
+            threading.Thread(
+                target=play, args=(service.stop, lambda words: say(f"posted    {words}")), daemon=True
+            ).start()
 
         _run(configuration, prepare=prepare)
 
@@ -582,9 +584,7 @@ def posts_list(
         begin = begin if begin.tzinfo else begin.replace(tzinfo=MALAYSIA)
     with _listing() as db:
         limit = None if as_json else SHOWN_ROWS + 1
-        found = (
-            list_posts(db, agency=agency, platform=platform, handle=account, since=begin, limit=limit) if db else []
-        )
+        found = list_posts(db, agency=agency, platform=platform, handle=account, since=begin, limit=limit) if db else []
     columns = ("platform", "account", "native_id", "published_at", "versions", "deleted", "text")
     _print_rows([_post_row(one) for one in found], as_json, columns)
 
@@ -798,7 +798,9 @@ def rules_list(as_json: AsJson = False) -> None:
 def digest(
     week: Annotated[str, typer.Option(help="ISO week such as 2026-W47; default: the last complete one.")] = "",
     send: Annotated[bool, typer.Option("--send", help="Deliver it, once for each recipient and week.")] = False,
-    file: Annotated[Path | None, typer.Option("--out", metavar="FILE", help="Write .html or .eml; sends nothing.")] = None,
+    file: Annotated[
+        Path | None, typer.Option("--out", metavar="FILE", help="Write .html or .eml; sends nothing.")
+    ] = None,
 ) -> None:
     """Make the weekly digest; without an option its text is printed."""
     from alerts.digest import iso_week, week_of

@@ -60,7 +60,9 @@ def _database(configuration: Configuration) -> Iterator[Found]:
         yield Found(state="bad", subject="database", message=str(error))
         return
     if db is None:
-        yield Found(state="note", subject="database", message="there is none yet; `pantau once` or `pantau run` makes it")
+        yield Found(
+            state="note", subject="database", message="there is none yet; `pantau once` or `pantau run` makes it"
+        )
     else:
         failing = sum(line.reading == "failing" for line in lines)
         state = "note" if failing else "ok"
@@ -106,7 +108,9 @@ def _clock(configuration: Configuration, now: Callable[[], datetime] = utc_now) 
             continue
         off = abs(theirs - now())
         state = "bad" if off > CLOCK_TOLERANCE else "ok"
-        yield Found(state=state, subject="clock", message=f"{off.total_seconds():.0f} s from that of {name}; set it by NTP")
+        yield Found(
+            state=state, subject="clock", message=f"{off.total_seconds():.0f} s from that of {name}; set it by NTP"
+        )
         return
     yield Found(state="note", subject="clock", message=f"{now():%Y-%m-%d %H:%M:%S} UTC; no platform to compare with")
 

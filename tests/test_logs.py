@@ -75,7 +75,9 @@ def test_an_error_report_holds_the_place_and_nothing_else():
                     "type": "ValueError",
                     "value": "MARKER",
                     "stacktrace": {
-                        "frames": [{"function": "judge", "lineno": 3, "vars": {"t": "MARKER"}, "context_line": "MARKER"}]
+                        "frames": [
+                            {"function": "judge", "lineno": 3, "vars": {"t": "MARKER"}, "context_line": "MARKER"}
+                        ]
                     },
                 }
             ]

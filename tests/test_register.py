@@ -38,7 +38,11 @@ ROW = "JPD,Jabatan Demo,department,PJY,ms,Y.Bhg. Datuk,Aminah,Ketua Pengarah,a@j
 
 
 def test_excel_s_export_is_read_with_bom_semicolons_quoted_line_breaks_and_trailing_spaces():
-    text = AGENCY_HEAD.replace(",", ";") + "\r\n" + 'JPD ;"Jabatan\r\nDemo";Department;pjy;;;Aminah;;a@jpd.gov.my ;;;;1/2/2026\r\n'
+    text = (
+        AGENCY_HEAD.replace(",", ";")
+        + "\r\n"
+        + 'JPD ;"Jabatan\r\nDemo";Department;pjy;;;Aminah;;a@jpd.gov.my ;;;;1/2/2026\r\n'
+    )
     (found,), problems = agencies_of("\ufeff" + text)
     assert not problems
     assert (found.code, found.name, found.language) == ("JPD", "Jabatan Demo", Language.MS)
@@ -122,7 +126,9 @@ def test_what_is_written_reads_back_the_same():
     one = agency(since=datetime(2026, 1, 31, 16, tzinfo=UTC), head_title='Ketua "Pengarah",\nKanan')
     (back,), problems = read_agencies(write_agencies([one]), file="a")
     assert not problems
-    assert back == dataclasses.replace(one, contacts=dataclasses.replace(one.contacts, head_title='Ketua "Pengarah", Kanan'))
+    assert back == dataclasses.replace(
+        one, contacts=dataclasses.replace(one.contacts, head_title='Ketua "Pengarah", Kanan')
+    )
     two = [account("jpd"), account("feed", "rss", url="https://jpd.example.my/feed.xml", note="a, b")]
     read, problems = read_accounts(
         write_accounts(two), file="a", agencies=["JPD"], platforms=CONNECTORS, aliases=ALIASES, match=match

@@ -41,7 +41,7 @@ def test_relative_paths_are_relative_to_the_file_wherever_one_stands(tmp_path, m
 
 
 def test_the_environment_wins_over_the_file(tmp_path):
-    settings = load(tmp_path, '[mail]\nport = 25', PANTAU_MAIL__PORT="2525", PANTAU_CONNECTORS__X__BASE_URL="http://x")
+    settings = load(tmp_path, "[mail]\nport = 25", PANTAU_MAIL__PORT="2525", PANTAU_CONNECTORS__X__BASE_URL="http://x")
     assert settings.mail.port == 2525
     assert settings.connectors["x"]["base_url"] == "http://x"
 
@@ -60,9 +60,9 @@ def test_a_secret_of_the_environment_replaces_the_secret_file_of_the_toml(tmp_pa
 
 MISTAKES = [
     pytest.param('[mial]\nhost = "x"', "mial", "did you mean mail?", id="unknown section"),
-    pytest.param('[mail]\nprot = 25', "mail.prot", "did you mean port?", id="unknown key"),
+    pytest.param("[mail]\nprot = 25", "mail.prot", "did you mean port?", id="unknown key"),
     pytest.param('[mail]\nport = "many"', "mail.port", "expected a whole number", id="wrong type"),
-    pytest.param('[mail]\nport = 70000', "mail.port", "outside 1 to 65535", id="impossible port"),
+    pytest.param("[mail]\nport = 70000", "mail.port", "outside 1 to 65535", id="impossible port"),
     pytest.param('[mail]\ntransport = "smpt"', "mail.transport", "did you mean smtp?", id="unknown choice"),
     pytest.param('[mail]\ntransport = "smtp"', "mail.host", "is needed", id="smtp without a host"),
     pytest.param('[mail]\npassword_file = "no/such"', "mail.password_file", "write the secret", id="no secret file"),
@@ -83,8 +83,8 @@ MISTAKES = [
     pytest.param('[digest]\nweekday = "isnin"', "digest.weekday", "unknown", id="bad weekday"),
     pytest.param('[network]\nallow = ["10.0.0.0/99"]', "network.allow", "expected networks", id="bad network"),
     pytest.param('[web]\nlisten = "8080"', "web.listen", "expected host:port", id="bad listen address"),
-    pytest.param('mail = 3', "mail", "expected a section", id="a value where a section belongs"),
-    pytest.param('[mail', "", "is not valid TOML", id="broken TOML"),
+    pytest.param("mail = 3", "mail", "expected a section", id="a value where a section belongs"),
+    pytest.param("[mail", "", "is not valid TOML", id="broken TOML"),
 ]
 
 
@@ -97,7 +97,7 @@ def test_each_mistake_names_file_place_and_remedy(tmp_path, toml, place, remedy)
 
 
 def test_all_mistakes_are_told_at_once(tmp_path):
-    found = problems_of(tmp_path, '[mail]\nprot = 1\n[polling]\nworkers = -1\n[nonsense]\n')
+    found = problems_of(tmp_path, "[mail]\nprot = 1\n[polling]\nworkers = -1\n[nonsense]\n")
     assert len(found) == 3
 
 

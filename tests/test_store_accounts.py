@@ -37,7 +37,13 @@ def claim(db, now=NOW, **options):
 
 
 def fail(db, claimed, now, cause=Cause.UNAVAILABLE, **options):
-    facts = {"error": "no answer", "interval": MINUTE, "next_check_at": now, "retry_at": None, "blind_after": 2 * 60 * MINUTE}
+    facts = {
+        "error": "no answer",
+        "interval": MINUTE,
+        "next_check_at": now,
+        "retry_at": None,
+        "blind_after": 2 * 60 * MINUTE,
+    }
     save_failure(db, claimed, cause=cause, now=now, **{**facts, **options})
 
 

@@ -140,7 +140,9 @@ def test_what_a_picture_shows_joins_the_alert_of_its_post(db, claimed):
     save(db, claimed, replace(breach(), post=post(media=(picture,))))
     (item,) = waiting_media(db, now=NOW, limit=5)
     assert item.field == "picture:0"
-    alert_id = save_read(db, item, "SULIT", [replace(finding("mampu-2009/3c/copy"), field="picture:0")], rule_set="r", now=NOW)
+    alert_id = save_read(
+        db, item, "SULIT", [replace(finding("mampu-2009/3c/copy"), field="picture:0")], rule_set="r", now=NOW
+    )
     (alert,) = list_alerts(db)
     assert due_alerts(db, NOW)[0].id == alert_id
     assert len(alert.rules) == 2
@@ -191,7 +193,10 @@ def test_a_second_process_on_the_same_sqlite_file_is_refused_with_its_number(tmp
 
 def test_sqlite_is_opened_with_the_settings_that_lose_nothing(sqlite_db):
     with sqlite_db.write() as connection:
-        found = [connection.exec_driver_sql(f"PRAGMA {name}").scalar() for name in ("journal_mode", "synchronous", "foreign_keys")]
+        found = [
+            connection.exec_driver_sql(f"PRAGMA {name}").scalar()
+            for name in ("journal_mode", "synchronous", "foreign_keys")
+        ]
     assert found == ["wal", 2, 1]
 
 

@@ -173,9 +173,7 @@ def _squeezed(view: View) -> View:
     while number < len(words):
         last = _last_spaced(text, words, number)
         start, end = words[number][0], words[last][1]
-        places = (
-            range(start, end) if last == number else [words[n][0] for n in range(number, last + 1)]
-        )
+        places = range(start, end) if last == number else [words[n][0] for n in range(number, last + 1)]
         kept += text[done:start]
         origin += view.origin[done:start]
         for letter, place in _word([text[place] for place in places], places):
