@@ -11,7 +11,8 @@ import ipaddress
 import json
 import re
 import socket
-from collections.abc import Callable, Mapping, Sequence
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from typing import Any
@@ -21,12 +22,15 @@ import requests
 from requests.adapters import HTTPAdapter
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
+from urllib3.exceptions import DecodeError, ProtocolError, ReadTimeoutError
+from urllib3.exceptions import SSLError as BrokenTLS
 from urllib3.util.url import parse_url
 
 from connectors.base import (
     AccountNotFound,
     AddressRefused,
     ConnectorError,
+    ConnectorMisconfigured,
     PermissionMissing,
     RateLimited,
     SchemaDrift,
@@ -36,10 +40,15 @@ from monitor.settings import Network
 
 USER_AGENT = "Pantau/0.1 (government social-media monitor)"
 CHUNK = 65_536
+WHOLE_BODY = 6  # times network.timeout: a body that drips must not hold a worker for ever
 
 
 class _Refused(requests.RequestException):
     """Our own refusal, travelling through requests' machinery."""
+
+
+class _Unresolved(requests.ConnectionError):
+    """A host name without an address."""
 
 
 class _RefusedAddress(Exception):
@@ -140,7 +149,7 @@ class _GuardedAdapter(HTTPAdapter):
         try:
             found = socket.getaddrinfo(host.strip("[]"), port, type=socket.SOCK_STREAM)
         except (OSError, UnicodeError):
-            raise requests.ConnectionError(f"the name {host} cannot be resolved") from None
+            raise _Unresolved(f"the name {host} cannot be resolved") from None
         for *_, address in found:
             if not self._allowed(str(address[0])):
                 raise _Refused(f"{host} leads to {address[0]}, which is not public; network.allow can admit it")
@@ -154,22 +163,42 @@ class _GuardedAdapter(HTTPAdapter):
         return address.is_global and not address.is_multicast
 
     def _read_bounded(self, response: requests.Response) -> None:
-        """Read the body here, so that neither a huge nor an endless answer fills the memory."""
+        """Read the body here, so that neither a huge nor an endless answer fills the memory or holds the thread."""
         limit = self._network.max_bytes
+        until = time.monotonic() + WHOLE_BODY * self._network.timeout.total_seconds()
         body = bytearray()
         try:
-            for chunk in response.iter_content(CHUNK):
-                body += chunk
+            for piece in _arriving(response):
+                body += piece
                 if len(body) > limit:
                     raise _Refused(f"the answer is larger than network.max_bytes ({limit})")
+                if time.monotonic() > until:
+                    raise requests.ReadTimeout("the body does not end")
         finally:
             response.close()
         response._content = bytes(body)  # noqa: SLF001 (what requests' own .content would have stored)
         response._content_consumed = True  # type: ignore[attr-defined]  # noqa: SLF001 (as above)
 
 
+def _arriving(response: requests.Response) -> Iterator[bytes]:
+    """Yield what has arrived as soon as it is there; requests itself waits for a whole chunk without looking up."""
+    try:
+        while piece := response.raw.read1(CHUNK, decode_content=True):
+            yield piece
+    except ProtocolError as error:
+        raise requests.exceptions.ChunkedEncodingError(error) from None
+    except DecodeError as error:
+        raise requests.exceptions.ContentDecodingError(error) from None
+    except ReadTimeoutError as error:
+        raise requests.ReadTimeout(error) from None
+    except BrokenTLS as error:
+        raise requests.exceptions.SSLError(error) from None
+
+
+# The nearest class counts; a test fails when requests has an exception that is in no row. "" shows our own sentence.
 FAILURES: Mapping[type[requests.RequestException], tuple[type[ConnectorError], str]] = {
     _Refused: (AddressRefused, ""),
+    _Unresolved: (Unavailable, ""),
     requests.Timeout: (Unavailable, "no answer in time"),
     requests.exceptions.SSLError: (Unavailable, "the certificate could not be verified"),
     requests.exceptions.ProxyError: (Unavailable, "the proxy failed"),
@@ -180,8 +209,14 @@ FAILURES: Mapping[type[requests.RequestException], tuple[type[ConnectorError], s
     requests.exceptions.ChunkedEncodingError: (Unavailable, "the answer was cut short"),
     requests.exceptions.ContentDecodingError: (Unavailable, "the answer could not be unpacked"),
     requests.exceptions.JSONDecodeError: (Unavailable, "the answer was cut short or is no JSON"),
+    requests.exceptions.InvalidJSONError: (Unavailable, "the answer was cut short or is no JSON"),
+    requests.exceptions.InvalidHeader: (ConnectorMisconfigured, "a header of ours is not valid; look for line breaks"),
+    requests.exceptions.StreamConsumedError: (Unavailable, "the answer was read twice"),
+    requests.exceptions.UnrewindableBodyError: (Unavailable, "the request could not be repeated"),
+    requests.exceptions.RetryError: (Unavailable, "the request failed again and again"),
+    requests.exceptions.URLRequired: (AddressRefused, "there is no address"),
+    requests.HTTPError: (Unavailable, "the site answered with an error"),
     requests.ConnectionError: (Unavailable, "the connection failed"),
-    requests.RequestException: (Unavailable, "the request failed"),
 }
 
 

@@ -25,7 +25,7 @@ from connectors import addresses, http
 from connectors.base import AccountNotFound, Capabilities, Cursor, Page, Reread, SchemaDrift, Unavailable
 from connectors.markup import Reading, joined, media_of, read_html, tidy, unique
 from connectors.seen import Seen, remembered, window_page
-from monitor.model import Account, Media, MediaKind, Post, PostKind, Profile
+from monitor.model import Account, Cause, Media, MediaKind, Post, PostKind, Profile
 from monitor.settings import Network
 
 ORIGIN = "https://myspace.com"
@@ -33,6 +33,7 @@ ATOM = "{http://www.w3.org/2005/Atom}"
 ACTIVITY = "{http://activitystrea.ms/spec/1.0/}"
 PROFILE_KEY = re.compile(r"profile_(\w+)")
 ENTRY_KEY = re.compile(r"(?:status|activity|post|blog|note|photo|video)_[\w.:-]+")
+FOR_GOOD = frozenset({Cause.NOT_FOUND, Cause.PERMISSION})  # what a dead address answers; the rest passes by itself
 VOID = frozenset({"area", "base", "br", "col", "embed", "hr", "img", "input", "link", "meta", "source", "track", "wbr"})
 
 
@@ -48,6 +49,7 @@ class Shown:
     profile: Profile
     posts: tuple[Post, ...]
     undated: frozenset[str] = frozenset()
+    atom: bool = False
 
 
 class MySpaceConnector:
@@ -77,8 +79,8 @@ class MySpaceConnector:
     def pull(self, account: Account, cursor: Cursor | None, *, now: datetime) -> Iterator[Page]:
         """Yield the one page a profile has. Raises ConnectorError."""
         seen = remembered(cursor)
-        shown = self._shown(account, seen, now)
-        yield window_page(seen, shown.posts, undated=shown.undated, extra={})
+        shown = self._shown(account, seen, now, was_atom=bool(cursor and cursor.get("atom")))
+        yield window_page(seen, shown.posts, now=now, undated=shown.undated, extra={"atom": shown.atom})
 
     def reread(self, account: Account, native_ids: Sequence[str], *, now: datetime) -> Reread:  # noqa: ARG002 (protocol)
         """MySpace has no way left to ask for a post: nothing is decided."""
@@ -87,13 +89,19 @@ class MySpaceConnector:
     def check(self) -> str:
         return "myspace: profile pages need no credential; the platform is degraded"
 
-    def _shown(self, account: Account, seen: Seen, now: datetime) -> Shown:
-        """Read the account's Atom document where its url leads to one, else its profile page."""
+    def _shown(self, account: Account, seen: Seen, now: datetime, *, was_atom: bool = False) -> Shown:
+        """Read the account's Atom document where its url leads to one, else its profile page.
+
+        Posts have other ids there than on the page: what was or names itself Atom is that or an error, never the page.
+        """
         what, handle = account.label, handle_of(account)
-        if account.url and addresses.match(account.url) is None:
+        if leads_elsewhere(account.url):
             response = self._get(account.url, what)
-            if response.status_code == requests.codes.ok and is_atom(response):
+            refused = http.refusal(response, what=what, now=now)
+            if refused is None and is_atom(response):
                 return parse_atom(response.content, handle=handle, what=what)
+            if was_atom or names_atom(account.url) or (refused is not None and refused.cause not in FOR_GOOD):
+                raise refused or SchemaDrift(f"{what}: the answer is no Atom document; correct the url column")
         if not handle:
             raise AccountNotFound(f"{what}: names no MySpace profile; write its name into the handle column")
         response = self._get(f"{self._base_url}/{quote(handle, safe='')}", what)
@@ -119,6 +127,15 @@ def handle_of(account: Account) -> str:
     if pasted is not None:
         return pasted[1] if pasted[0] == "myspace" else ""
     return "" if "/" in handle else handle
+
+
+def leads_elsewhere(url: str) -> bool:
+    """Say whether an address is another one than the profile page's own."""
+    return bool(url) and (addresses.match(url) is None or names_atom(url))
+
+
+def names_atom(url: str) -> bool:
+    return re.split("[?#]", url.strip())[0].lower().endswith(".atom")
 
 
 def is_atom(response: requests.Response) -> bool:
@@ -150,7 +167,8 @@ def parse_atom(body: bytes, *, handle: str, what: str) -> Shown:
         bio=_value(feed, "subtitle"),
         picture_url=_value(feed, "logo") or _value(feed, "icon"),
     )
-    return Shown(profile=profile, posts=tuple(_activity(entry, what) for entry in feed.findall(f"{ATOM}entry")))
+    posts = {post.native_id: post for post in (_activity(entry, what) for entry in feed.findall(f"{ATOM}entry"))}
+    return Shown(profile=profile, posts=tuple(posts.values()), atom=True)
 
 
 def _activity(entry: Element, what: str) -> Post:

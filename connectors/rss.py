@@ -85,7 +85,7 @@ class RssConnector:
         feed = _parsed(response, account, seen, now)
         headers = response.headers
         extra = {"etag": headers.get("ETag", "")[:500], "modified": headers.get("Last-Modified", "")[:100]}
-        yield window_page(seen, feed.posts, undated=feed.undated, extra={**extra, "url": account.url})
+        yield window_page(seen, feed.posts, now=now, undated=feed.undated, extra={**extra, "url": account.url})
 
     def reread(self, account: Account, native_ids: Sequence[str], *, now: datetime) -> Reread:  # noqa: ARG002 (protocol)
         """A feed has no way to ask for an entry: nothing is decided."""
@@ -196,8 +196,8 @@ def _digest(title: str, stated: datetime | None, bodies: Sequence[Reading]) -> s
 
 
 def _moment(entry: Mapping[str, Any], *names: str) -> datetime | None:
-    for name in names:
-        parsed = entry.get(f"{name}_parsed")
+    for name in (f"{name}_parsed" for name in names):
+        parsed = entry[name] if name in entry else None  # .get() would give feedparser's stand-in for a missing date
         if isinstance(parsed, time.struct_time):
             try:
                 return datetime.fromtimestamp(calendar.timegm(parsed), UTC)

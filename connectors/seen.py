@@ -44,10 +44,15 @@ def remembered(cursor: Cursor | None) -> Seen:
     )
 
 
-def window_page(seen: Seen, posts: Sequence[Post], *, undated: frozenset[str], extra: Mapping[str, Any]) -> Page:
-    """Return the one page of a window with its new cursor. `undated` are ids dated by first sight; `extra` is kept."""
+def window_page(
+    seen: Seen, posts: Sequence[Post], *, now: datetime, undated: frozenset[str], extra: Mapping[str, Any]
+) -> Page:
+    """Return the one page of a window with its new cursor. `undated` are ids dated by first sight; `extra` is kept.
+
+    A post dated in the future (a feed announces what is to come) must not hide a gap of today.
+    """
     marks = {_mark(post.native_id) for post in posts}
-    newest = max([post.published_at for post in posts], default=None)
+    newest = max([min(post.published_at, now) for post in posts], default=None)
     dated = {_mark(p.native_id): p.published_at.isoformat() for p in posts if p.native_id in undated}
     cursor = {
         "v": 1,

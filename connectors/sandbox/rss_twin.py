@@ -43,8 +43,9 @@ def _item(post: Published, question: Question) -> str:
     links = "".join(f'<p><a href="{escape(link)}">{escape(link)}</a></p>' for link in post.links)
     body = escape(text).replace("\n", "<br>")
     files = "".join(_enclosure(one) for one in post.media)
+    title = escape(text.splitlines()[0][:80] if text else "")  # titles are HTML in the wild, and readers take them so
     return (
-        f"<item><title>{escape(text.splitlines()[0][:80] if text else '')}</title>"
+        f"<item><title>{escape(title)}</title>"
         f"<link>{escape(question.base_url)}/{escape(post.native_id)}</link>"
         f'<guid isPermaLink="false">{escape(post.native_id)}</guid>'
         f"<pubDate>{format_datetime(post.at)}</pubDate>"
