@@ -15,14 +15,14 @@ from datetime import UTC, datetime, timedelta
 from importlib.metadata import version
 
 import structlog
-from alerts.compose import Envelope, envelope_of
-from alerts.outbox import Sent, deliver_due, open_channel, plan_due
 from apscheduler.executors.pool import ThreadPoolExecutor as TickThreads
 from apscheduler.schedulers.background import BackgroundScheduler
 
 import connectors
 from alerts import digest
 from alerts.channel import Channel
+from alerts.compose import Envelope, envelope_of
+from alerts.outbox import Sent, deliver_due, open_channel, plan_due
 from alerts.policy import Policy, plan_digest, policy_of
 from connectors import http
 from connectors.base import Connector

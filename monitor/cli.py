@@ -32,7 +32,8 @@ from monitor.configuration import (
 )
 from monitor.model import MALAYSIA, Account, AccountWeek, Agency, AlertLine, AlertState
 from monitor.problems import ConfigurationError, Problem
-from monitor.rules.load import RuleSet, load_rules, run_tests
+from monitor.rules.load import load_rules, run_tests
+from monitor.rules.rule import RuleSet
 from monitor.settings import FILE_NAME, is_mail_address, summary
 from monitor.store.database import Database, DatabaseBusyError, DatabaseUnusableError, open_for_listing
 from monitor.store.listings import AccountLine, PostLine, coverage_of, list_accounts, list_alerts, list_posts, mails_of
@@ -894,7 +895,7 @@ def health() -> None:
 
     web = load_settings(GIVEN.folder, os.environ).web
     host = "127.0.0.1" if web.host in {"0.0.0.0", "::"} else web.host  # noqa: S104 (compared, not listened on)
-    request = urllib.request.Request(f"http://{host}:{web.port}/healthz", headers={"Host": "localhost"})  # noqa: S310
+    request = urllib.request.Request(f"http://{host}:{web.port}/healthz", headers={"Host": "localhost"})
     try:
         with urllib.request.urlopen(request, timeout=5) as answer:  # noqa: S310 (http, built above)
             out.print(answer.read().decode(), markup=False)

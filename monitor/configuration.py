@@ -15,7 +15,8 @@ from connectors import addresses
 from monitor import register as registers
 from monitor.model import Account, AccountStatus, Agency, AgencyKind
 from monitor.problems import ConfigurationError, Problem, suggestion
-from monitor.rules.load import RuleSet, load_rules
+from monitor.rules.load import load_rules
+from monitor.rules.rule import RuleSet
 from monitor.settings import Secret, Settings, load_settings, read_section
 
 

@@ -11,7 +11,7 @@ from typing import Any
 from monitor import media
 from monitor.model import Finding, Severity, Subject
 from monitor.rules.evaluate import evaluate
-from monitor.rules.load import RuleSet
+from monitor.rules.rule import RuleSet
 
 TEXTS = ("text", "platform", "agency", "posted_at", "language")
 LISTS = (("pictures", "picture"), ("documents", "document"))

@@ -17,7 +17,7 @@ from connectors.base import Connector, ConnectorError, Page
 from monitor import work
 from monitor.model import Account, AgencyKind, Cause, Finding, Post, Profile, Subject
 from monitor.rules.evaluate import evaluate
-from monitor.rules.load import RuleSet
+from monitor.rules.rule import RuleSet
 from monitor.schedule import PROFILE_EVERY, Outcome, next_check, next_interval
 from monitor.settings import Polling
 from monitor.store.accounts import (

@@ -17,7 +17,7 @@ from connectors.base import AddressRefused
 from monitor import media, work
 from monitor.model import AgencyKind, Subject
 from monitor.poll import storable, verdict
-from monitor.rules.load import RuleSet
+from monitor.rules.rule import RuleSet
 from monitor.store.database import Database
 from monitor.store.media import Waiting, save_read, save_unreadable, waiting_media
 

@@ -2,9 +2,11 @@
 
 Views of one text:
 - `exact`: compatibility forms decomposed (NFKD), marks and invisible characters removed, look-alikes mapped to ASCII;
-- `folded`: the same, case-folded;
+- `folded`: the same, case-folded, character for character: both share their places;
 - `squeezed`: folded, with spaced letters joined (`s u l i t`), letters written as digits (`5ulit`) and repeated letters
   undone. It sees more and errs more, so a part of a rule asks for it by name.
+
+Rules measure in places of the folded text, so that invisible filling puts nothing out of reach.
 """
 
 from __future__ import annotations
@@ -12,10 +14,9 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Sequence
-from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 
-# Letters of other scripts that look like Latin ones and have no ASCII form of their own (Unicode's confusables, by eye).
+# Letters of other scripts that look like Latin ones and have no ASCII form of their own (by eye).
 _LOOK_ALIKES = {
     "A": "АΑᎪ",
     "B": "ВΒᏴ",
@@ -80,20 +81,6 @@ SPACED_AT_LEAST = 3  # single letters in a row that are read as one word
 Span = tuple[int, int]
 
 
-@dataclass(frozen=True, slots=True)
-class View:
-    """A form of a text. `origin[i]` is the place in the original of the view's character i."""
-
-    text: str
-    origin: Sequence[int]
-
-    def original(self, start: int, end: int) -> Span:
-        """Return the half-open span of the original text behind [start, end) of this view."""
-        if start >= end:
-            return (0, 0)
-        return self.origin[start], self.origin[end - 1] + 1
-
-
 class Text:
     """One text in all its views, each made when it is first asked for."""
 
@@ -101,70 +88,67 @@ class Text:
         self.original = original
 
     @cached_property
-    def exact(self) -> View:
-        if self.original.isascii():
-            return View(self.original, range(len(self.original)))
-        return _folded(self.original)
+    def exact(self) -> str:
+        return self._folding[0]
 
     @cached_property
-    def folded(self) -> View:
-        text = self.exact.text.casefold()
-        if len(text) == len(self.exact.text):
-            return View(text, self.exact.origin)
-        pieces = [(part, place) for c, place in zip(*self._exact_pairs(), strict=True) for part in c.casefold()]
-        return View("".join(part for part, _ in pieces), [place for _, place in pieces])
-
-    def _exact_pairs(self) -> tuple[str, Sequence[int]]:
-        return self.exact.text, self.exact.origin
+    def folded(self) -> str:
+        return self.exact.lower() if self.exact.isascii() else "".join(map(str.casefold, self.exact))
 
     @cached_property
-    def squeezed(self) -> View:
+    def squeezed(self) -> tuple[str, Sequence[int]]:
+        """Return the view and, for each of its characters, the place in the folded text."""
         return _squeezed(self.folded)
 
-    def view(self, name: str) -> View:
-        found: View = getattr(self, name)
-        return found
+    @cached_property
+    def _folding(self) -> tuple[str, Sequence[int]]:
+        return _folded(self.original)
+
+    def original_span(self, start: int, end: int) -> Span:
+        """Return the half-open span of the original text behind [start, end) of the folded one."""
+        origin = self._folding[1]
+        return origin[start], origin[end - 1] + 1
 
 
-def _folded(text: str) -> View:
-    kept: list[str] = []
-    origin: list[int] = []
-    for place, character in enumerate(text):
-        for part in _plain(character):
-            kept.append(part)
-            origin.append(place)
-    return View("".join(kept), origin)
+def _folded(text: str) -> tuple[str, Sequence[int]]:
+    """Return the exact view and, for each of its characters, the place in the original."""
+    if text.isascii():
+        return text, range(len(text))
+    plain = [_plain(character) for character in text]
+    whole = "".join(plain)
+    if len(whole) == len(text) and all(map(len, plain)):
+        return whole, range(len(text))
+    return whole, [place for place, part in enumerate(plain) for _ in part]
 
 
+@lru_cache(maxsize=20_000)
 def _plain(character: str) -> str:
     """Return what is left of one character: nothing, itself, or its ASCII form."""
     if character.isascii():
         return character
-    if character in LOOK_ALIKES:
-        return LOOK_ALIKES[character]
-    plain = ""
-    for part in unicodedata.normalize("NFKD", character):
-        category = unicodedata.category(part)
-        if category in DROPPED or part in FILLERS:
-            continue
-        if category == "Cs":
-            plain += "\ufffd"  # a lone surrogate: no engine takes it
-        elif category in {"Zl", "Zp"}:
-            plain += "\n"
-        elif category == "Zs":
-            plain += " "
-        else:
-            plain += DASHES.get(part) or QUOTES.get(part) or LOOK_ALIKES.get(part, part)
-    return plain
+    return "".join(map(_plain_part, LOOK_ALIKES.get(character) or unicodedata.normalize("NFKD", character)))
+
+
+def _plain_part(part: str) -> str:
+    category = unicodedata.category(part)
+    if category in DROPPED or part in FILLERS:
+        return ""
+    if category == "Cs":
+        return "\ufffd"  # a lone surrogate: no engine takes it
+    if category in {"Zl", "Zp"}:
+        return "\n"
+    if category == "Zs":
+        return " "
+    plain = DASHES.get(part) or QUOTES.get(part) or LOOK_ALIKES.get(part, part)
+    return plain if len(plain.casefold()) == len(plain) else plain.casefold()  # ß: case folding must keep the places
 
 
 _WORD = re.compile(r"[^\W_]+(?:[@$!][^\W_]+)*|[$@][^\W_]+")
-_BETWEEN_LETTERS = re.compile(r"[ .\-_*/|·•~,]{1,2}")
+_BETWEEN_LETTERS = re.compile(r"[\W_]{1,3}")
 
 
-def _squeezed(view: View) -> View:
+def _squeezed(text: str) -> tuple[str, Sequence[int]]:
     """Join spaced letters, read digits inside words as letters, and drop repeated letters."""
-    text = view.text
     kept: list[str] = []
     origin: list[int] = []
     done = 0
@@ -175,18 +159,18 @@ def _squeezed(view: View) -> View:
         start, end = words[number][0], words[last][1]
         places = range(start, end) if last == number else [words[n][0] for n in range(number, last + 1)]
         kept += text[done:start]
-        origin += view.origin[done:start]
+        origin += range(done, start)
         for letter, place in _word([text[place] for place in places], places):
             kept.append(letter)
-            origin.append(view.origin[place])
+            origin.append(place)
         done, number = end, last + 1
     kept += text[done:]
-    origin += view.origin[done:]
-    return View("".join(kept), origin)
+    origin += range(done, len(text))
+    return "".join(kept), origin
 
 
 def _last_spaced(text: str, words: Sequence[Span], first: int) -> int:
-    """Return the number of the last word of a run of single letters that begins at `first`; `first` when there is none."""
+    """Return the number of the last word of a run of single letters that begins at `first`; without one, `first`."""
     last = first
     while (
         last + 1 < len(words)
@@ -198,7 +182,7 @@ def _last_spaced(text: str, words: Sequence[Span], first: int) -> int:
 
 
 def _word(letters: Sequence[str], places: Sequence[int]) -> list[tuple[str, int]]:
-    """Return a word's letters without disguise. A number stays a number: digits count as letters only beside letters."""
+    """Return a word's letters without disguise. Digits are letters only among letters."""
     disguised = sum(letter in AS_LETTERS for letter in letters)
     plain = sum(letter.isalpha() for letter in letters)
     read = [AS_LETTERS.get(letter, letter) for letter in letters] if 0 < disguised < plain else list(letters)
@@ -208,8 +192,3 @@ def _word(letters: Sequence[str], places: Sequence[int]) -> list[tuple[str, int]
             continue
         kept.append((letter, place))
     return kept
-
-
-def squeezed_phrase(phrase: str) -> str:
-    """Return a phrase as the squeezed view would show it, so that the two can meet."""
-    return re.sub(r"([^\W\d_])\1+", r"\1", phrase)

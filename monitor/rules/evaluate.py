@@ -1,0 +1,110 @@
+"""Rules + a subject → findings. Pure: the same rules and texts always give the same findings, in the same order."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from itertools import pairwise
+
+from monitor.model import Finding, Severity, Subject
+from monitor.rules.rule import Rule, RuleSet, Shift, Status
+from monitor.rules.text import Span, Text
+
+SCOPE_OF = {"text": "text", "picture": "picture", "video": "picture", "document": "document"}
+
+
+def evaluate(rules: RuleSet, subject: Subject) -> tuple[Finding, ...]:
+    """Return what the active rules find in each text of a post version; shadow findings are marked."""
+    found = []
+    for name, original in subject.fields.items():
+        text = Text(original)
+        for rule in rules.candidates(text):
+            finding = judge(rule, text, subject, name)
+            if finding is not None:
+                found.append(finding)
+    return tuple(found)
+
+
+def judge(rule: Rule, text: Text, subject: Subject, field: str) -> Finding | None:
+    """Return the rule's finding in one text, or None. Whether the rule is active is the caller's business."""
+    if SCOPE_OF[field.partition(":")[0]] not in rule.scope or not _applies(rule, subject):
+        return None
+    spans = _matches(rule, text)
+    if spans is None:
+        return None
+    severity = _severity(rule, text, spans)
+    if severity is None:
+        return None
+    return Finding(
+        rule=rule.id,
+        rule_version=rule.version,
+        title_ms=rule.title_ms,
+        title_en=rule.title_en,
+        clause=rule.clause,
+        severity=severity,
+        disclosure=rule.disclosure,
+        field=field,
+        spans=tuple(text.original_span(start, end) for start, end in merged(spans)),
+        shadow=rule.status is Status.SHADOW,
+    )
+
+
+def _applies(rule: Rule, subject: Subject) -> bool:
+    """Tell whether the circumstances are those the rule asks for; what is not known does not match."""
+    facts = {
+        "platform": subject.platform,
+        "agency_kind": subject.agency_kind.value if subject.agency_kind else "",
+        "kind": subject.kind.value,
+        "language": subject.language,
+    }
+    return all(facts[name] in values for name, values in rule.where.items())
+
+
+def _matches(rule: Rule, text: Text) -> Sequence[Span] | None:
+    known: dict[str, Sequence[Span]] = {}
+    excused = sorted(span for excuse in rule.exceptions for span in excuse.covers.find(text))
+
+    def of(name: str) -> Sequence[Span]:
+        if name not in known:
+            found = rule.parts[name].find(text)
+            known[name] = [span for span in found if not _covered(span, excused)] if excused else found
+        return known[name]
+
+    return rule.condition.matches(of)
+
+
+def _covered(span: Span, excused: Iterable[Span]) -> bool:
+    return any(start <= span[0] and span[1] <= end for start, end in excused)
+
+
+def _severity(rule: Rule, text: Text, spans: Sequence[Span]) -> Severity | None:
+    """Return the severity by the words around; None when the lighter ones leave nothing of it."""
+    level = int(rule.severity)
+    level += sum(shift.by for shift in rule.stronger if _present(shift, text, spans))
+    level = min(level, Severity.CRITICAL)
+    level -= sum(shift.by for shift in rule.weaker if _present(shift, text, spans))
+    return Severity(level) if level >= Severity.LOW else None
+
+
+def _present(shift: Shift, text: Text, spans: Sequence[Span]) -> bool:
+    found = shift.words.find(text)
+    if shift.within is None:
+        return bool(found)
+    reach = shift.within
+    return any(
+        start <= match_end + reach and match_start - reach <= end
+        for start, end in found
+        for match_start, match_end in spans
+    )
+
+
+def merged(spans: Iterable[Span]) -> list[Span]:
+    """Return the spans sorted, each once, overlapping ones joined."""
+    ordered = sorted(set(spans))
+    joined: list[Span] = []
+    for start, end in ordered:
+        if joined and start < joined[-1][1]:
+            joined[-1] = (joined[-1][0], max(end, joined[-1][1]))
+        else:
+            joined.append((start, end))
+    assert all(first[1] <= second[0] for first, second in pairwise(joined))
+    return joined
