@@ -10,10 +10,8 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-import json
 import re
-import threading
-from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any, ClassVar, cast
@@ -39,6 +37,22 @@ from connectors.base import (
     SchemaDrift,
     Unavailable,
 )
+from connectors.graph import (
+    LATER,
+    NEW_TOKEN,
+    SUBCODES,
+    Budget,
+    Refusal,
+    free_again,
+    inner,
+    is_too_much,
+    lacks_way,
+    number,
+    parse_refusal,
+    parse_usage,
+    string,
+    verdict,
+)
 from monitor.model import Account, Cause, Json, Media, MediaKind, Post, PostKind, Profile
 from monitor.settings import Network, Secret
 
@@ -52,10 +66,10 @@ BASIC_PROFILE_FIELDS = "id,name,username"
 PAGE_SIZE = 100
 IDS_PER_CALL = 50
 WIDEST_WINDOW = timedelta(days=170)  # since/until may span six months at most
-STOP_PERCENT = 95
-BUDGET_WINDOW = timedelta(hours=1)  # the Graph API counts calls over a rolling hour
 CHANGED = "the Graph API has changed, see connectors.facebook.api_version"
-GONE = frozenset({21, 100, 803})  # codes by which one bad id makes a call for many fail
+EDGES = ("published_posts", "posts", "feed")  # a page may show itself to a token by the later ones only
+HIDDEN = frozenset({"access_token", "appsecret_proof", "input_token"})
+GONE_POST: Json = {"is_published": False}
 DOCUMENT_SUFFIXES = (".pdf", ".doc", ".docx", ".xls", ".xlsx", ".ppt", ".pptx", ".odt", ".ods", ".odp", ".rtf", ".csv")
 DOCUMENT_TYPES = frozenset({"file", "file_upload", "document"})
 OWN_MEDIA = frozenset({"photo", "album", "video", "profile_media", "cover_photo", "new_album", "video_inline"})
@@ -69,12 +83,6 @@ class FacebookSettings:
     base_url: str = ORIGIN
 
 
-class PageLimited(RateLimited):
-    """One page's own budget is used up; the other pages go on."""
-
-    whole_platform = False
-
-
 # ---------------------------------------------------------------- the account's name
 
 
@@ -84,7 +92,8 @@ def page_of(account: Account) -> str:
         return account.native_id
     handle = account.handle.strip().removeprefix("@")
     named = facebook_page(handle) if "/" in handle else handle
-    page = named or (facebook_page(account.url) if account.url else None)
+    usable = named and re.fullmatch(r"[\w.\-]+", named)  # officers also write the page's title into this column
+    page = named if usable else facebook_page(account.url)
     if not page:
         message = f"{account.label}: names no Facebook page; write the page's username or numeric id as the handle"
         raise AccountNotFound(message)
@@ -112,7 +121,7 @@ def parse_post(item: object) -> Post:
     updated_at = _moment(raw["updated_time"], "updated_time") if raw.get("updated_time") else published_at
     return Post(
         native_id=native_id,
-        url=_string(raw, "permalink_url") or f"https://www.facebook.com/{native_id}",
+        url=string(raw, "permalink_url") or f"https://www.facebook.com/{native_id}",
         published_at=published_at,
         text=_text(raw, attachments),
         kind=PostKind.REPOST if _is_repost(raw, attachments) else PostKind.ORIGINAL,
@@ -127,23 +136,23 @@ def parse_post(item: object) -> Post:
 def parse_profile(payload: object, *, handle: str = "") -> Profile:
     """Return what a page says of itself. `handle` serves a page without a username. Raises SchemaDrift."""
     item = without_credentials(payload) if isinstance(payload, Mapping) else {}
-    native_id, name = _string(item, "id"), _string(item, "name")
+    native_id, name = string(item, "id"), string(item, "name")
     if not native_id or not name:
         raise SchemaDrift("facebook: a profile has no id or no name; the Graph API has changed")
-    about, description = _string(item, "about"), _string(item, "description")
+    about, description = string(item, "about"), string(item, "description")
     return Profile(
         native_id=native_id,
         name=name,
-        handle=_string(item, "username") or handle,
+        handle=string(item, "username") or handle,
         bio="\n\n".join(dict.fromkeys(filter(None, (about, description)))),
-        picture_url=_string(_inner(_inner(item, "picture"), "data"), "url"),
+        picture_url=string(inner(inner(item, "picture"), "data"), "url"),
     )
 
 
 def without_credentials(value: Any) -> Any:
     """Return JSON without paging (its `next` carries the token), tokens, and characters that no database takes."""
     if isinstance(value, Mapping):
-        hidden = {"paging", "access_token", "appsecret_proof"}
+        hidden = HIDDEN | {"paging"}
         return {_storable(str(k)): without_credentials(v) for k, v in value.items() if k not in hidden}
     if isinstance(value, list):
         return [without_credentials(part) for part in value]
@@ -180,34 +189,24 @@ def _moment(value: object, what: str) -> datetime:
     return moment.astimezone(UTC)
 
 
-def _inner(item: Json, key: str) -> Json:
-    inner = item.get(key)
-    return inner if isinstance(inner, Mapping) else {}
-
-
-def _string(item: Json, key: str) -> str:
-    value = item.get(key)
-    return value if isinstance(value, str) else ""
-
-
 def _attachments(item: Json) -> list[Json]:
     """Return the attachments, each followed by those inside it (an album's pictures)."""
     if item.get("attachments") is None:
         return []
-    if not isinstance(_inner(item, "attachments").get("data"), list):
+    if not isinstance(inner(item, "attachments").get("data"), list):
         raise SchemaDrift("facebook: a post's attachments hold no list (data); the Graph API has changed")
     return [part for outer in _listed(item, "attachments") for part in (outer, *_listed(outer, "subattachments"))]
 
 
 def _listed(item: Json, key: str) -> list[Json]:
-    data = _inner(item, key).get("data")
+    data = inner(item, key).get("data")
     return [part for part in data if isinstance(part, Mapping)] if isinstance(data, list) else []
 
 
 def _text(item: Json, attachments: Iterable[Json]) -> str:
     """Join the message (without one, the story) and the words of what is attached, which are published as well."""
-    text = _string(item, "message") or _string(item, "story")
-    for part in (_string(a, key) for a in attachments for key in ("title", "description")):
+    text = string(item, "message") or string(item, "story")
+    for part in (string(a, key) for a in attachments for key in ("title", "description")):
         if part and part not in text:  # a lone picture's description repeats the message
             text = f"{text}\n\n{part}" if text else part
     return text
@@ -223,7 +222,7 @@ def _is_repost(item: Json, attachments: Iterable[Json]) -> bool:
 
 def _target(attachment: Json) -> str:
     """Return where an attachment leads, without Facebook's detour and click counter."""
-    url = _string(attachment, "unshimmed_url") or _string(attachment, "url")
+    url = string(attachment, "unshimmed_url") or string(attachment, "url")
     try:
         parts = urlsplit(url)
         if parts.path == "/l.php" and _is_own_host(url):
@@ -247,7 +246,7 @@ def _is_own_host(url: str) -> bool:
 
 
 def _kind(attachment: Json) -> str:
-    return _string(attachment, "media_type") or _string(attachment, "type")
+    return string(attachment, "media_type") or string(attachment, "type")
 
 
 def _link(attachment: Json) -> str:
@@ -265,249 +264,21 @@ def _is_document(attachment: Json) -> bool:
 
 def _media(item: Json, attachments: Sequence[Json]) -> tuple[Media, ...]:
     found = [media for attachment in attachments for media in _media_of(attachment)]
-    if not any(media.kind is MediaKind.PICTURE for media in found) and _string(item, "full_picture"):
-        found.append(Media(kind=MediaKind.PICTURE, url=_string(item, "full_picture")))
+    if not any(media.kind is MediaKind.PICTURE for media in found) and string(item, "full_picture"):
+        found.append(Media(kind=MediaKind.PICTURE, url=string(item, "full_picture")))
     return tuple({media.url: media for media in reversed(found)}.values())[::-1]
 
 
 def _media_of(attachment: Json) -> Iterator[Media]:
-    words = _string(attachment, "description") or _string(attachment, "title")
-    picture = _string(_inner(_inner(attachment, "media"), "image"), "src")
+    words = string(attachment, "description") or string(attachment, "title")
+    picture = string(inner(inner(attachment, "media"), "image"), "src")
     if picture and not _listed(attachment, "subattachments"):  # an album's own picture is its first one again
         yield Media(kind=MediaKind.PICTURE, url=picture, text=words)
-    video = _string(_inner(attachment, "media"), "source")
+    video = string(inner(attachment, "media"), "source")
     if video or _kind(attachment).startswith("video"):
         yield Media(kind=MediaKind.VIDEO, url=video or _target(attachment), text=words)
     if _is_document(attachment) and _target(attachment):
         yield Media(kind=MediaKind.DOCUMENT, url=_target(attachment), text=words)
-
-
-# ---------------------------------------------------------------- refusals
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Refusal:
-    """The Graph API's error, as far as it decides anything. `code` is None when the answer was not the API's."""
-
-    status: int = 0
-    code: int | None = None
-    subcode: int | None = None
-    transient: bool = False
-    message: str = ""  # the server's words: they may hold a token, and are only searched, never shown
-    trace: str = ""
-
-    @property
-    def label(self) -> str:
-        number = f"code {self.code}" if self.code is not None else f"HTTP {self.status}"
-        subcode = f"/{self.subcode}" if self.subcode is not None else ""
-        return f"{number}{subcode}" + (f", trace {self.trace}" if self.trace else "")
-
-
-def parse_refusal(result: object, *, status: int) -> Refusal:
-    """Read the error object of an answer; anything else is a refusal without a code."""
-    error = result.get("error") if isinstance(result, Mapping) else None
-    if not isinstance(error, Mapping):
-        return Refusal(status=status)
-    trace = _string(error, "fbtrace_id")
-    return Refusal(
-        status=status,
-        code=_number(error.get("code")),
-        subcode=_number(error.get("error_subcode")),
-        transient=error.get("is_transient") is True,
-        message=_string(error, "message"),
-        trace=trace if re.fullmatch(r"[A-Za-z0-9_-]{8,24}", trace) else "",
-    )
-
-
-def _number(value: object) -> int | None:
-    if isinstance(value, int) and not isinstance(value, bool):
-        return value
-    return int(value) if isinstance(value, str) and re.fullmatch(r"[0-9]{1,9}", value) else None
-
-
-SUBCODES = {
-    458: "the app was removed",
-    459: "the user must sign in and clear a checkpoint",
-    460: "the password was changed",
-    463: "it has expired",
-    464: "the user is not confirmed",
-    467: "it was revoked",
-    492: "its user no longer has a role on the page",
-}
-NEW_TOKEN = "make a new system-user token and put it into connectors.facebook.access_token"  # noqa: S105 (a remedy)
-VERSION = "set connectors.facebook.api_version to a version that Facebook still serves"
-GRANT = "grant the app pages_read_engagement on the page, or Page Public Content Access"
-RATE = "the budget of calls is used up; Pantau goes on when it is free again"
-LATER = "Facebook has a passing fault; it is tried again"
-DRIFT = (
-    "the Graph API did not understand the question; see connectors.facebook.api_version and the changelog of the API"
-)
-
-# (codes, error, what it means and what to do); the first that holds the code counts. Source: the Graph API's reference.
-CodeTable = tuple[tuple[Container[int | None], type[ConnectorError], str], ...]
-RATE_CODES: CodeTable = (
-    ((32, 80001), PageLimited, "the page's own " + RATE.removeprefix("the ")),
-    ((4, 17, 341, 613), RateLimited, RATE),
-    (range(80000, 80100), RateLimited, RATE),
-)
-CODES: CodeTable = (
-    ((1, 2, 960), Unavailable, LATER),
-    ((102, 190), CredentialRefused, f"the access token is refused; {NEW_TOKEN}"),
-    ((3, 10), PermissionMissing, f"the token may not read this; {GRANT}"),
-    (range(200, 300), PermissionMissing, f"the token may not read this; {GRANT}"),
-    ((368,), PermissionMissing, "Facebook has blocked the app for now; look at its dashboard"),
-    ((12, 2635), ConnectorMisconfigured, f"this version of the API is retired; {VERSION}"),
-    ((21,), AccountNotFound, "the page was merged into another one; register that one"),
-    ((803,), AccountNotFound, "no page has this name; correct the handle in the register"),
-)
-STATUSES: Mapping[int, tuple[type[ConnectorError], str]] = {
-    401: (CredentialRefused, f"the access token is refused; {NEW_TOKEN}"),
-    403: (PermissionMissing, f"the token may not read this; {GRANT}"),
-    404: (AccountNotFound, "no such page or post; correct the handle in the register"),
-    429: (RateLimited, RATE),
-}
-
-
-def verdict(refusal: Refusal) -> tuple[type[ConnectorError], str]:
-    """Return which error a refusal is, and a sentence on what it means and what to do. Pure; the whole table."""
-    if (limited := _by_code(refusal, RATE_CODES)) is not None:
-        return limited
-    if refusal.transient:
-        return Unavailable, LATER
-    if refusal.code in {100, 2500}:
-        return _bad_parameter(refusal) if refusal.code == 100 else _bad_question(refusal)
-    return _by_code(refusal, CODES) or _by_status(refusal)
-
-
-def _by_code(refusal: Refusal, table: CodeTable) -> tuple[type[ConnectorError], str] | None:
-    for codes, error, sentence in table:
-        if refusal.code in codes:
-            why = SUBCODES.get(refusal.subcode or 0) if error is CredentialRefused else None
-            return error, f"{sentence} ({why})" if why else sentence
-    return None
-
-
-def _by_status(refusal: Refusal) -> tuple[type[ConnectorError], str]:
-    if refusal.status in STATUSES:
-        return STATUSES[refusal.status]
-    if refusal.status >= 500:
-        return Unavailable, LATER
-    if refusal.code is None and refusal.status < 400:
-        return SchemaDrift, "the answer is not the Graph API's; something stands between, or base_url leads elsewhere"
-    return SchemaDrift, DRIFT
-
-
-def _bad_parameter(refusal: Refusal) -> tuple[type[ConnectorError], str]:
-    """Sort code 100, which stands for a parameter, a permission and a thing that is gone."""
-    words = refusal.message.lower()
-    if "appsecret_proof" in words:
-        return (
-            ConnectorMisconfigured,
-            "the proof of the app's secret is refused; correct connectors.facebook.app_secret",
-        )
-    if refusal.subcode == 33 or "does not exist" in words:
-        return (
-            AccountNotFound,
-            "no such page or post, or it is hidden from the token; correct the handle in the register",
-        )
-    if "permission" in words or "public content access" in words:
-        return PermissionMissing, f"the token may not read this; {GRANT}"
-    unknown = re.search(r"nonexisting field \((\w{1,40})\)", refusal.message)
-    return SchemaDrift, f"the field {unknown[1]} is gone; {VERSION}" if unknown else DRIFT
-
-
-def _bad_question(refusal: Refusal) -> tuple[type[ConnectorError], str]:
-    words = refusal.message.lower()
-    if "path components" in words:
-        return ConnectorMisconfigured, f"Facebook knows no such version; {VERSION}"
-    if "access token" in words:
-        return CredentialRefused, f"the access token is refused; {NEW_TOKEN}"
-    return SchemaDrift, DRIFT
-
-
-def _is_too_much(refusal: Refusal) -> bool:
-    return refusal.code == 1 and "reduce the amount of data" in refusal.message.lower()
-
-
-class _Refused(Exception):  # never leaves this module
-    """An error of the Graph API with what it is for the caller."""
-
-    def __init__(self, refusal: Refusal, error: ConnectorError) -> None:
-        super().__init__(refusal.label)
-        self.refusal = refusal
-        self.error = error
-
-
-# ---------------------------------------------------------------- budget
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Usage:
-    """How much of a budget is used; `regain` is the platform's own estimate, `page` a budget of one page."""
-
-    percent: float
-    regain: timedelta | None = None
-    page: bool = False
-
-
-def parse_usage(headers: Mapping[str, str]) -> tuple[Usage, ...]:
-    """Read the usage headers of an answer. What cannot be read is no usage: the headers are advice, not data."""
-    found = [_usage(table, page=False) for table in _tables(headers.get("x-app-usage"))]
-    found += [_usage(table, page=True) for table in _tables(headers.get("x-page-usage"))]
-    for business in _tables(headers.get("x-business-use-case-usage")):
-        rows = [row for listed in business.values() if isinstance(listed, list) for row in listed]
-        found += [_usage(row, page=_string(row, "type").startswith("page")) for row in rows if isinstance(row, Mapping)]
-    return tuple(found)
-
-
-def _tables(header: str | None) -> list[Json]:
-    try:
-        table = json.loads(header) if header else None
-    except (ValueError, RecursionError):
-        return []
-    return [table] if isinstance(table, Mapping) else []
-
-
-def _usage(table: Json, *, page: bool) -> Usage:
-    shares = [table.get(key) for key in ("call_count", "total_time", "total_cputime")]
-    percent = max((float(s) for s in shares if isinstance(s, int | float) and not isinstance(s, bool)), default=0.0)
-    minutes = table.get("estimated_time_to_regain_access")
-    regain = None
-    if isinstance(minutes, int | float) and not isinstance(minutes, bool) and 0 < minutes < 100_000:
-        regain = timedelta(minutes=minutes)
-    return Usage(percent=percent, regain=regain, page=page)
-
-
-def free_again(usages: Iterable[Usage], now: datetime) -> datetime | None:
-    """Return when the budgets that are all but used up are free again; None while there is room."""
-    waits = [u.regain or BUDGET_WINDOW for u in usages if u.percent >= STOP_PERCENT or u.regain]
-    return now + max(waits) if waits else None
-
-
-class _Budget:
-    """Until when the app, or one page, rests. Shared by the threads of a connector."""
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._until: dict[str, datetime] = {}  # "" is the whole app
-
-    def admit(self, page: str, now: datetime) -> None:
-        """Raise RateLimited before a call that the budget has no room for."""
-        with self._lock:
-            self._until = {key: until for key, until in self._until.items() if until > now}
-            whole, own = self._until.get(""), self._until.get(page)
-        if whole is not None:
-            raise RateLimited(f"facebook: {RATE} (usage at {STOP_PERCENT} % or more)", retry_at=whole)
-        if own is not None:
-            message = f"facebook: page {page}: its {RATE.removeprefix('the ')} (usage at {STOP_PERCENT} % or more)"
-            raise PageLimited(message, retry_at=own)
-
-    def note(self, headers: Mapping[str, str], page: str, now: datetime) -> None:
-        usages = parse_usage(headers)
-        whole = free_again((u for u in usages if not u.page or not page), now)
-        own = free_again((u for u in usages if u.page and page), now)
-        with self._lock:
-            self._until |= {key: until for key, until in (("", whole), (page, own)) if until is not None}
 
 
 # ---------------------------------------------------------------- the walk
@@ -522,13 +293,15 @@ class Walk:
     back_catalogue: int
     page_limit: int
     now: datetime
-    after: str = ""
     limit: int = PAGE_SIZE
+    only: str = ""  # the page's id, where visitors' posts stand among its own
+    _next: Mapping[str, str] = field(default_factory=dict)
     _pages: int = 0
     _posts: int = 0
+    _barren: int = 0  # pages in a row that showed nothing new: the walk gets nowhere
     _newest: datetime | None = None
     _oldest: datetime | None = None
-    _used: set[str] = field(default_factory=set)
+    _ids: set[str] = field(default_factory=set)
 
     @property
     def known(self) -> datetime | None:
@@ -547,25 +320,31 @@ class Walk:
             asked["limit"] = str(max(1, min(self.limit, self.back_catalogue - self._posts)))
         elif self.now - self.since < WIDEST_WINDOW:
             asked["since"] = str(int(self.since.timestamp()))
-        return asked | ({"after": self.after} if self.after else {})
+        return asked | dict(self._next)
 
     def take(self, payload: object) -> Page:
         """Return the page of one answer, the last one with the new cursor. Raises SchemaDrift."""
-        posts = parse_posts(payload)
-        times = [_moment(item.get("created_time"), "a post's created_time") for item in _items(payload)]
+        items = _items(payload)
+        posts = tuple(parse_post(item) for item in items if _is_published(item) and self._is_own(item))
+        times = [_moment(item.get("created_time"), "a post's created_time") for item in items]
+        fresh = {string(item, "id") for item in items} - self._ids
         self._pages += 1
         self._posts += len(posts)
+        self._barren = 0 if fresh else self._barren + 1
+        self._ids |= fresh
         self._newest = max([*(post.published_at for post in posts), *filter(None, [self._newest])], default=None)
         self._oldest = min([*times, *filter(None, [self._oldest])], default=None)
-        following = _following(payload)
+        self._next = following(payload)
         met = self.since is not None and bool(times) and max(times) < self.since
-        complete = not following or not times or met
-        cut = following in self._used or self._pages >= self.page_limit or self._is_deep_enough()
-        self._used.add(following)
-        self.after = following
+        complete = not _has_next(payload) or met
+        cut = self._barren > 1 or self._pages >= self.page_limit or self._is_deep_enough()
         if not complete and not cut:
             return Page(posts=posts, cursor=self.begin or {}, last=False)
         return Page(posts=posts, cursor=self._cursor(), last=True, gap=None if complete else self._gap())
+
+    def _is_own(self, item: Json) -> bool:
+        publisher = string(inner(item, "from"), "id")
+        return not self.only or not publisher or publisher == self.only
 
     def _is_deep_enough(self) -> bool:
         return self.known is None and self._posts >= self.back_catalogue
@@ -576,25 +355,48 @@ class Walk:
         return {"v": 1, "newest": min(newest, self.now).isoformat() if newest else None}
 
     def _gap(self) -> Gap | None:
-        if self._oldest is None or (self.known is not None and self._oldest <= self.known):
+        reached = min(self._oldest or self.now, self.now)
+        if self.known is not None and reached <= self.known:
             return None
-        return Gap(start=self.known, end=min(self._oldest, self.now), cause=Cause.BURST)
+        return Gap(start=self.known, end=reached, cause=Cause.BURST)
 
 
-def _following(payload: object) -> str:
-    """Return the cursor of the next page. `next` only tells that there is one: its address carries the token."""
-    paging = _inner(payload, "paging") if isinstance(payload, Mapping) else {}
-    after = _string(_inner(paging, "cursors"), "after")
-    if paging.get("next") and not after:
-        raise SchemaDrift("facebook: a further page has no cursor (paging.cursors.after); the Graph API has changed")
-    return after if paging.get("next") else ""
+def _has_next(payload: object) -> bool:
+    """Say whether there is a further page: by Facebook's word the absence of `next`, and nothing else, is the end."""
+    return isinstance(payload, Mapping) and bool(inner(payload, "paging").get("next"))
+
+
+def following(payload: object) -> Mapping[str, str]:
+    """Return what asks for the next page: the cursor, and what stands in `next`, whose address carries the token."""
+    if not isinstance(payload, Mapping) or not _has_next(payload):
+        return {}
+    paging = inner(payload, "paging")
+    after = string(inner(paging, "cursors"), "after")
+    try:
+        told = parse_qs(urlsplit(string(paging, "next")).query)
+    except ValueError:
+        told = {}
+    named = {key: values[-1] for key, values in told.items() if key not in HIDDEN | {"fields", "limit"}}
+    return ({"after": after} if after else {}) | named
 
 
 # ---------------------------------------------------------------- the connector
 
 
+class _Refused(Exception):  # never leaves this module
+    """An error of the Graph API with what it is for the caller."""
+
+    def __init__(self, refusal: Refusal, error: ConnectorError) -> None:
+        super().__init__(refusal.label)
+        self.refusal = refusal
+        self.error = error
+
+
 class _Recorder:
-    """What the SDK takes for a session: one call goes through ours, and its answer is kept for headers and status."""
+    """What the SDK takes for a session: one call goes through ours, and its answer is kept for headers and status.
+
+    JSON is marked as JSON: the SDK goes by the content type, which the Graph API has also called text/javascript.
+    """
 
     def __init__(self, session: requests.Session) -> None:
         self._session = session
@@ -602,6 +404,8 @@ class _Recorder:
 
     def request(self, method: str, url: str, **options: Any) -> requests.Response:
         self.answer = self._session.request(method, url, **options)
+        if self.answer.content.lstrip()[:1] in {b"{", b"["}:
+            self.answer.headers["Content-Type"] = "application/json"
         return self.answer
 
 
@@ -631,7 +435,9 @@ class FacebookConnector:
         self._back_catalogue = back_catalogue
         self._timeout = network.timeout.total_seconds()
         self._token = settings.access_token.reveal().strip()
-        self._budget = _Budget()
+        self._budget = Budget()
+        self._edges: dict[str, str] = {}  # by page: the edge that has answered
+        self._singly = False  # the server does not know how to read many objects in one call
         self._session = _open_session(settings, network)
 
     def resolve(self, account: Account) -> Profile:
@@ -669,23 +475,17 @@ class FacebookConnector:
     def reread(self, account: Account, native_ids: Sequence[str], *, now: datetime) -> Reread:
         """Read known posts again, 50 a call. A post that is no longer published counts as missing.
 
-        A lost permission can look like missing posts: when none is left, the page itself must still answer.
-        Raises ConnectorError.
+        A lost permission, or a server that reads no post by id, can look like missing posts: when none is left, the
+        page's newest posts must still be readable, and what stands among them is not missing. Raises ConnectorError.
         """
-        posts: list[Post] = []
-        missing: set[str] = set()
-        for begin in range(0, len(native_ids), IDS_PER_CALL):
-            batch = list(dict.fromkeys(native_ids[begin : begin + IDS_PER_CALL]))
-            found = self._many(batch, POST_FIELDS, now, what=f"{account.label}: known posts")
-            for native_id in batch:
-                item = found.get(native_id) or self._post_alone(account, native_id, now)
-                if item is None or not _is_published(item):
-                    missing.add(native_id)
-                else:
-                    posts.append(parse_post(item))
-        if missing and not posts:
-            self._profile(account, now)
-        return Reread(posts=tuple(posts), missing=frozenset(missing))
+        asked = tuple(dict.fromkeys(native_ids))
+        items = dict(self._known_posts(account, asked, now))
+        posts = {one: parse_post(item) for one, item in items.items() if _is_published(item)}
+        missing = items.keys() - posts.keys()
+        if asked and not posts:
+            shown = {post.native_id: post for post in parse_posts(self._newest_posts(account, now))}
+            posts = {one: shown[one] for one in asked if one in shown}
+        return Reread(posts=tuple(posts.values()), missing=frozenset(missing - posts.keys()))
 
     def check(self) -> str:
         """Return a sentence on the token: valid, until when, for what. Raises ConnectorError."""
@@ -707,12 +507,22 @@ class FacebookConnector:
         try:
             payload = self._try(lambda graph: graph.get_object(page, fields=PROFILE_FIELDS), now, what=what, page=page)
         except _Refused as refused:
+            if refused.refusal.code is None and lacks_way(refused.refusal):
+                return self._profile_by_posts(account, now, refused.error)
             if refused.refusal.code != 100 or "nonexisting field" not in refused.refusal.message:
                 raise refused.error from None
             payload = self._ask(
                 lambda graph: graph.get_object(page, fields=BASIC_PROFILE_FIELDS), now, what=what, page=page
             )
         return parse_profile(payload, handle=account.handle)
+
+    def _profile_by_posts(self, account: Account, now: datetime, refused: ConnectorError) -> Profile:
+        """Return id and name as the page's posts give them, for a server that shows no page by itself."""
+        publishers = [inner(item, "from") for item in _items(self._newest_posts(account, now))]
+        for one in publishers:
+            if string(one, "id") and string(one, "name"):
+                return parse_profile(one, handle=account.handle)
+        raise refused from None
 
     def _profiles(
         self, accounts: Sequence[Account], stop: ConnectorError | None
@@ -736,47 +546,85 @@ class FacebookConnector:
         except ConnectorError as error:
             return error
 
+    def _newest_posts(self, account: Account, now: datetime) -> object:
+        walk = Walk(begin=None, overlap=self._overlap, back_catalogue=PAGE_SIZE, page_limit=1, now=now)
+        return self._published_posts(account, walk, now)
+
     def _published_posts(self, account: Account, walk: Walk, now: datetime) -> object:
+        """Read one page of posts, by the first edge that the page has for us."""
+        page = page_of(account)
+        known = self._edges.pop(page, "")
+        refusals: list[ConnectorError] = []
+        for edge in (known,) if known else EDGES:
+            walk.only = account.native_id if edge == "feed" else ""
+            try:
+                payload = self._edge(account, edge, walk, now)
+            except _Refused as refused:
+                refusals.append(refused.error)
+                if not lacks_way(refused.refusal):
+                    break
+            else:
+                self._edges[page] = edge
+                return payload
+        raise refusals[0] from None
+
+    def _edge(self, account: Account, edge: str, walk: Walk, now: datetime) -> object:
         """Read one page of posts; where the API finds it too large, a smaller one."""
         page, what = page_of(account), f"{account.label}: posts"
         while True:
             asked = walk.question()
             try:
                 return self._try(
-                    lambda graph: graph.get_connections(page, "published_posts", **asked),  # noqa: B023 (called at once)
+                    lambda graph: graph.get_connections(page, edge, **asked),  # noqa: B023 (called at once)
                     now,
                     what=what,
                     page=page,
                 )
             except _Refused as refused:
-                if not _is_too_much(refused.refusal) or int(asked["limit"]) <= 1:
-                    raise refused.error from None
+                if not is_too_much(refused.refusal) or int(asked["limit"]) <= 1:
+                    raise
                 walk.limit = int(asked["limit"]) // 2
 
-    def _many(self, ids: Sequence[str], fields: str, now: datetime, *, what: str) -> Mapping[str, Any]:
-        """Read objects by id in one call; empty when the call fails for one of them, to be read one by one."""
+    def _many(self, ids: Sequence[str], fields: str, now: datetime, *, what: str) -> Mapping[str, Json]:
+        """Read objects by id in one call. What is not in the answer is to be read alone: one bad id spoils the call."""
+        if self._singly:
+            return {}
         try:
             found = self._try(lambda graph: graph.get_objects(ids, fields=fields), now, what=what)
         except _Refused as refused:
-            if refused.refusal.code in GONE or _is_too_much(refused.refusal):
-                return {}
-            raise refused.error from None
-        if not isinstance(found, Mapping):
-            raise SchemaDrift(f"{what}: the answer is not an object by id; the Graph API has changed")
-        return found
+            passing = isinstance(refused.error, RateLimited | CredentialRefused | Unavailable)
+            if passing and not is_too_much(refused.refusal):
+                raise refused.error from None
+            self._singly = refused.refusal.code is None
+            return {}
+        except SchemaDrift:
+            return {}
+        items = found.items() if isinstance(found, Mapping) else ()
+        return {key: item for key, item in items if isinstance(item, Mapping) and item.get("id")}
 
-    def _post_alone(self, account: Account, native_id: str, now: datetime) -> object | None:
-        """Read one post by id; None when it is gone."""
-        path, page = quote(native_id, safe=""), page_of(account)
+    def _known_posts(self, account: Account, ids: Sequence[str], now: datetime) -> Iterator[tuple[str, Json]]:
+        """Yield known posts as they are now; a post that is gone as one that is not published."""
+        for begin in range(0, len(ids), IDS_PER_CALL):
+            part = ids[begin : begin + IDS_PER_CALL]
+            found = self._many(part, POST_FIELDS, now, what=f"{account.label}: known posts")
+            for native_id in part:
+                item = found.get(native_id) or self._post_alone(account, native_id, now)
+                if item is not None:
+                    yield native_id, item
+
+    def _post_alone(self, account: Account, native_id: str, now: datetime) -> Json | None:
+        """Read one post by id; None when the answer does not decide whether it is there."""
+        path, page, what = quote(native_id, safe=""), page_of(account), f"{account.label}: a known post"
         try:
-            item: object = self._ask(
-                lambda graph: graph.get_object(path, fields=POST_FIELDS),
-                now,
-                what=f"{account.label}: a known post",
-                page=page,
-            )
-        except AccountNotFound:
-            return None
+            item = self._try(lambda graph: graph.get_object(path, fields=POST_FIELDS), now, what=what, page=page)
+        except _Refused as refused:
+            if isinstance(refused.error, AccountNotFound) and refused.refusal.code is not None:
+                return GONE_POST
+            if isinstance(refused.error, AccountNotFound | PermissionMissing) or lacks_way(refused.refusal):
+                return None
+            raise refused.error from None
+        if not isinstance(item, Mapping):
+            raise SchemaDrift(f"{what}: the answer is no object; the Graph API has changed")
         return item
 
     def _ask(self, question: Question, now: datetime, *, what: str, page: str = "") -> Any:
@@ -863,13 +711,13 @@ def _broken(answer: requests.Response | None, error: Exception, what: str) -> Co
 
 def describe_token(payload: object, now: datetime) -> str:
     """Put an answer of debug_token into a sentence. Raises CredentialRefused or SchemaDrift."""
-    data = _inner(payload, "data") if isinstance(payload, Mapping) else {}
+    data = inner(payload, "data") if isinstance(payload, Mapping) else {}
     if not isinstance(data.get("is_valid"), bool):
         raise SchemaDrift("facebook: debug_token does not say whether the token is valid")
     if not data["is_valid"]:
-        why = SUBCODES.get(_number(_inner(data, "error").get("subcode")) or 0, "Facebook does not say why")
+        why = SUBCODES.get(number(inner(data, "error").get("subcode")) or 0, "Facebook does not say why")
         raise CredentialRefused(f"facebook: the access token is refused ({why}); {NEW_TOKEN}")
-    ends = [end for key in ("expires_at", "data_access_expires_at") if (end := _number(data.get(key)))]
+    ends = [end for key in ("expires_at", "data_access_expires_at") if (end := number(data.get(key)))]
     until = f"until {datetime.fromtimestamp(min(ends), UTC):%Y-%m-%d %H:%M} UTC" if ends else "without an end"
     days = f", {(datetime.fromtimestamp(min(ends), UTC) - now).days} days" if ends else ""
     listed = data.get("scopes")

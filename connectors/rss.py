@@ -196,8 +196,9 @@ def _digest(title: str, stated: datetime | None, bodies: Sequence[Reading]) -> s
 
 
 def _moment(entry: Mapping[str, Any], *names: str) -> datetime | None:
-    for name in (f"{name}_parsed" for name in names):
-        parsed = entry[name] if name in entry else None  # .get() would give feedparser's stand-in for a missing date
+    stated = dict(entry)  # feedparser's own mapping answers for a missing `updated` with `published`
+    for name in names:
+        parsed = stated.get(f"{name}_parsed")
         if isinstance(parsed, time.struct_time):
             try:
                 return datetime.fromtimestamp(calendar.timegm(parsed), UTC)

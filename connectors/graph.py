@@ -1,0 +1,274 @@
+"""How the Graph API says no, and how much of its budget is used. Pure; whatever reads it maps its answers here.
+
+Source of codes and headers: the Graph API's reference on error handling and rate limits.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import threading
+from collections.abc import Container, Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from connectors.base import (
+    AccountNotFound,
+    ConnectorError,
+    ConnectorMisconfigured,
+    CredentialRefused,
+    PermissionMissing,
+    RateLimited,
+    SchemaDrift,
+    Unavailable,
+)
+from monitor.model import Json
+
+STOP_PERCENT = 95
+BUDGET_WINDOW = timedelta(hours=1)  # the Graph API counts calls over a rolling hour
+
+
+class PageLimited(RateLimited):
+    """One page's own budget is used up; the other pages go on."""
+
+    whole_platform = False
+
+
+def inner(item: Json, key: str) -> Json:
+    value = item.get(key)
+    return value if isinstance(value, Mapping) else {}
+
+
+def string(item: Json, key: str) -> str:
+    value = item.get(key)
+    return value if isinstance(value, str) else ""
+
+
+# ---------------------------------------------------------------- refusals
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Refusal:
+    """The Graph API's error, as far as it decides anything. `code` is None when the answer was not the API's."""
+
+    status: int = 0
+    code: int | None = None
+    subcode: int | None = None
+    transient: bool = False
+    message: str = ""  # the server's words: they may hold a token, and are only searched, never shown
+    trace: str = ""
+
+    @property
+    def label(self) -> str:
+        code = f"code {self.code}" if self.code is not None else f"HTTP {self.status}"
+        subcode = f"/{self.subcode}" if self.subcode is not None else ""
+        return f"{code}{subcode}" + (f", trace {self.trace}" if self.trace else "")
+
+
+def parse_refusal(result: object, *, status: int) -> Refusal:
+    """Read the error object of an answer; anything else is a refusal without a code."""
+    error = result.get("error") if isinstance(result, Mapping) else None
+    if not isinstance(error, Mapping):
+        return Refusal(status=status)
+    trace = string(error, "fbtrace_id")
+    return Refusal(
+        status=status,
+        code=number(error.get("code")),
+        subcode=number(error.get("error_subcode")),
+        transient=error.get("is_transient") is True,
+        message=string(error, "message"),
+        trace=trace if re.fullmatch(r"[A-Za-z0-9_-]{8,24}", trace) else "",
+    )
+
+
+def number(value: object) -> int | None:
+    if isinstance(value, int) and not isinstance(value, bool):
+        return value
+    return int(value) if isinstance(value, str) and re.fullmatch(r"[0-9]{1,9}", value) else None
+
+
+SUBCODES = {
+    458: "the app was removed",
+    459: "the user must sign in and clear a checkpoint",
+    460: "the password was changed",
+    463: "it has expired",
+    464: "the user is not confirmed",
+    467: "it was revoked",
+    492: "its user no longer has a role on the page",
+}
+NEW_TOKEN = "make a new system-user token and put it into connectors.facebook.access_token"  # noqa: S105 (a remedy)
+VERSION = "set connectors.facebook.api_version to a version that Facebook still serves"
+GRANT = "grant the app pages_read_engagement on the page, or Page Public Content Access"
+RATE = "the budget of calls is used up; Pantau goes on when it is free again"
+LATER = "Facebook has a passing fault; it is tried again"
+DRIFT = (
+    "the Graph API did not understand the question; see connectors.facebook.api_version and the changelog of the API"
+)
+
+# (codes, error, what it means and what to do); the first that holds the code counts. Source: the Graph API's reference.
+CodeTable = tuple[tuple[Container[int | None], type[ConnectorError], str], ...]
+RATE_CODES: CodeTable = (
+    ((32, 80001), PageLimited, "the page's own " + RATE.removeprefix("the ")),
+    ((4, 17, 341, 613), RateLimited, RATE),
+    (range(80000, 80100), RateLimited, RATE),
+)
+CODES: CodeTable = (
+    ((1, 2, 960), Unavailable, LATER),
+    ((102, 104, 190), CredentialRefused, f"the access token is refused; {NEW_TOKEN}"),
+    ((3, 10), PermissionMissing, f"the token may not read this; {GRANT}"),
+    (range(200, 300), PermissionMissing, f"the token may not read this; {GRANT}"),
+    ((368,), PermissionMissing, "Facebook has blocked the app for now; look at its dashboard"),
+    ((12, 2635), ConnectorMisconfigured, f"this version of the API is retired; {VERSION}"),
+    ((21,), AccountNotFound, "the page was merged into another one; register that one"),
+    ((803,), AccountNotFound, "no page has this name; correct the handle in the register"),
+)
+STATUSES: Mapping[int, tuple[type[ConnectorError], str]] = {
+    401: (CredentialRefused, f"the access token is refused; {NEW_TOKEN}"),
+    403: (PermissionMissing, f"the token may not read this; {GRANT}"),
+    404: (AccountNotFound, "no such page or post; correct the handle in the register"),
+    429: (RateLimited, RATE),
+}
+
+
+def verdict(refusal: Refusal) -> tuple[type[ConnectorError], str]:
+    """Return which error a refusal is, and a sentence on what it means and what to do. Pure; the whole table."""
+    if (limited := _by_code(refusal, RATE_CODES)) is not None:
+        return limited
+    if refusal.transient:
+        return Unavailable, LATER
+    if refusal.code in {100, 2500}:
+        return _bad_parameter(refusal) if refusal.code == 100 else _bad_question(refusal)
+    return _by_code(refusal, CODES) or _by_status(refusal)
+
+
+def _by_code(refusal: Refusal, table: CodeTable) -> tuple[type[ConnectorError], str] | None:
+    for codes, error, sentence in table:
+        if refusal.code in codes:
+            why = SUBCODES.get(refusal.subcode or 0) if error is CredentialRefused else None
+            return error, f"{sentence} ({why})" if why else sentence
+    return None
+
+
+def _by_status(refusal: Refusal) -> tuple[type[ConnectorError], str]:
+    if refusal.status in STATUSES:
+        return STATUSES[refusal.status]
+    if refusal.status >= 500:
+        return Unavailable, LATER
+    if refusal.code is None and refusal.status < 400:
+        return SchemaDrift, "the answer is not the Graph API's; something stands between, or base_url leads elsewhere"
+    return SchemaDrift, DRIFT
+
+
+def _bad_parameter(refusal: Refusal) -> tuple[type[ConnectorError], str]:
+    """Sort code 100, which stands for a parameter, a permission and a thing that is gone."""
+    words = refusal.message.lower()
+    if "appsecret_proof" in words:
+        return (
+            ConnectorMisconfigured,
+            "the proof of the app's secret is refused; correct connectors.facebook.app_secret",
+        )
+    if "public content access" in words or "pages_read" in words:
+        return PermissionMissing, f"the token may not read this; {GRANT}"
+    if refusal.subcode == 33 or "does not exist" in words:
+        return (
+            AccountNotFound,
+            "no such page or post, or it is hidden from the token; correct the handle in the register",
+        )
+    if "permission" in words:
+        return PermissionMissing, f"the token may not read this; {GRANT}"
+    unknown = re.search(r"nonexisting field \((\w{1,40})\)", refusal.message)
+    return SchemaDrift, f"the field {unknown[1]} is gone; {VERSION}" if unknown else DRIFT
+
+
+def _bad_question(refusal: Refusal) -> tuple[type[ConnectorError], str]:
+    words = refusal.message.lower()
+    if "path components" in words:
+        return ConnectorMisconfigured, f"Facebook knows no such version; {VERSION}"
+    if "access token" in words:
+        return CredentialRefused, f"the access token is refused; {NEW_TOKEN}"
+    return SchemaDrift, DRIFT
+
+
+def lacks_way(refusal: Refusal) -> bool:
+    """Say whether the server may not know the way that was asked, so that another way to the same thing is worth it."""
+    if refusal.code is None:
+        return refusal.status in {400, 404, 405, 501}
+    words = refusal.message.lower()
+    told = ("nonexisting field", "unsupported get request", "unknown path components")
+    return refusal.code in {100, 2500} and (refusal.subcode == 33 or any(part in words for part in told))
+
+
+def is_too_much(refusal: Refusal) -> bool:
+    return refusal.code == 1 and "reduce the amount of data" in refusal.message.lower()
+
+
+# ---------------------------------------------------------------- budget
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Usage:
+    """How much of a budget is used; `regain` is the platform's own estimate, `page` a budget of one page."""
+
+    percent: float
+    regain: timedelta | None = None
+    page: bool = False
+
+
+def parse_usage(headers: Mapping[str, str]) -> tuple[Usage, ...]:
+    """Read the usage headers of an answer. What cannot be read is no usage: the headers are advice, not data."""
+    found = [_usage(table, page=False) for table in _tables(headers.get("x-app-usage"))]
+    found += [_usage(table, page=True) for table in _tables(headers.get("x-page-usage"))]
+    for business in _tables(headers.get("x-business-use-case-usage")):
+        rows = [row for listed in business.values() if isinstance(listed, list) for row in listed]
+        found += [_usage(row, page=string(row, "type").startswith("page")) for row in rows if isinstance(row, Mapping)]
+    return tuple(found)
+
+
+def _tables(header: str | None) -> list[Json]:
+    try:
+        table = json.loads(header) if header else None
+    except (ValueError, RecursionError):
+        return []
+    return [table] if isinstance(table, Mapping) else []
+
+
+def _usage(table: Json, *, page: bool) -> Usage:
+    shares = [table.get(key) for key in ("call_count", "total_time", "total_cputime")]
+    percent = max((float(s) for s in shares if isinstance(s, int | float) and not isinstance(s, bool)), default=0.0)
+    minutes = table.get("estimated_time_to_regain_access")
+    regain = None
+    if isinstance(minutes, int | float) and not isinstance(minutes, bool) and 0 < minutes < 100_000:
+        regain = timedelta(minutes=minutes)
+    return Usage(percent=percent, regain=regain, page=page)
+
+
+def free_again(usages: Iterable[Usage], now: datetime) -> datetime | None:
+    """Return when the budgets that are all but used up are free again; None while there is room."""
+    waits = [u.regain or BUDGET_WINDOW for u in usages if u.percent >= STOP_PERCENT or u.regain]
+    return now + max(waits) if waits else None
+
+
+class Budget:
+    """Until when the app, or one page, rests. Shared by the threads of a connector."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._until: dict[str, datetime] = {}  # "" is the whole app
+
+    def admit(self, page: str, now: datetime) -> None:
+        """Raise RateLimited before a call that the budget has no room for."""
+        with self._lock:
+            self._until = {key: until for key, until in self._until.items() if until > now}
+            whole, own = self._until.get(""), self._until.get(page)
+        if whole is not None:
+            raise RateLimited(f"facebook: {RATE} (usage at {STOP_PERCENT} % or more)", retry_at=whole)
+        if own is not None:
+            message = f"facebook: page {page}: its {RATE.removeprefix('the ')} (usage at {STOP_PERCENT} % or more)"
+            raise PageLimited(message, retry_at=own)
+
+    def note(self, headers: Mapping[str, str], page: str, now: datetime) -> None:
+        usages = parse_usage(headers)
+        whole = free_again((u for u in usages if not u.page or not page), now)
+        own = free_again((u for u in usages if u.page and page), now)
+        with self._lock:
+            self._until |= {key: until for key, until in (("", whole), (page, own)) if until is not None}
