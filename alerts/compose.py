@@ -174,8 +174,27 @@ def _words(alert: Alert, delivery: Delivery, envelope: Envelope, now: datetime) 
         "remedy": remedy,
         "clause_5": wording.CLAUSE_5,
         "detail": sentence if delivery.step in TECHNICAL_STEPS else "",
+        **_refused(alert, envelope),
         "no_contact": delivery.template == "alert" and delivery.step in TECHNICAL_STEPS,
-        "console": f"{envelope.public_url}/alerts/{quote(alert.case)}" if envelope.public_url else "",
+        "console": _console(alert.case, envelope),
+    }
+
+
+def _console(case: str, envelope: Envelope) -> str:
+    return f"{envelope.public_url}/alerts/{quote(case)}" if envelope.public_url else ""
+
+
+def _refused(alert: Alert, envelope: Envelope) -> dict[str, object]:
+    """Return what a refused mail was about, whom it did not reach, and the mail server's words."""
+    detail = one_line(alert.detail, limit=400) if alert.kind is AlertKind.DEAD_LETTER else ""
+    about, _, rest = detail.partition(" → ")
+    recipient, _, reply = rest.partition(": ")
+    is_case = about.startswith("PTU-")
+    return {
+        "refused_about": about,
+        "refused_recipient": recipient,
+        "refused_reply": reply,
+        "refused_console": _console(about, envelope) if is_case else "",
     }
 
 

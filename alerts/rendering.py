@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -21,6 +22,8 @@ from monitor.model import MALAYSIA, Language
 
 TEMPLATES = Path(__file__).parent / "templates"
 SUBJECT_LIMIT = 240  # code points; a mail program shows far fewer
+ELEMENT = re.compile(r"<([a-z][a-z0-9]*)((?:\s[^<>]*)?)>")  # values are escaped: no other "<" stands in a page
+CLASSES = re.compile(r'\sclass="([\w\s-]*)"')
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,11 +55,34 @@ def render(template: str, language: Language, words: Mapping[str, object]) -> Le
     place = f"{language.value}/{template}"
     subject = one_line(_rendered(f"{place}.subject.txt", words), limit=SUBJECT_LIMIT)
     words = {**words, "subject": subject, "language": language.value}
-    return Letter(subject=subject, text=_rendered(f"{place}.txt", words), html=_rendered(f"{place}.html", words))
+    page = _inlined(_rendered(f"{place}.html", words))
+    return Letter(subject=subject, text=_rendered(f"{place}.txt", words), html=page)
 
 
 def _rendered(name: str, words: Mapping[str, object]) -> str:
     return _environment().get_template(name).render(words)
+
+
+@cache
+def _styles() -> Mapping[str, str]:
+    """Return the style sheet's declarations by selector ("p", ".case"), ready for an attribute."""
+    sheet = re.sub(r"/\*.*?\*/", "", (TEMPLATES / "letter.css").read_text(encoding="utf-8"), flags=re.DOTALL)
+    rules = re.findall(r"([\w.-]+)\s*\{([^}]*)\}", sheet)
+    return {selector: " ".join(declarations.replace('"', "'").split()) for selector, declarations in rules}
+
+
+def _inlined(page: str) -> str:
+    """Write the style sheet into the page's elements: several mail programs read no other styles."""
+    head, body, rest = page.partition("<body")
+    return head + ELEMENT.sub(_styled, body + rest)
+
+
+def _styled(element: re.Match[str]) -> str:
+    tag, attributes = element.groups()
+    classes = CLASSES.search(attributes)
+    selectors = [tag, *(f".{name}" for name in classes[1].split())] if classes else [tag]
+    style = " ".join(found for selector in selectors if (found := _styles().get(selector)))
+    return f'<{tag}{attributes} style="{style}">' if style else element[0]
 
 
 def mail_bytes(

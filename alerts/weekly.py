@@ -88,8 +88,9 @@ def words(report: WeekReport, language: Language) -> Mapping[str, object]:
         **_cases(report, names, language),
         **_response(report, language),
         **_rules(report, language),
+        "trend": _trend(report, language),
         "quiet": quiet(report),
-        "clean": quiet(report) and bool(report.accounts) and not holed,
+        "clean": quiet(report) and bool(report.accounts) and not holed and not _degraded(report)["degraded"],
         "mails_accepted": report.mails_accepted,
         "mails_waiting": report.mails_waiting,
         "mails_dead": report.mails_dead,
@@ -219,8 +220,20 @@ def _case(alert: AlertLine, names: Mapping[str, str], language: Language) -> Cas
         told=at(alert.first_mail_at),
         acknowledged=at(alert.acknowledged_at),
         resolved=at(alert.resolved_at),
-        state=alert.state.value,
+        state=wording.STATES[language][alert.state],
     )
+
+
+def _trend(report: WeekReport, language: Language) -> list[tuple[str, int, str]]:
+    """Return the chart's numbers: week, alerts counted under clauses, and each clause's share of them."""
+    return [
+        (
+            week,
+            sum(counts.values()),
+            ", ".join(f"{wording.clause_names([clause], language)}: {n}" for clause, n in sorted(counts.items())),
+        )
+        for week, counts in report.alerts_per_week
+    ]
 
 
 def _response(report: WeekReport, language: Language) -> dict[str, object]:

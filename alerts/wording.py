@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 
-from monitor.model import MALAYSIA, AlertKind, Cause, Language, Severity, Verdict
+from monitor.model import MALAYSIA, AlertKind, AlertState, Cause, Language, Severity, Verdict
 
 MS, EN = Language.MS, Language.EN
 
@@ -22,8 +22,8 @@ SEVERITIES: Mapping[Language, Mapping[Severity, str]] = {
 VERDICTS: Mapping[Language, Mapping[Verdict, str]] = {
     MS: {
         Verdict.FULL: "dipantau sepenuhnya",
-        Verdict.GAPS: "dipantau dengan lompang",
-        Verdict.BLIND: "tidak dapat dibaca",
+        Verdict.GAPS: "dipantau sebahagian masa",
+        Verdict.BLIND: "tidak dapat dipantau",
     },
     EN: {Verdict.FULL: "fully monitored", Verdict.GAPS: "monitored with gaps", Verdict.BLIND: "blind"},
 }
@@ -32,7 +32,7 @@ KINDS: Mapping[Language, Mapping[AlertKind, str]] = {
         AlertKind.POST: "hantaran disyaki",
         AlertKind.BACKLOG: "hantaran lama untuk disemak",
         AlertKind.BLIND: "akaun tidak dapat dibaca",
-        AlertKind.CREDENTIAL: "kelayakan platform ditolak",
+        AlertKind.CREDENTIAL: "token akses ditolak",
         AlertKind.DEAD_LETTER: "e-mel ditolak",
         AlertKind.EVALUATION: "hantaran tidak dapat diperiksa",
     },
@@ -45,6 +45,20 @@ KINDS: Mapping[Language, Mapping[AlertKind, str]] = {
         AlertKind.EVALUATION: "post could not be checked",
     },
 }
+STATES: Mapping[Language, Mapping[AlertState, str]] = {
+    MS: {
+        AlertState.OPEN: "belum dijawab",
+        AlertState.ACKNOWLEDGED: "telah diakui terima",
+        AlertState.RESOLVED: "selesai",
+        AlertState.SUPPRESSED: "diketepikan",
+    },
+    EN: {
+        AlertState.OPEN: "not yet answered",
+        AlertState.ACKNOWLEDGED: "acknowledged",
+        AlertState.RESOLVED: "resolved",
+        AlertState.SUPPRESSED: "set aside",
+    },
+}
 # Why an account was not read, as a person says it, and what helps.
 CAUSES: Mapping[Language, Mapping[Cause, tuple[str, str]]] = {
     MS: {
@@ -53,16 +67,16 @@ CAUSES: Mapping[Language, Mapping[Cause, tuple[str, str]]] = {
             "Semak nama akaun dan alamatnya dalam daftar Pantau.",
         ),
         Cause.CREDENTIAL: (
-            "platform menolak kelayakan (token) Pantau",
-            "Pentadbir Pantau perlu memperbaharui token platform ini.",
+            "platform menolak token akses Pantau",
+            "Pentadbir Pantau perlu memperbaharui token akses platform ini.",
         ),
         Cause.PERMISSION: (
-            "Pantau tiada kebenaran untuk membaca akaun ini",
-            "Pentadbir halaman perlu memberi Pantau kebenaran membaca.",
+            "Pantau tidak mempunyai kebenaran untuk membaca akaun ini",
+            "Pentadbir halaman perlu memberikan kebenaran membaca kepada Pantau.",
         ),
         Cause.RATE_LIMIT: (
             "had bacaan yang ditetapkan oleh platform telah dicapai",
-            "Bacaan disambung dengan sendirinya; jika berulang, pentadbir Pantau perlu menyemak had platform.",
+            "Bacaan akan disambung semula dengan sendirinya; jika berulang, pentadbir Pantau perlu menyemak had platform.",
         ),
         Cause.NOT_FOUND: (
             "akaun tidak ditemui: mungkin ditukar nama, digantung, dipadam atau dirampas",
@@ -70,8 +84,8 @@ CAUSES: Mapping[Language, Mapping[Cause, tuple[str, str]]] = {
             "itu mungkin telah dirampas.",
         ),
         Cause.SCHEMA_DRIFT: (
-            "halaman platform tidak lagi dikenali oleh Pantau",
-            "Pentadbir Pantau perlu menyemak penyambung platform ini.",
+            "halaman platform telah berubah dan tidak lagi dikenali oleh Pantau",
+            "Pentadbir Pantau perlu menyemak penyambung bagi platform ini.",
         ),
         Cause.UNAVAILABLE: (
             "platform tidak memberi jawapan",
@@ -82,12 +96,12 @@ CAUSES: Mapping[Language, Mapping[Cause, tuple[str, str]]] = {
             "Pentadbir Pantau perlu menjalankan `pantau check` dan membetulkan apa yang dilaporkan.",
         ),
         Cause.ADDRESS_REFUSED: (
-            "alamat akaun menuju ke rangkaian yang tidak dibenarkan",
+            "alamat akaun menghala ke rangkaian yang tidak dibenarkan",
             "Semak alamat akaun dalam daftar Pantau.",
         ),
         Cause.BURST: (
-            "hantaran lebih banyak daripada yang diberi balik oleh platform",
-            "Semak sendiri hantaran dalam tempoh itu.",
+            "bilangan hantaran melebihi yang disediakan semula oleh platform",
+            "Semak sendiri hantaran dalam tempoh itu pada akaun berkenaan.",
         ),
         Cause.STOPPED: (
             "Pantau tidak berjalan",

@@ -2,23 +2,34 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from monitor.model import (
+    MALAYSIA,
     Account,
+    AccountWeek,
     Agency,
     AgencyKind,
+    Alert,
+    AlertKind,
+    AlertLine,
+    AlertState,
     Clause,
     Contacts,
+    Delivery,
     Disclosure,
     Finding,
+    Interval,
     Language,
     Post,
     Severity,
     State,
+    Verdict,
+    WeekReport,
 )
 
 NOW = datetime(2026, 11, 24, 4, 0, tzinfo=UTC)
+WEEK_START = datetime(2026, 11, 16, tzinfo=MALAYSIA)  # Monday of 2026-W47
 
 
 def agency(code: str = "JPD", **changes: object) -> Agency:
@@ -69,3 +80,89 @@ def finding(rule: str = "mampu-2009/3c/marking", severity: Severity = Severity.H
         "spans": ((0, 5),),
     }
     return Finding(**{**facts, **changes})  # type: ignore[arg-type]
+
+
+def alert(**changes: object) -> Alert:
+    """An open alert on a post of JPD's account, as the store hands it to a mail."""
+    facts = {
+        "id": 1,
+        "case": "PTU-2026-000001",
+        "kind": AlertKind.POST,
+        "state": AlertState.OPEN,
+        "severity": Severity.HIGH,
+        "disclosure": Disclosure.NONE,
+        "opened_at": NOW,
+        "agency": agency(),
+        "account": account(),
+        "post": post(),
+        "findings": (finding(),),
+    }
+    return Alert(**{**facts, **changes})  # type: ignore[arg-type]
+
+
+def delivery(**changes: object) -> Delivery:
+    facts = {
+        "id": 1,
+        "fence": 1,
+        "alert_id": 1,
+        "period": "",
+        "step": "first",
+        "template": "alert",
+        "recipient": "ketua@jpd.example.my",
+        "language": Language.MS,
+        "message_id": "<pantau.1@pantau.example.my>",
+        "attempts": 0,
+        "rendered": None,
+    }
+    return Delivery(**{**facts, **changes})  # type: ignore[arg-type]
+
+
+def account_week(verdict: Verdict = Verdict.FULL, *gaps: Interval, **changes: object) -> AccountWeek:
+    facts = {
+        "account": account(),
+        "verdict": verdict,
+        "covered": {Verdict.FULL: 1.0, Verdict.GAPS: 0.93, Verdict.BLIND: 0.0}[verdict],
+        "gaps": gaps,
+        "posts": 12,
+    }
+    return AccountWeek(**{**facts, **changes})  # type: ignore[arg-type]
+
+
+def alert_line(case: str = "PTU-2026-000001", **changes: object) -> AlertLine:
+    facts = {
+        "case": case,
+        "kind": AlertKind.POST,
+        "agency": "JPD",
+        "platform": "x",
+        "account": "jpd",
+        "severity": Severity.HIGH,
+        "state": AlertState.OPEN,
+        "clauses": ("3c",),
+        "rules": ("mampu-2009/3c/marking",),
+        "opened_at": WEEK_START + timedelta(days=1),
+        "first_mail_at": WEEK_START + timedelta(days=1, minutes=2),
+        "acknowledged_at": None,
+        "resolved_at": None,
+    }
+    return AlertLine(**{**facts, **changes})  # type: ignore[arg-type]
+
+
+def week_report(**changes: object) -> WeekReport:
+    """Week 2026-W47, in which one account was read all the time and nothing was found."""
+    facts = {
+        "week": "2026-W47",
+        "start": WEEK_START,
+        "end": WEEK_START + timedelta(weeks=1),
+        "agencies": (agency(),),
+        "accounts": (account_week(),),
+        "posts_read": 12,
+        "alerts": (),
+        "still_open": (),
+        "rules": (),
+        "alerts_per_week": tuple((f"2026-W{number}", {}) for number in range(40, 48)),
+        "mails_accepted": 0,
+        "mails_waiting": 0,
+        "mails_dead": 0,
+        "rule_set": "0123456789abcdef0123456789abcdef",
+    }
+    return WeekReport(**{**facts, **changes})  # type: ignore[arg-type]
