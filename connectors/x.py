@@ -67,6 +67,7 @@ POST_PARAMETERS: Mapping[str, Any] = {
     "media_fields": MEDIA_FIELDS,
     "poll_fields": ["options"],
 }
+REPOSTS = frozenset({"retweeted", "reposted"})
 USER_FIELDS = ["id", "name", "username", "description", "profile_image_url", "verified", "protected"]
 
 
@@ -113,26 +114,49 @@ class XConnector:
         """Return each account's profile, or why it has none, by account id; 100 a call. Raises ConnectorError."""
         answers: dict[int, Profile | ConnectorError] = {}
         for part in _parts([a for a in accounts if a.native_id]):
-            payload = self._ask("x: profiles", self._client.get_users, ids=[a.native_id for a in part])
-            answers |= _users(payload, {a.native_id: a for a in part}, "id")
+            payload = self._users("ids", "id", [a.native_id for a in part])
+            answers |= _profiles(payload, {a.native_id: a for a in part}, "id")
         named, unusable = _named([a for a in accounts if not a.native_id])
         for part in _parts(named):
-            payload = self._ask("x: profiles", self._client.get_users, usernames=[_username(a) for a in part])
-            answers |= _users(payload, {_username(a).casefold(): a for a in part}, "username")
+            payload = self._users("usernames", "username", [_username(a) for a in part])
+            answers |= _profiles(payload, {_username(a).casefold(): a for a in part}, "username")
         return answers | unusable
+
+    def _users(self, many: str, one: str, names: Sequence[str]) -> Json:
+        """Look users up in one call; where the server has only the single look-up, one by one."""
+        try:
+            return self._ask("x: profiles", self._client.get_users, user_fields=USER_FIELDS, **{many: list(names)})
+        except AccountNotFound:  # a look-up of many answers 200 for unknown names: it is the path that is not there
+            found: dict[str, list[Json]] = {"data": [], "errors": []}
+            for name in names:
+                answer = self._user(one, name)
+                user = answer.get("data")
+                found["data"] += [user] if isinstance(user, dict) else _list(answer, "data")
+                found["errors"] += _list(answer, "errors")
+            return found
+
+    def _user(self, one: str, name: str) -> Json:
+        try:
+            return self._ask(f"x/{name}", self._client.get_user, user_fields=USER_FIELDS, **{one: name})
+        except AccountNotFound:
+            return {}
 
     def pull(self, account: Account, cursor: Cursor | None, *, now: datetime) -> Iterator[Page]:
         """Yield pages newest first; the cursor moves on the last. Raises ConnectorError."""
         if not account.native_id:
             account = replace(account, native_id=self.resolve(account).native_id)
-        start = dict(cursor or {})
-        limit = self._page_limit if cursor else max(1, -(-self._back_catalogue // PAGE_SIZE))
-        walk = Walk(start=start, account=account, page_limit=limit, now=now)
-        bounds = since(start, now=now, overlap=self._overlap)
-        page = walk.take(self._timeline(account, bounds, None))
+        walk = Walk(
+            start=dict(cursor or {}),
+            account=account,
+            overlap=self._overlap,
+            page_limit=max(self._page_limit, -(-self._back_catalogue // PAGE_SIZE)) if not cursor else self._page_limit,
+            back_catalogue=self._back_catalogue,
+            now=now,
+        )
+        page = walk.take(self._timeline(account, walk.bounds, None))
         yield page
         while not page.last:
-            page = walk.take(self._timeline(account, bounds, walk.token))
+            page = walk.take(self._timeline(account, walk.bounds, walk.token))
             yield page
 
     def _timeline(self, account: Account, bounds: Mapping[str, str], token: str | None) -> Json:
@@ -147,6 +171,8 @@ class XConnector:
         )
         if "data" not in payload and "meta" not in payload:
             raise _withheld(payload, account)
+        if not payload.get("data") and _object(payload, "meta").get("result_count") and not payload.get("errors"):
+            raise SchemaDrift(f"{account.label}: X counts posts in its answer, but there are none in it")
         return payload
 
     def reread(self, account: Account, native_ids: Sequence[str], *, now: datetime) -> Reread:  # noqa: ARG002 (protocol)
@@ -154,13 +180,20 @@ class XConnector:
         posts: dict[str, Post] = {}
         missing: set[str] = set()
         for part in _parts(native_ids):
-            payload = self._tweets(account, part)
+            try:
+                payload = self._tweets(account, part)
+            except AccountNotFound:  # no look-up by id on this server: the timeline shows the newest ones as they are
+                posts |= {one: post for one, post in self._shown(account).items() if one in part}
+                continue
             missing |= _missing(payload)
+            edited = {_history(item)[-1] for item in _items(payload)} - {item["id"] for item in _items(payload)}
             posts |= {post.native_id: post for post in parse_timeline(payload)}
-            edited = [_history(item)[-1] for item in _items(payload) if _history(item)[-1] != item["id"]]
-            for edits in _parts(edited):
+            for edits in _parts(sorted(edited)):
                 posts |= {post.native_id: post for post in parse_timeline(self._tweets(account, edits))}
         return Reread(posts=tuple(posts.values()), missing=frozenset(missing - posts.keys()))
+
+    def _shown(self, account: Account) -> Mapping[str, Post]:
+        return {post.native_id: post for post in parse_timeline(self._timeline(account, {}, None))}
 
     def _tweets(self, account: Account, ids: Sequence[str]) -> Json:
         return self._ask(account.label, self._client.get_tweets, list(ids), **POST_PARAMETERS)
@@ -176,8 +209,6 @@ class XConnector:
             raise ConnectorMisconfigured(
                 "connectors.x.bearer_token_file: is not set; write the app's bearer token into a file and name it there"
             )
-        if call == self._client.get_users:
-            parameters["user_fields"] = USER_FIELDS
         self._answers.last = None
         try:
             response = call(*args, **parameters)
@@ -202,47 +233,66 @@ class Walk:
 
     start: Mapping[str, Any]
     account: Account
+    overlap: timedelta
     page_limit: int
+    back_catalogue: int
     now: datetime
     token: str | None = None
     _pages: int = 0
     _posts: int = 0
+    _barren: int = 0  # pages in a row that showed nothing new: the walk gets nowhere
     _newest: str = ""
     _times: list[datetime] = field(default_factory=list)
-    _used: set[str] = field(default_factory=set)
+    _ids: set[str] = field(default_factory=set)
+
+    @property
+    def bounds(self) -> Mapping[str, str]:
+        return since(self.start, overlap=self.overlap)
 
     def take(self, payload: Json) -> Page:
         """Return the page of one answer, the last one with the new cursor. Raises SchemaDrift."""
         posts = parse_timeline(payload)
         ids = [item["id"] for item in _items(payload)]
         self._pages += 1
-        self._posts += len(ids)
+        self._barren = 0 if set(ids) - self._ids else self._barren + 1
+        self._ids |= set(ids)
         self._newest = max([self._newest, *ids], key=_as_number)
         times = [*self._times, *(post.published_at for post in posts)]
         self._times = [min(times), max(times)] if times else []
         token = _object(payload, "meta").get("next_token")
-        self.token = token if isinstance(token, str) and token not in self._used else None
-        self._used |= {self.token} if self.token else set()
-        if self.token and self._pages < self.page_limit:
+        self.token = token if isinstance(token, str) and token else None
+        complete = (self.token is None and len(self._ids) < DEPTH) or self._met(ids, posts)
+        cut = self.token is None or self._barren > 1 or self._pages >= self.page_limit or self._is_deep_enough()
+        if not complete and not cut:
             return Page(posts=posts, cursor=self.start, last=False)
-        complete = not self.token and self._posts < DEPTH
         return Page(posts=posts, cursor=self._cursor(), last=True, gap=None if complete else self._gap())
+
+    def _met(self, ids: Sequence[str], posts: Sequence[Post]) -> bool:
+        """Say whether a whole page lies below the bound: a server may not honour it."""
+        bounds = self.bounds
+        if not ids or not bounds:
+            return False
+        if "since_id" in bounds:
+            return max(map(_as_number, ids)) <= _as_number(bounds["since_id"])
+        return max(post.published_at for post in posts) < datetime.fromisoformat(bounds["start_time"])
+
+    def _is_deep_enough(self) -> bool:
+        return not self.start and len(self._ids) >= self.back_catalogue
 
     def _cursor(self) -> Cursor:
         newest = max(self._newest, str(self.start.get("newest_id", "")), key=_as_number)
         if newest == self.start.get("newest_id", ""):
-            return {"v": 1, **self.start}
-        newest_at = self._times[1].isoformat() if self._times else self.start.get("newest_at")
+            looked_back = newest and is_settled(self.start, now=self.now, overlap=self.overlap)
+            return {"v": 1, **self.start} | ({"settled": True} if looked_back else {})
+        newest_at = min(self._times[1], self.now).isoformat() if self._times else self.start.get("newest_at")
         return {"v": 1, "newest_id": newest, "newest_at": newest_at, "found_at": self.now.isoformat()}
 
     def _gap(self) -> Gap | None:
         """Name what lies between the known and the oldest post reached; a depth before registration is a choice."""
-        if not self._times:
-            return None
-        oldest = self._times[0]
+        reached = self._times[0] if self._times else self.now
         known = self.start.get("newest_at")
         begin = datetime.fromisoformat(known) if known else self.account.registered_at
-        return Gap(start=begin, end=oldest, cause=Cause.BURST) if begin and oldest > begin else None
+        return Gap(start=begin, end=reached, cause=Cause.BURST) if begin and reached > begin else None
 
 
 # Most particular first; a test fails when tweepy has an exception that is in no row.
@@ -253,8 +303,8 @@ FAILURES: Mapping[type[Exception], type[ConnectorError]] = {
     tweepy.TooManyRequests: RateLimited,
     tweepy.BadRequest: SchemaDrift,
     tweepy.TwitterServerError: Unavailable,
-    tweepy.HTTPException: Unavailable,
-    tweepy.TweepyException: Unavailable,
+    tweepy.HTTPException: Unavailable,  # any other status
+    tweepy.TweepyException: SchemaDrift,  # not about an answer: tweepy and Pantau do not fit together
 }
 STATUSES: Mapping[int, tuple[type[ConnectorError], str]] = {
     401: (CredentialRefused, "X refuses the bearer token; make a new one and put it into connectors.x.bearer_token"),
@@ -287,6 +337,8 @@ def from_answer(
         return ConnectorMisconfigured(f"{what}: X refuses this app (HTTP 403); check its plan and project")
     known, sentence = STATUSES.get(status, (Unavailable if status >= 500 else kind, "X answered"))
     retry_at = _reset(response) if known is RateLimited else None
+    if known is Unavailable and response is not None:
+        retry_at = http.retry_after(response.headers, datetime.now(UTC))
     return known(f"{what}: {sentence} (HTTP {status or 'unknown'})", retry_at=retry_at)
 
 
@@ -298,16 +350,16 @@ def _reset(response: requests.Response | None) -> datetime | None:
     return http.retry_after(headers, datetime.now(UTC))
 
 
-def since(cursor: Mapping[str, Any], *, now: datetime, overlap: timedelta) -> dict[str, str]:
+def since(cursor: Mapping[str, Any], *, overlap: timedelta) -> dict[str, str]:
     """Return the lower bound of a timeline read: nothing at first, then since_id (or start_time for ids of no date).
 
-    While an id may still appear below the newest one, a stretch before it is read again; later it costs nothing.
+    While an id may still appear below the newest one, a stretch before it is read again; once more after that, however
+    long the pause was; later it costs nothing.
     """
     newest = str(cursor.get("newest_id", ""))
     if not newest or cursor.get("v") != 1:
         return {}
-    found_at = datetime.fromisoformat(cursor["found_at"])
-    if abs(now - found_at) >= max(SETTLED, overlap):
+    if cursor.get("settled"):
         return {"since_id": newest}
     if _as_number(newest) >= FIRST_SNOWFLAKE:
         back = int(overlap.total_seconds() * 1000) << 22
@@ -316,6 +368,12 @@ def since(cursor: Mapping[str, Any], *, now: datetime, overlap: timedelta) -> di
         at = datetime.fromisoformat(cursor["newest_at"]) - overlap
         return {"start_time": at.strftime("%Y-%m-%dT%H:%M:%SZ")}
     return {"since_id": newest}
+
+
+def is_settled(cursor: Mapping[str, Any], *, now: datetime, overlap: timedelta) -> bool:
+    """Say whether the newest post was found so long ago that no id appears below it any more."""
+    found_at = cursor.get("found_at")
+    return bool(found_at) and abs(now - datetime.fromisoformat(str(found_at))) >= max(SETTLED, overlap)
 
 
 def _parts(items: Sequence[T]) -> Iterator[Sequence[T]]:
@@ -398,7 +456,8 @@ def _missing(payload: Json) -> set[str]:
 
 
 def _is_not_found(error: Json) -> bool:
-    return str(error.get("type", "")).endswith("resource-not-found")
+    """Say whether a thing does not exist: a suspended user has the same type, with another title."""
+    return str(error.get("type", "")).endswith("resource-not-found") and error.get("title") != "Forbidden"
 
 
 def _named_in(error: Json) -> str:
@@ -412,7 +471,7 @@ def _withheld(payload: Json, account: Account) -> ConnectorError:
     return PermissionMissing(f"{account.label}: suspended or protected; X does not show it")
 
 
-def _users(payload: Json, asked: Mapping[str, Account], key: str) -> dict[int, Profile | ConnectorError]:
+def _profiles(payload: Json, asked: Mapping[str, Account], key: str) -> dict[int, Profile | ConnectorError]:
     found = {str(user.get(key, "")).casefold(): user for user in _list(payload, "data")}
     denied = {_named_in(e).casefold() for e in _list(payload, "errors") if not _is_not_found(e)}
     answers: dict[int, Profile | ConnectorError] = {}
@@ -463,9 +522,8 @@ def parse_post(item: Json, known: Mapping[str, Json]) -> Post:
     first = _history(item)[0]
     created = _time(item.get("created_at"), item["id"])
     is_edited = item["id"] != first
-    references = _list(item, _spelling(item, "referenced_tweets", "referenced_posts"))
-    kind = _kind(item, references)
-    shown = known.get(str(references[0].get("id")), item) if kind is PostKind.REPOST else item
+    kind = _kind(item)
+    shown = _reposted(item, known) if kind is PostKind.REPOST else item
     return Post(
         native_id=first,
         url=f"https://x.com/i/status/{item['id']}",
@@ -486,16 +544,31 @@ def _attached(item: Json, key: str, known: Mapping[str, Json]) -> list[Json]:
 
 
 def _text(item: Json, known: Mapping[str, Json]) -> str:
-    """Return a post's whole text: the long one where there is one, and the choices of a poll."""
-    note = _object(item, _spelling(item, "note_tweet", "note_post"))
+    """Return a post's whole text: the long one where there is one, the choices of a poll, and what it quotes."""
     polls = _attached(item, "poll_ids", known)
     choices = [str(choice.get("label") or "") for poll in polls for choice in _list(poll, "options")]
-    return "\n".join([str(note.get("text") or item.get("text") or ""), *choices])
+    quoted = [known.get(str(one.get("id"))) for one in _references(item) if one.get("type") == "quoted"]
+    return "\n\n".join(["\n".join([_own_text(item), *choices]), *(_own_text(one) for one in quoted if one)])
 
 
-def _kind(item: Json, references: Sequence[Json]) -> PostKind:
-    kinds = {str(r.get("type")) for r in references}
-    if kinds & {"retweeted", "reposted"}:
+def _own_text(item: Json) -> str:
+    note = _object(item, _spelling(item, "note_tweet", "note_post"))
+    return str(note.get("text") or item.get("text") or "")
+
+
+def _references(item: Json) -> list[Json]:
+    return _list(item, _spelling(item, "referenced_tweets", "referenced_posts"))
+
+
+def _reposted(item: Json, known: Mapping[str, Json]) -> Json:
+    """Return the post that is passed on: the repost's own text is cut off."""
+    ids = [str(one.get("id")) for one in _references(item) if one.get("type") in REPOSTS]
+    return next((known[one] for one in ids if one in known), item)
+
+
+def _kind(item: Json) -> PostKind:
+    kinds = {str(one.get("type")) for one in _references(item)}
+    if kinds & REPOSTS:
         return PostKind.REPOST
     if "quoted" in kinds:
         return PostKind.QUOTE

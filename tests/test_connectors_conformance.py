@@ -73,8 +73,8 @@ def test_an_incremental_pull_brings_what_is_new(case):
 
 def test_nothing_new_is_one_last_page_and_keeps_what_the_cursor_knows(case):
     case.publish("lama", at=NOW - 60 * MINUTE)
-    cursor = case.pull()[-1].cursor
-    page = case.pull(cursor, now=NOW + 60 * MINUTE)[-1]
+    cursor = case.pull(case.pull()[-1].cursor, now=NOW + 60 * MINUTE)[-1].cursor
+    page = case.pull(cursor, now=NOW + 120 * MINUTE)[-1]
     assert page.last
     assert page.gap is None
     assert page.cursor == cursor
