@@ -1,0 +1,108 @@
+"""Folding: what evades is undone, and every place leads back to the original."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from monitor.rules.parts import phrases
+from monitor.rules.text import Text
+
+DISGUISES = [
+    ("plain", "ini SULIT ya", "SULIT"),
+    ("zero-width characters", "ini S\u200bU\u200dL\ufeffIT ya", "S\u200bU\u200dL\ufeffIT"),
+    ("soft hyphens", "ini SU\u00adLIT ya", "SU\u00adLIT"),
+    ("full-width letters", "ini ＳＵＬＩＴ ya", "ＳＵＬＩＴ"),
+    ("Cyrillic look-alikes", "ini ЅULІT ya", "ЅULІT"),
+    ("Greek look-alikes", "ini SULΙΤ ya", "SULΙΤ"),
+    ("mathematical bold", "ini 𝐒𝐔𝐋𝐈𝐓 ya", "𝐒𝐔𝐋𝐈𝐓"),
+    ("squared letters", "ini 🆂🆄🅻🅸🆃 ya", "🆂🆄🅻🅸🆃"),
+    ("combining marks", "ini S\u0336U\u0336L\u0336I\u0336T\u0336 ya", "S\u0336U\u0336L\u0336I\u0336T"),
+    ("behind an emoji", "🚨🚨 ini SULIT ya", "SULIT"),
+]
+SQUEEZED = [
+    ("spaced letters", "ini S U L I T ya", "S U L I T"),
+    ("dotted letters", "ini S.U.L.I.T. ya", "S.U.L.I.T"),
+    ("letters between emoji", "ini S🔥U🔥L🔥I🔥T ya", "S🔥U🔥L🔥I🔥T"),
+    ("letters on lines of their own", "ini\n\nS\nU\nL\nI\nT\n\nyang", "S\nU\nL\nI\nT"),
+    ("leetspeak", "ini 5UL1T ya", "5UL1T"),
+    ("stretched letters", "ini SUUULIIIT ya", "SUUULIIIT"),
+]
+
+
+def found(text: str, *words: str, views: tuple[str, ...] = ("folded",)) -> list[str]:
+    folded = Text(text)
+    spans = phrases(words, views=views).find(folded)
+    return [text[slice(*folded.original_span(*span))] for span in spans]
+
+
+@pytest.mark.parametrize(("text", "match"), [row[1:] for row in DISGUISES], ids=[row[0] for row in DISGUISES])
+def test_a_disguised_word_is_found_where_it_stands(text, match):
+    assert found(text, "sulit") == [match]
+
+
+@pytest.mark.parametrize(("text", "match"), [row[1:] for row in SQUEEZED], ids=[row[0] for row in SQUEEZED])
+def test_the_squeezed_view_undoes_more(text, match):
+    assert found(text, "sulit", views=("squeezed",)) == [match]
+    assert found(text, "sulit") == []
+
+
+def test_a_number_stays_a_number_in_the_squeezed_view():
+    assert Text("tel 0173 4551 no 15").squeezed[0] == "tel 0173 4551 no 15"
+
+
+def test_an_ordinary_list_of_letters_stays_apart_from_the_words_around_it():
+    assert found("a. sulit b. mudah", "asulit", views=("squeezed",)) == []
+
+
+@pytest.mark.parametrize("text", ["kesulitan", "sulitnya", "resulit", "sulit2"])
+def test_a_phrase_is_a_whole_word(text):
+    assert found(text, "sulit") == []
+
+
+@pytest.mark.parametrize("text", ["jualan murah", "JUAL", "dijual", "#jualan"])
+def test_a_star_stands_for_more_letters(text):
+    assert found(text, "*jual*") == [text.split()[0].lstrip("#")]
+
+
+@pytest.mark.parametrize(
+    "text", ["kad pengenalan", "Kad\nPengenalan", "kad-pengenalan", "#KadPengenalan", "kad  pengenalan"]
+)
+def test_the_words_of_a_phrase_may_be_joined_or_broken(text):
+    assert found(text, "kad pengenalan") == [text.lstrip("#")]
+
+
+def test_jawi_stands_on_its_own():
+    assert found("اين سوليت دوكومن", "سوليت") == ["سوليت"]
+    assert found("كسوليتن", "سوليت") == []
+
+
+def test_a_sharp_s_keeps_the_places():
+    text = "Straße ẞ SULIT"
+    assert found(text, "sulit") == ["SULIT"]
+    assert len(Text(text).exact) == len(Text(text).folded)
+
+
+@given(st.text())
+def test_every_span_of_the_folded_text_lies_in_the_original_in_order(original):
+    text = Text(original)
+    assert len(text.exact) == len(text.folded)
+    spans = [text.original_span(place, place + 1) for place in range(len(text.folded))]
+    assert all(0 <= start < end <= len(original) for start, end in spans)
+    assert spans == sorted(spans)
+
+
+@given(st.text())
+def test_every_place_of_the_squeezed_view_leads_into_the_folded_text_in_order(original):
+    text = Text(original)
+    squeezed, places = text.squeezed
+    assert len(squeezed) == len(places)
+    assert list(places) == sorted(set(places))
+    assert all(0 <= place < len(text.folded) for place in places)
+
+
+@given(st.text(), st.text())
+def test_a_word_between_spaces_is_always_found(before, after):
+    text = f"{before} \nmaklumat\n {after}"
+    assert "maklumat" in found(text, "maklumat")
