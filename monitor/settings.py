@@ -23,7 +23,7 @@ from monitor.problems import ConfigurationError, Problem, suggestion
 
 FILE_NAME = "pantau.toml"
 PREFIX = "PANTAU_"
-NOT_SETTINGS = frozenset({"PANTAU_CONFIG", "PANTAU_TEST_POSTGRES"})  # read by the command line and the tests
+NOT_SETTINGS = frozenset({"PANTAU_CONFIG"})  # read by the command line
 UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 IPNetwork = ipaddress.IPv4Network | ipaddress.IPv6Network

@@ -18,7 +18,7 @@ from sqlalchemy import create_engine, text
 
 from monitor.store.database import Database, open_database
 
-EVERYTHING = "PANTAU_TEST_EVERYTHING"
+EVERYTHING = "TEST_EVERYTHING"
 
 
 def unavailable(reason: str) -> None:
@@ -31,7 +31,7 @@ def unavailable(reason: str) -> None:
 @pytest.fixture(scope="session")
 def postgres_server() -> Iterator[str]:
     """Start a PostgreSQL of our own on a free port; yields the address of its server without a database."""
-    if given := os.environ.get("PANTAU_TEST_POSTGRES"):
+    if given := os.environ.get("TEST_POSTGRES"):
         yield given.rstrip("/")
         return
     found = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb")) or [Path(p) for p in [shutil.which("initdb")] if p]
