@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from typing import Protocol
+
+from alerts.policy import ascii_domain
+from monitor.disclosure import one_line
 
 
 class DeliveryFailed(Exception):
@@ -30,3 +34,15 @@ class Channel(Protocol):
 
     def close(self) -> None:
         """Let go of connections; the channel can be used again afterwards."""
+
+
+def ascii_address(address: str) -> str:
+    """Return the address as every mail server takes it. Raises DeliveryFailed for what can never be delivered."""
+    local, _, domain = address.rpartition("@")
+    host = ascii_domain(domain)
+    if not local or not host or not (local + host).isascii() or re.search(r"[\s<>\x00-\x1f\x7f]", local + host):
+        raise DeliveryFailed(
+            f"'{one_line(address)}': not an address that mail servers take (plain ASCII before the @); correct it",
+            permanent=True,
+        )
+    return f"{local}@{host}"

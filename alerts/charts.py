@@ -20,12 +20,12 @@ TITLES = {
 
 
 def week_chart(report: WeekReport, language: Language) -> bytes:
-    """Return a PNG of 1200 by 750 pixels, readable on a phone."""
+    """Return a PNG of 1200 by 900 pixels, readable on a phone."""
     import matplotlib as mpl
     from matplotlib.figure import Figure
 
-    with mpl.rc_context({"font.family": "DejaVu Sans", "font.size": 11, "axes.edgecolor": SOFT, "text.color": INK}):
-        figure = Figure(figsize=(8, 5), dpi=150, facecolor=PAPER, layout="constrained")
+    with mpl.rc_context({"font.family": "DejaVu Sans", "font.size": 13, "axes.edgecolor": SOFT, "text.color": INK}):
+        figure = Figure(figsize=(6, 4.5), dpi=200, facecolor=PAPER, layout="constrained")
         above, below = figure.subplots(2, 1, height_ratios=[4, 1])
         _alerts(above, report, language)
         _coverage(below, report, language)
@@ -45,14 +45,16 @@ def _alerts(axes: Any, report: WeekReport, language: Language) -> None:
         axes.bar(range(len(weeks)), heights, bottom=floor, color=colour, width=0.7, label=wording.clause_name(clause))
         floor = [low + height for low, height in zip(floor, heights, strict=True)]
     for place, height in enumerate(floor):
-        axes.annotate(str(height), (place, height), ha="center", va="bottom", fontsize=10)
+        axes.annotate(str(height), (place, height), ha="center", va="bottom", fontsize=12)
     axes.set_xticks(range(len(weeks)), weeks)
     axes.set_yticks([])
-    axes.set_ylim(0, max([*floor, 1]) * 1.2)
-    axes.set_title(TITLES[language][0], loc="left", fontsize=12, fontweight="bold")
+    axes.set_ylim(0, max([*floor, 1]) * 1.35)
+    axes.set_title(TITLES[language][0], loc="left", fontsize=13, fontweight="bold")
     axes.spines[["top", "right", "left"]].set_visible(False)
     if clauses:
-        axes.legend(frameon=False, ncols=min(len(clauses), 6), loc="upper right", fontsize=9)
+        axes.legend(
+            frameon=False, ncols=min(len(clauses), 6), loc="upper left", fontsize=12, handlelength=1, columnspacing=1
+        )
 
 
 def _coverage(axes: Any, report: WeekReport, language: Language) -> None:
@@ -66,5 +68,5 @@ def _coverage(axes: Any, report: WeekReport, language: Language) -> None:
     axes.set_xlim(0, max(left, 1))
     axes.set_ylim(-0.5, 0.5)
     axes.set_axis_off()
-    axes.set_title(TITLES[language][1], loc="left", fontsize=12, fontweight="bold")
-    axes.legend(frameon=False, ncols=3, loc="upper left", bbox_to_anchor=(-0.01, 0.1), fontsize=9, borderaxespad=0)
+    axes.set_title(TITLES[language][1], loc="left", fontsize=13, fontweight="bold")
+    axes.legend(frameon=False, ncols=1, loc="upper left", bbox_to_anchor=(-0.01, 0.1), fontsize=12, borderaxespad=0)

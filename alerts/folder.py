@@ -7,7 +7,7 @@ import os
 import re
 from pathlib import Path
 
-from alerts.channel import DeliveryFailed
+from alerts.channel import DeliveryFailed, ascii_address
 
 
 class FolderChannel:
@@ -16,7 +16,8 @@ class FolderChannel:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
 
-    def send(self, mail: bytes, *, recipient: str, message_id: str) -> str:  # noqa: ARG002 (the Channel's signature)
+    def send(self, mail: bytes, *, recipient: str, message_id: str) -> str:
+        ascii_address(recipient)  # whoever hands the file on could not deliver it either
         path = self.folder / file_name(message_id)
         try:
             self.folder.mkdir(parents=True, exist_ok=True)

@@ -22,13 +22,14 @@ from monitor.store.database import Database
 log = structlog.get_logger(__name__)
 
 BACK_OFF = (timedelta(minutes=1), timedelta(minutes=5), timedelta(minutes=15), timedelta(hours=1))  # then hourly
+HELD_AT_MOST = timedelta(minutes=15)  # a mail server that is down is asked again at least this often
 LEASE = timedelta(minutes=5)
 PLANNED_AT_ONCE = 100
 
 
 @dataclass(slots=True, kw_only=True)
 class Sent:
-    """What a run of deliveries did. `delivered` says where each accepted mail went, `failures` what people must know."""
+    """What a run of deliveries did. `delivered`: where each accepted mail went; `failures`: what people must know."""
 
     accepted: int = 0
     retried: int = 0
@@ -120,13 +121,10 @@ def back_off(attempts: int) -> timedelta:
 
 def _deliver(run: _Run, delivery: Delivery) -> bool:
     """Deliver one claimed mail. False: the mail server fails as a whole, the run is over."""
-    mail = _rendered(run, delivery)
-    if mail is None:
+    if _unwanted(run, delivery):
         return True
-    if not store.still_wanted(run.db, delivery):
-        if store.cancel(run.db, delivery, run.clock()):
-            run.sent.cancelled += 1
-            log.info("mail cancelled: its alert was closed first", **_named(delivery))
+    mail = _rendered(run, delivery)
+    if mail is None or _unwanted(run, delivery):  # asked again: rendering a digest takes seconds
         return True
     try:
         where = run.channel.send(mail, recipient=delivery.recipient, message_id=delivery.message_id)
@@ -138,6 +136,16 @@ def _deliver(run: _Run, delivery: Delivery) -> bool:
     run.sent.accepted += 1
     run.sent.delivered.append(where)
     log.info("mail accepted", where=where, **_named(delivery))
+    return True
+
+
+def _unwanted(run: _Run, delivery: Delivery) -> bool:
+    """Say whether the mail must not leave; when that is because its alert was closed, it ends here."""
+    if store.still_wanted(run.db, delivery):
+        return False
+    if store.cancel(run.db, delivery, run.clock()):
+        run.sent.cancelled += 1
+        log.info("mail cancelled: its alert was closed first", **_named(delivery))
     return True
 
 
@@ -175,14 +183,17 @@ def _failed(run: _Run, delivery: Delivery, error: DeliveryFailed) -> None:
         run.sent.dead += 1
         log.error("mail refused for good", error=words, **_named(delivery))
         return
-    mark = store.mark_uncertain if error.uncertain else store.mark_retry
-    mark(run.db, delivery, again, words)
+    if error.server:
+        again = min(again, now + HELD_AT_MOST)
+        store.hold_back(run.db, delivery, words, now=now, until=again)
+    elif error.uncertain:
+        store.mark_uncertain(run.db, delivery, again, words)
+    else:
+        store.mark_retry(run.db, delivery, again, words)
     run.sent.retried += 1
     log.warning(
         "mail not accepted", error=words, uncertain=error.uncertain, again=again.isoformat(), **_named(delivery)
     )
-    if error.server:
-        store.hold_back(run.db, until=again)
 
 
 def _told(delivery: Delivery, words: str) -> str:

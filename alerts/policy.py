@@ -77,19 +77,26 @@ def plan(alert: Alert, policy: Policy, now: datetime) -> Plan:  # noqa: ARG001 (
     """Decide who is told of the alert now."""
     if alert.recovered_at is not None:
         return _recovery(alert, policy)
-    if alert.state is not AlertState.OPEN:
-        return _nobody(f"{alert.state.value}: nobody is told any more")
-    if alert.kind is AlertKind.BACKLOG:
-        return _nobody("back catalogue: reviewed as one batch in the digest and the console, never mailed")
+    if silence := _silence(alert):
+        return _nobody(silence)
     if alert.kind is AlertKind.BLIND:
         people = _blind_people(alert, policy)
         return _told(alert, policy, "blind", people, "the agency, the security team and the operators are told")
     if alert.kind in OPERATOR_KINDS:
         people, why = _operators(alert, policy)
         return _told(alert, policy, OPERATOR_KINDS[alert.kind], people, why)
-    if not alert.severity.alerts:
-        return _nobody("low severity: in the weekly digest only")
     return _post(alert, policy)
+
+
+def _silence(alert: Alert) -> str:
+    """Return why nobody is to be told of the alert; empty when somebody is."""
+    if alert.state is not AlertState.OPEN:
+        return f"{alert.state.value}: nobody is told any more"
+    if alert.kind is AlertKind.BACKLOG:
+        return "back catalogue: reviewed as one batch in the digest and the console, never mailed"
+    if alert.kind is AlertKind.POST and not alert.severity.alerts:
+        return "low severity: in the weekly digest only"
+    return ""
 
 
 def plan_digest(period: str, policy: Policy) -> tuple[NewNotification, ...]:

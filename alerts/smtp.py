@@ -12,8 +12,8 @@ import ssl
 from dataclasses import dataclass
 from email.utils import parseaddr
 
-from alerts.channel import DeliveryFailed
-from alerts.policy import ascii_domain, mail_domain
+from alerts.channel import DeliveryFailed, ascii_address
+from alerts.policy import mail_domain
 from monitor.disclosure import one_line
 from monitor.settings import Mail, is_loopback
 
@@ -37,7 +37,7 @@ class SmtpChannel:
     def __init__(self, mail: Mail) -> None:
         self._mail = mail
         self._connection: smtplib.SMTP | None = None
-        self._sender = ascii_address(parseaddr(mail.sender)[1])
+        self._sender = parseaddr(mail.sender)[1]
 
     def send(self, mail: bytes, *, recipient: str, message_id: str) -> str:  # noqa: ARG002 (the Channel's signature)
         address = ascii_address(recipient)
@@ -46,7 +46,7 @@ class SmtpChannel:
             self._recipient(connection, address)
             reply = self._hand_over(connection, mail)
         except LOST as error:
-            self.close()
+            self._drop()
             raise DeliveryFailed(f"{self._where}: the connection was lost ({_why(error)}); will be retried") from error
         if reply.code == 250:
             return f"{self._where}: {reply}"
@@ -75,10 +75,11 @@ class SmtpChannel:
 
     def _begin_mail(self) -> smtplib.SMTP:
         """Return a connection on which the server has taken the sender; a stale one is replaced, once."""
+        sender = self._own_address()
         reused = self._connection is not None
         connection = self._connection or self._open()
         try:
-            reply = self._command(connection, "mail", f"FROM:<{self._sender}>")
+            reply = self._command(connection, "mail", f"FROM:<{sender}>")
         except LOST as error:
             self._drop()
             if reused:
@@ -93,9 +94,15 @@ class SmtpChannel:
         else:
             self._reset(connection)
         raise DeliveryFailed(
-            f"{self._where}: the server refuses mail from {self._sender}: {reply}; check mail.sender and mail.username",
+            f"{self._where}: the server refuses mail from {sender}: {reply}; check mail.sender and mail.username",
             server=reply.code >= 500 or reply.code == 421,
         )
+
+    def _own_address(self) -> str:
+        try:
+            return ascii_address(self._sender)
+        except DeliveryFailed as error:
+            raise DeliveryFailed(f"mail.sender: {error}", server=True) from None
 
     def _recipient(self, connection: smtplib.SMTP, address: str) -> None:
         reply = self._command(connection, "rcpt", f"TO:<{address}>")
@@ -170,7 +177,13 @@ class SmtpChannel:
             reply = _Reply(error.smtp_code, self._shown(error.smtp_error))
             hint = "; check mail.username and mail.password" if reply.code in SENDERS_FAULT else ""
             raise DeliveryFailed(f"{self._where}: the server refuses us: {reply}{hint}", server=True) from error
-        except (*LOST, smtplib.SMTPException, ValueError) as error:
+        except smtplib.SMTPNotSupportedError as error:
+            message = "offers no way to sign in; remove mail.username, or check mail.port and mail.security"
+            raise DeliveryFailed(f"{self._where}: {message}", server=True) from error
+        except UnicodeError:  # its own words would show a part of the password
+            message = "mail.username and mail.password may hold plain ASCII characters only"
+            raise DeliveryFailed(f"{self._where}: {message}", server=True) from None
+        except (*LOST, ValueError) as error:
             message = f"cannot be reached ({self._shown(_why(error))}); check mail.host, mail.port and mail.security"
             raise DeliveryFailed(f"{self._where}: {message}", server=True) from error
         self._connection = connection
@@ -211,20 +224,12 @@ class SmtpChannel:
 
 
 def _trust(mail: Mail) -> ssl.SSLContext:
-    """Return a context that verifies: smtplib's own default would not."""
-    return ssl.create_default_context(cafile=str(mail.ca_file) if mail.ca_file else None)
-
-
-def ascii_address(address: str) -> str:
-    """Return the address as every mail server takes it. Raises DeliveryFailed for what can never be delivered."""
-    local, _, domain = address.rpartition("@")
-    host = ascii_domain(domain)
-    if not local or not host or not (local + host).isascii() or re.search(r"[\s<>\x00-\x1f\x7f]", local + host):
-        raise DeliveryFailed(
-            f"'{one_line(address)}': not an address that mail servers take (plain ASCII before the @); correct it",
-            permanent=True,
-        )
-    return f"{local}@{host}"
+    """Return a context that verifies: smtplib's own default would not. Raises DeliveryFailed for a bad mail.ca_file."""
+    try:
+        return ssl.create_default_context(cafile=str(mail.ca_file) if mail.ca_file else None)
+    except OSError as error:  # ssl's errors are OSErrors as well
+        message = f"mail.ca_file: {mail.ca_file}: cannot be used ({_why(error)}); give the CA's certificate as PEM"
+        raise DeliveryFailed(message, server=True) from error
 
 
 def wire_form(mail: bytes) -> bytes:

@@ -15,6 +15,8 @@ from monitor.model import AccountWeek, AlertKind, AlertLine, AlertState, Interva
 ROWS = 60  # rows of a table in a mail; what is beyond is counted, and named in full by the command line
 GAPS_SHOWN = 3  # holes of one account; the largest first
 NAME_LIMIT = 60
+NO_CLAUSE = "–"
+NO_AGENCY = {Language.MS: "(tiada agensi)", Language.EN: "(no agency)"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,10 +33,11 @@ class Hole:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tally:
-    """An agency's alerts: one number a clause, in the order of the clauses' heads, then the whole."""
+    """An agency's alerts: one number a clause, in the order of the clauses' heads, the same in words, and the whole."""
 
     agency: str
     counts: tuple[int, ...]
+    shares: str
     total: int
 
 
@@ -88,7 +91,7 @@ def words(report: WeekReport, language: Language) -> Mapping[str, object]:
         **_cases(report, names, language),
         **_response(report, language),
         **_rules(report, language),
-        "trend": _trend(report, language),
+        "trend": _trend(report),
         "quiet": quiet(report),
         "clean": quiet(report) and bool(report.accounts) and not holed and not _degraded(report)["degraded"],
         "mails_accepted": report.mails_accepted,
@@ -179,20 +182,31 @@ def _tallies(report: WeekReport, names: Mapping[str, str], language: Language) -
     for alert in report.alerts:
         totals[alert.agency] += 1
         counts.setdefault(alert.agency, Counter()).update(_heads(alert))
-    heads = sorted({head for row in counts.values() for head in row}, key=lambda head: (head == "–", head))
-    order = sorted(totals, key=lambda code: (-totals[code], code))
+    heads = sorted({head for row in counts.values() for head in row}, key=lambda head: (head == NO_CLAUSE, head))
+    order = sorted(totals, key=lambda code: (not code, -totals[code], code))
     rows = [
-        Tally(agency=_agency(code, names), counts=tuple(counts[code][h] for h in heads), total=totals[code])
+        Tally(
+            agency=_agency(code, names) if code else NO_AGENCY[language],
+            counts=tuple(counts[code][head] for head in heads),
+            shares=_shares(counts[code]),
+            total=totals[code],
+        )
         for code in order[:ROWS]
     ]
     shown = [wording.clause_name(head) for head in heads]
     return {"tally_heads": shown, "alerts_total": len(report.alerts), **_cut("tallies", rows, len(order))}
 
 
+def _shares(counts: Mapping[str, int]) -> str:
+    """Return "3(c): 2, 4: 1", without the clauses that have none."""
+    named = sorted(counts.items(), key=lambda share: (share[0] == NO_CLAUSE, share[0]))
+    return ", ".join(f"{wording.clause_name(clause)}: {number}" for clause, number in named if number)
+
+
 def _heads(alert: AlertLine) -> tuple[str, ...]:
     if alert.clauses:
         return alert.clauses
-    return ("5",) if alert.kind is AlertKind.BLIND else ("–",)  # clause 5: "dipantau sepenuhnya"
+    return ("5",) if alert.kind is AlertKind.BLIND else (NO_CLAUSE,)  # clause 5: "dipantau sepenuhnya"
 
 
 def _cases(report: WeekReport, names: Mapping[str, str], language: Language) -> dict[str, object]:
@@ -215,7 +229,7 @@ def _case(alert: AlertLine, names: Mapping[str, str], language: Language) -> Cas
         agency=_agency(alert.agency, names),
         account=one_line(f"{alert.platform}/{alert.account}", limit=NAME_LIMIT).strip("/") or "–",
         severity=wording.SEVERITIES[language][alert.severity],
-        clauses=wording.clause_names(alert.clauses, language) or "–",
+        clauses=wording.clause_names(_heads(alert), language),
         opened=wording.short(alert.opened_at),
         told=at(alert.first_mail_at),
         acknowledged=at(alert.acknowledged_at),
@@ -224,13 +238,13 @@ def _case(alert: AlertLine, names: Mapping[str, str], language: Language) -> Cas
     )
 
 
-def _trend(report: WeekReport, language: Language) -> list[tuple[str, int, str]]:
+def _trend(report: WeekReport) -> list[tuple[str, int, str]]:
     """Return the chart's numbers: week, alerts counted under clauses, and each clause's share of them."""
     return [
         (
             week,
             sum(counts.values()),
-            ", ".join(f"{wording.clause_names([clause], language)}: {n}" for clause, n in sorted(counts.items())),
+            _shares(counts),
         )
         for week, counts in report.alerts_per_week
     ]

@@ -76,12 +76,14 @@ CAUSES: Mapping[Language, Mapping[Cause, tuple[str, str]]] = {
         ),
         Cause.RATE_LIMIT: (
             "had bacaan yang ditetapkan oleh platform telah dicapai",
-            "Bacaan akan disambung semula dengan sendirinya; jika berulang, pentadbir Pantau perlu menyemak had platform.",
+            "Bacaan akan disambung dengan sendirinya; jika berulang, pentadbir Pantau perlu menyemak had platform.",
         ),
         Cause.NOT_FOUND: (
             "akaun tidak ditemui: mungkin ditukar nama, digantung, dipadam atau dirampas",
-            "Semak akaun itu sekarang. Jika namanya ditukar dengan sengaja, betulkan daftar; jika tidak, anggap akaun "
-            "itu mungkin telah dirampas.",
+            (
+                "Semak akaun itu sekarang. Jika namanya ditukar dengan sengaja, betulkan daftar; jika tidak, anggap "
+                "akaun itu mungkin telah dirampas."
+            ),
         ),
         Cause.SCHEMA_DRIFT: (
             "halaman platform telah berubah dan tidak lagi dikenali oleh Pantau",
@@ -131,8 +133,10 @@ CAUSES: Mapping[Language, Mapping[Cause, tuple[str, str]]] = {
         ),
         Cause.NOT_FOUND: (
             "the account was not found: possibly renamed, suspended, deleted or taken over",
-            "Look at the account now. If it was renamed on purpose, correct the register; if not, treat it as "
-            "possibly taken over.",
+            (
+                "Look at the account now. If it was renamed on purpose, correct the register; if not, treat it as "
+                "possibly taken over."
+            ),
         ),
         Cause.SCHEMA_DRIFT: (
             "Pantau no longer recognises the platform's page",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
-from sqlalchemy import Connection, and_, exists, insert, or_, select, update
+from sqlalchemy import Connection, and_, delete, insert, or_, select, update
 
 from monitor.model import (
     Alert,
@@ -20,7 +20,9 @@ from monitor.model import (
 )
 from monitor.store import alerts
 from monitor.store.database import Database
-from monitor.store.tables import alert, notification
+from monitor.store.tables import alert, meta, notification
+
+HOLD = "mail_held"  # the fact that the mail server fails as a whole: "since until"
 
 load_alert = alerts.load_alert
 
@@ -105,7 +107,7 @@ def claim(db: Database, *, now: datetime, lease: timedelta) -> Delivery | None:
     """Claim the mail that has been due longest, also one whose holder's lease has run out. None when nothing is due.
 
     A lease that ran out leaves it open whether the mail left: it is sent again with the same Message-ID. A mail
-    written "in the future" was written before the clock stepped back: it is due.
+    written "in the future" was written before the clock stepped back: it is due. Nothing is while mail is held back.
     """
     waiting = notification.c.state.in_([NotificationState.PENDING.value, NotificationState.UNCERTAIN.value])
     abandoned = and_(notification.c.state == NotificationState.SENDING.value, notification.c.leased_until <= now)
@@ -117,7 +119,7 @@ def claim(db: Database, *, now: datetime, lease: timedelta) -> Delivery | None:
         .with_for_update(skip_locked=True)
     )
     with db.write() as connection:
-        row = connection.execute(query).mappings().first()
+        row = None if _held(connection, now) else connection.execute(query).mappings().first()
         if row is None:
             return None
         connection.execute(
@@ -210,16 +212,29 @@ def _put_back(db: Database, delivery: Delivery, state: NotificationState, at: da
     )
 
 
-def put_back_untried(db: Database, delivery: Delivery, now: datetime) -> bool:
-    """Give the mail back as it was: nobody tried to send it."""
-    return _write(db, delivery, state=NotificationState.PENDING.value, due_at=now, leased_until=None)
-
-
-def hold_back(db: Database, *, until: datetime) -> None:
-    """Let no waiting mail be due before `until`: the server fails as a whole, and mails keep their order."""
-    waiting = notification.c.state.in_([NotificationState.PENDING.value, NotificationState.UNCERTAIN.value])
+def hold_back(db: Database, delivery: Delivery, error: str, *, now: datetime, until: datetime) -> bool:
+    """Let no mail leave before `until`: the server fails as a whole. The mail that met it keeps its place in front."""
     with db.write() as connection:
-        connection.execute(update(notification).where(waiting, notification.c.due_at < until).values(due_at=until))
+        value = f"{now.isoformat()} {until.isoformat()}"
+        if not connection.execute(update(meta).where(meta.c.key == HOLD).values(value=value)).rowcount:
+            connection.execute(insert(meta).values(key=HOLD, value=value))
+        return _write_in(
+            connection,
+            delivery,
+            state=NotificationState.PENDING.value,
+            attempts=delivery.attempts + 1,
+            leased_until=None,
+            error=error[:500],
+        )
+
+
+def _held(connection: Connection, now: datetime) -> bool:
+    """Say whether mail is held back; not by a hold from "the future", before the clock stepped back."""
+    value = connection.execute(select(meta.c.value).where(meta.c.key == HOLD)).scalars().first()
+    if value is None:
+        return False
+    since, until = (datetime.fromisoformat(part) for part in value.split())
+    return since <= now < until
 
 
 def mark_dead(db: Database, delivery: Delivery, now: datetime, error: str) -> bool:
@@ -261,9 +276,10 @@ def cancel(db: Database, delivery: Delivery, now: datetime) -> bool:
 
 
 def retry_now(db: Database, now: datetime) -> None:
-    """Make every waiting mail due: `pantau once` does not wait for a back-off."""
+    """Make every waiting mail due: `pantau once` waits for no back-off, and asks a server that failed again."""
     waiting = notification.c.state.in_([NotificationState.PENDING.value, NotificationState.UNCERTAIN.value])
     with db.write() as connection:
+        connection.execute(delete(meta).where(meta.c.key == HOLD))
         connection.execute(update(notification).where(waiting, notification.c.due_at > now).values(due_at=now))
 
 
@@ -272,9 +288,3 @@ def release_abandoned(db: Database, now: datetime) -> None:
     with db.write() as connection:
         sending = notification.c.state == NotificationState.SENDING.value
         connection.execute(update(notification).where(sending).values(leased_until=now))
-
-
-def anything_waiting(db: Database, now: datetime) -> bool:
-    waiting = notification.c.state.in_([NotificationState.PENDING.value, NotificationState.UNCERTAIN.value])
-    with db.read() as connection:
-        return bool(connection.execute(select(exists().where(waiting, notification.c.due_at <= now))).scalar())
