@@ -386,7 +386,7 @@ def _as_number(text: str) -> int:
 
 
 def _username(account: Account) -> str:
-    handle = account.handle.strip()
+    handle = account.handle.strip() or account.url
     if "/" in handle:
         named = addresses.match(handle)
         return named[1] if named and named[0] == "x" else ""
@@ -552,8 +552,10 @@ def _text(item: Json, known: Mapping[str, Json]) -> str:
 
 
 def _own_text(item: Json) -> str:
+    """Return a post's own words. X writes `&`, `<` and `>` as HTML does, and nothing else."""
     note = _object(item, _spelling(item, "note_tweet", "note_post"))
-    return str(note.get("text") or item.get("text") or "")
+    text = str(note.get("text") or item.get("text") or "")
+    return text.replace("&lt;", "<").replace("&gt;", ">").replace("&amp;", "&")
 
 
 def _references(item: Json) -> list[Json]:

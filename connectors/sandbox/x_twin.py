@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
+from html import escape
 from typing import Any
 
 from connectors.sandbox.reply import Question, Reply, as_json
@@ -156,18 +157,17 @@ def _posts(shown: Sequence[tuple[Published, Version]]) -> dict[str, Any]:
 
 
 def _post(post: Published, version: Version) -> dict[str, Any]:
+    short = version.text if len(version.text) <= SHORT else f"{version.text[: SHORT - 26]}… https://t.co/Sandbox001"
     item: dict[str, Any] = {
         "id": version.id,
-        "text": version.text
-        if len(version.text) <= SHORT
-        else f"{version.text[: SHORT - 26]}… https://t.co/Sandbox001",
+        "text": escape(short, quote=False),
         "created_at": version.at.strftime("%Y-%m-%dT%H:%M:%S.000Z"),
         "edit_history_tweet_ids": [v.id for v in post.versions if int(v.id) <= int(post.latest.id)],
         "author_id": post.owner,
         "lang": {"ms": "in"}.get(post.language, post.language),  # X takes Malay for Indonesian
     }
     if len(version.text) > SHORT:
-        item["note_tweet"] = {"text": version.text}
+        item["note_tweet"] = {"text": escape(version.text, quote=False)}
     if post.media:
         item["attachments"] = {"media_keys": [_key(post, n) for n in range(len(post.media))]}
     if post.links:

@@ -1,0 +1,379 @@
+"""X as it answers: recorded shapes, and servers that do not do all that X does."""
+
+from __future__ import annotations
+
+import copy
+import traceback
+from datetime import UTC, datetime, timedelta
+
+import pytest
+import tweepy
+from builders import account
+from replay import Answer, Replay, as_json, by_path, recorded
+
+from connectors import base
+from connectors.base import AccountNotFound, ConnectorError, PermissionMissing, SchemaDrift
+from connectors.x import FAILURES, Walk, XConnector, XSettings, parse_timeline, since
+from monitor.model import Cause, MediaKind, PostKind
+from monitor.settings import Network, Secret
+
+NOW = datetime(2026, 11, 24, 2, 0, tzinfo=UTC)
+MINUTE = timedelta(minutes=1)
+OVERLAP = 10 * MINUTE
+USER = "1410060000000000001"
+TOKEN = "AAAAplantedBearerTokenThatNobodyMaySee"
+JPD = account("JPD_Demo", id=1, native_id=USER)
+EMPTY = {"meta": {"result_count": 0}}
+
+
+def connector(url: str, **how: object) -> XConnector:
+    settings = XSettings(bearer_token=Secret(TOKEN), base_url=url)
+    return XConnector(settings, Network(timeout=timedelta(seconds=5)), overlap=OVERLAP, **how)
+
+
+def pull(url: str, cursor=None, *, now: datetime = NOW, **how: object) -> list[base.Page]:
+    return list(connector(url, **how).pull(JPD, cursor, now=now))
+
+
+def post(number: int, *, at: datetime | None = None, text: str = "hantaran") -> dict[str, object]:
+    created = at or NOW - timedelta(hours=1) + timedelta(seconds=number)
+    native_id = str((int(created.timestamp() * 1000) - 1_288_834_974_657) << 22 | number)
+    return {"id": native_id, "text": f"{text} {number}", "created_at": created.isoformat().replace("+00:00", "Z")}
+
+
+def page(*posts: dict[str, object], token: str = "") -> dict[str, object]:
+    return {"data": list(posts), "meta": {"result_count": len(posts)} | ({"next_token": token} if token else {})}
+
+
+# ---------------------------------------------------------------- what posts say
+
+
+@pytest.fixture(scope="module")
+def timeline():
+    posts = parse_timeline(recorded("x/timeline"))
+    names = ["plain", "media", "poll", "reply", "retweet", "quote", "long"]
+    return dict(zip(names, sorted(posts, key=lambda one: one.published_at), strict=True))
+
+
+def test_a_long_post_is_read_whole(timeline):
+    assert timeline["long"].text.endswith("Tamat.")
+    assert "https://www.jpd.example.my/kenyataan" in timeline["long"].links
+
+
+def test_a_quoting_post_shows_what_it_quotes(timeline):
+    assert timeline["quote"].kind is PostKind.QUOTE
+    assert timeline["quote"].text.startswith("Sila ambil perhatian")
+    assert timeline["quote"].text.endswith("Jadual bayaran bantuan bagi bulan Disember telah dikemas kini.")
+
+
+def test_a_repost_is_read_whole_with_its_pictures_and_links(timeline):
+    repost = timeline["retweet"]
+    assert repost.kind is PostKind.REPOST
+    assert repost.text.endswith("Pusat pemindahan dibuka di Dewan Demo.")
+    assert [media.url for media in repost.media] == ["https://pbs.twimg.com/media/Contoh3.jpg"]
+    assert repost.links == ("https://banjir.example.my/",)
+
+
+def test_a_reply_is_a_reply_and_does_not_repeat_what_it_answers(timeline):
+    assert timeline["reply"].kind is PostKind.REPLY
+    assert timeline["reply"].text == "@rakyat Terima kasih, aduan dirujuk kepada cawangan."
+
+
+def test_the_choices_of_a_poll_are_text(timeline):
+    assert timeline["poll"].text.splitlines() == [
+        "Bila masa terbaik untuk kaunter bergerak?",
+        "Pagi Isnin",
+        "Petang Jumaat",
+    ]
+
+
+def test_pictures_and_videos_come_with_their_description(timeline):
+    picture, video = timeline["media"].media
+    assert (picture.kind, picture.text) == (MediaKind.PICTURE, "Poster jadual kaunter")
+    assert (video.kind, video.url) == (MediaKind.VIDEO, "https://pbs.twimg.com/ext_tw_video_thumb/Contoh2.jpg")
+
+
+def test_a_link_is_where_it_ends_and_ampersands_are_what_a_reader_sees(timeline):
+    assert timeline["plain"].links == ("https://www.jpd.example.my/cuti-umum?tahun=2026",)
+    assert timeline["plain"].text.endswith("https://t.co/AbCdEf0005 & kaunter")
+    assert timeline["plain"].published_at == datetime(2026, 11, 22, 5, 0, tzinfo=UTC)
+
+
+def test_the_new_spelling_of_fields_reads_like_the_old_one(timeline):
+    repost, long = parse_timeline(recorded("x/timeline_renamed"))
+    assert (long.native_id, long.text) == (timeline["long"].native_id, timeline["long"].text)
+    assert (repost.kind, repost.text) == (timeline["retweet"].kind, timeline["retweet"].text)
+
+
+def test_an_edited_post_keeps_its_first_id_and_time():
+    (edited,) = parse_timeline(recorded("x/edited"))
+    assert edited.native_id != edited.raw["id"]
+    assert edited.published_at.replace(microsecond=0) == datetime(2026, 11, 22, 5, 0, tzinfo=UTC)
+    assert edited.edited_at == datetime(2026, 11, 22, 5, 12, tzinfo=UTC)
+
+
+def test_a_post_with_only_id_and_text_is_dated_by_its_id():
+    bare = {key: value for key, value in post(1).items() if key in {"id", "text"}}
+    (read,) = parse_timeline({"data": [bare]})
+    assert read.published_at == NOW - timedelta(hours=1) + timedelta(seconds=1)
+
+
+def test_two_versions_of_a_post_in_one_answer_are_the_newer_one():
+    newer = recorded("x/edited")["data"][0]
+    older = recorded("x/lookup")["data"][0]
+    (read,) = parse_timeline({"data": [newer, older]})
+    assert read.text == newer["text"]
+
+
+DRIFTS = {
+    "nothing that X ever sends": {"unexpected": 1},
+    "data that is no list": {"data": {"id": "1", "text": "a"}},
+    "a post without text": {"data": [{"id": "1"}]},
+    "a post whose id is no text": {"data": [{"id": None, "text": "a"}]},
+    "a post without any time": {"data": [{"id": "12", "text": "a"}]},
+    "a time that is none": {"data": [{"id": "12", "text": "a", "created_at": "semalam"}]},
+    "an edit history of something else": {"data": [{**post(1), "edit_history_tweet_ids": [1]}]},
+    "includes that are no object": {"data": [post(1)], "includes": []},
+    "posts counted but not sent": {"meta": {"result_count": 3}},
+}
+
+
+@pytest.mark.parametrize("payload", DRIFTS.values(), ids=DRIFTS)
+def test_a_changed_schema_is_never_no_news(payload):
+    with Replay(by_path({"/tweets": payload})) as replay, pytest.raises(SchemaDrift):
+        pull(replay.url)
+
+
+@pytest.mark.parametrize("payload", [EMPTY, {"data": []}, {"data": [], "meta": {"result_count": 0}}])
+def test_no_posts_is_an_empty_last_page(payload):
+    with Replay(by_path({"/tweets": payload})) as replay:
+        (only,) = pull(replay.url)
+    assert (only.posts, only.last, only.gap) == ((), True, None)
+
+
+# ---------------------------------------------------------------- the walk
+
+
+def test_partial_errors_on_a_success_lose_no_post():
+    with Replay(by_path({"/tweets": recorded("x/timeline")})) as replay:
+        (only,) = pull(replay.url)
+    assert len(only.posts) == 7
+    assert only.last
+
+
+def test_a_server_that_ignores_the_page_token_is_left_with_a_gap():
+    here = account("JPD_Demo", id=1, native_id=USER, registered_at=NOW - timedelta(days=3))
+    with Replay(by_path({"/tweets": page(post(1), post(2), token="same")})) as replay:
+        pages = list(connector(replay.url).pull(here, None, now=NOW))
+        assert len(replay.asked) <= 3
+    assert pages[-1].last
+    assert pages[-1].gap is not None
+    assert pages[-1].gap.start == here.registered_at
+
+
+def test_a_server_with_a_fresh_token_for_the_same_page_is_left():
+    tokens = iter(f"t{n}" for n in range(10_000))
+    with Replay(by_path({"/tweets": lambda _: page(post(1), token=next(tokens))})) as replay:
+        pages = pull(replay.url)
+        assert len(replay.asked) <= 3
+    assert pages[-1].last
+
+
+def test_a_server_that_ignores_since_id_is_read_down_to_what_is_known():
+    news = [post(n, at=NOW - n * timedelta(hours=1)) for n in range(30)]
+    token = lambda asked: int(asked.query.get("pagination_token", "0"))  # noqa: E731
+    script = by_path(
+        {"/tweets": lambda asked: page(*news[token(asked) : token(asked) + 5], token=str(token(asked) + 5))}
+    )
+    cursor = {"v": 1, "newest_id": news[7]["id"], "newest_at": news[7]["created_at"], "found_at": NOW.isoformat()}
+    with Replay(script) as replay:
+        pages = pull(replay.url, cursor)
+        assert len(replay.asked) == 3
+    assert pages[-1].gap is None
+    assert pages[-1].cursor["newest_id"] == news[0]["id"]
+
+
+def test_an_empty_page_in_the_middle_does_not_end_the_walk():
+    pages = [page(post(3), token="a"), {"meta": {"result_count": 0, "next_token": "b"}}, page(post(1))]
+    with Replay(by_path({"/tweets": pages})) as replay:
+        read = [one.text for each in pull(replay.url) for one in each.posts]
+    assert read == ["hantaran 3", "hantaran 1"]
+
+
+def test_pages_are_asked_for_with_the_same_bound():
+    with Replay(by_path({"/tweets": [page(post(2), token="a"), page(post(1))]})) as replay:
+        cursor = {"v": 1, "newest_id": post(0)["id"], "settled": True}
+        pull(replay.url, cursor)
+        assert [asked.query["since_id"] for asked in replay.asked] == [post(0)["id"]] * 2
+        assert replay.asked[1].query["pagination_token"] == "a"
+        assert replay.asked[0].headers["authorization"] == f"Bearer {TOKEN}"
+
+
+def test_a_first_pull_stops_at_the_back_catalogue():
+    token = iter(range(10_000))
+    script = by_path({"/tweets": lambda _: page(post(5000 - (n := next(token))), token=f"t{n}")})
+    with Replay(script) as replay:
+        pages = pull(replay.url, back_catalogue=4, page_limit=40)
+    assert sum(len(one.posts) for one in pages) == 4
+
+
+def test_a_post_that_appears_late_is_looked_for_once_more_after_however_long_a_pause():
+    first = walk({}).take(page(post(9)))
+    pause = NOW + timedelta(hours=3)
+    assert int(since(first.cursor, overlap=OVERLAP)["since_id"]) < int(post(9)["id"])
+    second = walk(first.cursor, now=pause).take(page(post(9), post(4, text="lewat")))
+    assert since(second.cursor, overlap=OVERLAP) == {"since_id": post(9)["id"]}
+
+
+def test_a_new_post_opens_the_look_back_again():
+    settled = {"v": 1, "newest_id": post(1)["id"], "found_at": NOW.isoformat(), "settled": True}
+    moved = walk(settled).take(page(post(2))).cursor
+    assert int(since(moved, overlap=OVERLAP)["since_id"]) < int(post(1)["id"])
+
+
+def test_ids_of_no_date_are_looked_back_from_by_time():
+    cursor = {"v": 1, "newest_id": "12", "newest_at": NOW.isoformat(), "found_at": NOW.isoformat()}
+    assert since(cursor, overlap=OVERLAP) == {"start_time": "2026-11-24T01:50:00Z"}
+
+
+def test_pages_cut_off_without_a_post_are_a_gap_up_to_now():
+    cursor = {"v": 1, "newest_id": post(1)["id"], "newest_at": "2026-11-23T00:00:00+00:00", "found_at": NOW.isoformat()}
+    empty = {"meta": {"result_count": 0, "next_token": "a"}}
+    ends = walk(cursor, page_limit=1).take(empty)
+    assert ends.gap == base.Gap(start=datetime(2026, 11, 23, tzinfo=UTC), end=NOW, cause=Cause.BURST)
+
+
+def walk(start: object, *, now: datetime = NOW, page_limit: int = 40) -> Walk:
+    return Walk(start=start, account=JPD, overlap=OVERLAP, page_limit=page_limit, back_catalogue=3200, now=now)
+
+
+# ---------------------------------------------------------------- users
+
+
+SINGLE = {"data": recorded("x/users")["data"][0]}
+
+
+def test_known_unknown_and_suspended_names_of_one_call_each_get_their_answer():
+    three = [account(name, id=n) for n, name in enumerate(["@jpd_demo", "tiada_akaun", "digantung"])]
+    with Replay(by_path({"/users/by": recorded("x/users")})) as replay:
+        found = connector(replay.url).resolve_many(three)
+        assert len(replay.asked) == 1
+    assert (found[0].native_id, found[0].handle, found[0].bio) == (USER, "JPD_Demo", "Akaun rasmi")
+    assert isinstance(found[1], AccountNotFound)
+    assert isinstance(found[2], PermissionMissing)
+
+
+@pytest.mark.parametrize("native_id", ["", USER])
+def test_a_server_with_single_look_ups_only_is_asked_for_each(native_id):
+    path = f"/2/users/{USER}" if native_id else "/2/users/by/username/JPD_Demo"
+    with Replay(by_path({path: SINGLE})) as replay:
+        profile = connector(replay.url).resolve(account("JPD_Demo", id=1, native_id=native_id))
+    assert profile.native_id == USER
+
+
+def test_single_look_ups_tell_unknown_from_known():
+    both = [account("JPD_Demo", id=1), account("tiada_akaun", id=2)]
+    with Replay(by_path({"/username/JPD_Demo": SINGLE})) as replay:
+        found = connector(replay.url).resolve_many(both)
+    assert found[1].native_id == USER
+    assert isinstance(found[2], AccountNotFound)
+
+
+def test_an_account_can_be_registered_by_its_address_alone():
+    with Replay(by_path({"/users/by": recorded("x/users")})) as replay:
+        connector(replay.url).resolve(account("", id=1, url="https://twitter.com/JPD_Demo?lang=ms"))
+        assert replay.asked[0].query["usernames"] == "JPD_Demo"
+
+
+def test_a_handle_that_x_would_refuse_is_not_asked_for():
+    with Replay(by_path({"/users/by": recorded("x/users")})) as replay:
+        found = connector(replay.url).resolve_many([account("Jabatan Demo", id=1), account("JPD_Demo", id=2)])
+        assert replay.asked[0].query["usernames"] == "JPD_Demo"
+    assert isinstance(found[1], AccountNotFound)
+
+
+def test_a_pull_without_a_known_id_asks_for_it_first():
+    with Replay(by_path({"/users/by": recorded("x/users"), f"{USER}/tweets": EMPTY})) as replay:
+        list(connector(replay.url).pull(account("JPD_Demo", id=1), None, now=NOW))
+        assert replay.paths == ["/2/users/by", f"/2/users/{USER}/tweets"]
+
+
+@pytest.mark.parametrize(("answer", "error"), [("tiada_akaun", AccountNotFound), ("digantung", PermissionMissing)])
+def test_a_timeline_that_is_withheld_says_why(answer, error):
+    errors = [one for one in recorded("x/users")["errors"] if one["value"] == answer]
+    with Replay(by_path({"/tweets": {"errors": errors}})) as replay, pytest.raises(error):
+        pull(replay.url)
+
+
+# ---------------------------------------------------------------- read again
+
+
+def lookup(asked) -> dict[str, object]:
+    newest = recorded("x/lookup_newest")
+    return newest if newest["data"][0]["id"] in asked.query["ids"].split(",") else recorded("x/lookup")
+
+
+def test_reading_again_finds_the_newest_version_and_what_is_gone_but_not_what_is_hidden():
+    shown, gone, hidden = (recorded("x/lookup")["data"][0]["id"], *(e["value"] for e in recorded("x/lookup")["errors"]))
+    with Replay(by_path({"/2/tweets": lookup})) as replay:
+        answer = connector(replay.url).reread(JPD, [shown, gone, hidden], now=NOW)
+    assert [(one.native_id, one.text) for one in answer.posts] == [
+        (shown, "Pejabat ditutup pada hari Isnin (pembetulan).")
+    ]
+    assert answer.missing == {gone}
+
+
+def test_a_server_without_look_ups_by_id_takes_no_post_for_deleted():
+    known = [post(1)["id"], post(2)["id"]]
+    with Replay(by_path({f"{USER}/tweets": page(post(2, text="disunting"))})) as replay:
+        answer = connector(replay.url).reread(JPD, known, now=NOW)
+    assert [one.text for one in answer.posts] == ["disunting 2"]
+    assert answer.missing == frozenset()
+
+
+# ---------------------------------------------------------------- refusals
+
+
+PROBLEMS = {one["sentence"]: one for one in recorded("x/problems")}
+
+
+@pytest.mark.parametrize("problem", PROBLEMS.values(), ids=PROBLEMS)
+def test_a_refusal_is_sorted_by_what_it_means(problem):
+    answer = as_json(problem["body"], status=problem["status"])
+    with Replay(by_path({"/tweets": answer})) as replay, pytest.raises(ConnectorError) as caught:
+        pull(replay.url)
+    assert type(caught.value) is getattr(base, problem["error"])
+    assert TOKEN not in "".join(traceback.format_exception(caught.value))
+
+
+def test_an_overloaded_server_says_when_to_come_back():
+    answer = Answer(status=503, headers={"Retry-After": "Tue, 24 Nov 2026 03:00:00 GMT", "x-rate-limit-reset": "1"})
+    with Replay(by_path({"/tweets": answer})) as replay, pytest.raises(base.Unavailable) as caught:
+        pull(replay.url)
+    assert caught.value.retry_at == datetime(2026, 11, 24, 3, 0, tzinfo=UTC)
+
+
+def test_a_redirect_to_another_server_does_not_take_the_token_along():
+    with Replay(by_path({"/tweets": EMPTY})) as thief:
+        away = Answer(status=302, headers={"Location": f"{thief.url}/2/tweets"})
+        with Replay(by_path({"/tweets": away})) as replay, pytest.raises(base.AddressRefused):
+            pull(replay.url)
+        assert thief.asked == []
+
+
+def test_every_exception_of_tweepy_has_a_row():
+    from tweepy import errors
+
+    classes = [one for one in vars(errors).values() if isinstance(one, type)]
+    assert {one for one in classes if issubclass(one, tweepy.TweepyException)} == FAILURES.keys()
+
+
+def test_a_credential_is_proved_by_one_call():
+    with Replay(by_path({"/users/by": recorded("x/users")})) as replay:
+        assert "accepted" in connector(replay.url).check()
+        assert len(replay.asked) == 1
+
+
+def test_what_is_kept_of_a_post_is_what_x_sent():
+    item = copy.deepcopy(recorded("x/timeline")["data"][0])
+    assert parse_timeline({"data": [item]})[0].raw == item
