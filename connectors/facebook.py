@@ -38,7 +38,6 @@ from connectors.base import (
     Unavailable,
 )
 from connectors.graph import (
-    LATER,
     NEW_TOKEN,
     SUBCODES,
     Budget,
@@ -108,10 +107,8 @@ def parse_posts(payload: object) -> tuple[Post, ...]:
     return tuple(parse_post(item) for item in _items(payload) if _is_published(item))
 
 
-def parse_post(item: object) -> Post:
+def parse_post(item: Json) -> Post:
     """Return one post of the Graph API. Raises SchemaDrift when it has no id or no time."""
-    if not isinstance(item, Mapping):
-        raise SchemaDrift(f"facebook: a post is not an object; {CHANGED}")
     raw = without_credentials(item)
     native_id = raw.get("id")
     if not isinstance(native_id, str) or not native_id:
@@ -168,15 +165,15 @@ def _storable(text: str) -> str:
     return re.sub("[\x00\ud800-\udfff]", "\ufffd", text)
 
 
-def _items(payload: object) -> list[Any]:
+def _items(payload: object) -> list[Json]:
     data = payload.get("data") if isinstance(payload, Mapping) else None
-    if not isinstance(data, list):
+    if not isinstance(data, list) or not all(isinstance(item, Mapping) for item in data):
         raise SchemaDrift("facebook: an answer has no list of posts (data); the Graph API has changed")
     return data
 
 
-def _is_published(item: object) -> bool:
-    return not isinstance(item, Mapping) or item.get("is_published") is not False
+def _is_published(item: Json) -> bool:
+    return item.get("is_published") is not False
 
 
 def _moment(value: object, what: str) -> datetime:
@@ -395,7 +392,8 @@ class _Refused(Exception):  # never leaves this module
 class _Recorder:
     """What the SDK takes for a session: one call goes through ours, and its answer is kept for headers and status.
 
-    JSON is marked as JSON: the SDK goes by the content type, which the Graph API has also called text/javascript.
+    JSON is marked as JSON: the SDK goes by the content type, which the Graph API has also called text/javascript, and
+    trips over an answer that has none.
     """
 
     def __init__(self, session: requests.Session) -> None:
@@ -404,8 +402,8 @@ class _Recorder:
 
     def request(self, method: str, url: str, **options: Any) -> requests.Response:
         self.answer = self._session.request(method, url, **options)
-        if self.answer.content.lstrip()[:1] in {b"{", b"["}:
-            self.answer.headers["Content-Type"] = "application/json"
+        is_json = self.answer.content.lstrip()[:1] in {b"{", b"["}
+        self.answer.headers["Content-Type"] = "application/json" if is_json else "text/html"
         return self.answer
 
 
@@ -593,7 +591,7 @@ class FacebookConnector:
             found = self._try(lambda graph: graph.get_objects(ids, fields=fields), now, what=what)
         except _Refused as refused:
             passing = isinstance(refused.error, RateLimited | CredentialRefused | Unavailable)
-            if passing and not is_too_much(refused.refusal):
+            if passing and not (is_too_much(refused.refusal) or lacks_way(refused.refusal)):
                 raise refused.error from None
             self._singly = refused.refusal.code is None
             return {}
@@ -645,10 +643,8 @@ class FacebookConnector:
             result = question(graph)
         except facebook.GraphAPIError as error:
             raise _refused(recorder.answer, error.result, now, what=what) from None
-        except KeyError:
-            raise _unreadable(recorder.answer, what, "has no content type") from None
         except (requests.RequestException, ValueError, RecursionError) as error:
-            raise _broken(recorder.answer, error, what) from None
+            raise _broken(recorder.answer, error, now, what=what) from None
         finally:
             if recorder.answer is not None:
                 self._budget.note(recorder.answer.headers, page, now)
@@ -693,20 +689,15 @@ def _refused(answer: requests.Response | None, result: object, now: datetime, *,
     return _Refused(refusal, kind(f"{what}: {sentence} ({refusal.label})", retry_at=retry_at))
 
 
-def _unreadable(answer: requests.Response | None, what: str, why: str) -> ConnectorError:
-    if answer is not None and answer.status_code >= 500:
-        return Unavailable(f"{what}: {LATER} (HTTP {answer.status_code})")
-    return SchemaDrift(f"{what}: the answer {why}; something stands between, or base_url leads elsewhere")
-
-
-def _broken(answer: requests.Response | None, error: Exception, what: str) -> ConnectorError:
-    """Say what an answer is that the SDK could not take apart: cut short, no JSON at all, or never there."""
+def _broken(answer: requests.Response | None, error: Exception, now: datetime, *, what: str) -> Exception:
+    """Say what an answer is that the SDK could not take apart: never there, refused by its status, or cut short."""
     if answer is None and isinstance(error, requests.RequestException):
         return http.failure(error, what=what)
-    begins = answer.content.lstrip()[:1] if answer is not None else b""
-    if begins in {b"{", b"["} and isinstance(error, requests.JSONDecodeError):
+    if answer is not None and answer.status_code >= 400:
+        return _refused(answer, None, now, what=what)
+    if isinstance(error, requests.JSONDecodeError):
         return Unavailable(f"{what}: the answer was cut short; it is tried again")
-    return _unreadable(answer, what, "is not JSON")
+    return SchemaDrift(f"{what}: the answer is not what the Graph API sends; base_url may lead elsewhere")
 
 
 def describe_token(payload: object, now: datetime) -> str:
