@@ -215,4 +215,7 @@ def _nobody(reason: str) -> Plan:
 
 
 def _distinct(addresses: Iterable[str]) -> list[str]:
-    return list({address.casefold(): address for address in reversed(list(addresses))}.values())[::-1]
+    first: dict[str, str] = {}
+    for address in addresses:
+        first.setdefault(address.casefold(), address)
+    return list(first.values())

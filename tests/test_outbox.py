@@ -1,0 +1,567 @@
+"""The outbox on a real database, with real mail servers where mail leaves."""
+
+import asyncio
+import threading
+from collections import Counter
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from datetime import timedelta
+
+import pytest
+from builders import NOW, account, agency, finding, post, week_report
+from mail_servers import Postbox, hang_up, read_mail, say_goodbye, smtp_server, taken_then_hung_up
+from sqlalchemy import select
+
+from alerts.compose import Envelope
+from alerts.folder import FolderChannel
+from alerts.outbox import back_off, deliver_due, open_channel, plan_due
+from alerts.policy import Policy, plan, plan_digest
+from alerts.smtp import SmtpChannel
+from monitor.model import AlertKind, AlertState, Cause, Severity
+from monitor.settings import Mail
+from monitor.store import outbox as store
+from monitor.store import tables
+from monitor.store.accounts import claim_accounts, save_failure
+from monitor.store.listings import list_alerts, mails_of
+from monitor.store.posts import Judged, save_page
+from monitor.store.register import save_register
+
+MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
+POLICY = Policy(instance="i", sender_domain="pantau.example.my", operators=("ops@jdn.example.my",))
+ENVELOPE = Envelope(sender="Pantau <pantau@pantau.example.my>", slogans=(), post_link=True, public_url="")
+LEASE = 5 * MINUTE
+
+
+@dataclass
+class Office:
+    """A database with one account, its outbox, and a clock that tests turn."""
+
+    db: object
+    channel: object
+    now: object = NOW
+
+    def breach(self, *native_ids, severity=Severity.HIGH):
+        claimed = claim_accounts(self.db, now=self.now + DAY, lease=MINUTE, limit=1, platform="x")[0]
+        found = [Judged(post=post(i, f"SULIT {i}"), findings=(finding(severity=severity),)) for i in native_ids]
+        save_page(self.db, claimed, found, rule_set="r", now=self.now, reread_window=DAY, end=None)
+        with self.db.write() as connection:
+            connection.execute(tables.account.update().values(leased_until=None))
+
+    def deliver(self, **options):
+        plan_due(self.db, POLICY, now=self.now)
+        return deliver_due(
+            self.db,
+            self.channel,
+            ENVELOPE,
+            now=self.now,
+            clock=lambda: self.now,
+            report=lambda week: week_report(week=week),
+            **options,
+        )
+
+    def rows(self):
+        with self.db.read() as connection:
+            query = select(tables.notification).order_by(tables.notification.c.id)
+            return connection.execute(query).mappings().all()
+
+    def states(self):
+        return [row["state"] for row in self.rows()]
+
+    def set_alert(self, state):
+        with self.db.write() as connection:
+            connection.execute(tables.alert.update().values(state=state.value))
+
+    def claim(self):
+        return store.claim(self.db, now=self.now, lease=LEASE)
+
+
+def open_office(database, channel):
+    save_register(database, [agency()], [account()], now=NOW)
+    return Office(db=database, channel=channel)
+
+
+@pytest.fixture
+def box():
+    return Postbox()
+
+
+def smtp(port, timeout=5.0):
+    sender = "Pantau <pantau@pantau.example.my>"
+    settings = Mail(
+        transport="smtp",
+        host="127.0.0.1",
+        port=port,
+        security="none",
+        sender=sender,
+        timeout=timedelta(seconds=timeout),
+    )
+    return SmtpChannel(settings)
+
+
+@pytest.fixture
+def office(sqlite_db, box):
+    with smtp_server(box) as port:
+        yield open_office(sqlite_db, smtp(port))
+
+
+@pytest.fixture
+def waiting(db, tmp_path):
+    """An office on either database, with one planned mail."""
+    office = open_office(db, FolderChannel(tmp_path / "mail"))
+    office.breach("1")
+    plan_due(db, POLICY, now=NOW)
+    return office
+
+
+def assert_i6(office, box):
+    """Distinct Message-IDs accepted by the mail server = outbox rows marked accepted."""
+    accepted = [row["message_id"] for row in office.rows() if row["state"] == "accepted"]
+    assert sorted(set(box.message_ids)) == sorted(accepted)
+
+
+# ---------------------------------------------------------------- lease and fence
+
+
+def test_a_claimed_mail_is_nobody_else_s_until_its_lease_ends(waiting):
+    first = waiting.claim()
+    assert waiting.claim() is None
+    waiting.now += LEASE - MINUTE
+    assert waiting.claim() is None
+    waiting.now += MINUTE
+    second = waiting.claim()
+    assert (second.id, second.message_id) == (first.id, first.message_id)
+    assert second.fence > first.fence
+
+
+def test_a_worker_whose_lease_passed_to_another_writes_nothing(waiting):
+    """I9, fault 16."""
+    late = waiting.claim()
+    waiting.now += LEASE
+    holder = waiting.claim()
+    assert not store.still_wanted(waiting.db, late)
+    writes = [
+        store.save_rendered(waiting.db, late, b"late"),
+        store.mark_accepted(waiting.db, late, NOW),
+        store.mark_retry(waiting.db, late, NOW, "late"),
+        store.mark_uncertain(waiting.db, late, NOW, "late"),
+        store.mark_dead(waiting.db, late, NOW, "late"),
+        store.cancel(waiting.db, late, NOW),
+    ]
+    assert writes == [False] * 6
+    assert len(list_alerts(waiting.db)) == 1
+    assert store.mark_accepted(waiting.db, holder, NOW)
+    assert not store.mark_accepted(waiting.db, holder, NOW)
+
+
+def test_the_longest_due_mail_is_claimed_first(waiting):
+    waiting.now += MINUTE
+    waiting.breach("2")
+    plan_due(waiting.db, POLICY, now=waiting.now)
+    assert [waiting.claim().alert_id for _ in range(2)] == [1, 2]
+
+
+def test_workers_at_once_claim_each_mail_once(waiting):
+    waiting.breach(*map(str, range(2, 22)))
+    plan_due(waiting.db, POLICY, now=NOW)
+    claimed = []
+
+    def work():
+        while one := waiting.claim():
+            claimed.append(one.id)
+
+    workers = [threading.Thread(target=work) for _ in range(4)]
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join(30)
+    assert sorted(claimed) == list(range(1, 22))
+
+
+def test_a_mail_written_before_the_clock_stepped_back_is_due(waiting):
+    """I10, fault 15."""
+    waiting.now -= HOUR
+    assert waiting.claim() is not None
+
+
+def test_what_a_killed_process_was_sending_is_sent_at_the_next_start(waiting):
+    """Fault 1: the kernel dropped the lock of the file; nobody waits for the dead one's lease."""
+    before = waiting.claim()
+    store.release_abandoned(waiting.db, waiting.now)
+    assert waiting.claim().message_id == before.message_id
+
+
+# ---------------------------------------------------------------- planning
+
+
+def test_an_alert_is_planned_once_whatever_happens_later(waiting):
+    assert plan_due(waiting.db, POLICY, now=NOW + DAY) == 0
+    again = plan(store.load_alert(waiting.db, 1), POLICY, NOW).notifications
+    store.schedule_notifications(waiting.db, 1, again, now=NOW, next_action_at=None, waiting_reason="")
+    assert len(waiting.rows()) == 1
+
+
+def test_an_alert_says_what_it_waits_for(waiting):
+    """I5."""
+    assert "first mail to the head" in store.load_alert(waiting.db, 1).waiting_reason
+
+
+def test_more_alerts_than_one_query_returns_are_all_planned(office):
+    office.breach(*map(str, range(120)))
+    assert plan_due(office.db, POLICY, now=NOW) == 120
+    assert len(office.rows()) == 120
+
+
+# ---------------------------------------------------------------- delivery
+
+
+def test_a_mail_is_accepted_once_and_its_answer_is_kept(office, box):
+    office.breach("1")
+    sent = office.deliver()
+    assert (sent.accepted, sent.failures) == (1, [])
+    assert "250 OK, taken" in sent.delivered[0]
+    assert office.deliver().accepted == 0
+    ((recipient, content),) = box.mails
+    assert recipient == "ketua@jpd.example.my"
+    assert "PTU-2026-000001" in read_mail(content).get_body(("plain",)).get_content()
+    assert_i6(office, box)
+
+
+def test_nothing_leaves_after_the_acknowledgement(office, box):
+    """I7."""
+    office.breach("1")
+    plan_due(office.db, POLICY, now=NOW)
+    office.set_alert(AlertState.ACKNOWLEDGED)
+    sent = office.deliver()
+    assert (sent.cancelled, sent.accepted) == (1, 0)
+    assert office.states() == ["cancelled"]
+    assert office.rows()[0]["rendered"] is None
+    assert box.sessions == 0
+
+
+def test_nothing_leaves_when_the_acknowledgement_comes_while_the_mail_is_written(office, box, monkeypatch):
+    """I7, fault 10: acknowledged between the claim and the sending."""
+    office.breach("1")
+    save = store.save_rendered
+
+    def acknowledge_meanwhile(db, delivery, mail):
+        kept = save(db, delivery, mail)
+        office.set_alert(AlertState.ACKNOWLEDGED)
+        return kept
+
+    monkeypatch.setattr(store, "save_rendered", acknowledge_meanwhile)
+    assert office.deliver().cancelled == 1
+    assert box.mails == []
+
+
+def test_a_retry_is_not_sent_after_the_acknowledgement(office, box):
+    """I7."""
+    box.faults = ["451 later"]
+    office.breach("1")
+    office.deliver()
+    office.set_alert(AlertState.ACKNOWLEDGED)
+    office.now += DAY
+    assert office.deliver().cancelled == 1
+    assert box.mails == []
+
+
+@pytest.mark.parametrize("fault", [taken_then_hung_up, lambda _: hang_up], ids=["taken", "not taken"])
+def test_a_lost_answer_is_uncertain_and_sent_again_with_the_same_message_id(office, box, fault):
+    """Fault 2, I6."""
+    box.faults = [fault(box)]
+    office.breach("1")
+    assert office.deliver().retried == 1
+    assert office.states() == ["uncertain"]
+    assert office.deliver().accepted == 0, "not before the back-off"
+    office.now += MINUTE
+    assert office.deliver().accepted == 1
+    first, second = box.handed_over
+    assert first == second
+    assert_i6(office, box)
+
+
+def test_a_250_later_than_the_time_out_is_sent_again_with_the_same_bytes(sqlite_db, box):
+    """Fault 3, I6."""
+    never = asyncio.Event()
+
+    async def silent(server):
+        box.mails.append(("late", server.envelope.content))
+        await never.wait()
+
+    box.faults = [silent]
+    with smtp_server(box) as port:
+        office = open_office(sqlite_db, smtp(port, timeout=0.2))
+        office.breach("1")
+        office.deliver()
+        assert office.states() == ["uncertain"]
+        office.now += MINUTE
+        office.channel = smtp(port)
+        office.deliver()
+    (_, first), (_, second) = box.mails
+    assert first == second
+    assert_i6(office, box)
+
+
+def test_421_and_451_for_an_hour_end_in_one_mail(office, box):
+    """Fault 4, I6."""
+    box.faults = [say_goodbye, "421 4.3.2 busy", "451 4.3.0 later", "451 4.3.0 later"]
+    office.breach("1")
+    end = office.now + 3 * HOUR
+    while office.now < end:
+        office.deliver()
+        office.now += MINUTE
+    assert office.states() == ["accepted"]
+    assert len(box.mails) == 1
+    assert len(set(box.handed_over)) == 1
+    assert_i6(office, box)
+
+
+def test_a_refused_recipient_is_a_dead_letter_and_the_operators_are_told(office, box):
+    """Fault 5."""
+    box.refused = {"ketua@jpd.example.my": "550 5.1.1 no such user"}
+    office.breach("1")
+    sent = office.deliver()
+    assert (sent.dead, office.states()) == (1, ["dead"])
+    assert "550 5.1.1 no such user" in sent.failures[0]
+    assert office.deliver().accepted == 1
+    ((recipient, content),) = box.mails
+    assert recipient == "ops@jdn.example.my"
+    words = read_mail(content).get_body(("plain",)).get_content()
+    assert "PTU-2026-000001" in words
+    assert "550 5.1.1 no such user" in words
+    assert Counter(one.kind for one in list_alerts(office.db)) == {AlertKind.POST: 1, AlertKind.DEAD_LETTER: 1}
+
+
+def test_the_death_of_a_dead_letter_s_own_mail_opens_no_further_alert(office, box):
+    box.refused = dict.fromkeys(("ketua@jpd.example.my", "ops@jdn.example.my"), "550 no")
+    office.breach("1")
+    for _ in range(4):
+        office.deliver()
+    assert office.states() == ["dead", "dead"]
+    assert len(list_alerts(office.db)) == 2
+
+
+def test_a_refused_recipient_holds_nobody_else_up(office, box):
+    box.refused = {"ketua@jpd.example.my": "450 greylisted"}
+    office.breach("1", severity=Severity.CRITICAL)
+    sent = office.deliver()
+    assert (sent.retried, sent.accepted) == (1, 1)
+    assert [recipient for recipient, _ in box.mails] == ["timbalan@jpd.example.my"]
+
+
+def test_a_mail_that_cannot_be_written_is_tried_again_and_the_others_go(office, box, monkeypatch):
+    """Fault 23."""
+    office.breach("1", "2")
+    load = store.load_alert
+
+    def poison(db, alert_id):
+        if alert_id == 1:
+            raise ValueError("SULIT 1 cannot be told")
+        return load(db, alert_id)
+
+    monkeypatch.setattr(store, "load_alert", poison)
+    sent = office.deliver()
+    assert (sent.accepted, sent.retried) == (1, 1)
+    assert "SULIT" not in "".join(sent.failures), "I12: the error may quote a post"
+    assert "ValueError" in sent.failures[0]
+    monkeypatch.setattr(store, "load_alert", load)
+    office.now += MINUTE
+    assert office.deliver().accepted == 1
+
+
+def test_every_try_sends_the_same_bytes(office, box):
+    box.faults = ["451 later"]
+    office.breach("1")
+    office.deliver()
+    rendered = office.rows()[0]["rendered"]
+    office.now += DAY
+    office.deliver()
+    assert box.mails[0][1] == rendered
+
+
+def test_a_stop_ends_the_run_between_two_mails(office, box):
+    office.breach("1", "2", "3")
+    stop = threading.Event()
+    taken = Postbox.handle_DATA
+
+    async def stopping(self, *args):
+        stop.set()
+        return await taken(self, *args)
+
+    box.handle_DATA = stopping.__get__(box)
+    assert office.deliver(stop=stop).accepted == 1
+    assert office.states() == ["accepted", "pending", "pending"]
+
+
+def test_a_run_sends_no_more_than_its_limit(office):
+    office.breach("1", "2", "3")
+    assert office.deliver(limit=2).accepted == 2
+
+
+# ---------------------------------------------------------------- the server is down (fault 7)
+
+
+@contextmanager
+def down(office):
+    """The mail server is gone for a while: nothing listens on the port."""
+    before = office.channel
+    with smtp_server(Postbox()) as port:
+        pass
+    office.channel = smtp(port)
+    yield
+    office.channel = before
+
+
+def test_three_days_without_a_mail_server_end_in_every_mail_once_and_in_order(office, box):
+    """Fault 7."""
+    tries = 0
+    with down(office):
+        for hour in range(72):
+            office.breach(str(hour))
+            tries += len(office.deliver().failures)
+            office.now += HOUR
+    assert tries == 72, "one try an hour, not one for each mail that waits"
+    for _ in range(20):
+        office.deliver(limit=10)
+    cases = [
+        read_mail(content).get_body(("plain",)).get_content().partition("PTU-2026-")[2][:6] for _, content in box.mails
+    ]
+    assert cases == [f"{number:06d}" for number in range(1, 73)]
+    assert_i6(office, box)
+
+
+def test_while_the_server_is_down_it_is_asked_by_one_mail_and_at_growing_intervals(office):
+    office.breach("1", "2", "3")
+    asked = []
+    with down(office):
+        for minute in range(120):
+            if office.deliver().failures:
+                asked.append(minute)
+            office.now += MINUTE
+    assert asked == [0, 1, 6, 21, 36, 51, 66, 81, 96, 111]
+    assert [row["attempts"] for row in office.rows()] == [10, 0, 0]
+
+
+def test_a_server_that_is_back_gets_its_mail_within_a_quarter_of_an_hour(office, box):
+    office.breach("1", "2")
+    with down(office):
+        for _ in range(600):
+            office.deliver()
+            office.now += MINUTE
+    for _ in range(15):
+        office.deliver()
+        office.now += MINUTE
+    assert len(box.mails) == 2
+
+
+def test_once_does_not_wait_for_a_back_off(office, box):
+    box.faults = ["451 later"]
+    office.breach("1")
+    office.deliver()
+    with down(office):
+        office.breach("2")
+        office.deliver()
+    store.retry_now(office.db, office.now)
+    assert office.deliver().accepted == 2
+
+
+def test_a_hold_from_before_the_clock_stepped_back_holds_nothing(office, box):
+    """I10."""
+    office.breach("1")
+    with down(office):
+        office.deliver()
+    office.now -= DAY
+    assert office.deliver().accepted == 1
+
+
+# ---------------------------------------------------------------- recoveries and digests
+
+
+def blind(office):
+    claimed = claim_accounts(office.db, now=office.now, lease=MINUTE, limit=1, platform="x")[0]
+    save_failure(
+        office.db,
+        claimed,
+        cause=Cause.NOT_FOUND,
+        error="no such account",
+        now=office.now,
+        interval=MINUTE,
+        next_check_at=office.now,
+        retry_at=None,
+        blind_after=timedelta(0),
+    )
+
+
+def recover(office):
+    from monitor.store import alerts
+
+    with office.db.write() as connection:
+        alerts.recover(connection, now=office.now, account_id=1)
+
+
+def test_a_blind_account_and_its_recovery_are_each_told_once(office, box):
+    blind(office)
+    assert office.deliver().accepted == 2
+    office.now += HOUR
+    recover(office)
+    assert office.deliver().accepted == 2
+    office.now += HOUR
+    assert office.deliver().accepted == 0
+    assert Counter(recipient for recipient, _ in box.mails) == {"ketua@jpd.example.my": 2, "ops@jdn.example.my": 2}
+    assert list_alerts(office.db)[0].state is AlertState.RESOLVED
+
+
+def test_a_recovery_before_the_first_mail_left_takes_it_back(office, box):
+    blind(office)
+    plan_due(office.db, POLICY, now=office.now)
+    recover(office)
+    sent = office.deliver()
+    assert (sent.cancelled, sent.accepted) == (2, 2)
+    assert {read_mail(content)["Subject"].split()[-3] for _, content in box.mails} == {"SEMULA"}
+
+
+def test_a_digest_is_written_down_once_for_recipient_and_week(office, box):
+    told = plan_digest("2026-W47", replace(POLICY, security_team=("a@csirt.my", "b@csirt.my")))
+    assert store.schedule_digest(office.db, "2026-W47", told, now=NOW) == 2
+    assert store.schedule_digest(office.db, "2026-W47", told, now=NOW + DAY) == 0
+    assert office.deliver().accepted == 2
+    assert office.deliver().accepted == 0
+    assert sorted(recipient for recipient, _ in box.mails) == ["a@csirt.my", "b@csirt.my"]
+
+
+def test_a_digest_nobody_takes_tells_the_operators(office, box):
+    box.refused = {"a@csirt.my": "550 no"}
+    store.schedule_digest(
+        office.db, "2026-W47", plan_digest("2026-W47", replace(POLICY, security_team=("a@csirt.my",))), now=NOW
+    )
+    office.deliver()
+    office.deliver()
+    ((recipient, content),) = box.mails
+    assert recipient == "ops@jdn.example.my"
+    assert "2026-W47" in read_mail(content)["Subject"]
+
+
+# ---------------------------------------------------------------- channels
+
+
+def test_the_back_off_grows_to_an_hour_and_stays_there():
+    assert [back_off(n) for n in range(6)] == [MINUTE, 5 * MINUTE, 15 * MINUTE, HOUR, HOUR, HOUR]
+
+
+def test_the_configuration_chooses_the_channel(tmp_path):
+    folder = open_channel(Mail(folder=tmp_path / "mail"))
+    assert isinstance(folder, FolderChannel)
+    assert isinstance(open_channel(Mail(transport="smtp", host="localhost")), SmtpChannel)
+
+
+def test_a_folder_that_cannot_be_written_keeps_the_mails(sqlite_db, tmp_path):
+    """Fault 12."""
+    (tmp_path / "file").write_text("in the way")
+    office = open_office(sqlite_db, FolderChannel(tmp_path / "file" / "mail"))
+    office.breach("1")
+    sent = office.deliver()
+    assert (sent.retried, office.states()) == (1, ["pending"])
+    assert "mail.folder" in sent.failures[0]
+    office.channel = FolderChannel(tmp_path / "mail")
+    office.now += MINUTE
+    assert office.deliver().accepted == 1
+    assert [line.state.value for line in mails_of(office.db, 1)] == ["accepted"]
