@@ -34,7 +34,7 @@ from monitor.poll_media import MediaRead, MediaReader, read_waiting
 from monitor.problems import ConfigurationError, Problem
 from monitor.rules.load import load_rules
 from monitor.settings import Polling, Settings
-from monitor.store.accounts import shut_platforms
+from monitor.store.accounts import release_held, shut_platforms
 from monitor.store.database import Database, fact, open_database, sole_process
 from monitor.store.outbox import release_abandoned, retry_now, schedule_digest
 from monitor.store.register import Changes, platforms_in_use, registered, save_register
@@ -146,6 +146,7 @@ def open_service(configuration: Configuration, *, clock: Callable[[], datetime] 
             save_register(db, configuration.agencies, configuration.accounts, now=now)
             if path is not None:
                 release_abandoned(db, now)
+                release_held(db)
             yield Service(
                 configuration=configuration,
                 db=db,

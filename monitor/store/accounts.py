@@ -115,6 +115,13 @@ def release(db: Database, claimed: Claimed) -> None:
         connection.execute(update(account).where(mine).values(leased_until=None))
 
 
+def release_held(db: Database) -> None:
+    """End the leases of a process that died: whoever holds a SQLite file's lock is the only one who reads."""
+    with db.write() as connection:
+        held = account.c.leased_until.is_not(None)
+        connection.execute(update(account).where(held).values(leased_until=None, fence=account.c.fence + 1))
+
+
 def save_profile(db: Database, claimed: Claimed, snapshot: Profile, *, now: datetime) -> bool:
     """Keep a profile snapshot when it differs from the last one. Returns whether it did (False for the first)."""
     with db.write() as connection:
