@@ -65,7 +65,7 @@ def open_session(
     A session with a `credential` goes nowhere but to `base_url`: a redirect elsewhere would take the credential along.
     No retries (the schedule retries) and no proxies from the environment.
     """
-    session = requests.Session()
+    session = _Session()
     session.trust_env = False
     session.headers["User-Agent"] = USER_AGENT
     session.max_redirects = 5
@@ -73,6 +73,17 @@ def open_session(
     session.mount("https://", adapter)
     session.mount("http://", adapter)
     return session
+
+
+class _Session(requests.Session):
+    def get_redirect_target(self, resp: requests.Response) -> str | None:
+        """Return where an answer leads; requests itself trips over what is no address with a bare ValueError."""
+        try:
+            target = super().get_redirect_target(resp)
+            urlsplit(target or "")
+        except ValueError:
+            raise requests.exceptions.InvalidURL("the redirect leads to no address") from None
+        return target
 
 
 def origin(url: str) -> tuple[str, str, int]:

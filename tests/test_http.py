@@ -1,0 +1,311 @@
+"""The guarded session against real sockets: where it goes, how long it waits, how much it takes, what it says."""
+
+from __future__ import annotations
+
+import gzip
+import ipaddress
+import socket
+import struct
+import threading
+import time
+import traceback
+from datetime import UTC, datetime, timedelta
+
+import pytest
+import requests
+from replay import Answer, Replay, as_json
+
+from connectors import http
+from connectors.base import AddressRefused, ConnectorError, RateLimited, SchemaDrift, Unavailable
+from monitor.settings import Network
+
+NOW = datetime(2026, 11, 24, 2, 0, tzinfo=UTC)
+LOOPBACK = (ipaddress.ip_network("127.0.0.1/32"),)
+SECRET = "EAABplantedTokenThatNobodyMaySee"
+FINE = Answer(body=b"baik", headers={"X-App-Usage": "{}"})
+
+
+def network(*, allow=(), timeout: float = 5.0, max_bytes: int = 1_000_000) -> Network:
+    return Network(allow=allow, timeout=timedelta(seconds=timeout), max_bytes=max_bytes)
+
+
+def refusal(session: requests.Session, url: str) -> ConnectorError:
+    """Return what a request ends in, as the connectors see it."""
+    try:
+        session.get(url)
+    except requests.RequestException as error:
+        return http.failure(error, what="rss/jpd")
+    raise AssertionError("the request went through")
+
+
+@pytest.fixture
+def server():
+    with Replay(lambda _: FINE) as running:
+        yield running
+
+
+# ---------------------------------------------------------------- where it goes
+
+
+PRIVATE = {
+    "loopback": "http://127.0.0.1:9/",
+    "loopback by name": "http://localhost:9/",
+    "loopback as one number": "http://2130706433/",
+    "loopback in hexadecimal": "http://0x7f000001/",
+    "loopback, short": "http://127.1/",
+    "loopback of the new protocol": "http://[::1]/",
+    "loopback wrapped into the new protocol": "http://[::ffff:127.0.0.1]/",
+    "every interface": "http://0.0.0.0/",
+    "a private network": "http://10.1.2.3/",
+    "a home network": "http://192.168.0.1/",
+    "a carrier's network": "http://100.64.0.1/",
+    "a cloud's metadata": "http://169.254.169.254/latest/meta-data/",
+    "a unique local address": "http://[fd00::1]/",
+    "multicast": "http://224.0.0.1/",
+    "a user in front": "http://example.com@127.0.0.1/",
+}
+
+
+@pytest.mark.parametrize("url", PRIVATE.values(), ids=PRIVATE)
+def test_nothing_is_asked_of(url):
+    assert isinstance(refusal(http.open_session(network=network()), url), AddressRefused)
+
+
+def test_the_administrator_can_admit_a_network(server):
+    assert http.open_session(network=network(allow=LOOPBACK)).get(server.url).text == "baik"
+
+
+def test_the_base_url_needs_no_permission(server):
+    assert http.open_session(base_url=server.url, network=network()).get(f"{server.url}/a").text == "baik"
+
+
+def test_another_port_of_the_base_url_s_host_does(server):
+    with Replay(lambda _: FINE) as other:
+        error = refusal(http.open_session(base_url=server.url, network=network()), other.url)
+        assert isinstance(error, AddressRefused)
+        assert other.asked == []
+
+
+def test_a_redirect_to_loopback_is_refused(server):
+    with Replay(lambda _: Answer(status=302, headers={"Location": server.url})) as public:
+        session = http.open_session(base_url=public.url, network=network())
+        assert isinstance(refusal(session, public.url), AddressRefused)
+    assert server.asked == []
+
+
+@pytest.mark.parametrize("location", ["file:///etc/passwd", "ftp://example.com/", "//127.0.0.1:9/", "http://[/"])
+def test_a_redirect_to_anything_else_is_refused(location):
+    with Replay(lambda _: Answer(status=302, headers={"Location": location})) as public:
+        session = http.open_session(base_url=public.url, network=network())
+        assert isinstance(refusal(session, public.url), AddressRefused)
+
+
+def test_a_redirect_in_a_circle_ends():
+    with Replay(lambda _: Answer(status=302, headers={"Location": "/"})) as circle:
+        session = http.open_session(network=network(allow=LOOPBACK))
+        assert isinstance(refusal(session, circle.url), AddressRefused)
+        assert len(circle.asked) < 10
+
+
+def test_a_name_server_that_changes_its_mind_is_caught_at_the_connection(server, monkeypatch):
+    """The second look-up is what the connection uses: only a patched resolver can lie between the two."""
+    port = int(server.url.rpartition(":")[2])
+    public = [(socket.AF_INET, socket.SOCK_STREAM, 6, "", ("93.184.216.34", port))]
+    monkeypatch.setattr("connectors.http.socket.getaddrinfo", _first(public, socket.getaddrinfo))
+    error = refusal(http.open_session(network=network()), f"http://localhost:{port}/")
+    assert isinstance(error, AddressRefused)
+    assert server.asked == []
+
+
+def _first(answer, then):
+    answers = [answer]
+    return lambda *args, **how: answers.pop() if answers else then(*args, **how)
+
+
+def test_a_library_s_own_origin_is_replaced_with_its_path_and_query(server):
+    session = http.open_session(base_url=f"{server.url}/tiruan/", network=network(), replaces=("https://api.x.com",))
+    session.get("https://api.x.com/2/users", params={"ids": "1"})
+    assert (server.asked[0].path, server.asked[0].query) == ("/tiruan/2/users", {"ids": "1"})
+
+
+def test_an_origin_that_only_begins_alike_is_not_replaced(server):
+    session = http.open_session(
+        base_url=server.url, network=network(), replaces=("https://api.x.com",), credential=True
+    )
+    assert isinstance(refusal(session, "https://api.x.com.example/2/users"), AddressRefused)
+    assert server.asked == []
+
+
+def test_a_credential_goes_nowhere_but_to_the_base_url(server):
+    with Replay(lambda _: Answer(status=307, headers={"Location": f"{server.url}/?access_token={SECRET}"})) as own:
+        session = http.open_session(base_url=own.url, network=network(allow=LOOPBACK), credential=True)
+        error = refusal(session, own.url)
+    assert isinstance(error, AddressRefused)
+    assert SECRET not in "".join(traceback.format_exception(error))
+    assert server.asked == []
+
+
+def test_a_proxy_of_the_environment_is_not_used(server, monkeypatch):
+    monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:9")
+    assert http.open_session(base_url=server.url, network=network()).get(server.url).text == "baik"
+
+
+def test_a_name_nobody_has_is_named():
+    error = refusal(http.open_session(network=network()), "http://tiada.invalid/")
+    assert isinstance(error, Unavailable)
+    assert "tiada.invalid" in str(error)
+
+
+# ---------------------------------------------------------------- how long, how much
+
+
+def test_a_server_that_says_nothing_is_left():
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        url = f"http://127.0.0.1:{silent.getsockname()[1]}/"
+        error = refusal(http.open_session(base_url=url, network=network(timeout=0.2)), url)
+    assert (type(error), "in time" in str(error)) == (Unavailable, True)
+
+
+def test_a_body_that_drips_for_ever_is_left():
+    with Replay(lambda _: Answer(drip=b"x" * 1000, pause=0.05)) as dripping:
+        begin = time.monotonic()
+        error = refusal(http.open_session(base_url=dripping.url, network=network(timeout=0.1)), dripping.url)
+        assert time.monotonic() - begin < 5
+    assert isinstance(error, Unavailable)
+
+
+def test_an_answer_that_is_too_large_is_refused_while_it_is_read():
+    with Replay(lambda _: Answer(body=b"x" * 50_000)) as large:
+        session = http.open_session(base_url=large.url, network=network(max_bytes=10_000))
+        assert "max_bytes" in str(refusal(session, large.url))
+
+
+def test_what_is_small_packed_and_large_unpacked_is_too_large():
+    bomb = Answer(body=gzip.compress(b"0" * 50_000_000), headers={"Content-Encoding": "gzip"})
+    with Replay(lambda _: bomb) as running:
+        assert isinstance(
+            refusal(http.open_session(base_url=running.url, network=network()), running.url), AddressRefused
+        )
+
+
+@pytest.mark.parametrize(("coding", "body"), [("identity", b"baik"), ("gzip", gzip.compress(b"baik")), ("gzip", b"")])
+def test_a_body_is_read_whole_however_it_is_packed(coding, body):
+    with Replay(lambda _: Answer(body=body, headers={"Content-Encoding": coding})) as running:
+        answer = http.open_session(base_url=running.url, network=network()).get(running.url)
+    assert answer.content == (b"baik" if body else b"")
+
+
+def test_a_body_that_arrives_in_pieces_is_read_whole():
+    with Replay(lambda _: Answer(body=b"a" * 300_000, drip=b"bcd", pause=0.01)) as running:
+        answer = http.open_session(base_url=running.url, network=network()).get(running.url)
+    assert (len(answer.content), answer.content[-3:]) == (300_003, b"bcd")
+
+
+def test_one_connection_serves_many_requests():
+    with Replay(lambda _: FINE) as running:
+        session = http.open_session(base_url=running.url, network=network())
+        for _ in range(3):
+            session.get(running.url)
+        (pool,) = session.get_adapter(running.url).poolmanager.pools._container.values()
+        assert pool.num_connections == 1
+        assert pool.num_requests == 3
+
+
+def test_headers_of_the_answer_are_kept(server):
+    assert http.open_session(base_url=server.url, network=network()).get(server.url).headers["x-app-usage"] == "{}"
+
+
+BROKEN = {
+    "a body that ends too early": b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nhanya ini",
+    "pieces that end too early": b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nff\r\nhanya",
+    "a packing that is none": b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: 4\r\n\r\nbaik",
+    "no HTTP at all": b"220 mail.example.my ESMTP\r\n",
+    "nothing": b"",
+}
+
+
+@pytest.mark.parametrize("answer", BROKEN.values(), ids=BROKEN)
+def test_a_broken_answer_is_unavailable(answer):
+    assert isinstance(_answered_by(answer, reset=False), Unavailable)
+
+
+def test_a_reset_is_unavailable():
+    assert isinstance(_answered_by(b"", reset=True), Unavailable)
+
+
+def _answered_by(raw: bytes, *, reset: bool) -> ConnectorError:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        threading.Thread(target=_answer_once, args=(listener, raw, reset), daemon=True).start()
+        url = f"http://127.0.0.1:{listener.getsockname()[1]}/?access_token={SECRET}"
+        error = refusal(http.open_session(base_url=url.partition("?")[0], network=network(timeout=2)), url)
+    assert SECRET not in "".join(traceback.format_exception(error))
+    return error
+
+
+def _answer_once(listener: socket.socket, raw: bytes, reset: bool) -> None:
+    connection, _ = listener.accept()
+    with connection:
+        connection.recv(65_536)
+        connection.sendall(raw)
+        if reset:
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+
+
+# ---------------------------------------------------------------- what it says
+
+
+def test_every_exception_of_requests_has_a_row_of_its_own_or_of_a_near_relative():
+    classes = [one for one in vars(requests.exceptions).values() if isinstance(one, type)]
+    known = [
+        one for one in classes if issubclass(one, requests.RequestException) and one is not requests.RequestException
+    ]
+    assert len(known) > 15
+    assert [one.__name__ for one in known if not any(parent in http.FAILURES for parent in one.__mro__)] == []
+    assert requests.RequestException not in http.FAILURES  # else the line above could not fail
+
+
+WAITS = {
+    "seconds": ("90", NOW + timedelta(seconds=90)),
+    "a date": ("Tue, 24 Nov 2026 03:00:00 GMT", datetime(2026, 11, 24, 3, 0, tzinfo=UTC)),
+    "a date without a zone": ("Tue, 24 Nov 2026 03:00:00 -0000", datetime(2026, 11, 24, 3, 0, tzinfo=UTC)),
+    "a word": ("soon", None),
+    "nothing": ("", None),
+    "a number below zero": ("-5", None),
+}
+
+
+@pytest.mark.parametrize(("header", "at"), WAITS.values(), ids=WAITS)
+def test_a_wait_is_read_from(header, at):
+    assert http.retry_after({"Retry-After": header}, NOW) == at
+
+
+def test_a_site_s_limit_is_its_own():
+    with Replay(lambda _: Answer(status=429)) as running:
+        answer = http.open_session(base_url=running.url, network=network()).get(running.url)
+    error = http.refusal(answer, what="rss/jpd", now=NOW)
+    assert (isinstance(error, RateLimited), error.whole_platform, error.retry_at) == (True, False, None)
+
+
+@pytest.mark.parametrize("status", [200, 304])
+def test_an_answer_to_be_read_is_no_refusal(status):
+    with Replay(lambda _: Answer(status=status)) as running:
+        answer = http.open_session(base_url=running.url, network=network()).get(running.url)
+    assert http.refusal(answer, what="rss/jpd", now=NOW) is None
+
+
+BODIES = {"a page": (b"<html>", SchemaDrift), "half an object": (b'{"a": ', Unavailable), "nothing": (b"", SchemaDrift)}
+
+
+@pytest.mark.parametrize(("body", "error"), BODIES.values(), ids=BODIES)
+def test_what_is_no_json_is_told_apart(body, error):
+    with Replay(lambda _: Answer(body=body)) as running:
+        answer = http.open_session(base_url=running.url, network=network()).get(running.url)
+    with pytest.raises(error):
+        http.json_body(answer, what="x/jpd")
+
+
+def test_json_with_a_byte_order_mark_is_json():
+    marked = Answer(body=b"\xef\xbb\xbf" + as_json({"a": 1}).body)
+    with Replay(lambda _: marked) as running:
+        answer = http.open_session(base_url=running.url, network=network()).get(running.url)
+    assert http.json_body(answer, what="x/jpd") == {"a": 1}

@@ -1,0 +1,259 @@
+"""Feeds as they are in the wild: recorded shapes, odd encodings, servers that redirect, save bytes or break off."""
+
+from __future__ import annotations
+
+import codecs
+import gzip
+import ipaddress
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from builders import account
+from replay import DATA, Answer, Asked, Replay
+
+from connectors import base
+from connectors.base import AccountNotFound, AddressRefused, PermissionMissing, SchemaDrift, Unavailable
+from connectors.rss import RssConnector, RssSettings, parse_feed
+from connectors.seen import remembered
+from monitor.model import MediaKind
+from monitor.settings import Network
+
+NOW = datetime(2026, 11, 24, 2, 0, tzinfo=UTC)
+LOOPBACK = (ipaddress.ip_network("127.0.0.1/32"),)
+ADDRESS = "https://www.jpd.example.my/feed/"
+
+
+def feed_file(name: str) -> bytes:
+    return (DATA / "rss" / f"{name}.xml").read_bytes()
+
+
+def parse(body: bytes, *, kind: str = "application/rss+xml", url: str = ADDRESS, cursor=None):
+    headers = {"Content-Type": kind} if kind else {}
+    return parse_feed(body, headers=headers, url=url, what="rss/jpd", seen=remembered(cursor), now=NOW)
+
+
+def pull(url: str, cursor=None, *, now: datetime = NOW, **network: object) -> base.Page:
+    connector = RssConnector(RssSettings(), Network(**{"allow": LOOPBACK, "timeout": timedelta(seconds=5), **network}))
+    (page,) = connector.pull(account("jpd", "rss", url=url), cursor, now=now)
+    return page
+
+
+def serve(body: bytes, **how: object) -> Replay:
+    return Replay(lambda _: Answer(body=body, **how))
+
+
+# ---------------------------------------------------------------- what entries say
+
+
+def test_a_whole_article_is_read_once_with_its_title():
+    item = parse(feed_file("wordpress")).posts[0]
+    assert item.text.splitlines()[0] == "Kaunter bergerak & waktu operasi"
+    assert "jadual penuh" in item.text
+    assert "alert(1)" not in item.text
+    assert item.native_id == "https://www.jpd.example.my/?p=101"
+    assert item.published_at == datetime(2026, 11, 23, 9, 0, tzinfo=UTC)
+
+
+def test_relative_addresses_are_seen_from_the_feed():
+    item = parse(feed_file("wordpress")).posts[0]
+    assert "https://www.jpd.example.my/wp-content/uploads/jadual.pdf" in item.links
+    assert {media.url.rpartition("/")[2]: media.kind for media in item.media} == {
+        "minit.docx": MediaKind.DOCUMENT,
+        "klip.mp4": MediaKind.VIDEO,
+        "jadual.pdf": MediaKind.DOCUMENT,
+        "poster.jpg": MediaKind.PICTURE,
+    }
+    assert all(media.url.startswith("https://www.jpd.example.my/") for media in item.media)
+
+
+def test_the_feed_s_title_and_picture_are_its_profile():
+    profile = parse(feed_file("wordpress")).profile
+    assert (profile.name, profile.bio) == ("Jabatan Perkhidmatan Demo – Berita", "Portal rasmi")
+    assert profile.picture_url == "https://www.jpd.example.my/wp-content/logo.png"
+
+
+def test_an_atom_entry_keeps_its_time_its_update_and_its_base():
+    (item,) = parse(feed_file("atom"), kind="application/atom+xml").posts
+    assert item.published_at == datetime(2026, 11, 22, 0, 0, tzinfo=UTC)
+    assert item.edited_at == datetime(2026, 11, 23, 10, 0, tzinfo=UTC)
+    assert item.url == "https://www.jpd.example.my/berita/pembetulan"
+    assert item.media[0].url == "https://www.jpd.example.my/berita/fail/jadual.pdf"
+    assert item.text == "Pembetulan jadual\n\nBaris satu\nbaris dua"
+
+
+def test_rss_1_0_is_dated_by_its_dublin_core():
+    (item,) = parse(feed_file("rdf")).posts
+    assert (item.published_at, item.edited_at) == (datetime(2026, 11, 20, 0, 0, tzinfo=UTC), None)
+
+
+def test_without_ids_and_dates_an_entry_keeps_its_id_and_first_sight():
+    with serve(feed_file("bare")) as replay:
+        first = pull(replay.url)
+        again = pull(replay.url, first.cursor, now=NOW + timedelta(days=1))
+    assert [(one.native_id, one.published_at) for one in again.posts] == [(o.native_id, NOW) for o in first.posts]
+    assert first.posts[0].native_id.startswith("sha256:")
+    assert first.posts[1].url == f"{replay.url}/pautan"
+
+
+def test_an_entry_of_tomorrow_is_read_and_hides_no_gap_of_today():
+    page = lambda *items: b'<rss version="2.0"><channel><title>x</title>' + b"".join(items) + b"</channel></rss>"  # noqa: E731
+    item = lambda n, day: f"<item><guid>{n}</guid><pubDate>{day} 2026 00:00:00 GMT</pubDate></item>".encode()  # noqa: E731
+    with serve(page(item(1, "31 Dec"), item(2, "20 Nov"))) as replay:
+        first = pull(replay.url)
+        replay.script = lambda _: Answer(body=page(item(3, "26 Nov"), item(4, "27 Nov")))
+        second = pull(replay.url, first.cursor, now=NOW + timedelta(days=5))
+    assert first.posts[0].published_at == datetime(2026, 12, 31, tzinfo=UTC)
+    assert second.gap is not None
+    assert (second.gap.start, second.gap.end) == (NOW, datetime(2026, 11, 26, tzinfo=UTC))
+
+
+def test_a_post_of_60_kilobytes_is_read_whole():
+    body = feed_file("empty").replace(
+        b"</channel>", b"<item><guid>1</guid><title>" + b"perkataan " * 6000 + b"</title></item></channel>"
+    )
+    (item,) = parse(body).posts
+    assert len(item.text) == 60_000 - 1
+
+
+def test_an_id_that_stands_twice_is_one_post_the_upper_one():
+    twice = b"<item><guid>1</guid><title>baharu</title></item><item><guid>1</guid><title>lama</title></item>"
+    (item,) = parse(feed_file("empty").replace(b"</channel>", twice + b"</channel>")).posts
+    assert item.text == "baharu"
+
+
+# ---------------------------------------------------------------- bytes
+
+
+ENCODINGS = {
+    "a byte order mark": (codecs.BOM_UTF8 + feed_file("wordpress"), "application/rss+xml"),
+    "white space before the declaration": (b"\n\n" + feed_file("wordpress"), "text/xml"),
+    "no content type": (feed_file("wordpress"), ""),
+    "a content type of HTML": (feed_file("wordpress"), "text/html; charset=utf-8"),
+    "a content type of nothing in particular": (feed_file("wordpress"), "application/octet-stream"),
+    "text/xml without a charset": (feed_file("wordpress"), "text/xml"),
+    "UTF-16": (feed_file("wordpress").decode().replace("UTF-8", "UTF-16").encode("utf-16"), "application/xml"),
+}
+
+
+@pytest.mark.parametrize(("body", "kind"), ENCODINGS.values(), ids=ENCODINGS)
+def test_a_feed_is_read_in_spite_of(body, kind):
+    feed = parse(body, kind=kind)
+    assert feed.profile.name == "Jabatan Perkhidmatan Demo – Berita"
+    assert len(feed.posts) == 2
+
+
+@pytest.mark.parametrize("kind", ["application/rss+xml", "text/xml; charset=ISO-8859-1", "text/xml", ""])
+def test_latin_1_is_latin_1(kind):
+    assert parse(feed_file("latin1"), kind=kind).posts[0].text == "Résumé jawatan"
+
+
+def test_a_packed_answer_is_unpacked():
+    packed = gzip.compress(feed_file("wordpress"))
+    with serve(packed, headers={"Content-Encoding": "gzip", "Content-Type": "application/rss+xml"}) as replay:
+        assert len(pull(replay.url).posts) == 2
+
+
+def test_a_packed_answer_of_too_much_is_refused():
+    packed = gzip.compress(b" " * 3_000_000 + feed_file("wordpress"))
+    with (
+        serve(packed, headers={"Content-Encoding": "gzip"}) as replay,
+        pytest.raises(AddressRefused, match="max_bytes"),
+    ):
+        pull(replay.url, max_bytes=1_000_000)
+
+
+# ---------------------------------------------------------------- servers
+
+
+def test_an_unchanged_feed_is_asked_for_with_its_marks_and_keeps_the_cursor():
+    marks = {"ETag": '"a1"', "Last-Modified": "Mon, 23 Nov 2026 09:00:00 GMT"}
+
+    def script(asked: Asked) -> Answer:
+        same = asked.headers.get("if-none-match") == marks["ETag"]
+        return Answer(status=304, headers=marks) if same else Answer(body=feed_file("wordpress"), headers=marks)
+
+    with Replay(script) as replay:
+        first = pull(replay.url)
+        second = pull(replay.url, first.cursor)
+        assert replay.asked[1].headers["if-modified-since"] == marks["Last-Modified"]
+    assert (second.posts, second.last, second.cursor) == ((), True, first.cursor)
+
+
+def test_the_marks_of_another_address_are_not_sent():
+    with serve(feed_file("empty"), headers={"ETag": '"a1"'}) as replay:
+        first = pull(f"{replay.url}/lama")
+        pull(f"{replay.url}/baharu", first.cursor)
+        assert "if-none-match" not in replay.asked[1].headers
+
+
+def test_a_redirect_is_followed_and_links_are_seen_from_where_it_leads():
+    def script(asked: Asked) -> Answer:
+        moved = Answer(status=301, headers={"Location": "/baharu/feed.xml"})
+        return moved if asked.path == "/feed" else Answer(body=feed_file("bare"))
+
+    with Replay(script) as replay:
+        assert pull(f"{replay.url}/feed").posts[1].url == f"{replay.url}/pautan"
+
+
+STATUSES = {
+    404: AccountNotFound,
+    410: AccountNotFound,
+    401: PermissionMissing,
+    403: PermissionMissing,
+    500: Unavailable,
+}
+
+
+@pytest.mark.parametrize(("status", "error"), STATUSES.items())
+def test_a_status_says_what_is_wrong(status, error):
+    with Replay(lambda _: Answer(status=status, body=feed_file("empty"))) as replay, pytest.raises(error):
+        pull(replay.url)
+
+
+def test_a_busy_site_says_when_to_come_back_and_the_others_go_on():
+    busy = Answer(status=503, headers={"Retry-After": "120"})
+    with Replay(lambda _: busy) as replay, pytest.raises(base.RateLimited) as caught:
+        pull(replay.url)
+    assert (caught.value.retry_at, caught.value.whole_platform) == (NOW + timedelta(minutes=2), False)
+
+
+NO_FEEDS = {
+    "a page of HTML": b"<!DOCTYPE html><html><head><title>Utama</title></head><body>Selamat datang</body></html>",
+    "JSON": b'{"items": []}',
+    "nothing": b"",
+    "XML of something else": b'<?xml version="1.0"?><catalogue><book/></catalogue>',
+    "entities that multiply": b'<?xml version="1.0"?><!DOCTYPE r [<!ENTITY a "aaaa"><!ENTITY b "&a;&a;">]><rss version="2.0"><channel><title>&b;</title></channel></rss>',
+}
+
+
+@pytest.mark.parametrize("body", NO_FEEDS.values(), ids=NO_FEEDS)
+def test_what_is_no_feed_is_never_no_news(body):
+    with pytest.raises(SchemaDrift):
+        parse(body, kind="")
+
+
+def test_an_empty_feed_is_empty():
+    with serve(feed_file("empty")) as replay:
+        page = pull(replay.url)
+    assert (page.posts, page.last, page.gap) == ((), True, None)
+
+
+def test_a_feed_that_ends_in_the_middle_is_unavailable():
+    with pytest.raises(Unavailable):
+        parse(feed_file("wordpress")[:1500])
+
+
+@pytest.mark.parametrize("address", ["", "ftp://www.jpd.example.my/feed", "http://[bad", "www.jpd.example.my/feed"])
+def test_an_address_that_is_none_is_the_register_s_mistake(address):
+    with pytest.raises(base.ConnectorError) as caught:
+        pull(address)
+    assert caught.value.cause in {base.AccountNotFound.cause, AddressRefused.cause}
+
+
+def test_a_password_in_the_address_is_in_no_error():
+    with Replay(lambda _: Answer(status=404)) as replay:
+        connector = RssConnector(RssSettings(), Network(allow=LOOPBACK))
+        address = replay.url.replace("http://", "http://jpd:rahsia-besar@")
+        with pytest.raises(AccountNotFound) as caught:
+            list(connector.pull(account("", "rss", url=address), None, now=NOW))
+    assert "rahsia-besar" not in str(caught.value)
