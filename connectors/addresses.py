@@ -87,7 +87,7 @@ def match(url: str) -> tuple[str, str] | None:
     host = parts.hostname or ""
     plain = re.sub(r"^(www|m|mobile)\.", "", host).removesuffix(".")
     if plain in X_HOSTS:
-        return _x(_segments(parts.path))
+        return _x(_segments(_path(parts)))
     if plain == "myspace.com":
         return _myspace(_segments(parts.path))
     page = facebook_page(url)
@@ -99,8 +99,7 @@ def facebook_page(url: str) -> str | None:
     parts = _split(url)
     if parts is None or not _is_page_host((parts.hostname or "").removesuffix(".")):
         return None
-    path = parts.fragment.removeprefix("!") if parts.fragment.startswith("!/") else parts.path
-    segments = _segments(path)
+    segments = _segments(_path(parts))
     if segments and segments[0].lower() == "profile.php":
         return _numeric(parse_qs(parts.query).get("id", [""])[0])
     return _page_segment(segments)
@@ -114,6 +113,11 @@ def _split(url: str) -> SplitResult | None:
     except ValueError:
         return None
     return parts if known else None
+
+
+def _path(parts: SplitResult) -> str:
+    """Return the path; before 2012 both X and Facebook wrote it behind `#!`."""
+    return parts.fragment.removeprefix("!") if parts.fragment.startswith("!/") else parts.path
 
 
 def _segments(path: str) -> list[str]:

@@ -1,0 +1,77 @@
+"""Profile addresses as officers paste them into the register."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from connectors.addresses import facebook_page, match
+
+PASTED = {
+    "https://x.com/kkmputrajaya": ("x", "kkmputrajaya"),
+    "https://twitter.com/KKMPutrajaya": ("x", "KKMPutrajaya"),
+    "twitter.com/kkmputrajaya": ("x", "kkmputrajaya"),
+    "www.x.com/kkmputrajaya/": ("x", "kkmputrajaya"),
+    "https://mobile.twitter.com/kkmputrajaya?lang=ms": ("x", "kkmputrajaya"),
+    "https://x.com/@kkmputrajaya": ("x", "kkmputrajaya"),
+    "https://x.com/kkmputrajaya/status/1790000000000000001": ("x", "kkmputrajaya"),
+    "HTTPS://X.COM/kkmputrajaya": ("x", "kkmputrajaya"),
+    " https://x.com/kkmputrajaya. ": ("x", "kkmputrajaya"),
+    "https://twitter.com/#!/kkmputrajaya": ("x", "kkmputrajaya"),
+    "https://x.com/i/flow/login": None,
+    "https://x.com/intent/follow?screen_name=kkmputrajaya": None,
+    "https://x.com/": None,
+    "https://x.com/lebih_lima_belas_huruf": None,
+    "https://x.com.example.my/kkmputrajaya": None,
+    "https://notx.com/kkmputrajaya": None,
+    "https://www.facebook.com/kementeriankesihatan": ("facebook", "kementeriankesihatan"),
+    "facebook.com/kementerian.kesihatan/": ("facebook", "kementerian.kesihatan"),
+    "https://m.facebook.com/jpd.demo?ref=bookmarks": ("facebook", "jpd.demo"),
+    "https://ms-my.facebook.com/jpd.demo/posts/123": ("facebook", "jpd.demo"),
+    "https://web.facebook.com/jpd.demo": ("facebook", "jpd.demo"),
+    "https://fb.com/jpd.demo": ("facebook", "jpd.demo"),
+    "https://www.facebook.com/profile.php?id=100064500000001": ("facebook", "100064500000001"),
+    "https://www.facebook.com/100064500000001": ("facebook", "100064500000001"),
+    "https://www.facebook.com/pages/Jabatan-Demo/123456789012": ("facebook", "123456789012"),
+    "https://www.facebook.com/pages/category/Government/Jabatan-Demo-123456789012/": ("facebook", "123456789012"),
+    "https://www.facebook.com/people/Jabatan-Demo/100064500000001/": ("facebook", "100064500000001"),
+    "https://www.facebook.com/p/Jabatan-Demo-100064500000001/": ("facebook", "100064500000001"),
+    "https://www.facebook.com/pg/jpd.demo/about": ("facebook", "jpd.demo"),
+    "https://www.facebook.com/Jabatan-Demo-123456789012": ("facebook", "123456789012"),
+    "https://www.facebook.com/#!/jpd.demo": ("facebook", "jpd.demo"),
+    "https://www.facebook.com/groups/123456789": None,
+    "https://www.facebook.com/watch/?v=1": None,
+    "https://www.facebook.com/sharer/sharer.php?u=https://jpd.example.my": None,
+    "https://l.facebook.com/l.php?u=https://jpd.example.my": None,
+    "https://developers.facebook.com/docs": None,
+    "https://www.facebook.com/": None,
+    "https://facebook.com.example.my/jpd": None,
+    "https://myspace.com/jpddemo": ("myspace", "jpddemo"),
+    "http://www.myspace.com/jpddemo/": ("myspace", "jpddemo"),
+    "https://myspace.com/discover/trending": None,
+    "https://myspace.com": None,
+    "https://www.jpd.example.my/feed": None,
+    "Jabatan Perkhidmatan Demo": None,
+    "": None,
+    "http://[": None,
+    "javascript:alert(1)//x.com/kkm": None,
+}
+
+
+@pytest.mark.parametrize(("pasted", "named"), PASTED.items())
+def test_a_pasted_address_names(pasted, named):
+    assert match(pasted) == named
+
+
+@given(st.text(max_size=80))
+def test_whatever_is_pasted_is_an_answer_and_no_crash(text):
+    for address in (text, f"https://x.com/{text}", f"https://facebook.com/{text}", f"https://myspace.com/{text}"):
+        found = match(address)
+        assert found is None or (found[0] in {"x", "facebook", "myspace"} and found[1] and "/" not in found[1])
+
+
+@given(st.text(max_size=80))
+def test_a_page_s_name_is_one_step_of_a_path(text):
+    page = facebook_page(f"https://www.facebook.com/{text}")
+    assert page is None or not set(page) & set("/?#")
