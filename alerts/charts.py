@@ -11,7 +11,7 @@ from monitor.model import Language, Verdict, WeekReport
 
 INK, SOFT, PAPER = "#1f2933", "#5c6269", "#ffffff"
 # Told apart by those who see no red or green as well; the order of the clauses is the order of the colours.
-COLOURS = ("#0b5394", "#e69f00", "#a4161a", "#6a3d9a", "#2a9d8f", "#8d6e63", "#7f7f7f")
+COLOURS = ("#0b5394", "#e69f00", "#a4161a", "#6a3d9a", "#2a9d8f", "#8d6e63", "#c2185b", "#7f7f7f")
 VERDICT_COLOURS = {Verdict.FULL: "#2a9d8f", Verdict.GAPS: "#e69f00", Verdict.BLIND: "#a4161a"}
 TITLES = {
     Language.MS: ("Makluman setiap minggu mengikut perenggan", "Akaun minggu ini"),

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 
+from monitor.disclosure import one_line
 from monitor.model import MALAYSIA, AlertKind, AlertState, Cause, Language, Severity, Verdict
 
 MS, EN = Language.MS, Language.EN
@@ -237,7 +238,7 @@ def listed(parts: Sequence[str], language: Language) -> str:
 def clause_name(ref: str) -> str:
     """Return "3(c)" for the clause id "3c", as the circular itself writes it."""
     match = re.fullmatch(r"(\d+)([a-z]{1,3})", ref)
-    return f"{match[1]}({match[2]})" if match else ref
+    return f"{match[1]}({match[2]})" if match else one_line(ref, limit=20)
 
 
 def clause_names(refs: Iterable[str], language: Language) -> str:

@@ -1,0 +1,281 @@
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+from builders import NOW, account, agency, alert, delivery, finding, post
+from mail_servers import read_mail
+
+from alerts.compose import Envelope, broken_clauses, compose_alert, compose_test, envelope_of
+from monitor.model import AlertKind, Cause, Clause, Disclosure, Language, Media, MediaKind, Severity
+from monitor.settings import load_settings
+
+ENVELOPE = Envelope(
+    sender="Pantau <pantau@jdn.example.my>",
+    slogans=("MALAYSIA MADANI", "BERKHIDMAT UNTUK NEGARA"),
+    post_link=True,
+    public_url="https://pantau.example.my",
+)
+MASKED = finding(disclosure=Disclosure.MASKED, spans=((0, 5),))
+
+
+def composed(about=None, envelope=ENVELOPE, *, now=NOW, **changes):
+    return read_mail(compose_alert(about or alert(), delivery(**changes), envelope, now=now))
+
+
+def text_of(mail):
+    return mail.get_body(("plain",)).get_content()
+
+
+def html_of(mail):
+    return mail.get_body(("html",)).get_content()
+
+
+# ---------------------------------------------------------------- the letter
+
+
+def test_the_malay_letter_has_the_official_form():
+    mail = composed()
+    parts = [
+        "24 November 2026",
+        "Datuk Aminah binti Osman",
+        "Y.Bhg. Datuk,",
+        "[SEGERA] MAKLUMAN HANTARAN MEDIA SOSIAL YANG MUNGKIN MELANGGAR PERENGGAN 3(c) – x/jpd",
+        "Dengan segala hormatnya saya merujuk perkara di atas.",
+        "\n2. ",
+        "\n3. ",
+        "\n4. ",
+        "\n5. ",
+        "\n6. ",
+        "Sekian, terima kasih.",
+        '"MALAYSIA MADANI"',
+        "Makluman ini dijana secara automatik; tandatangan tidak diperlukan.",
+    ]
+    words = text_of(mail)
+    places = [words.index(part) for part in parts]
+    assert places == sorted(places)
+    assert mail["Subject"] == parts[3]
+
+
+def test_the_clause_is_quoted_in_malay_and_explained_in_english_mails_only():
+    english = text_of(composed(language=Language.EN))
+    assert "tidak melibatkan …" in english
+    assert "no detailed information" in english
+    malay = text_of(composed())
+    assert "tidak melibatkan …" in malay
+    assert "no detailed information" not in malay
+
+
+@pytest.mark.parametrize("language", Language)
+def test_a_system_only_suspects(language):
+    words = text_of(composed(language=language))
+    assert ("mungkin" in words and "disyaki" in words) or ("may" in words and "suspected" in words)
+
+
+def test_the_head_is_addressed_as_the_register_says_and_others_as_nobody_in_particular():
+    assert "Y.Bhg. Datuk," in text_of(composed(recipient="KETUA@jpd.example.my"))
+    other = text_of(composed(recipient="timbalan@jpd.example.my"))
+    assert "Tuan/Puan," in other
+    assert "Datuk" not in other
+
+
+def test_without_a_salutation_in_the_register_none_is_made_up():
+    about = alert(agency=agency(head_salutation=""))
+    assert "Tuan/Puan," in text_of(composed(about))
+
+
+@pytest.mark.parametrize(
+    ("severity", "urgent"), [(Severity.MEDIUM, False), (Severity.HIGH, True), (Severity.CRITICAL, True)]
+)
+def test_urgent_is_what_is_high_or_critical(severity, urgent):
+    mail = composed(alert(severity=severity))
+    assert ("[SEGERA]" in mail["Subject"]) is urgent
+    assert (mail["Importance"] == "high") is urgent
+
+
+def test_several_findings_of_one_post_are_one_mail_by_clause_strongest_first():
+    fourth = Clause(instrument="mampu-2009", ref="4", ms="Sebarang perbuatan …", en="any act …")
+    about = alert(
+        post=post(media=(Media(kind=MediaKind.VIDEO, url="v"), Media(kind=MediaKind.PICTURE, url="p"))),
+        findings=(
+            finding("mampu-2009/4/phone", Severity.MEDIUM, clause=fourth, title_ms="Telefon"),
+            finding("mampu-2009/4/mykad", Severity.HIGH, clause=fourth, title_ms="MyKad"),
+            finding(),
+            finding(field="picture:1"),
+        ),
+    )
+    assert "PERENGGAN 3(c) DAN 4" in composed(about)["Subject"]
+    third, four = broken_clauses(about, Language.MS)
+    assert (third.name, four.name) == ("3(c)", "4")
+    assert [breach.title for breach in four.breaches] == ["MyKad", "Telefon"]
+    assert third.breaches[0].places == "dalam teks dan dalam gambar 1", "the video is not counted as a picture"
+
+
+# ---------------------------------------------------------------- disclosure
+
+
+@pytest.mark.parametrize(
+    ("level", "of_findings", "expected"),
+    [
+        (Disclosure.NONE, Disclosure.FULL, None),
+        (Disclosure.FULL, Disclosure.NONE, None),
+        (Disclosure.MASKED, Disclosure.FULL, "█████ Minit"),
+        (Disclosure.FULL, Disclosure.MASKED, "█████ Minit"),
+        (Disclosure.FULL, Disclosure.FULL, "SULIT Minit"),
+    ],
+)
+def test_the_strictest_level_decides_what_is_shown(level, of_findings, expected):
+    about = alert(post=post(text="SULIT\nMinit"), disclosure=level, findings=(finding(disclosure=of_findings),))
+    mail = composed(about)
+    for words in (text_of(mail), html_of(mail)):
+        assert ("Minit" in words) is (expected is not None)
+        assert expected is None or expected in words
+        assert ("sengaja tidak diulang" in words) is (expected is None)
+
+
+def test_an_excerpt_of_a_text_is_not_shown_for_a_match_in_a_picture():
+    about = alert(
+        post=post(text="Lihat poster"),
+        disclosure=Disclosure.FULL,
+        findings=(finding(disclosure=Disclosure.FULL, field="picture:0"),),
+    )
+    assert "Lihat poster" not in text_of(composed(about))
+
+
+def test_links_in_an_excerpt_are_dead():
+    about = alert(
+        post=post(text="SULIT lihat https://evil.example/x atau evil2.example"),
+        disclosure=Disclosure.MASKED,
+        findings=(MASKED,),
+    )
+    mail = composed(about)
+    for words in (text_of(mail), html_of(mail)):
+        assert "evil.example" not in words
+        assert "evil2.example" not in words
+        assert "evil[.]example" in words
+
+
+@pytest.mark.parametrize("about", ["Traceback\nRuntimeError: SULIT-MARKER", "re.error: SULIT-MARKER", "SULIT MARKER"])
+def test_an_evaluation_mail_names_the_error_s_kind_and_nothing_it_quotes(about):
+    what = alert(kind=AlertKind.EVALUATION, findings=(), detail=about)
+    assert "MARKER" not in text_of(composed(what, template="evaluation", step="operators"))
+
+
+@pytest.mark.parametrize(("step", "told"), [("first", False), ("security-team", True), ("operators", True)])
+def test_a_head_is_told_the_cause_and_only_technical_people_the_library_s_words(step, told):
+    what = alert(kind=AlertKind.BLIND, cause=Cause.NOT_FOUND, since=NOW - timedelta(hours=27), detail="HTTP 404")
+    words = text_of(composed(what, template="blind", step=step))
+    assert ("HTTP 404" in words) is told
+    assert "akaun tidak ditemui" in words
+    assert "1 hari 3 jam" in words
+
+
+# ---------------------------------------------------------------- links
+
+
+@pytest.mark.parametrize(
+    ("url", "shown"),
+    [
+        ("https://x.com/i/status/1", "https://x.com/i/status/1"),
+        ("javascript:alert(1)", ""),
+        ("data:text/html,<script>", ""),
+        ("https:///nowhere", ""),
+        ("https://[bad", ""),
+        ("", ""),
+        ("https://x.com/" + "a" * 1000, ""),
+        ("https://x.com/\u202egnp.exe\r\nBcc: a@b", "https://x.com/gnp.exe%20Bcc:%20a@b"),
+        ('https://x.com/"><script>', "https://x.com/%22%3E%3Cscript%3E"),
+    ],
+)
+def test_a_mail_links_to_the_post_only_by_an_address_a_browser_opens_harmlessly(url, shown):
+    mail = composed(alert(post=post(url=url)))
+    words = text_of(mail)
+    assert ("Pautan" in words) is bool(shown)
+    assert shown in words
+    assert ('class="button"' in html_of(mail)) is bool(shown)
+
+
+def test_the_link_can_be_left_out():
+    quiet = replace(ENVELOPE, post_link=False, public_url="")
+    mail = composed(envelope=quiet)
+    assert "http" not in text_of(mail)
+    assert "href" not in html_of(mail)
+
+
+def test_the_case_s_record_is_linked_where_the_console_is_reachable():
+    assert "https://pantau.example.my/alerts/PTU-2026-000001" in text_of(composed())
+
+
+# ---------------------------------------------------------------- other kinds
+
+
+def test_a_dead_letter_names_the_case_the_person_and_the_server_s_words():
+    what = alert(kind=AlertKind.DEAD_LETTER, findings=(), detail="PTU-2026-000412 → a@b.my: mx:587: 550 no such user")
+    mail = composed(what, template="dead_letter", step="first")
+    for part in ("PTU-2026-000412", "a@b.my", "mx:587: 550 no such user"):
+        assert part in text_of(mail)
+    assert "PTU-2026-000412" in mail["Subject"]
+    assert 'href="https://pantau.example.my/alerts/PTU-2026-000412"' in html_of(mail)
+
+
+def test_a_credential_mail_names_the_platform_as_people_know_it():
+    what = alert(
+        kind=AlertKind.CREDENTIAL, agency=None, account=None, post=None, findings=(), detail="x: 401 Unauthorized"
+    )
+    mail = composed(what, template="credential", step="operators", recipient="ops@x.my")
+    assert mail["Subject"].endswith("X (Twitter)")
+    assert "401 Unauthorized" in text_of(mail)
+
+
+def test_a_recovery_says_how_long_it_lasted():
+    what = alert(kind=AlertKind.BLIND, findings=(), since=NOW, recovered_at=NOW + timedelta(hours=5))
+    assert "5 jam" in text_of(composed(what, template="recovery", now=NOW + timedelta(days=9)))
+
+
+def test_an_agency_without_any_address_is_said_to_lack_one():
+    words = text_of(composed(step="operators", recipient="ops@x.my"))
+    assert "tiada alamat e-mel dalam daftar" in words
+
+
+def test_the_test_mail_speaks_both_languages_and_has_an_identity_of_its_own():
+    first, mail = compose_test("a@b.my", ENVELOPE, now=NOW)
+    later, _ = compose_test("a@b.my", ENVELOPE, now=NOW + timedelta(seconds=1))
+    words = text_of(read_mail(mail))
+    assert "menguji laluan e-mel" in words
+    assert "This mail tests" in words
+    assert read_mail(mail)["Message-ID"] == first != later
+
+
+# ---------------------------------------------------------------- headers and bytes
+
+
+def test_the_headers_say_that_a_machine_wrote_and_wants_no_automatic_answer():
+    mail = composed()
+    assert {name: str(mail[name]) for name in ("From", "To", "Message-ID", "Auto-Submitted")} == {
+        "From": "Pantau <pantau@jdn.example.my>",
+        "To": "ketua@jpd.example.my",
+        "Message-ID": "<pantau.1@pantau.example.my>",
+        "Auto-Submitted": "auto-generated",
+    }
+    assert mail["X-Auto-Response-Suppress"] == "OOF, AutoReply"
+    assert mail["Date"] == "Tue, 24 Nov 2026 12:00:00 +0800"
+
+
+def test_the_same_mail_is_always_the_same_bytes():
+    first, second = (compose_alert(alert(), delivery(), ENVELOPE, now=NOW) for _ in range(2))
+    assert first == second
+
+
+def test_a_mail_is_ascii_lines_that_every_server_takes():
+    raw = compose_alert(alert(account=account("x" * 300)), delivery(), ENVELOPE, now=NOW)
+    assert raw.isascii()
+    assert max(map(len, raw.split(b"\r\n"))) <= 998
+    assert b"\n" not in raw.replace(b"\r\n", b"")
+
+
+def test_the_envelope_comes_from_the_settings(tmp_path):
+    (tmp_path / "pantau.toml").write_text(
+        '[mail]\nsender = "Pantau <p@a.my>"\npost_link = false\n[web]\npublic_url = "https://p.my/"\n'
+        '[letter]\nslogans = ["SATU"]\n'
+    )
+    envelope = envelope_of(load_settings(tmp_path, {}))
+    assert envelope == Envelope(sender="Pantau <p@a.my>", slogans=("SATU",), post_link=False, public_url="https://p.my")
