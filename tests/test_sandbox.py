@@ -1,0 +1,262 @@
+"""The platforms' twins, asked as anybody would ask them: they must be as strict as what they stand for."""
+
+from __future__ import annotations
+
+import itertools
+import socket
+from datetime import UTC, datetime, timedelta
+
+import pytest
+import requests
+
+from connectors.sandbox import story
+from connectors.sandbox.server import Sandbox
+from connectors.sandbox.world import World
+
+NOW = datetime(2026, 11, 24, 2, 0, tzinfo=UTC)
+MINUTE = timedelta(minutes=1)
+BEARER = {"Authorization": "Bearer sandbox"}
+KEY = {"access_token": "sandbox"}
+
+
+@pytest.fixture(scope="module")
+def running():
+    with Sandbox(World()) as sandbox:
+        yield sandbox
+
+
+@pytest.fixture
+def sandbox(running):
+    running.world.heal()
+    return running
+
+
+NUMBERS = itertools.count(1)
+
+
+def opened(sandbox: Sandbox, platform: str) -> tuple[str, str]:
+    """Open an account and return its handle and native id."""
+    handle = f"demo{next(NUMBERS)}"
+    return handle, sandbox.world.add_account(platform, handle, name="Jabatan Demo", bio="Akaun rasmi")
+
+
+def ask(sandbox: Sandbox, platform: str, path: str, **how: object) -> requests.Response:
+    return requests.get(f"{sandbox.base_url(platform)}{path}", timeout=5, **how)
+
+
+def on_x(sandbox: Sandbox, path: str, **query: object) -> dict[str, object]:
+    return ask(sandbox, "x", path, headers=BEARER, params=query).json()
+
+
+def on_facebook(sandbox: Sandbox, path: str, **query: object) -> requests.Response:
+    return ask(sandbox, "facebook", path, params={**KEY, **query})
+
+
+# ---------------------------------------------------------------- X
+
+
+def test_x_wants_its_token(sandbox):
+    assert ask(sandbox, "x", "/2/users/by?usernames=a").status_code == 401
+
+
+def test_x_tells_known_from_unknown_names_in_one_answer(sandbox):
+    handle, native_id = opened(sandbox, "x")
+    answer = on_x(sandbox, "/2/users/by", usernames=f"{handle.upper()},tiada")
+    assert [user["id"] for user in answer["data"]] == [native_id]
+    assert [error["value"] for error in answer["errors"]] == ["tiada"]
+
+
+def test_x_refuses_a_page_size_that_it_does_not_have(sandbox):
+    _, native_id = opened(sandbox, "x")
+    answer = ask(sandbox, "x", f"/2/users/{native_id}/tweets?max_results=4", headers=BEARER)
+    assert (answer.status_code, answer.json()["title"]) == (400, "Invalid Request")
+
+
+def test_x_pages_from_the_newest_and_since_an_id(sandbox):
+    handle, native_id = opened(sandbox, "x")
+    ids = [sandbox.world.publish("x", handle, f"{n}", at=NOW + n * MINUTE) for n in range(12)]
+    first = on_x(sandbox, f"/2/users/{native_id}/tweets", max_results=5, since_id=ids[1])
+    second = on_x(
+        sandbox,
+        f"/2/users/{native_id}/tweets",
+        max_results=5,
+        since_id=ids[1],
+        pagination_token=first["meta"]["next_token"],
+    )
+    assert [item["id"] for item in [*first["data"], *second["data"]]] == ids[:1:-1]
+    assert "next_token" not in second["meta"]
+
+
+def test_x_says_of_no_posts_only_that_there_are_none(sandbox):
+    _, native_id = opened(sandbox, "x")
+    assert on_x(sandbox, f"/2/users/{native_id}/tweets") == {"meta": {"result_count": 0}}
+
+
+def test_an_edit_on_x_is_a_new_id_and_a_deletion_an_error_on_a_success(sandbox):
+    handle, _ = opened(sandbox, "x")
+    first = sandbox.world.publish("x", handle, "asal", at=NOW)
+    sandbox.world.edit("x", first, "disunting", at=NOW + MINUTE)
+    old = on_x(sandbox, "/2/tweets", ids=first)["data"][0]
+    newest = old["edit_history_tweet_ids"][-1]
+    assert (old["text"], newest == first) == ("asal", False)
+    assert on_x(sandbox, "/2/tweets", ids=newest)["data"][0]["text"] == "disunting"
+    sandbox.world.delete("x", first)
+    gone = on_x(sandbox, "/2/tweets", ids=first)
+    assert ("data" in gone, gone["errors"][0]["resource_id"]) == (False, first)
+
+
+def test_x_cuts_long_texts_and_writes_ampersands_as_html_does(sandbox):
+    handle, native_id = opened(sandbox, "x")
+    sandbox.world.publish("x", handle, "<b> & " + "panjang " * 60, at=NOW)
+    item = on_x(sandbox, f"/2/users/{native_id}/tweets")["data"][0]
+    assert item["text"].startswith("&lt;b&gt; &amp; ")
+    assert item["text"].endswith("… https://t.co/Sandbox001")
+    assert item["note_tweet"]["text"].count("panjang") == 60
+
+
+# ---------------------------------------------------------------- Facebook
+
+
+@pytest.mark.parametrize(("query", "code"), [({}, 104), ({"access_token": "lama"}, 190)])
+def test_facebook_wants_its_token(sandbox, query, code):
+    answer = ask(sandbox, "facebook", "/v26.0/me", params=query)
+    assert (answer.status_code, answer.json()["error"]["code"]) == (400, code)
+
+
+def test_facebook_wants_a_version(sandbox):
+    assert on_facebook(sandbox, "/me").json()["error"]["code"] == 2500
+
+
+def test_facebook_shows_the_fields_that_are_asked_for(sandbox):
+    handle, native_id = opened(sandbox, "facebook")
+    assert on_facebook(sandbox, f"/v26.0/{handle}").json() == {"id": native_id, "name": "Jabatan Demo"}
+    shown = on_facebook(sandbox, f"/v26.0/{handle}", fields="about,picture{url}").json()
+    assert shown.keys() == {"id", "about", "picture"}
+
+
+def test_one_bad_id_spoils_a_call_for_many(sandbox):
+    handle, native_id = opened(sandbox, "facebook")
+    assert on_facebook(sandbox, "/v26.0/", ids=handle).json()[handle]["id"] == native_id
+    assert on_facebook(sandbox, "/v26.0/", ids=f"{handle},tiada").json()["error"]["code"] == 803
+
+
+def test_a_further_page_has_an_address_that_carries_the_token(sandbox):
+    handle, _ = opened(sandbox, "facebook")
+    for number in range(3):
+        sandbox.world.publish("facebook", handle, f"{number}", at=NOW + number * MINUTE)
+    first = on_facebook(sandbox, f"/v26.0/{handle}/published_posts", limit=2, fields="message").json()
+    second = requests.get(first["paging"]["next"], timeout=5).json()
+    assert [item["message"] for item in [*first["data"], *second["data"]]] == ["2", "1", "0"]
+    assert "access_token=sandbox" in first["paging"]["next"]
+    assert "next" not in second["paging"]
+
+
+def test_a_deleted_post_of_a_page_is_an_unsupported_request(sandbox):
+    handle, _ = opened(sandbox, "facebook")
+    post = sandbox.world.publish("facebook", handle, "padam", at=NOW)
+    sandbox.world.delete("facebook", post)
+    error = on_facebook(sandbox, f"/v26.0/{post}").json()["error"]
+    assert (error["code"], error["error_subcode"]) == (100, 33)
+
+
+# ---------------------------------------------------------------- MySpace and feeds
+
+
+def test_an_abandoned_profile_answers_with_an_empty_shell(sandbox):
+    handle, _ = opened(sandbox, "myspace")
+    assert "data-entity-key" in ask(sandbox, "myspace", f"/{handle}").text
+    sandbox.world.abandon("myspace", handle)
+    answer = ask(sandbox, "myspace", f"/{handle}")
+    assert (answer.status_code, handle in answer.text) == (200, False)
+
+
+def test_an_unchanged_feed_costs_nothing(sandbox):
+    handle, _ = opened(sandbox, "rss")
+    mark = requests.get(sandbox.feed_url(handle), timeout=5).headers["etag"]
+    again = {"If-None-Match": mark}
+    assert requests.get(sandbox.feed_url(handle), headers=again, timeout=5).status_code == 304
+    sandbox.world.publish("rss", handle, "baharu", at=NOW)
+    assert requests.get(sandbox.feed_url(handle), headers=again, timeout=5).status_code == 200
+
+
+@pytest.mark.parametrize("platform", ["myspace", "rss"])
+def test_markup_of_a_post_is_no_markup_of_the_page(sandbox, platform):
+    handle, _ = opened(sandbox, platform)
+    sandbox.world.publish(platform, handle, "<script>alert(1)</script>", at=NOW)
+    path = f"/{handle}" if platform == "myspace" else f"/{handle}.xml"
+    assert "<script>alert" not in ask(sandbox, platform, path).text
+
+
+# ---------------------------------------------------------------- the server
+
+
+def test_a_fault_happens_as_often_as_it_was_ordered_and_only_where(sandbox):
+    sandbox.world.fail("rss", status=503, times=2, path_contains="sini")
+    assert [ask(sandbox, "rss", "/sini.xml").status_code for _ in range(3)] == [503, 503, 404]
+    sandbox.world.fail("rss", status=503, path_contains="sini")
+    assert ask(sandbox, "rss", "/sana.xml").status_code == 404
+
+
+@pytest.mark.parametrize("fault", [{"reset": True}, {"cut": True}])
+def test_a_broken_connection_is_broken_for_the_reader(sandbox, fault):
+    handle, _ = opened(sandbox, "rss")
+    sandbox.world.fail("rss", **fault)
+    with pytest.raises(requests.RequestException):
+        requests.get(sandbox.feed_url(handle), timeout=5)
+    assert requests.get(sandbox.feed_url(handle), timeout=5).status_code == 200
+
+
+def test_an_unknown_platform_is_not_there(sandbox):
+    assert requests.get(sandbox.base_url("friendster"), timeout=5).status_code == 404
+
+
+def test_a_taken_port_is_said_so():
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        other = Sandbox(World(), port=taken.getsockname()[1])
+        with pytest.raises(OSError, match="use"):
+            other.start()
+
+
+def test_a_sandbox_that_is_stopped_gives_its_port_back():
+    with Sandbox(World()) as first:
+        port = first.port
+    with Sandbox(World(), port=port) as second:
+        assert requests.get(second.base_url("rss"), timeout=5).status_code == 404
+
+
+# ---------------------------------------------------------------- the demo's story
+
+
+def test_the_story_breaks_a_rule_within_a_minute():
+    world = World()
+    story.begin(world, NOW)
+    at, scenes = NOW, story.scenes()
+    while story.LEAK not in _texts(world, "x", "jpdemo"):
+        scene = next(scenes)
+        at += scene.after
+        scene.act(world, at)
+    assert at - NOW <= MINUTE
+
+
+def test_the_story_edits_deletes_and_renames():
+    world = World()
+    story.begin(world, NOW)
+    for number, scene in enumerate(itertools.islice(story.scenes(), 60)):
+        scene.act(world, NOW + number * MINUTE)
+    assert story.INTERNAL in _texts(world, "facebook", "mpsampel")
+    assert story.HIJACK not in _texts(world, "x", "visitdemo")
+    assert world.holder("x", "visitdemo").name == "Solana Airdrop"
+
+
+def _texts(world: World, platform: str, handle: str) -> list[str]:
+    return [post.latest.text for post in world.timeline(platform, world.holder(platform, handle).native_id)]
+
+
+def test_nobody_of_the_story_can_be_written_to():
+    addresses = [value for agency in story.AGENCIES for value in _addresses(agency.contacts)]
+    assert len(addresses) >= 4 * len(story.AGENCIES)
+    assert all(address.endswith(".example.my") for address in addresses)
+
+
+def _addresses(contacts) -> list[str]:
+    return [getattr(contacts, name) for name in ("head_email", "deputy_email", "ictso_email", "comms_email")]
