@@ -134,22 +134,20 @@ def _save_post(
     reread_at = next_reread(one.published_at, now, reread_window)
     if known is None:
         number = 1
-        post_id = connection.execute(
-            insert(post)
-            .values(
-                account_id=holder.id,
-                native_id=one.native_id,
-                url=one.url,
-                published_at=one.published_at,
-                kind=one.kind.value,
-                first_seen_at=now,
-                back_catalogue=back_catalogue,
-                content_hash=one.content_hash,
-                versions=1,
-                reread_at=reread_at,
-            )
-            .returning(post.c.id)
-        ).scalar_one()
+        facts = {
+            "account_id": holder.id,
+            "native_id": one.native_id,
+            "url": one.url,
+            "published_at": one.published_at,
+            "kind": one.kind.value,
+            "first_seen_at": now,
+            "back_catalogue": back_catalogue,
+            "content_hash": one.content_hash,
+            "versions": 1,
+            "reread_at": reread_at,
+        }
+        # Rows beside the statement, not in it: SQLAlchemy then builds nothing for each row.
+        post_id = connection.execute(insert(post).returning(post.c.id), facts).scalar_one()
         saved.new += 1
     else:
         post_id = known["id"]
@@ -181,21 +179,18 @@ def _save_post(
 
 
 def _save_version(connection: Connection, post_id: int, number: int, one: Post, now: datetime) -> int:
-    version_id: int = connection.execute(
-        insert(post_version)
-        .values(
-            post_id=post_id,
-            number=number,
-            seen_at=now,
-            edited_at=one.edited_at,
-            text=one.text,
-            language=one.language,
-            links=list(one.links),
-            content_hash=one.content_hash,
-            raw=dict(one.raw),
-        )
-        .returning(post_version.c.id)
-    ).scalar_one()
+    facts = {
+        "post_id": post_id,
+        "number": number,
+        "seen_at": now,
+        "edited_at": one.edited_at,
+        "text": one.text,
+        "language": one.language,
+        "links": list(one.links),
+        "content_hash": one.content_hash,
+        "raw": dict(one.raw),
+    }
+    version_id: int = connection.execute(insert(post_version).returning(post_version.c.id), facts).scalar_one()
     if one.media:
         rows = [
             {
@@ -224,11 +219,14 @@ def record_evaluation(
     post_id: int,
 ) -> None:
     """Note that a text was checked under a rule set; that it could not be checked is itself an alert."""
-    connection.execute(
-        insert(evaluation).values(
-            post_version_id=version_id, field=where, rule_set=rule_set, evaluated_at=now, error=error[:2000]
-        )
-    )
+    facts = {
+        "post_version_id": version_id,
+        "field": where,
+        "rule_set": rule_set,
+        "evaluated_at": now,
+        "error": error[:2000],
+    }
+    connection.execute(insert(evaluation), facts)
     if error:
         alerts.open_alert(
             connection,
