@@ -1,6 +1,7 @@
 """The outbox on a real database, with real mail servers where mail leaves."""
 
 import asyncio
+import re
 import threading
 from collections import Counter
 from contextlib import contextmanager
@@ -8,6 +9,7 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 
 import pytest
+import requests
 from builders import NOW, account, agency, finding, post, week_report
 from mail_servers import Postbox, hang_up, read_mail, say_goodbye, smtp_server, taken_then_hung_up
 from sqlalchemy import select
@@ -18,13 +20,15 @@ from alerts.outbox import back_off, deliver_due, open_channel, plan_due
 from alerts.policy import Policy, plan, plan_digest
 from alerts.smtp import SmtpChannel
 from monitor.model import AlertKind, AlertState, Cause, Severity
-from monitor.settings import Mail
+from monitor.settings import Mail, Web
 from monitor.store import outbox as store
 from monitor.store import tables
 from monitor.store.accounts import claim_accounts, save_failure
 from monitor.store.listings import list_alerts, mails_of
 from monitor.store.posts import Judged, save_page
 from monitor.store.register import save_register
+from monitor.web.console import Console, build
+from monitor.web.server import bind, serving
 
 MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
 POLICY = Policy(instance="i", sender_domain="pantau.example.my", operators=("ops@jdn.example.my",))
@@ -565,3 +569,30 @@ def test_a_folder_that_cannot_be_written_keeps_the_mails(sqlite_db, tmp_path):
     office.now += MINUTE
     assert office.deliver().accepted == 1
     assert [line.state.value for line in mails_of(office.db, 1)] == ["accepted"]
+
+
+# ---------------------------------------------------------------- links
+
+
+def test_a_scanner_that_fetches_every_link_of_a_mail_acknowledges_nothing(office, box, monkeypatch):
+    """Fault 8: GET shows, it never acts."""
+    pages = build(
+        Console(
+            db=office.db,
+            web=Web(),
+            patience=HOUR,
+            degraded=set,
+            stalled=list,
+            clock=lambda: office.now,
+        )
+    )
+    with serving(pages, bind(Web(listen="127.0.0.1:0"))) as address:
+        office.breach("1")
+        envelope = replace(ENVELOPE, public_url=address.rstrip("/"), post_link=False)
+        monkeypatch.setattr(f"{__name__}.ENVELOPE", envelope)
+        office.deliver()
+        ((_, content),) = box.mails
+        links = set(re.findall(r'href="([^"]+)"', read_mail(content).get_body(("html",)).get_content()))
+        assert [requests.get(link, timeout=5).status_code for link in links] == [200]
+    (alert,) = list_alerts(office.db)
+    assert alert.state is AlertState.OPEN
