@@ -19,7 +19,7 @@ RUN /opt/pantau/bin/pip install --no-cache-dir --disable-pip-version-check --no-
     fi
 
 FROM docker.io/library/python:${PYTHON}-slim
-RUN useradd --system --uid 10001 --home-dir /var/lib/pantau --create-home pantau
+RUN useradd --uid 10001 --shell /usr/sbin/nologin --home-dir /var/lib/pantau --create-home pantau
 COPY --from=build /opt/pantau /opt/pantau
 ENV PATH=/opt/pantau/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 MPLCONFIGDIR=/tmp/matplotlib \
     PANTAU_CONFIG=/etc/pantau PANTAU_WEB__LISTEN=0.0.0.0:8080 \
