@@ -188,7 +188,10 @@ def test_what_is_small_packed_and_large_unpacked_is_too_large():
         )
 
 
-@pytest.mark.parametrize(("coding", "body"), [("identity", b"baik"), ("gzip", gzip.compress(b"baik")), ("gzip", b"")])
+PACKINGS = {"not at all": ("identity", b"baik"), "gzip": ("gzip", gzip.compress(b"baik")), "nothing": ("gzip", b"")}
+
+
+@pytest.mark.parametrize(("coding", "body"), PACKINGS.values(), ids=PACKINGS)
 def test_a_body_is_read_whole_however_it_is_packed(coding, body):
     with Replay(lambda _: Answer(body=body, headers={"Content-Encoding": coding})) as running:
         answer = http.open_session(base_url=running.url, network=network()).get(running.url)
