@@ -75,30 +75,20 @@ class Postbox:
         return "250 OK, taken"
 
 
+async def taken(server: SMTP) -> str | None:
+    """Take the mail: no fault at all."""
+
+
 async def hang_up(server: SMTP) -> str | None:
     """Close the connection without an answer; the mail is lost on the way."""
     server.transport.abort()
     return "451 nobody hears this"
 
 
-def taken_then_hung_up(box: Postbox) -> Fault:
+async def taken_then_hung_up(server: SMTP) -> str | None:
     """Take the mail, and lose the answer."""
-
-    async def fault(server: SMTP) -> str | None:
-        server.transport.abort()
-        return None
-
-    return fault
-
-
-def slow(done: asyncio.Event) -> Fault:
-    """Take the mail, and answer only when `done` is set."""
-
-    async def fault(server: SMTP) -> str | None:
-        await done.wait()
-        return None
-
-    return fault
+    server.transport.abort()
+    return None
 
 
 async def say_goodbye(server: SMTP) -> str | None:

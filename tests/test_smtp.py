@@ -293,7 +293,7 @@ def test_after_a_refused_recipient_the_next_mail_goes_over_the_same_connection(b
 
 
 def test_an_answer_lost_after_the_mail_was_handed_over_is_uncertain(box):
-    box.faults = [taken_then_hung_up(box)]
+    box.faults = [taken_then_hung_up]
     with smtp_server(box) as port:
         error = refusal(channel(port))
     assert kind(error) == UNCERTAIN
