@@ -15,6 +15,11 @@ MALAYSIA = ZoneInfo("Asia/Kuala_Lumpur")  # one zone for the whole country, no d
 Json = Mapping[str, Any]
 
 
+def _lasting(url: str) -> str:
+    """Return the path of a media address: host and signed query change from one read to the next."""
+    return url.partition("?")[0].partition("://")[2].partition("/")[2] or url
+
+
 class Severity(IntEnum):
     """How bad a finding is. LOW is for the digest only; MEDIUM and HIGH are mailed; CRITICAL is mailed at once."""
 
@@ -226,8 +231,8 @@ class Post:
 
     @property
     def content_hash(self) -> str:
-        """Hash of what a reader would see; counters, and the signed query of a media address, leave it alone."""
-        seen = [self.text, [[m.kind, m.url.partition("?")[0], m.text] for m in self.media], list(self.links)]
+        """Hash of what a reader would see; counters, and what varies in the address of a picture, leave it alone."""
+        seen = [self.text, [[m.kind, _lasting(m.url), m.text] for m in self.media], list(self.links)]
         return hashlib.sha256(json.dumps(seen, ensure_ascii=False).encode("utf-8", "surrogatepass")).hexdigest()
 
 
@@ -243,7 +248,7 @@ class Profile:
 
     @property
     def content_hash(self) -> str:
-        seen = [self.name, self.handle, self.bio, self.picture_url.partition("?")[0]]
+        seen = [self.name, self.handle, self.bio, _lasting(self.picture_url)]
         return hashlib.sha256(json.dumps(seen, ensure_ascii=False).encode("utf-8", "surrogatepass")).hexdigest()
 
 

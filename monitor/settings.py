@@ -108,7 +108,7 @@ class Polling:
     workers: int = 16
     live_window: timedelta = timedelta(hours=24)
     overlap: timedelta = timedelta(minutes=10)
-    back_catalogue: int = 3200
+    back_catalogue: int = 1000
     recheck_window: timedelta = timedelta(days=7)
     blind_after: timedelta = timedelta(hours=2)
 
@@ -445,6 +445,8 @@ def _mail_contradictions(settings: Settings) -> list[tuple[str, str]]:
 def _other_contradictions(settings: Settings) -> list[tuple[str, str]]:
     found: list[tuple[str, str]] = []
     polling, web = settings.polling, settings.web
+    if wrong := _database_mistake(settings.database.url):
+        found.append(("database.url", wrong))
     if polling.min_interval > polling.max_interval:
         found.append(("polling.min_interval", "is longer than polling.max_interval"))
     if polling.overlap < timedelta(minutes=2):
@@ -456,6 +458,19 @@ def _other_contradictions(settings: Settings) -> list[tuple[str, str]]:
     if web.public_url and urlsplit(web.public_url).scheme not in {"http", "https"}:
         found.append(("web.public_url", "expected an address that begins with https://"))
     return found
+
+
+def _database_mistake(url: str) -> str:
+    """Return what is wrong with a database's address; it may hold a password, so it is not repeated."""
+    if re.fullmatch(r"sqlite:///[^?]*[^/?:]", url) and not url.endswith(":memory:"):
+        return ""
+    if re.match(r"postgres(ql)?(\+psycopg)?://", url):
+        try:
+            urlsplit(url).port  # noqa: B018 (reading it is what checks it)
+        except ValueError:
+            return "has a port that is no number from 0 to 65535"
+        return ""
+    return 'expected "sqlite:///var/pantau.db" or "postgresql://user@host/pantau"'
 
 
 def summary(settings: Settings) -> list[tuple[str, str]]:

@@ -240,3 +240,13 @@ def test_a_foreign_lock_on_the_file_is_waited_out(sqlite_db):
     threading.Timer(0.3, lambda: (foreign.execute("COMMIT"), foreign.close())).start()
     with sqlite_db.write() as connection:
         connection.execute(tables.meta.insert().values(key="a", value="b"))
+
+
+def test_what_varies_in_a_picture_s_address_is_no_edit():
+    def seen(url):
+        return post(media=(Media(kind=MediaKind.PICTURE, url=url),)).content_hash
+
+    assert seen("https://scontent-a.xx.fbcdn.net/v/1_n.jpg?oh=1") == seen(
+        "https://scontent-b.xx.fbcdn.net/v/1_n.jpg?oh=2"
+    )
+    assert seen("https://scontent-a.xx.fbcdn.net/v/1_n.jpg") != seen("https://scontent-a.xx.fbcdn.net/v/2_n.jpg")
