@@ -169,16 +169,20 @@ def test_a_wrong_certificate_is_refused(box, certificates, security, fault):
 
 
 @pytest.mark.parametrize(
-    "answers",
-    [{"EHLO": "250 scripted"}, {"EHLO": "250-scripted\r\n250 STARTTLS", "STARTTLS": "454 not now"}],
+    ("answers", "told"),
+    [
+        ({"EHLO": "250 scripted"}, "offers no STARTTLS"),
+        ({"EHLO": "250-scripted\r\n250 STARTTLS", "STARTTLS": "454 not now"}, "454 not now"),
+    ],
     ids=["not offered", "refused"],
 )
-def test_when_starttls_is_stripped_nothing_is_said_in_clear(answers):
+def test_when_starttls_is_stripped_nothing_is_said_in_clear(answers, told):
     heard = []
     answers |= {"AUTH": "235 ok", "MAIL": "250 ok", "RCPT": "250 ok", "DATA": "354 go on", "QUIT": "221 bye"}
     with scripted_server(answers, heard) as port:
         error = refusal(channel(port, "starttls", username="pantau", password=Secret(PASSWORD)))
     assert kind(error) == SERVER
+    assert told in str(error)
     assert heard
     assert {said.split(" ")[0] for said in heard} <= {"ehlo", "EHLO", "STARTTLS", "QUIT", "quit"}
 
