@@ -294,6 +294,7 @@ class Progress:
 
     started: dict[str, float] = field(default_factory=dict)
     touched: dict[str, float] = field(default_factory=dict)
+    failed: set[str] = field(default_factory=set)  # ticks whose last run ended in an error
 
     def begin(self, name: str) -> None:
         self.started[name] = self.touched[name] = time.monotonic()
@@ -414,8 +415,11 @@ def guarded(tick: Tick, progress: Progress) -> Callable[[], None]:
         try:
             tick.body()
         except Exception as error:
+            progress.failed.add(tick.name)
             log.exception("tick failed", tick=tick.name)
             logs.report_error(error)
+        else:
+            progress.failed.discard(tick.name)
         finally:
             progress.end(tick.name)
 

@@ -10,7 +10,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Annotated, Any
@@ -19,6 +19,7 @@ import typer
 from rich.console import Console as Terminal
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
+from sqlalchemy.exc import SQLAlchemyError
 
 from monitor import jsonlines
 from monitor import register as registers
@@ -35,10 +36,11 @@ from monitor.problems import ConfigurationError, Problem
 from monitor.rules.load import load_rules, run_tests
 from monitor.rules.rule import RuleSet
 from monitor.settings import FILE_NAME, is_mail_address, summary
-from monitor.store.database import Database, DatabaseBusyError, DatabaseUnusableError, open_for_listing
+from monitor.store.database import Database, DatabaseBusyError, DatabaseUnusableError, explained, open_for_listing
 from monitor.store.listings import AccountLine, PostLine, coverage_of, list_accounts, list_alerts, list_posts, mails_of
 
 SHOWN_ROWS = 50  # of a table on the terminal; --json is never capped
+UNFOLDED = 1000  # columns of a table that goes into a file or a pipe
 SHORT_INTERVAL = timedelta(seconds=30)
 
 app = typer.Typer(
@@ -62,8 +64,8 @@ for name, sub in (
 ):
     app.add_typer(sub, name=name)
 
-out = Terminal(soft_wrap=True, highlight=False)
-err = Terminal(stderr=True, soft_wrap=True, highlight=False)
+out = Terminal(soft_wrap=True, highlight=False, emoji=False)
+err = Terminal(stderr=True, soft_wrap=True, highlight=False, emoji=False)
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON array, uncapped.")]
 OfAgency = Annotated[str, typer.Option("--agency", help="Only this agency.")]
 
@@ -97,6 +99,9 @@ def main() -> None:
         sys.exit(2)
     except (DatabaseBusyError, DatabaseUnusableError) as error:
         err.print(str(error), markup=False)
+        sys.exit(1)
+    except SQLAlchemyError as error:
+        err.print(explained(error), markup=False)
         sys.exit(1)
     except BrokenPipeError:  # `pantau posts list | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -232,6 +237,7 @@ def _run(configuration: Configuration, *, prepare: Callable[[Any, str], None] | 
                 patience=service.patience,
                 degraded=lambda: wiring.degraded_platforms(registered(service.db)),
                 stalled=progress.stalled,
+                failing=lambda: sorted(progress.failed),
                 clock=service.clock,
             )
         )
@@ -280,8 +286,6 @@ def once() -> None:
 
 
 def _quieter(log: Any) -> Any:
-    from dataclasses import replace
-
     return replace(log, level="error") if log.level in {"info", "warning"} else log
 
 
@@ -306,7 +310,7 @@ def _print_pass(passed: Any) -> None:
     if passed.media.read or passed.media.unreadable:
         out.print(f"media      {passed.media.read} read, {passed.media.unreadable} unreadable")
     alerts = set(passed.media.alerts).union(*(s.alerts for s in saved)) if saved else set(passed.media.alerts)
-    out.print(f"alerts     {len(alerts)} touched")
+    out.print(f"alerts     {len(alerts)} opened or added to")
     sent = passed.sent
     out.print(f"mails      {sent.accepted} delivered, {sent.retried} to be retried, {sent.dead} refused")
     for where in sent.delivered[:SHOWN_ROWS]:
@@ -368,25 +372,23 @@ def _tell(checked: Any, say: Callable[[str], None]) -> None:
 @agencies_app.command("import")
 def agencies_import(file: Annotated[Path, typer.Argument(metavar="FILE")]) -> None:
     """Bring agencies.csv into the register. The same file again changes nothing."""
-    problems: list[Problem] = []
-    agencies, accounts = read_register(GIVEN.folder, problems)
+    present = _configuration()
     imported, wrong = registers.read_agencies(_read(file), file=str(file))
-    _refuse(problems + wrong)
-    merged = registers.merge_agencies(agencies, imported)
+    _refuse(wrong)
+    merged = registers.merge_agencies(present.agencies, imported)
     _write_register("agencies.csv", registers.write_agencies(merged))
-    _synced(len(imported), "agencies", len(merged) - len(agencies), merged, accounts)
+    _synced(len(imported), "agencies", len(merged) - len(present.agencies), replace(present, agencies=tuple(merged)))
 
 
 @accounts_app.command("import")
 def accounts_import(file: Annotated[Path, typer.Argument(metavar="FILE")]) -> None:
     """Bring accounts.csv into the register. The same file again changes nothing."""
-    problems: list[Problem] = []
-    agencies, accounts = read_register(GIVEN.folder, problems)
-    imported, wrong = read_accounts(_read(file), file=str(file), agencies=agencies)
-    _refuse(problems + wrong)
-    merged = registers.merge_accounts(accounts, imported)
+    present = _configuration()
+    imported, wrong = read_accounts(_read(file), file=str(file), agencies=present.agencies)
+    _refuse(wrong)
+    merged = registers.merge_accounts(present.accounts, imported)
     _write_register("accounts.csv", registers.write_accounts(merged))
-    _synced(len(imported), "accounts", len(merged) - len(accounts), agencies, merged)
+    _synced(len(imported), "accounts", len(merged) - len(present.accounts), replace(present, accounts=tuple(merged)))
 
 
 def _read(file: Path) -> bytes:
@@ -420,17 +422,16 @@ def _write_register(name: str, data: bytes) -> None:
         raise _bad(f"{path}: cannot be written ({error.strerror}); check its rights and free space") from None
 
 
-def _synced(count: int, what: str, added: int, agencies: Sequence[Agency], accounts: Sequence[Account]) -> None:
+def _synced(count: int, what: str, added: int, configuration: Configuration) -> None:
     """Bring the database up to the register now, unless a daemon holds it: that one reloads by itself."""
     from monitor.app import sync_register, utc_now
 
     out.print(f"{count} {what} read, {added} of them new in {GIVEN.folder / 'register'}")
     try:
-        changes = sync_register(_configuration(), now=utc_now())
+        changes = sync_register(configuration, now=utc_now())
     except DatabaseBusyError:
         out.print("a running Pantau takes this over within seconds")
         return
-    del agencies, accounts
     out.print("the database is up to date" if changes else "nothing changed")
 
 
@@ -549,10 +550,15 @@ def _print_rows(rows: Sequence[Mapping[str, Any]], as_json: bool, columns: Seque
     for column in columns:
         table.add_column(column.replace("_", " "), overflow="fold")
     for row in rows[:SHOWN_ROWS]:
-        table.add_row(*(_cell(row[column]) for column in columns))
-    Terminal(highlight=False, markup=False).print(table)
+        table.add_row(*(_shown_time(row[name]) if name.endswith("_at") else _cell(row[name]) for name in columns))
+    width = None if sys.stdout.isatty() else UNFOLDED
+    Terminal(highlight=False, markup=False, emoji=False, width=width).print(table)
     if len(rows) > SHOWN_ROWS:
         out.print(f"… and {len(rows) - SHOWN_ROWS} more; --json prints all")
+
+
+def _shown_time(moment: str | None) -> str:
+    return f"{datetime.fromisoformat(moment).astimezone(MALAYSIA):%Y-%m-%d %H:%M}" if moment else "–"
 
 
 def _cell(value: Any) -> str:
@@ -560,6 +566,8 @@ def _cell(value: Any) -> str:
 
     if isinstance(value, list | tuple):
         return ", ".join(map(str, value))
+    if isinstance(value, bool):
+        return "yes" if value else "no"
     if isinstance(value, float):
         return f"{value * 100:.1f} %"
     if value is None:
@@ -624,7 +632,6 @@ def alerts_list(
 def _alert_row(one: AlertLine) -> dict[str, Any]:
     return {
         "case": one.case,
-        "kind": one.kind.value,
         "agency": one.agency,
         "platform": one.platform,
         "account": one.account,
@@ -635,7 +642,6 @@ def _alert_row(one: AlertLine) -> dict[str, Any]:
         "post_native_id": one.post_native_id,
         "post_url": one.post_url,
         "opened_at": one.opened_at.isoformat(),
-        "first_mail_at": _iso(one.first_mail_at),
     }
 
 
@@ -651,6 +657,8 @@ def alerts_show(case: Annotated[str, typer.Argument(metavar="CASE")], as_json: A
         alert, mails = load_alert(db, alert_id), mails_of(db, alert_id)
         line = next(one for one in list_alerts(db) if one.case == alert.case)
     row = _alert_row(line) | {
+        "kind": line.kind.value,
+        "first_mail_at": _iso(line.first_mail_at),
         "agency_name": alert.agency.name if alert.agency else "",
         "cause": alert.cause.value if alert.cause else None,
         "detail": alert.detail,
@@ -686,7 +694,8 @@ def alerts_show(case: Annotated[str, typer.Argument(metavar="CASE")], as_json: A
         return
     for key, value in row.items():
         if key not in {"findings", "mails"}:
-            out.print(f"{key:<16} {_cell(value)}", markup=False)
+            cell = _shown_time(value) if key.endswith("_at") else _cell(value)
+            out.print(f"{key:<16} {cell}", markup=False)
     out.print("\nfindings")
     _print_rows(row["findings"], False, ("clause", "severity", "title", "rule", "field"))
     out.print("\nmails")
@@ -716,7 +725,7 @@ def coverage(as_json: AsJson = False, days: Annotated[int, typer.Option(min=1, h
     if as_json:
         _print_rows(rows, True, ())
         return
-    shown = [row | {"gaps": [f"{g['cause']} since {g['from'][:16]}" for g in row["gaps"][-2:]]} for row in rows]
+    shown = [row | {"gaps": [f"{g['cause']} since {_shown_time(g['from'])}" for g in row["gaps"][-2:]]} for row in rows]
     _print_rows(shown, False, ("agency", "platform", "account", "verdict", "covered", "gaps"))
 
 
@@ -727,7 +736,6 @@ def _coverage_row(week: AccountWeek) -> dict[str, Any]:
         "account": week.account.handle or week.account.url,
         "verdict": week.verdict.value,
         "covered": round(week.covered, 6),
-        "degraded": week.degraded,
         "gaps": [
             {"from": g.start.isoformat(), "to": g.end.isoformat(), "cause": g.cause.value if g.cause else None}
             for g in week.gaps
@@ -746,8 +754,10 @@ def _rules() -> RuleSet:
 def evaluate() -> None:
     """Judge JSON lines from standard input by the rules. No network, no mail, no database."""
     rules = _rules()
+    agencies, _ = read_register(GIVEN.folder, [])
+    kinds = {agency.code: agency.kind for agency in agencies}
     sound = True
-    for answer, was_sound in jsonlines.answer_lines(rules, sys.stdin.buffer):
+    for answer, was_sound in jsonlines.answer_lines(rules, sys.stdin.buffer, kinds):
         sys.stdout.write(answer + "\n")
         sys.stdout.flush()
         sound &= was_sound

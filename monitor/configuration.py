@@ -17,7 +17,7 @@ from monitor.model import Account, AccountStatus, Agency, AgencyKind
 from monitor.problems import ConfigurationError, Problem, suggestion
 from monitor.rules.load import load_rules
 from monitor.rules.rule import RuleSet
-from monitor.settings import Secret, Settings, load_settings, read_section
+from monitor.settings import Secret, Settings, read_section, read_settings
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,7 +42,7 @@ def load_configuration(folder: Path, environ: Mapping[str, str], *, today: date)
     platforms: Mapping[str, Any] = {}
     rules: RuleSet | None = None
     try:
-        settings = load_settings(folder, environ)
+        settings = read_settings(folder, environ, problems)
     except ConfigurationError as error:
         problems += error.problems
     agencies, accounts = read_register(folder, problems)

@@ -6,10 +6,11 @@ import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from monitor import media
-from monitor.model import Finding, Severity, Subject
+from monitor.model import AgencyKind, Finding, Severity, Subject
 from monitor.rules.evaluate import evaluate
 from monitor.rules.rule import RuleSet
 
@@ -21,15 +22,22 @@ class BadLine(Exception):
     """A line that is no question. The message says what is wrong with it."""
 
 
-def answer_lines(rules: RuleSet, lines: Iterable[bytes]) -> Iterator[tuple[str, bool]]:
-    """Yield (answer, sound) for each line that is not blank. `sound` is False for a line that could not be read."""
+def answer_lines(
+    rules: RuleSet, lines: Iterable[bytes], kinds: Mapping[str, AgencyKind] = MappingProxyType({})
+) -> Iterator[tuple[str, bool]]:
+    """Yield (answer, sound) for each line that is not blank. `sound` is False for a line that could not be judged.
+
+    `kinds` are the register's agencies, for rules that ask what kind an agency is.
+    """
     for number, line in enumerate(lines, start=1):
         if not line.strip():
             continue
         try:
-            answer, sound = answer_one(rules, parse(line)), True
+            answer, sound = answer_one(rules, parse(line), kinds), True
         except BadLine as error:
             answer, sound = {"line": number, "error": str(error)}, False
+        except Exception as error:  # noqa: BLE001 (one poison line must not end the others)
+            answer, sound = {"line": number, "error": f"could not be judged ({type(error).__name__})"}, False
         yield _json(answer), sound
 
 
@@ -66,7 +74,7 @@ def _moment(text: str | None) -> datetime | None:
     return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
-def answer_one(rules: RuleSet, question: Mapping[str, Any]) -> dict[str, Any]:
+def answer_one(rules: RuleSet, question: Mapping[str, Any], kinds: Mapping[str, AgencyKind]) -> dict[str, Any]:
     fields = {"text": question["text"]}
     unreadable: list[str] = []
     for name, kind in LISTS:
@@ -77,6 +85,7 @@ def answer_one(rules: RuleSet, question: Mapping[str, Any]) -> dict[str, Any]:
         fields=fields,
         platform=question.get("platform") or "",
         agency=question.get("agency") or "",
+        agency_kind=kinds.get(question.get("agency") or ""),
         language=question.get("language") or "",
         published_at=question["posted_at"],
     )

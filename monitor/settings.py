@@ -325,10 +325,21 @@ def _secret_file(raw: object, folder: Path) -> Secret:
 
 def load_settings(folder: Path, environ: Mapping[str, str]) -> Settings:
     """Read `folder`/pantau.toml and the PANTAU_… variables. Raises ConfigurationError with every problem found."""
+    problems: list[Problem] = []
+    settings = read_settings(folder, environ, problems)
+    if problems:
+        raise ConfigurationError(problems)
+    return settings
+
+
+def read_settings(folder: Path, environ: Mapping[str, str], problems: list[Problem]) -> Settings:
+    """Return the settings with the defaults in place of what is wrong, which is added to `problems`.
+
+    Raises ConfigurationError when the file as a whole cannot be read.
+    """
     folder = folder.resolve()
     source = folder / FILE_NAME
     table = _toml(source)
-    problems: list[Problem] = []
     _overlay(table, environ, problems)
     sections: dict[str, Any] = {}
     for name, content in table.items():
@@ -347,8 +358,6 @@ def load_settings(folder: Path, environ: Mapping[str, str]) -> Settings:
     settings = Settings(folder=folder, source=source, connectors=connectors, **sections)
     settings = _resolved(settings)
     problems += _contradictions(settings)
-    if problems:
-        raise ConfigurationError(problems)
     return settings
 
 

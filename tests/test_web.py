@@ -23,7 +23,12 @@ def stalled():
 
 
 @pytest.fixture
-def console(sqlite_db, stalled):
+def failing():
+    return []
+
+
+@pytest.fixture
+def console(sqlite_db, stalled, failing):
     save_register(sqlite_db, [agency()], [account("jpd"), account("<b>bad</b>")], now=NOW)
     first, second = claim_accounts(sqlite_db, now=NOW, lease=MINUTE, limit=9, platform="x")
     judged = Judged(post=post(text=MARKER), findings=(finding(),))
@@ -46,6 +51,7 @@ def console(sqlite_db, stalled):
             patience=MINUTE,
             degraded=lambda: {"x"},
             stalled=lambda: stalled,
+            failing=lambda: failing,
             clock=lambda: NOW + 2 * MINUTE,
         )
     )
@@ -80,10 +86,16 @@ def test_another_host_name_is_refused(console):
 
 
 def test_health_measures_progress(console, stalled):
-    assert console("/healthz").json() == {"status": "ok", "stalled": []}
+    assert console("/healthz").json() == {"status": "ok", "stalled": [], "failing": []}
     stalled.append("outbox")
     answer = console("/healthz")
     assert (answer.status_code, answer.json()["stalled"]) == (503, ["outbox"])
+
+
+def test_a_tick_that_fails_again_and_again_is_no_health(console, failing):
+    failing.append("poll:x")
+    answer = console("/healthz")
+    assert (answer.status_code, answer.json()["status"], answer.json()["failing"]) == (503, "failing", ["poll:x"])
 
 
 def test_a_taken_address_is_named_with_the_remedy():

@@ -7,7 +7,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 from alembic import command
 from alembic.config import Config
@@ -168,9 +168,7 @@ def sole_process(path: Path | None) -> Iterator[None]:
     if path is None:
         yield
         return
-    path.parent.mkdir(parents=True, exist_ok=True)
-    lock = path.with_name(path.name + ".lock")
-    with lock.open("a+") as handle:
+    with _lock_file(path) as handle:
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
@@ -184,6 +182,22 @@ def sole_process(path: Path | None) -> Iterator[None]:
         handle.write(str(os.getpid()))
         handle.flush()
         yield
+
+
+def _lock_file(path: Path) -> TextIO:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        return path.with_name(path.name + ".lock").open("a+")
+    except OSError as error:
+        raise DatabaseUnusableError(
+            f"database.url: {path}: cannot be opened ({error.strerror}); check the path and its rights"
+        ) from error
+
+
+def explained(error: SQLAlchemyError) -> str:
+    """Return a sentence on a database that failed in the middle of the work; it repeats no post's text."""
+    first = str(getattr(error, "orig", None) or type(error).__name__).strip().splitlines()[0]
+    return f"the database failed ({first}); look at its disk's free space, its rights, or its server. Nothing is lost."
 
 
 def fact(db: Database, key: str, default: str) -> str:

@@ -35,7 +35,7 @@ HEADERS = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Console:
-    """What the pages need. `stalled` names the ticks that got nowhere; empty means healthy."""
+    """What the pages need. `stalled` names the ticks that got nowhere, `failing` those whose last run failed."""
 
     db: Database
     web: Web
@@ -43,6 +43,7 @@ class Console:
     degraded: Callable[[], Collection[str]]
     stalled: Callable[[], list[str]]
     clock: Callable[[], datetime]
+    failing: Callable[[], list[str]] = list
 
 
 def build(console: Console) -> FastAPI:
@@ -61,9 +62,10 @@ def build(console: Console) -> FastAPI:
 
     @app.get("/healthz")
     def health() -> JSONResponse:
-        stalled = console.stalled()
-        status = 503 if stalled else 200
-        return JSONResponse({"status": "stalled" if stalled else "ok", "stalled": stalled}, status_code=status)
+        stalled, failing = console.stalled(), console.failing()
+        status = "stalled" if stalled else "failing" if failing else "ok"
+        answer = {"status": status, "stalled": stalled, "failing": failing}
+        return JSONResponse(answer, status_code=200 if status == "ok" else 503)
 
     @app.get("/")
     def overview() -> HTMLResponse:

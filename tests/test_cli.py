@@ -1,0 +1,553 @@
+"""The command line's contract, line by line. In this process where a process of its own would add nothing."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import threading
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from installation import AGENCY, LEAK, MARKING, Installation, eventually, rows
+from platforms import X_TOKEN, Platforms, just_now
+
+from monitor import cli
+
+TOML = """[database]
+url = "sqlite:///pantau.db"
+[mail]
+folder = "mail"
+[network]
+allow = ["127.0.0.1/32"]
+"""
+AGENCY_COLUMNS = tuple(AGENCY)
+ACCOUNT_COLUMNS = ("agency", "platform", "handle", "url", "status", "note")
+
+
+class Answer:
+    def __init__(self, code, out, err):
+        self.code, self.out, self.err = code, out, err
+
+    @property
+    def json(self):
+        return json.loads(self.out)
+
+
+@pytest.fixture
+def here(tmp_path):
+    return Installation(tmp_path / "config", TOML).write()
+
+
+@pytest.fixture
+def pantau(here, monkeypatch, capsys):
+    """Run a command in this process, as `main` does: returns exit code, output and errors."""
+
+    def call(*arguments, folder=None, given=None):
+        monkeypatch.setattr("sys.argv", ["pantau", "--config", str(folder or here.folder), *arguments])
+        monkeypatch.setattr(cli.out, "file", None)
+        monkeypatch.setattr(cli.err, "file", None)
+        if given is not None:
+            monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(given)))
+        with pytest.raises(SystemExit) as ended:
+            cli.main()
+        said = capsys.readouterr()
+        return Answer(int(ended.value.code or 0), said.out, said.err)
+
+    return call
+
+
+@pytest.fixture(scope="module")
+def read(tmp_path_factory):
+    """An installation after one pass: a leak, an ordinary post, an edited and a deleted one, an unreadable account."""
+    platforms = Platforms()
+    with platforms.server:
+        folder = tmp_path_factory.mktemp("read")
+        platforms.open_x("jpd")
+        platforms.tweet("jpd", "Biasa", at=just_now(3))
+        edited = platforms.tweet("jpd", "Salah ejaaan", at=just_now(2))
+        deleted = platforms.tweet("jpd", "Silap", at=just_now(2))
+        leak = platforms.tweet("jpd", LEAK)
+        connector = f'[connectors.x]\nbearer_token = "{X_TOKEN}"\nbase_url = "{platforms.url}/x"\n'
+        here = Installation(folder, TOML + connector, [("JPD", "x", "jpd", ""), ("JPD", "x", "tiada", "")]).write()
+        assert here.run("once").code == 1
+        platforms.edit_tweet("jpd", edited, "Salah ejaan")
+        platforms.delete_tweet("jpd", deleted)
+        here.run("once")
+        here.leak = leak
+        yield here
+
+
+# ---------------------------------------------------------------- listings
+
+
+def test_posts_list_as_the_contract_says(read):
+    posts = {post["text"]: post for post in read.listed("posts", "list")}
+    assert posts[LEAK] == {
+        "platform": "x",
+        "account": "jpd",
+        "native_id": read.leak,
+        "url": posts[LEAK]["url"],
+        "published_at": posts[LEAK]["published_at"],
+        "text": LEAK,
+        "versions": 1,
+        "deleted": False,
+    }
+    assert read.leak in posts[LEAK]["url"]
+    assert datetime.fromisoformat(posts[LEAK]["published_at"]).utcoffset() == timedelta(0)
+    assert posts["Salah ejaan"]["versions"] == 2
+    assert posts["Silap"]["deleted"] is True
+    assert len(posts) == 4
+
+
+def test_alerts_list_as_the_contract_says(read):
+    (alert,) = read.listed("alerts", "list")
+    assert list(alert) == [
+        "case",
+        "agency",
+        "platform",
+        "account",
+        "severity",
+        "state",
+        "clauses",
+        "rules",
+        "post_native_id",
+        "post_url",
+        "opened_at",
+    ]
+    assert alert["case"].startswith("PTU-")
+    assert (alert["agency"], alert["platform"], alert["account"]) == ("JPD", "x", "jpd")
+    assert (alert["severity"], alert["state"]) == ("high", "open")
+    assert (alert["clauses"], alert["rules"]) == (["3c"], ["mampu-2009/3c/marking"])
+    assert alert["post_native_id"] == read.leak
+
+
+def test_coverage_as_the_contract_says_and_an_unread_account_differs_at_once(read):
+    healthy, unread = read.listed("coverage")
+    assert list(healthy) == ["agency", "platform", "account", "verdict", "covered", "gaps"]
+    assert (healthy["verdict"], healthy["covered"], healthy["gaps"]) == ("fully monitored", 1.0, [])
+    assert (unread["account"], unread["verdict"], unread["covered"]) == ("tiada", "blind", 0.0)
+    (gap,) = unread["gaps"]
+    assert list(gap) == ["from", "to", "cause"]
+    assert gap["cause"] == "account not found"
+    assert datetime.fromisoformat(gap["from"]) < datetime.fromisoformat(gap["to"])
+
+
+def test_a_case_is_shown_without_the_post_s_text(read):
+    (alert,) = read.listed("alerts", "list")
+    shown = read.run("alerts", "show", alert["case"].lower())
+    assert shown.code == 0
+    assert "ketua@jpd.example.my" in shown.out
+    assert "Mesyuarat" not in shown.out
+    (told,) = read.listed("alerts", "show", alert["case"])
+    assert [mail["state"] for mail in told["mails"]] == ["accepted"]
+    assert told["findings"][0]["spans"] == [[0, 5], [6, 11]]
+
+
+def test_accounts_list_says_how_reading_goes(read):
+    readings = {row["account"]: (row["reading"], row["cause"]) for row in read.listed("accounts", "list")}
+    assert readings == {"jpd": ("ok", None), "tiada": ("failing", "account not found")}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "count"),
+    [
+        (("--platform", "x"), 4),
+        (("--platform", "facebook"), 0),
+        (("--account", "@JPD"), 4),
+        (("--agency", "jpd"), 4),
+        (("--agency", "kcm"), 0),
+        (("--since", "2036-01-01"), 0),
+    ],
+)
+def test_posts_are_narrowed_by(read, arguments, count):
+    assert len(read.listed("posts", "list", *arguments)) == count
+
+
+def test_a_table_in_a_pipe_is_not_folded(read):
+    lines = read.run("posts", "list").out.splitlines()
+    assert len(lines) == 5
+    assert any(read.leak in line and "SULIT Minit" in line for line in lines)
+
+
+def test_json_is_not_capped_and_a_table_says_how_many_more(pantau, here):
+    platforms = Platforms()
+    platforms.open_x("jpd")
+    for n in range(60):
+        platforms.tweet("jpd", f"Hantaran {n}", at=just_now(100 - n))
+    with platforms.server:
+        here.toml += f'[connectors.x]\nbearer_token = "{X_TOKEN}"\nbase_url = "{platforms.url}/x"\n'
+        here.accounts = [("JPD", "x", "jpd", "")]
+        here.write()
+        assert here.run("once").code == 0
+    assert len(pantau("posts", "list", "--json").json) == 60
+    assert "--json prints all" in pantau("posts", "list").out
+
+
+@pytest.mark.parametrize(
+    "listing", [("posts", "list"), ("alerts", "list"), ("coverage",), ("accounts", "list"), ("agencies", "list")]
+)
+def test_a_listing_before_the_first_pass_is_an_array_and_makes_no_database(pantau, here, listing):
+    answer = pantau(*listing, "--json")
+    assert answer.code == 0
+    assert isinstance(answer.json, list)
+    assert not here.database.exists()
+
+
+def test_listings_work_beside_a_pass_and_a_second_one_is_refused_by_name(here):
+    platforms = Platforms()
+    platforms.open_x("jpd")
+    go, came = threading.Event(), threading.Event()
+
+    def before(asked):
+        came.set()
+        go.wait(20)
+
+    platforms.before = before
+    with platforms.server:
+        here.toml += f'[connectors.x]\nbearer_token = "{X_TOKEN}"\nbase_url = "{platforms.url}/x"\n'
+        here.accounts = [("JPD", "x", "jpd", "")]
+        here.write()
+        first = here.start("once")
+        try:
+            assert came.wait(20)
+            assert here.listed("coverage")[0]["verdict"] == "blind"
+            assert here.listed("accounts", "list")[0]["reading"] == "not yet read"
+            assert here.run("digest", "--out", str(here.folder / "d.html")).code == 0
+            for command in ("once", "run"):
+                second = here.run(command)
+                assert second.code == 1
+                assert f"process {first.pid}" in second.err
+                assert "Stop it first" in second.err
+        finally:
+            go.set()
+            first.communicate(timeout=30)
+    assert first.returncode == 0
+
+
+# ---------------------------------------------------------------- check
+
+
+def test_check_prints_paths_resolved_whatever_the_folder_one_stands_in(pantau, here, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    answer = pantau("check", folder="config")
+    assert answer.code == 0
+    assert f"sqlite:///{here.database}" in answer.out
+    assert str(here.folder / "mail") in answer.out
+    assert not here.database.exists()
+
+
+def test_check_tells_all_mistakes_at_once_with_file_place_and_remedy(pantau, here):
+    here.toml = TOML.replace("folder =", "foldr =") + (
+        '[polling]\nworkers = "many"\n[connectors.x]\nbearer_token_file = "secrets/x"\n'
+    )
+    here.accounts = [("JPD", "twiter", "jpd", "")]
+    here.write()
+    rule = here.folder / "rules" / "mampu-2009" / "3c" / "marking.yaml"
+    rule.write_text(MARKING.replace("phrases: [minit]", "regex: '(minit'"))
+
+    answer = pantau("check")
+
+    assert answer.code == 2
+    told = answer.err.splitlines()
+    for file, place, remedy in (
+        ("pantau.toml", "mail.foldr", "did you mean folder?"),
+        ("pantau.toml", "polling.workers", "expected a whole number"),
+        ("pantau.toml", "connectors.x.bearer_token_file", "write the secret into this file"),
+        ("accounts.csv", "line 2", "did you mean x?"),
+        ("marking.yaml", "parts.paper", ""),
+    ):
+        assert any(file in line and place in line and remedy in line for line in told), (file, place, remedy, told)
+
+
+@pytest.mark.parametrize(
+    ("toml", "place"),
+    [
+        ('[mail]\ntransport = "smtp"\nhost = "mail.example.my"\nsecurity = "none"\n', "mail.security"),
+        ('[polling]\nmin_interval = "500ms"\n', "polling.min_interval"),
+        ('[polling]\noverlap = "1m"\n', "polling.overlap"),
+        ('[database]\nurl = "mysql://pantau@host/pantau"\n', "database.url"),
+        ("[mail\n", "not valid TOML"),
+        ('[connectors.friendster]\nkey = "1"\n', "connectors.friendster"),
+        ("[polling]\nmin_interval = 60\n", "polling.min_interval"),
+    ],
+)
+def test_a_mistake_stops_every_command_that_works_before_anything_is_touched(pantau, here, toml, place):
+    (here.folder / "pantau.toml").write_text(toml)
+    before = sorted(here.folder.rglob("*"))
+    for command in (("check",), ("once",), ("run",), ("doctor",), ("mail", "test", "a@example.my")):
+        answer = pantau(*command)
+        assert answer.code == 2, command
+        assert place in answer.err
+        assert "Traceback" not in answer.err
+    assert sorted(here.folder.rglob("*")) == before
+
+
+def test_mail_in_clear_to_this_machine_itself_is_allowed(pantau, here):
+    (here.folder / "pantau.toml").write_text('[mail]\ntransport = "smtp"\nhost = "127.0.0.1"\nsecurity = "none"\n')
+    assert pantau("check").code == 0
+
+
+def test_check_names_the_missing_credential_of_a_registered_platform(pantau, here):
+    here.accounts = [("JPD", "facebook", "jabatandemo", "")]
+    here.write()
+    answer = pantau("check")
+    assert answer.code == 2
+    assert "connectors.facebook.access_token" in answer.err
+    assert "access_token_file" in answer.err
+
+
+def test_a_folder_without_configuration_says_how_to_get_one(pantau, tmp_path):
+    answer = pantau("once", folder=tmp_path / "nothing")
+    assert answer.code == 2
+    assert "pantau init" in answer.err
+    assert not (tmp_path / "nothing").exists()
+
+
+def test_init_writes_a_configuration_that_check_finds_right_and_overwrites_nothing(pantau, tmp_path):
+    fresh = tmp_path / "fresh"
+    assert pantau("init", str(fresh)).code == 0
+    assert pantau("check", folder=fresh).code == 0
+    (fresh / "pantau.toml").write_text("# mine")
+    assert "left alone" in pantau("init", str(fresh)).out
+    assert (fresh / "pantau.toml").read_text() == "# mine"
+
+
+# ---------------------------------------------------------------- register
+
+
+def excel(columns, *records):
+    """Write rows as Excel does here: BOM, semicolons, CRLF, blanks around."""
+    out = io.StringIO(newline="")
+    csv.writer(out, delimiter=";", lineterminator="\r\n").writerows([columns, *records])
+    return b"\xef\xbb\xbf" + out.getvalue().encode()
+
+
+def test_importing_agencies_and_accounts_as_excel_writes_them_and_again_changes_nothing(pantau, here, tmp_path):
+    other = {**AGENCY, "code": " KCM ", "name": "Kementerian\nContoh", "head_email": "ketua@kcm.example.my "}
+    (tmp_path / "a.csv").write_bytes(excel(AGENCY_COLUMNS, list(other.values())))
+    (tmp_path / "b.csv").write_bytes(excel(ACCOUNT_COLUMNS, ["kcm", "Twitter", "@KContoh ", "", "", "nota"]))
+    assert "1 of them new" in pantau("agencies", "import", str(tmp_path / "a.csv")).out
+    assert "1 of them new" in pantau("accounts", "import", str(tmp_path / "b.csv")).out
+    register = {path: path.read_bytes() for path in (here.folder / "register").iterdir()}
+    for kind, file in (("agencies", "a.csv"), ("accounts", "b.csv")):
+        again = pantau(kind, "import", str(tmp_path / file))
+        assert again.code == 0
+        assert "nothing changed" in again.out
+    assert {path: path.read_bytes() for path in (here.folder / "register").iterdir()} == register
+    (account,) = pantau("accounts", "list", "--json").json
+    assert (account["agency"], account["platform"], account["account"]) == ("KCM", "x", "KContoh")
+    assert [one["code"] for one in pantau("agencies", "list", "--json").json] == ["JPD", "KCM"]
+
+
+def test_a_bad_row_is_named_by_line_and_nothing_is_imported(pantau, here, tmp_path):
+    (tmp_path / "b.csv").write_text(
+        rows(ACCOUNT_COLUMNS, ["JPD", "x", "jpd", "", "", ""], ["TIADA", "x", "a", "", "on", ""])
+    )
+    before = (here.folder / "register" / "accounts.csv").read_bytes()
+    answer = pantau("accounts", "import", str(tmp_path / "b.csv"))
+    assert answer.code == 2
+    assert "b.csv: line 3: agency: 'TIADA': not in agencies.csv" in answer.err
+    assert "line 3: status: 'on'" in answer.err
+    assert (here.folder / "register" / "accounts.csv").read_bytes() == before
+    assert not here.database.exists()
+
+
+def test_an_import_into_a_broken_configuration_writes_nothing(pantau, here, tmp_path):
+    (tmp_path / "b.csv").write_text(rows(ACCOUNT_COLUMNS, ["JPD", "x", "jpd", "", "", ""]))
+    (here.folder / "pantau.toml").write_text("[nonsense]\n")
+    before = (here.folder / "register" / "accounts.csv").read_bytes()
+    assert pantau("accounts", "import", str(tmp_path / "b.csv")).code == 2
+    assert (here.folder / "register" / "accounts.csv").read_bytes() == before
+
+
+def test_a_file_name_in_a_message_is_printed_as_it_is(pantau, tmp_path):
+    answer = pantau("accounts", "import", str(tmp_path / "[bold]:x:.csv"))
+    assert answer.code == 2
+    assert "[bold]:x:.csv: cannot be read" in answer.err
+
+
+# ---------------------------------------------------------------- evaluate
+
+
+def evaluate(pantau, *lines, folder=None):
+    given = b"\n".join(line if isinstance(line, bytes) else json.dumps(line).encode() for line in lines)
+    answer = pantau("evaluate", given=given, folder=folder)
+    return answer.code, [json.loads(line) for line in answer.out.splitlines()]
+
+
+def test_evaluate_answers_line_by_line_in_order(pantau, here):
+    code, answers = evaluate(pantau, {"id": "a", "text": f"😀 {LEAK}", "unknown": 1}, {"id": 2, "text": "Selamat pagi"})
+    assert code == 0
+    assert answers == [
+        {
+            "id": "a",
+            "alert": True,
+            "severity": "high",
+            "clauses": ["3c"],
+            "findings": [
+                {
+                    "rule": "mampu-2009/3c/marking",
+                    "clause": "3c",
+                    "severity": "high",
+                    "field": "text",
+                    "spans": [[2, 7], [8, 13]],  # code points of the original
+                }
+            ],
+        },
+        {"id": 2, "alert": False, "severity": None, "clauses": [], "findings": []},
+    ]
+    assert not here.database.exists()
+
+
+def test_evaluate_names_a_bad_line_goes_on_and_ends_with_1(pantau):
+    code, answers = evaluate(
+        pantau,
+        b"not json",
+        {"id": 1},
+        [1],
+        {"text": 5},
+        b"\xff\xfe",
+        {"text": "x", "posted_at": "later"},
+        {"text": "x"},
+    )
+    assert code == 1
+    assert [answer.get("line") for answer in answers] == [1, 2, 3, 4, 5, 6, None]
+    assert all(answer["error"] for answer in answers[:-1])
+    assert answers[-1]["alert"] is False
+
+
+def test_evaluate_lists_a_file_it_cannot_read(pantau, tmp_path):
+    (tmp_path / "broken.png").write_bytes(b"no picture")
+    paths = [str(tmp_path / "broken.png"), str(tmp_path / "absent.png"), "with\x00nul"]
+    code, (answer,) = evaluate(pantau, {"text": LEAK, "pictures": paths, "documents": ["absent.pdf"]})
+    assert code == 0
+    assert answer["unreadable"] == [*paths, "absent.pdf"]
+    assert answer["alert"] is True
+
+
+def test_evaluate_knows_the_kind_of_the_register_s_agencies(pantau, here):
+    rule = here.folder / "rules" / "mampu-2009" / "3c" / "marking.yaml"
+    placed = MARKING.replace("condition:", "where: {agency_kind: [department]}\ncondition:")
+    rule.write_text(
+        placed.replace('fire: [{text: "SULIT minit"', 'fire: [{text: "SULIT minit", agency_kind: department')
+    )
+    code, answers = evaluate(pantau, {"text": LEAK, "agency": "JPD"}, {"text": LEAK, "agency": "KCM"})
+    assert code == 0
+    assert [answer["alert"] for answer in answers] == [True, False]
+
+
+def test_evaluate_needs_nothing_but_the_rules(pantau, here):
+    (here.folder / "pantau.toml").unlink()
+    code, answers = evaluate(pantau, {"text": LEAK})
+    assert (code, answers[0]["alert"]) == (0, True)
+
+
+# ---------------------------------------------------------------- rules, digest, mail, doctor
+
+
+def test_rules_check_test_and_list(pantau, here):
+    assert "2 rules" in pantau("rules", "check").out
+    assert "0 failed" in pantau("rules", "test").out
+    assert [rule["id"] for rule in pantau("rules", "list", "--json").json] == [
+        "mampu-2009/3c/marking",
+        "mampu-2009/4/password",
+    ]
+
+
+def test_a_rule_whose_test_fails_is_refused_with_its_file(pantau, here):
+    rule = here.folder / "rules" / "mampu-2009" / "3c" / "marking.yaml"
+    rule.write_text(MARKING.replace('quiet: [{text: "minit"}]', 'quiet: [{text: "SULIT minit"}]'))
+    for command in (("rules", "check"), ("check",), ("once",)):
+        answer = pantau(*command)
+        assert answer.code == 2
+        assert "marking.yaml: tests.quiet" in answer.err
+
+
+@pytest.mark.parametrize("week", ["2026-W60", "W47", "next", "2026-47", "2036-W01"])
+def test_a_bad_week_is_bad_usage(pantau, week):
+    answer = pantau("digest", "--week", week)
+    assert answer.code == 2
+    assert week in answer.err
+
+
+@pytest.mark.parametrize(("suffix", "begins"), [("html", b"<!"), ("eml", b"From: ")])
+def test_digest_out_writes_by_its_suffix_and_sends_nothing(read, suffix, begins):
+    file = read.folder / f"digest.{suffix}"
+    mails = len(read.mails)
+    this_week = f"{datetime.now(UTC) + timedelta(hours=8):%G-W%V}"
+    ran = read.run("digest", "--week", this_week, "--out", str(file))
+    assert ran.code == 0, ran.err
+    assert file.read_bytes().lower().startswith(begins.lower())
+    assert len(read.mails) == mails
+
+
+def test_digest_out_refuses_another_suffix_and_both_at_once(pantau):
+    assert "ends in .html or .eml" in pantau("digest", "--out", "d.pdf").err
+    assert pantau("digest", "--out", "d.html", "--send").code == 2
+
+
+def test_digest_send_is_the_week_s_one_delivery(pantau, here):
+    here.toml += '[digest]\nrecipients = ["ict@example.my", "csirt@example.my"]\n'
+    here.write()
+    assert here.run("digest", "--week", "2026-W40", "--send").code == 0
+    assert len(here.mails) == 2
+    again = here.run("digest", "--week", "2026-W40", "--send")
+    assert again.code == 0
+    assert "delivered before" in again.out
+    assert len(here.mails) == 2
+
+
+def test_mail_test_proves_the_path_and_names_a_server_that_is_down(pantau, here):
+    assert pantau("mail", "test", "ict@example.my").code == 0
+    assert len(here.mails) == 1
+    assert pantau("mail", "test", "no address").code == 2
+    here.toml = '[mail]\ntransport = "smtp"\nhost = "127.0.0.1"\nport = 1\nsecurity = "none"\n'
+    here.write()
+    answer = pantau("mail", "test", "ict@example.my")
+    assert answer.code == 1
+    assert "127.0.0.1:1" in answer.err
+
+
+def test_doctor_tries_each_thing_and_ends_with_1_when_one_is_bad(pantau, here):
+    answer = pantau("doctor")
+    assert answer.code == 0
+    for subject in ("database", "mail", "clock", "libraries", "pictures"):
+        assert subject in answer.out
+    here.toml = (
+        '[mail]\ntransport = "smtp"\nhost = "127.0.0.1"\nport = 1\nsecurity = "none"\n[polling]\nmin_interval = "5s"\n'
+    )
+    here.write()
+    answer = pantau("doctor")
+    assert answer.code == 1
+    assert "BAD   mail" in answer.out
+    assert "below 30s" in answer.out
+    assert not here.database.exists()
+
+
+def test_doctor_tries_each_credential(read):
+    ran = read.run("doctor")
+    assert ran.code == 0, ran.out
+    assert "the bearer token is accepted" in ran.out
+    assert "1 of them failing" in ran.out
+
+
+@pytest.mark.parametrize("arguments", [("nonsense",), ("posts", "list", "--nonsense"), ("alerts", "show"), ()])
+def test_bad_usage_is_2(pantau, arguments):
+    assert pantau(*arguments).code == 2
+
+
+def test_options_that_make_no_sense_are_named(pantau):
+    for arguments in (("alerts", "list", "--state", "done"), ("posts", "list", "--since", "yesterday")):
+        answer = pantau(*arguments)
+        assert answer.code == 2
+        assert arguments[-1] in answer.err
+    assert pantau("alerts", "show", "PTU-2026-999999").code == 2
+
+
+def test_a_reader_that_leaves_early_is_no_error(read):
+    process = read.start("posts", "list", "--json")
+    process.stdout.close()
+    assert eventually(lambda: process.poll() is not None)
+    assert "Traceback" not in process.stderr.read()
+    process.stderr.close()
