@@ -325,7 +325,8 @@ class Tick:
 
 def ticks(service: Service, progress: Progress) -> list[Tick]:
     """Return the daemon's fixed ticks: one a platform, and media, outbox, digest and reload."""
-    reader, watch = service.media_reader(), FileWatch(service.settings.folder)
+    reader = service.media_reader()
+    watch = FileWatch(service.settings.folder, service.configuration.fingerprint)
     second = timedelta(seconds=1)
     return [
         *(
@@ -335,7 +336,7 @@ def ticks(service: Service, progress: Progress) -> list[Tick]:
         Tick(name="media", every=5 * second, body=lambda: _read_media(reader)),
         Tick(name="outbox", every=2 * second, body=lambda: _mails(service)),
         Tick(name="digest", every=60 * second, body=lambda: _digest(service)),
-        Tick(name="reload", every=10 * second, body=lambda: _reload(service, watch)),
+        Tick(name="reload", every=3 * second, body=lambda: _reload(service, watch)),
     ]
 
 
@@ -365,6 +366,7 @@ def _mails(service: Service) -> None:
 def _reload(service: Service, watch: FileWatch) -> None:
     if watch.changed():
         reload_configuration(service)
+        watch.settle()
 
 
 def _read_media(reader: MediaReader) -> None:

@@ -29,6 +29,7 @@ class Configuration:
     accounts: tuple[Account, ...]
     rules: RuleSet
     platforms: Mapping[str, Any]
+    fingerprint: str = ""  # of register and rules, taken before they were read
 
     @property
     def kinds(self) -> Mapping[str, AgencyKind]:
@@ -38,6 +39,7 @@ class Configuration:
 def load_configuration(folder: Path, environ: Mapping[str, str], *, today: date) -> Configuration:
     """Read settings, register and rules. Raises ConfigurationError with the mistakes of all of them."""
     problems: list[Problem] = []
+    seen = fingerprint(folder.resolve())
     settings: Settings | None = None
     platforms: Mapping[str, Any] = {}
     rules: RuleSet | None = None
@@ -55,7 +57,12 @@ def load_configuration(folder: Path, environ: Mapping[str, str], *, today: date)
     if problems or settings is None or rules is None:
         raise ConfigurationError(problems)
     return Configuration(
-        settings=settings, agencies=tuple(agencies), accounts=tuple(accounts), rules=rules, platforms=platforms
+        settings=settings,
+        agencies=tuple(agencies),
+        accounts=tuple(accounts),
+        rules=rules,
+        platforms=platforms,
+        fingerprint=seen,
     )
 
 
@@ -138,24 +145,29 @@ def secrets_of(configuration: Configuration) -> list[Secret]:
 
 
 class FileWatch:
-    """Says whether register or rules differ from when it was last asked."""
+    """Says whether register or rules differ from those that were last taken over; `seen` is a fingerprint."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, seen: str) -> None:
         self._folder = folder
-        self._seen = self._fingerprint()
+        self._seen = self._present = seen
 
     def changed(self) -> bool:
-        present = self._fingerprint()
-        differs, self._seen = present != self._seen, present
-        return differs
+        self._present = fingerprint(self._folder)
+        return self._present != self._seen
 
-    def _fingerprint(self) -> str:
-        found = hashlib.sha256()
-        for part in ("register", "rules"):
-            for path in sorted((self._folder / part).rglob("*")):
-                try:
-                    facts = path.stat()
-                except OSError:
-                    continue
-                found.update(f"{path}\0{facts.st_mtime_ns}\0{facts.st_size}\n".encode())
-        return found.hexdigest()
+    def settle(self) -> None:
+        """What was last looked at is taken over, or refused with its mistakes; a crash in between is tried again."""
+        self._seen = self._present
+
+
+def fingerprint(folder: Path) -> str:
+    """Return what changes with any file of the register or the rules. The files are not read."""
+    found = hashlib.sha256()
+    for part in ("register", "rules"):
+        for path in sorted((folder / part).rglob("*")):
+            try:
+                facts = path.stat()
+            except OSError:
+                continue
+            found.update(f"{path}\0{facts.st_mtime_ns}\0{facts.st_size}\n".encode())
+    return found.hexdigest()
