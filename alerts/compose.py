@@ -95,15 +95,13 @@ def compose_digest(report: WeekReport, delivery: Delivery, envelope: Envelope, *
     return _mail(letter, delivery, envelope, now=now, headers=headers, pictures=pictures)
 
 
-def digest_letter(
-    report: WeekReport, language: Language, envelope: Envelope, *, chart: str, now: datetime | None
-) -> Letter:
+def digest_letter(report: WeekReport, language: Language, envelope: Envelope, *, chart: str, now: datetime) -> Letter:
     """Return the digest's texts; `chart` is the picture's address, `now` tells a week that still runs."""
     words = {
-        **_letterhead(language, envelope, now or report.end),
+        **_letterhead(language, envelope, now),
         **weekly.words(report, language),
         "chart": chart,
-        "unfinished": now is not None and now < report.end,
+        "unfinished": now < report.end,
         "salutation": _nobody_in_particular(language),
         "console": envelope.public_url,
     }

@@ -62,10 +62,10 @@ def due_week(now: datetime, digest: Digest, *, not_before: datetime) -> str | No
     return week_of(end - WEEK) if end > not_before else None
 
 
-def digest_html(report: WeekReport, language: Language, envelope: Envelope) -> str:
+def digest_html(report: WeekReport, language: Language, envelope: Envelope, *, now: datetime) -> str:
     """Return the digest as one page with its chart inside."""
     picture = base64.b64encode(charts.week_chart(report, language)).decode("ascii")
-    return digest_letter(report, language, envelope, chart=f"data:image/png;base64,{picture}", now=None).html
+    return digest_letter(report, language, envelope, chart=f"data:image/png;base64,{picture}", now=now).html
 
 
 def digest_files(report: WeekReport, settings: Settings, envelope: Envelope, *, now: datetime) -> DigestFiles:
@@ -88,6 +88,6 @@ def digest_files(report: WeekReport, settings: Settings, envelope: Envelope, *, 
     )
     return DigestFiles(
         text=digest_letter(report, language, envelope, chart="", now=now).text,
-        html=digest_html(report, language, envelope),
+        html=digest_html(report, language, envelope, now=now),
         mail=compose_digest(report, preview, envelope, now=now),
     )

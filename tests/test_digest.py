@@ -370,7 +370,7 @@ def test_the_chart_is_in_the_mail_and_its_numbers_are_in_the_text():
 
 
 def test_as_a_page_the_digest_needs_nothing_beside_it():
-    page = digest_html(week_report(), Language.EN, ENVELOPE)
+    page = digest_html(week_report(), Language.EN, ENVELOPE, now=NOW)
     (picture,) = re.findall(r'src="data:image/png;base64,([^"]+)"', page)
     assert png_size(base64.b64decode(picture)) == (1200, 900)
     assert not re.search(r'(?:src|href)="(?!data:|https://p\.my)', page)

@@ -293,12 +293,12 @@ def pages():
             for template in KINDS:
                 mail = read_mail(compose(template, language, text))
                 yield f"{template}-{language.value}", mail.get_body(("html",)).get_content()
-            yield f"digest-{language.value}", digest_html(hostile_week(text), language, ENVELOPE)
+            yield f"digest-{language.value}", digest_html(hostile_week(text), language, ENVELOPE, now=NOW)
     for clauses in (("2", "3a", "3b", "3c", "4", "5"), ("1", "2", "3a", "3b", "3c", "4", "5", "reg. 19(2)(a)")):
         lines = tuple(alert_line(f"PTU-2026-{n:06d}", clauses=(clause,)) for n, clause in enumerate(clauses))
         counted = (("2026-W47", dict.fromkeys(clauses, 12)),)
         week = week_report(alerts=lines, alerts_per_week=counted)
-        yield f"digest of {len(clauses)} clauses", digest_html(week, Language.MS, ENVELOPE)
+        yield f"digest of {len(clauses)} clauses", digest_html(week, Language.MS, ENVELOPE, now=NOW)
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

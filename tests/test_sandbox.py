@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import itertools
 import socket
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
 
 import pytest
 import requests
@@ -12,6 +13,9 @@ import requests
 from connectors.sandbox import story
 from connectors.sandbox.server import Sandbox
 from connectors.sandbox.world import World
+from monitor.model import Subject
+from monitor.rules.evaluate import evaluate
+from monitor.rules.load import load_rules
 
 NOW = datetime(2026, 11, 24, 2, 0, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)
@@ -260,3 +264,13 @@ def test_nobody_of_the_story_can_be_written_to():
 
 def _addresses(contacts) -> list[str]:
     return [getattr(contacts, name) for name in ("head_email", "deputy_email", "ictso_email", "comms_email")]
+
+
+def test_every_planned_breach_of_the_demo_alerts_and_no_ordinary_post_does():
+    rules = load_rules(Path(__file__).parent.parent / "config" / "rules", today=date(2026, 11, 24))
+
+    def alerts(text: str) -> bool:
+        return any(found.severity.alerts for found in evaluate(rules, Subject(fields={"text": text})))
+
+    assert [text for text, _ in story.BREACHES if not alerts(text)] == []
+    assert [text for texts in story.ORDINARY.values() for text in texts if alerts(text)] == []

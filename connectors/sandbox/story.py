@@ -125,12 +125,12 @@ HIJACK = (
 )
 PERSONAL = (
     "Senarai penerima bantuan yang diluluskan:\n"
-    "1. Sampel binti Contoh, No. KP 250731-14-0002\n"
-    "2. Rekaan bin Demo, No. KP 250115-10-0005\n"
-    "3. Contoh bin Sampel, No. KP 250909-02-0007\n"
+    "1. Fulanah binti Fulan, No. KP 250731-14-0002\n"
+    "2. Polan bin Polan, No. KP 250115-10-0005\n"
+    "3. Fulan bin Fulan, No. KP 250909-02-0007\n"
     "Sila hadir ke dewan pada hari Isnin."
 )
-PASSWORD = "Wi-Fi dewan mesyuarat untuk peserta bengkel: SSID JPD-STAF, kata laluan: Contoh#2026!"  # noqa: S105 (a demo)
+PASSWORD = "Wi-Fi dewan mesyuarat untuk peserta bengkel: SSID JPD-STAF, kata laluan: Kolam#2026!"  # noqa: S105 (a demo)
 INTERNAL = (
     "PERINGKAT KESELAMATAN: TERHAD\nMemo dalaman: untuk kegunaan dalaman sahaja. "
     "Jadual tugas pengawal bangunan minggu hadapan seperti di lampiran."
@@ -159,26 +159,28 @@ def begin(world: World, now: datetime) -> None:
 def scenes() -> Iterator[Scene]:
     """Yield what happens, forever: the planned breaches first, then ordinary life with one now and then."""
     done: dict[str, tuple[str, str]] = {}  # what a later scene comes back to: name → (platform, native id)
-    yield _post(3, "JPD, X: hantaran biasa", "JPD", "x", _ordinary(ACCOUNTS[0])[4])
-    yield _post(2, "MPS, Facebook: hantaran biasa", "MPS", "facebook", _ordinary(ACCOUNTS[0])[6], keep=("plain", done))
-    yield _post(3, "JPD, X: minit mesyuarat bertanda SULIT", "JPD", "x", LEAK, keep=("leak", done))
+    yield _post(3, "JPD, X: an ordinary post", "JPD", "x", _ordinary(ACCOUNTS[0])[4])
+    yield _post(
+        2, "MPS, Facebook: an ordinary post", "MPS", "facebook", _ordinary(ACCOUNTS[0])[6], keep=("plain", done)
+    )
+    yield _post(3, "JPD, X: minutes of a meeting, marked SULIT", "JPD", "x", LEAK, keep=("leak", done))
     yield _post(6, "LPD, Facebook: an ordinary post", "LPD", "facebook", ORDINARY["en"][3])
     yield _post(6, "LPD, X: the account is hijacked", "LPD", "x", HIJACK, keep=("hijack", done))
-    yield _post(2, "KCM, X: teks rampasan yang sama", "KCM", "x", HIJACK)
-    yield Scene(after=timedelta(seconds=4), caption="LPD, X: nama akaun ditukar", act=_rename)
-    yield _post(8, "SUD, RSS: hantaran biasa", "SUD", "rss", _ordinary(ACCOUNTS[0])[8])
-    yield _post(8, "MPS, Facebook: senarai nombor kad pengenalan", "MPS", "facebook", PERSONAL)
+    yield _post(2, "KCM, X: the same text, minutes later", "KCM", "x", HIJACK)
+    yield Scene(after=timedelta(seconds=4), caption="LPD, X: the account is renamed", act=_rename)
+    yield _post(8, "SUD, RSS: an ordinary post", "SUD", "rss", _ordinary(ACCOUNTS[0])[8])
+    yield _post(8, "MPS, Facebook: a list of identity card numbers", "MPS", "facebook", PERSONAL)
     yield Scene(
         after=timedelta(seconds=12),
-        caption="MPS, Facebook: hantaran biasa disunting menjadi memo dalaman",
+        caption="MPS, Facebook: the ordinary post is edited into an internal memo",
         act=lambda world, now: world.edit(*done["plain"], INTERNAL, at=now),
     )
     yield Scene(
         after=timedelta(seconds=12),
-        caption="LPD, X: hantaran rampasan dipadam; buktinya kekal",
+        caption="LPD, X: the hijacker's post is deleted; the evidence stays",
         act=lambda world, _: world.delete(*done["hijack"]),
     )
-    yield _post(10, "JPD, RSS: kata laluan Wi-Fi", "JPD", "rss", PASSWORD)
+    yield _post(10, "JPD, RSS: a Wi-Fi password", "JPD", "rss", PASSWORD)
     yield from _ever_after()
 
 
@@ -189,11 +191,11 @@ def _ever_after() -> Iterator[Scene]:
         if number % 8 == 0:
             text, code = BREACHES[number // 8 % len(BREACHES)]
             account = next(one for one in living if one.agency == code)
-            yield _scene(30, f"{account.label}: satu lagi pelanggaran", account, f"{text}\n(Bil. {number})")
+            yield _scene(30, f"{account.label}: another breach", account, f"{text}\n(Bil. {number})")
         else:
             texts = _ordinary(account)
             text = f"{texts[number % len(texts)]} #{number}"
-            yield _scene(30, f"{account.label}: hantaran biasa", account, text)
+            yield _scene(30, f"{account.label}: an ordinary post", account, text)
 
 
 def _post(
