@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from itertools import pairwise
 
 from monitor.model import Finding, Severity, Subject
@@ -17,18 +17,23 @@ def evaluate(rules: RuleSet, subject: Subject) -> tuple[Finding, ...]:
     found = []
     for name, original in subject.fields.items():
         text = Text(original)
-        for rule in rules.candidates(text):
-            finding = judge(rule, text, subject, name)
+        for rule, parts in rules.candidates(text):
+            finding = judge(rule, text, subject, name, parts=parts)
             if finding is not None:
                 found.append(finding)
     return tuple(found)
 
 
-def judge(rule: Rule, text: Text, subject: Subject, field: str) -> Finding | None:
-    """Return the rule's finding in one text, or None. Whether the rule is active is the caller's business."""
+def judge(
+    rule: Rule, text: Text, subject: Subject, field: str, *, parts: Collection[str] | None = None
+) -> Finding | None:
+    """Return the rule's finding in one text, or None. Whether the rule is active is the caller's business.
+
+    `parts` names those that can match at all, where that is known already.
+    """
     if SCOPE_OF[field.partition(":")[0]] not in rule.scope or not _applies(rule, subject):
         return None
-    spans = _matches(rule, text)
+    spans = _matches(rule, text, rule.parts if parts is None else parts)
     if spans is None:
         return None
     severity = _severity(rule, text, spans)
@@ -59,8 +64,8 @@ def _applies(rule: Rule, subject: Subject) -> bool:
     return all(facts[name] in values for name, values in rule.where.items())
 
 
-def _matches(rule: Rule, text: Text) -> Sequence[Span] | None:
-    known: dict[str, Sequence[Span]] = {}
+def _matches(rule: Rule, text: Text, parts: Collection[str]) -> Sequence[Span] | None:
+    known: dict[str, Sequence[Span]] = {name: () for name in rule.parts if name not in parts}
     excused = sorted(span for excuse in rule.exceptions for span in excuse.covers.find(text))
 
     def of(name: str) -> Sequence[Span]:

@@ -88,7 +88,7 @@ def load_rules(folder: Path, *, today: date) -> RuleSet:
         problems.append(Problem(file=str(folder), place="", message=message))
     if problems:
         raise ConfigurationError(problems)
-    return RuleSet([rules[name] for name in sorted(rules)], _digest(folder, files))
+    return RuleSet(list(rules.values()), _digest(folder, files))
 
 
 def run_tests(rules: RuleSet) -> list[TestResult]:

@@ -64,10 +64,8 @@ class PatternPart:
 
     def _in_view(self, view: str, pattern: Any, text: Text) -> Iterable[Span]:
         group = 1 if pattern.groups else 0
-        if view == EXACT:
-            return _spans(pattern, text.exact, group)
-        if view == "folded":
-            return _spans(pattern, text.folded, group)
+        if view != "squeezed":
+            return _spans(pattern, text.view(view), group)
         squeezed, places = text.squeezed
         spans = ((places[start], places[end - 1] + 1) for start, end in _spans(pattern, squeezed, group))
         if self.shouted:
@@ -168,8 +166,7 @@ def _starred(word: str, view: str) -> str:
     bare = word.strip("*")
     if "*" in bare:
         raise BadPattern(f"'{word}': a * stands only at the beginning or the end of a word")
-    text = Text(bare)
-    shown = {EXACT: text.exact, "folded": text.folded, "squeezed": text.squeezed[0]}[view]
+    shown = Text(bare).view(view)
     return "*" * word.startswith("*") + shown + "*" * (word.endswith("*") and len(word) > 1)
 
 

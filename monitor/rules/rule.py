@@ -88,36 +88,35 @@ class Rule:
 class RuleSet:
     """All rules of a configuration; `hash` tells one set from another.
 
-    One pass of RE2 over a text says which parts can match at all; only their rules are looked at.
+    One pass of RE2 over a text says which parts can match at all; nothing else is looked for.
     """
 
     def __init__(self, rules: Sequence[Rule], digest: str) -> None:
-        self.rules = tuple(rules)
+        self.rules = tuple(sorted(rules, key=lambda rule: rule.id))
         self.hash = hashlib.sha256(f"{ENGINE}:{digest}".encode()).hexdigest()
 
     @cached_property
-    def _sieves(self) -> dict[str, tuple[Any, list[Rule]]]:
-        """Return by view: RE2's set of all triggers, and the rule behind each of them."""
-        wanted: dict[str, dict[tuple[str, str], Rule]] = {}
-        for rule in self.rules:
-            if rule.active:
-                for part in rule.parts.values():
-                    for view, pattern in part.triggers:
-                        wanted.setdefault(view, {})[(pattern, rule.id)] = rule
+    def _sieves(self) -> dict[str, tuple[Any, list[list[tuple[int, str]]]]]:
+        """Return by view: RE2's set of all triggers, and behind each of them the parts (number of the rule, name)."""
+        wanted: dict[str, dict[str, list[tuple[int, str]]]] = {}
+        for number, rule in enumerate(self.rules):
+            for name, part in rule.parts.items() if rule.active else ():
+                for view, pattern in part.triggers:
+                    wanted.setdefault(view, {}).setdefault(pattern, []).append((number, name))
         sieves = {}
         for view, triggers in wanted.items():
             sieve = re2.Set.SearchSet(options())
-            for pattern, _ in triggers:
+            for pattern in triggers:
                 sieve.Add(pattern)
             sieve.Compile()
             sieves[view] = (sieve, list(triggers.values()))
         return sieves
 
-    def candidates(self, text: Text) -> list[Rule]:
-        """Return the active rules of which at least one part can match, in the order of their ids."""
-        found: dict[str, Rule] = {}
-        for view, (sieve, rules) in self._sieves.items():
-            shown = text.squeezed[0] if view == "squeezed" else text.exact if view == "exact" else text.folded
-            for number in sieve.Match(shown) or ():
-                found[rules[number].id] = rules[number]
-        return [found[name] for name in sorted(found)]
+    def candidates(self, text: Text) -> list[tuple[Rule, set[str]]]:
+        """Return the active rules that can match, in the order of their ids, each with the parts that can."""
+        found: dict[int, set[str]] = {}
+        for view, (sieve, parts) in self._sieves.items():
+            for trigger in sieve.Match(text.view(view)) or ():
+                for number, name in parts[trigger]:
+                    found.setdefault(number, set()).add(name)
+        return [(self.rules[number], found[number]) for number in sorted(found)]

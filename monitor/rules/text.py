@@ -104,6 +104,10 @@ class Text:
     def _folding(self) -> tuple[str, Sequence[int]]:
         return _folded(self.original)
 
+    def view(self, name: str) -> str:
+        """Return the view called exact, folded or squeezed."""
+        return self.squeezed[0] if name == "squeezed" else self.exact if name == "exact" else self.folded
+
     def original_span(self, start: int, end: int) -> Span:
         """Return the half-open span of the original text behind [start, end) of the folded one."""
         origin = self._folding[1]
