@@ -1,0 +1,452 @@
+"""Pull → evaluate → save with a connector of a few lines, on real databases."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
+
+import pytest
+import structlog
+from builders import NOW, account, agency, finding, post
+from sqlalchemy import func, select
+
+from connectors.base import (
+    AccountNotFound,
+    Capabilities,
+    CredentialRefused,
+    Gap,
+    Page,
+    RateLimited,
+    Reread,
+    Unavailable,
+)
+from monitor import coverage
+from monitor.model import AlertKind, Cause, CoverageKind, Media, MediaKind, Profile, Severity
+from monitor.poll import Poller, poll_platform
+from monitor.settings import Polling
+from monitor.store import tables
+from monitor.store.accounts import claim_accounts, to_interval
+from monitor.store.listings import list_alerts, list_posts
+from monitor.store.outbox import due_alerts, schedule_notifications
+from monitor.store.register import registered, save_register
+
+MINUTE = timedelta(minutes=1)
+HOUR = timedelta(hours=1)
+DAY = timedelta(days=1)
+LEAK = "SULIT minit"
+
+
+class Marks:
+    """Rules of one line: a text with SULIT breaks one, with KATA LALUAN another; POISON breaks the rule itself."""
+
+    hash = "marks"
+    poison = ValueError("POISON 900101-14-5555 must not be repeated")
+
+    def findings(self, text):
+        if "POISON" in text:
+            raise self.poison
+        found = [finding()] if "SULIT" in text else []
+        return [*found, *([finding("mampu-2009/4/password", Severity.CRITICAL)] if "KATA LALUAN" in text else [])]
+
+
+@dataclass
+class FakePlatform:
+    """A platform of two pages a pull; whatever stands in `failures` is raised first."""
+
+    shown: dict[str, list] = field(default_factory=dict)
+    gone: set[str] = field(default_factory=set)
+    failures: list = field(default_factory=list)
+    calls: list[tuple[str, str]] = field(default_factory=list)
+    between_pages: object = None
+    gap: Gap | None = None
+    cursor: dict = field(default_factory=lambda: {"v": 1})
+    capabilities: Capabilities = field(default_factory=lambda: Capabilities(rereads=True))
+
+    def resolve(self, holder):
+        self._ask("resolve", holder)
+        return Profile(native_id=f"id-{holder.handle}", name=holder.handle, handle=holder.handle)
+
+    def pull(self, holder, cursor, *, now):
+        self._ask("pull", holder)
+        posts = self.shown.get(holder.handle, [])
+        yield Page(posts=tuple(posts[:2]), cursor={}, last=False)
+        if self.between_pages is not None:
+            self.between_pages()
+        yield Page(posts=tuple(posts[2:]), cursor=self.cursor, last=True, gap=self.gap)
+
+    def reread(self, holder, native_ids, *, now):
+        self._ask("reread", holder)
+        present = {one.native_id: one for one in self.shown.get(holder.handle, [])}
+        found = tuple(present[one] for one in native_ids if one in present and one not in self.gone)
+        return Reread(posts=found, missing=frozenset(native_ids) & self.gone)
+
+    def _ask(self, what, holder):
+        self.calls.append((what, holder.handle))
+        if self.failures:
+            failure = self.failures[0] if self.failures[-1] is ... else self.failures.pop(0)
+            if failure is not None:
+                raise failure
+
+
+class Desk:
+    """A poller over a fake platform, with hands on the clock."""
+
+    def __init__(self, db, platform, *, handles=("jpd",)):
+        self.db = db
+        self.platform = platform
+        self.now = NOW
+        self.polling = Polling()
+        save_register(db, [agency()], [account(handle) for handle in handles], now=NOW)
+        self.poller = Poller(
+            db=db,
+            connectors={"x": platform},
+            rules=Marks,
+            agency_kinds=dict,
+            polling=self.polling,
+            clock=lambda: self.now,
+        )
+
+    def poll(self, *, after=timedelta(), everything=False):
+        self.now += after
+        return poll_platform(self.poller, "x", everything=everything)
+
+    def count(self, table, *where):
+        with self.db.read() as connection:
+            return connection.execute(select(func.count()).select_from(table).where(*where)).scalar_one()
+
+    def stretches(self, account_id=1):
+        with self.db.read() as connection:
+            rows = connection.execute(
+                select(tables.coverage)
+                .where(tables.coverage.c.account_id == account_id)
+                .order_by(tables.coverage.c.start)
+            ).mappings()
+            return [to_interval(row) for row in rows]
+
+    def kinds(self):
+        return sorted(alert.kind.value for alert in list_alerts(self.db))
+
+    def mails_left(self):
+        """Pretend that every due alert was planned; returns their kinds."""
+        due = due_alerts(self.db, self.now)
+        for alert in due:
+            schedule_notifications(self.db, alert.id, [], now=self.now, next_action_at=None, waiting_reason="told")
+        return [alert.kind.value for alert in due]
+
+
+@pytest.fixture(autouse=True)
+def marks(monkeypatch):
+    quiet = structlog.make_filtering_bound_logger(logging.CRITICAL)  # tracebacks on purpose, many of them
+    monkeypatch.setattr("monitor.poll.log", structlog.wrap_logger(None, wrapper_class=quiet))
+    monkeypatch.setattr("monitor.poll.evaluate", lambda rules, subject: tuple(rules.findings(subject.fields["text"])))
+
+
+@pytest.fixture
+def platform():
+    return FakePlatform()
+
+
+@pytest.fixture
+def desk(db, platform):
+    return Desk(db, platform)
+
+
+def said(text, native_id="1", minutes_ago=1.0, **changes):
+    return post(native_id, text, published_at=NOW - minutes_ago * MINUTE, **changes)
+
+
+# ---------------------------------------------------------------- what is read is stored, once
+
+
+def test_every_post_served_is_stored_once_with_one_evaluation(desk, platform):
+    platform.shown["jpd"] = [said(f"Hantaran {n}", str(n), n) for n in range(5)]
+    (first,) = desk.poll()
+    (second,) = desk.poll(after=HOUR)
+    assert (first.saved.new, second.saved.new, second.saved.edited) == (5, 0, 0)
+    assert len(list_posts(desk.db)) == 5
+    assert desk.count(tables.post_version) == desk.count(tables.evaluation) == 5
+
+
+def test_an_account_that_is_not_due_is_not_asked(desk, platform):
+    desk.poll()
+    platform.calls.clear()
+    assert desk.poll(after=MINUTE / 2) == []
+    assert platform.calls == []
+    assert len(desk.poll(after=MINUTE)) == 1
+
+
+def test_what_a_platform_no_longer_gives_back_is_an_open_named_gap(desk, platform):
+    desk.poll()
+    platform.gap = Gap(start=NOW + MINUTE, end=NOW + 30 * MINUTE, cause=Cause.BURST)
+    desk.poll(after=HOUR)
+    gaps = coverage.gaps(desk.stretches())
+    assert [(gap.kind, gap.cause) for gap in gaps] == [(CoverageKind.GAP, Cause.BURST)]
+    assert coverage.first_hole(desk.stretches(), NOW) is None
+
+
+def test_coverage_tiles_whatever_happens_to_the_reads(desk, platform):
+    """I8, over reads, failures, bursts and clocks that jump."""
+    outcomes = [None, Unavailable("x/jpd: no answer"), AccountNotFound("x/jpd: gone"), None, RuntimeError("bug"), None]
+    met = set()
+    for number in range(60):
+        failure = outcomes[number * 7 % len(outcomes)]
+        platform.failures = [failure, failure] if failure else []
+        at = desk.now
+        platform.gap = Gap(start=None, end=at - MINUTE, cause=Cause.BURST) if number % 11 == 5 else None
+        desk.poll(after=timedelta(minutes=number % 9 * 20) - (HOUR if number % 13 == 7 else timedelta()))
+        stretches = desk.stretches()
+        assert coverage.first_hole(stretches, NOW) is None
+        met |= {stretch.kind for stretch in stretches}
+    assert met == set(CoverageKind)
+
+
+def test_nul_and_lone_surrogates_are_stored_place_for_place(desk, platform):
+    media = (Media(kind=MediaKind.VIDEO, url="https://x.com/v", text="a\x00b"),)
+    platform.shown["jpd"] = [said("satu\x00dua \ud83d", media=media, raw={"text": ["satu\x00dua \ud83d"]})]
+    (checked,) = desk.poll()
+    assert checked.failure is None
+    assert list_posts(desk.db)[0].text == "satu\ufffddua \ufffd"
+
+
+# ---------------------------------------------------------------- one transaction, one holder
+
+
+def test_a_page_is_one_transaction_and_its_failure_loses_nothing(desk, platform):
+    platform.shown["jpd"] = [said("a", "1"), said("b", "2"), said(LEAK, "3")]
+    platform.cursor = {"v": object()}  # cannot be stored: breaks the last page's commit at its very end
+    (failed,) = desk.poll()
+    assert failed.cause is Cause.INTERNAL
+    assert {line.native_id for line in list_posts(desk.db)} == {"1", "2"}
+    assert desk.count(tables.alert) == 0
+    platform.cursor = {"v": 1}
+    desk.poll(after=HOUR)
+    assert {line.native_id for line in list_posts(desk.db)} == {"1", "2", "3"}
+    assert desk.kinds() == ["post"]
+
+
+def test_a_worker_whose_lease_has_passed_to_another_writes_nothing_more(desk, platform):
+    """I9: stopped past its lease between two pages, it finds its account taken over."""
+    platform.shown["jpd"] = [said("a", "1"), said("b", "2"), said(LEAK, "3")]
+
+    def taken_over():
+        later = desk.now + 11 * MINUTE
+        assert claim_accounts(desk.db, now=later, lease=10 * MINUTE, limit=9, platform="x", everything=True)
+
+    platform.between_pages = taken_over
+    assert desk.poll() == []
+    assert {line.native_id for line in list_posts(desk.db)} == {"1", "2"}
+    assert desk.count(tables.account, tables.account.c.last_check_at.is_not(None)) == 0
+    assert desk.stretches() == []
+    platform.between_pages = None
+    desk.poll(after=22 * MINUTE)
+    assert len(list_posts(desk.db)) == 3
+
+
+def test_an_end_between_two_pages_gives_the_account_back_at_once(desk, platform):
+    platform.shown["jpd"] = [said("a", "1"), said("b", "2"), said("c", "3")]
+
+    class StopsEarly(FakePlatform):
+        def pull(self, holder, cursor, *, now):
+            desk.poller.stop.set()
+            return super().pull(holder, cursor, now=now)
+
+    early = StopsEarly(shown=platform.shown)
+    stopped = replace(desk.poller, connectors={"x": early})
+    assert poll_platform(stopped, "x") == []
+    assert len(list_posts(desk.db)) == 2
+    desk.poller.stop.clear()
+    desk.poll()
+    assert len(list_posts(desk.db)) == 3
+
+
+# ---------------------------------------------------------------- alerts
+
+
+def test_a_poison_post_is_quarantined_tells_the_operators_and_stops_no_other(desk, platform):
+    platform.shown["jpd"] = [said("POISON 900101-14-5555", "1"), said(LEAK, "2"), said("c", "3")]
+    (checked,) = desk.poll()
+    assert checked.failure is None
+    assert len(list_posts(desk.db)) == 3
+    assert desk.kinds() == ["evaluation", "post"]
+    with desk.db.read() as connection:
+        error = connection.execute(
+            select(tables.evaluation.c.error).where(tables.evaluation.c.error != "")
+        ).scalar_one()
+    assert "ValueError" in error
+    assert "findings" in error  # the place in the code
+    assert "900101" not in error
+    platform.shown["jpd"].append(said("POISON lagi", "4"))
+    desk.poll(after=HOUR)
+    assert desk.kinds() == ["evaluation", "post"]  # one alert for a rule set and account, not one for each post
+
+
+def test_a_leak_is_one_alert_however_often_it_is_read(desk, platform):
+    platform.shown["jpd"] = [said(LEAK)]
+    for _ in range(4):
+        desk.poll(after=HOUR)
+    assert desk.kinds() == ["post"]
+    assert desk.mails_left() == ["post"]
+
+
+def test_an_edit_that_leaves_what_is_broken_unchanged_is_a_version_and_no_alert(desk, platform):
+    platform.shown["jpd"] = [said(LEAK)]
+    desk.poll()
+    desk.mails_left()
+    platform.shown["jpd"] = [said(f"{LEAK} dibetulkan", edited_at=NOW)]
+    (checked,) = desk.poll(after=HOUR)
+    assert checked.saved.edited == 1
+    assert desk.kinds() == ["post"]
+    assert desk.mails_left() == []
+    assert desk.count(tables.post_version) == desk.count(tables.evaluation) == 2
+
+
+def test_an_edit_that_breaks_something_new_joins_the_alert_that_nobody_was_told_of(desk, platform):
+    platform.shown["jpd"] = [said(LEAK)]
+    desk.poll()
+    platform.shown["jpd"] = [said(f"{LEAK} KATA LALUAN", edited_at=NOW)]
+    desk.poll(after=HOUR)
+    (alert,) = due_alerts(desk.db, desk.now)
+    assert alert.severity is Severity.CRITICAL
+    assert len(alert.findings) == 2
+
+
+def test_older_posts_of_a_new_account_are_one_batch_and_no_mail(desk, platform):
+    platform.shown["jpd"] = [
+        said(LEAK, "1", 25 * 60),
+        said(LEAK, "2", 40 * 60),
+        said("KATA LALUAN", "3", 99 * 60),
+        said(LEAK, "live", 23 * 60),
+    ]
+    desk.poll()
+    assert desk.kinds() == ["backlog", "post"]
+    (alert,) = due_alerts(desk.db, desk.now)
+    assert alert.kind is AlertKind.POST
+    assert alert.post.native_id == "live"
+
+
+def test_a_post_from_the_future_is_live(desk, platform):
+    platform.shown["jpd"] = [said(LEAK, "1", -5 * 365 * 24 * 60)]
+    desk.poll()
+    assert desk.mails_left() == ["post"]
+
+
+def test_an_old_post_that_appears_late_in_a_known_account_is_live(desk, platform):
+    """What is older than registration by the window is back catalogue; all else is not, however late it appears."""
+    desk.poll()
+    platform.shown["jpd"] = [said(LEAK, "1", -60)]
+    desk.poll(after=3 * DAY)
+    assert desk.mails_left() == ["post"]
+
+
+# ---------------------------------------------------------------- edits and deletions
+
+
+def test_a_deletion_is_believed_after_it_was_seen_twice_and_the_evidence_stays(desk, platform):
+    platform.shown["jpd"] = [said(LEAK, "1"), said("b", "2")]
+    desk.poll()
+    platform.gone = {"1"}
+    (checked,) = desk.poll(after=HOUR)
+    assert checked.saved.deleted == 1
+    assert {line.native_id: line.deleted for line in list_posts(desk.db)} == {"1": True, "2": False}
+    assert platform.calls.count(("reread", "jpd")) == 2
+    assert desk.count(tables.post_version) == 2
+
+
+def test_a_failed_look_for_edits_is_named_and_the_read_stands(desk, platform):
+    platform.shown["jpd"] = [said("a")]
+    desk.poll()
+    platform.failures = [None, Unavailable("x/jpd: no answer in time")]
+    (checked,) = desk.poll(after=HOUR)
+    assert "could not be read again" in checked.failure
+    assert checked.cause is None
+    assert coverage.gaps(desk.stretches()) == ()
+
+
+# ---------------------------------------------------------------- failures
+
+
+def test_an_account_that_goes_blind_is_one_alert_and_its_recovery_is_told(desk, platform):
+    desk.poll()
+    platform.failures = [Unavailable("x/jpd: no answer in time"), ...]
+    desk.poll(after=HOUR)
+    assert desk.kinds() == []
+    desk.poll(after=3 * HOUR)
+    desk.poll(after=3 * HOUR)
+    assert desk.kinds() == ["blind"]
+    (alert,) = due_alerts(desk.db, desk.now)
+    assert alert.since == NOW  # when it was last read
+    assert desk.mails_left() == ["blind"]
+    platform.failures = []
+    desk.poll(after=HOUR)
+    (told,) = due_alerts(desk.db, desk.now)
+    assert told.recovered_at == desk.now
+    assert coverage.gaps(desk.stretches()) == ()  # what was served since closes the hole
+
+
+def test_a_bug_in_a_connector_is_named_without_its_words_and_the_account_is_due_again(desk, platform):
+    platform.failures = [RuntimeError("token=EAAB0secret")]
+    (checked,) = desk.poll()
+    assert checked.cause is Cause.INTERNAL
+    assert "EAAB0secret" not in checked.failure
+    assert desk.poll(after=HOUR)[0].failure is None
+
+
+@pytest.fixture
+def many(db, platform):
+    return Desk(db, platform, handles=[f"jpd{n:03}" for n in range(250)])
+
+
+def test_a_dead_credential_stops_all_its_accounts_after_the_first_refusal_and_is_one_alert(many, platform):
+    platform.failures = [CredentialRefused("x: the bearer token is refused"), ...]
+    checked = many.poll()
+    assert len(platform.calls) == 1
+    assert len(checked) == 250
+    assert {one.cause for one in checked} == {Cause.CREDENTIAL}
+    assert sum(one.asked for one in checked) == 1
+    assert many.kinds() == ["credential"]
+    # Nobody asks until it is time; then one account tries, and the alert is still the same.
+    assert many.poll(after=MINUTE) == []
+    platform.calls.clear()
+    many.poll(after=HOUR)
+    assert len(platform.calls) == 1
+    many.poll(after=5 * HOUR)
+    assert many.kinds() == ["credential"]
+    assert many.mails_left() == ["credential"]
+    platform.failures = []
+    many.poll(after=HOUR)
+    many.poll(after=HOUR)
+    assert many.mails_left() == ["credential"]  # that it works again
+    assert many.kinds() == ["credential"]
+    assert many.count(tables.account, tables.account.c.last_ok_at.is_not(None)) == 250
+
+
+def test_the_platform_s_own_time_is_kept_and_then_one_account_tries_first(many, platform):
+    free_at = NOW + 20 * MINUTE
+    platform.failures = [RateLimited("x: the rate limit is used up", retry_at=free_at), ...]
+    many.poll()
+    platform.calls.clear()
+    for everything in (False, True):
+        assert many.poll(after=5 * MINUTE, everything=everything) == []
+    assert platform.calls == []
+    many.poll(after=11 * MINUTE)
+    assert len(platform.calls) == 1
+    platform.failures = []
+    assert many.kinds() == []
+    assert len(many.poll(after=HOUR)) == 250
+
+
+def test_the_clock_set_back_stalls_no_account(desk, platform):
+    """I10: what was written in the future is due."""
+    desk.poll()
+    assert len(desk.poll(after=-HOUR)) == 1
+    assert len(desk.poll(after=2 * MINUTE)) == 1
+
+
+def test_accounts_keep_their_ids_and_profiles_are_read_once_a_day(desk, platform):
+    desk.poll()
+    desk.poll(after=HOUR)
+    assert platform.calls.count(("resolve", "jpd")) == 1
+    desk.poll(after=DAY)
+    assert platform.calls.count(("resolve", "jpd")) == 2
+    assert registered(desk.db)[0].native_id == "id-jpd"
