@@ -433,11 +433,11 @@ def run(service: Service, progress: Progress, *, ready: Callable[[], None] | Non
 
     This thread is the guardian: it watches progress, not APScheduler's word for it, and the steps of the wall clock.
     """
+    wall, steady = service.clock(), time.monotonic()
     scheduler = _start_scheduler(service, progress)
     if ready is not None:
         ready()
     log.info("started", version=version("pantau"), accounts=len(service.configuration.accounts))
-    wall, steady = service.clock(), time.monotonic()
     code = 0
     while not service.stop.wait(1.0):
         if time.monotonic() - steady > LONG_PAUSE_SECONDS:

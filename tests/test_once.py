@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import resource
 import threading
 from collections import Counter
 from datetime import UTC, datetime, timedelta
@@ -470,6 +471,25 @@ def test_a_site_that_answers_html_instead_of_json_is_named_and_never_read_as_no_
     ran = small.once(code=1)
     assert "x/jpd" in ran.err
     assert small.here.listed("coverage")[0]["verdict"] == "blind"
+
+
+def test_a_full_disk_is_named_and_loses_nothing(small):
+    """Fault 12, as far as a process can be cut short of space: no file of it may grow beyond a limit."""
+    small.once()
+    ids = {small.platforms.tweet("jpd", f"Hantaran {n} " + "panjang " * 2000) for n in range(80)}
+    limit = 200_000
+    process = small.here.start("once", preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit)))
+    out, err = process.communicate(timeout=60)
+    assert process.returncode == 1, out + err
+    assert "failed" in err
+    stored = {row[0] for row in small.here.query("select native_id from post")}
+    assert not stored >= ids
+
+    small.once()
+
+    assert {row[0] for row in small.here.query("select native_id from post")} >= ids
+    assert set(small.stored().values()) == {1}
+    assert small.recipients() == [HEAD]
 
 
 # ---------------------------------------------------------------- configuration and secrets

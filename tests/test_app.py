@@ -1,0 +1,300 @@
+"""The wiring: ticks that survive, a guardian that does not, the digest once a week, a reload that keeps what works."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from dataclasses import replace
+from datetime import UTC, date, datetime, timedelta
+
+import pytest
+import structlog
+from builders import post
+from installation import LEAK, MARKING, Installation, eventually
+
+from connectors.base import Capabilities, Page
+from monitor import app
+from monitor.configuration import FileWatch, fingerprint, load_configuration
+from monitor.model import MALAYSIA, Profile
+from monitor.store.accounts import claim_accounts
+from monitor.store.database import DatabaseBusyError, DatabaseUnusableError, sole_process
+from monitor.store.listings import list_accounts, list_alerts
+
+HOUR = timedelta(hours=1)
+DAY = timedelta(days=1)
+START = datetime(2026, 11, 20, 1, 0, tzinfo=UTC)  # a Friday in the week 2026-W47
+TOML = """[database]
+url = "sqlite:///pantau.db"
+[mail]
+folder = "mail"
+[digest]
+recipients = ["ict@example.my"]
+[connectors.x]
+bearer_token = "sandbox"
+base_url = "http://127.0.0.1:1/x"
+"""
+
+
+class Silent:
+    """A platform on which nobody ever says a thing."""
+
+    platform = "x"
+    capabilities = Capabilities(rereads=False)
+
+    def resolve(self, account):
+        return Profile(native_id="1", name="JPD", handle="jpd")
+
+    def pull(self, account, cursor, *, now):
+        yield Page(posts=(), cursor={"v": 1}, last=True)
+
+
+@pytest.fixture
+def said(monkeypatch):
+    """What the application logs, as (event, facts)."""
+    lines = []
+
+    def keep(_logger, method, facts):
+        lines.append((facts.pop("event"), facts | {"level": method}))
+        raise structlog.DropEvent
+
+    monkeypatch.setattr(app, "log", structlog.wrap_logger(None, processors=[keep]))
+    quiet = structlog.make_filtering_bound_logger(logging.CRITICAL)
+    monkeypatch.setattr("monitor.poll.log", structlog.wrap_logger(None, wrapper_class=quiet))
+    monkeypatch.setattr("alerts.outbox.log", structlog.wrap_logger(None, wrapper_class=quiet))
+    return lines
+
+
+@pytest.fixture
+def here(tmp_path):
+    return Installation(tmp_path, TOML, [("JPD", "x", "jpd", "")]).write()
+
+
+class Clock:
+    def __init__(self, at=START):
+        self.at = at
+
+    def __call__(self):
+        return self.at
+
+
+@pytest.fixture
+def clock():
+    return Clock()
+
+
+@pytest.fixture
+def configuration(here):
+    return load_configuration(here.folder, {}, today=date(2026, 11, 20))
+
+
+@pytest.fixture
+def service(configuration, clock, said):
+    with app.open_service(configuration, clock=clock) as opened:
+        opened.platforms["x"] = Silent()
+        yield opened
+
+
+# ---------------------------------------------------------------- opening
+
+
+def test_what_a_killed_process_held_is_free_when_the_next_one_opens(configuration, clock, said):
+    with app.open_service(configuration, clock=clock) as first:
+        assert claim_accounts(first.db, now=START, lease=HOUR, limit=9, platform="x")
+    with app.open_service(configuration, clock=clock) as second:
+        assert claim_accounts(second.db, now=START, lease=HOUR, limit=9, platform="x")
+
+
+def test_a_second_process_is_refused_and_touches_nothing(configuration, clock):
+    path = app.Database(configuration.settings.database.url).path
+    refused = pytest.raises(DatabaseBusyError, match="Stop it first")
+    with sole_process(path), refused, app.open_service(configuration, clock=clock):
+        pass
+    assert not path.exists()
+
+
+def test_a_folder_that_cannot_be_written_is_named(configuration, clock):
+    settings = configuration.settings
+    placed = replace(settings, database=replace(settings.database, url="sqlite:////proc/none/pantau.db"))
+    with (
+        pytest.raises(DatabaseUnusableError, match=r"database\.url: /proc/none/pantau\.db"),
+        app.open_service(replace(configuration, settings=placed), clock=clock),
+    ):
+        pass
+
+
+# ---------------------------------------------------------------- the digest
+
+
+def mails_of(here, template="digest"):
+    return here.query(
+        f"select period, recipient, state from notification where template = '{template}' order by period"
+    )
+
+
+def test_the_digest_of_a_week_goes_out_exactly_once_also_when_nothing_happened(service, clock, here):
+    """Every ten minutes for three weeks, with the clock set back an hour now and then, and a restart's memory."""
+    end = START + 21 * DAY
+    step = 0
+    while clock.at < end:
+        app.plan_due_digest(service)
+        step += 1
+        clock.at += timedelta(minutes=10) if step % 50 else -HOUR
+    app.deliver(service)
+    assert mails_of(here) == [(week, "ict@example.my", "accepted") for week in ("2026-W47", "2026-W48", "2026-W49")]
+    assert len(here.mails) == 3
+
+
+def test_the_digest_waits_for_its_hour_in_malaysia(service, clock, here):
+    clock.at = datetime(2026, 11, 23, 7, 59, tzinfo=MALAYSIA)
+    assert app.plan_due_digest(service) == 0
+    clock.at += timedelta(minutes=1)
+    assert app.plan_due_digest(service) == 1
+    assert app.plan_due_digest(service) == 0
+
+
+def test_a_daemon_that_was_down_at_the_hour_still_sends_it(service, clock, here):
+    clock.at = datetime(2026, 11, 26, 15, 0, tzinfo=MALAYSIA)
+    assert app.plan_due_digest(service) == 1
+    assert mails_of(here) == [("2026-W47", "ict@example.my", "pending")]
+
+
+# ---------------------------------------------------------------- ticks and the guardian
+
+
+def test_a_tick_that_raises_is_logged_and_comes_again_while_the_others_run(service, said, monkeypatch):
+    """Fault 11: an exception in a tick ends neither the tick nor the scheduler."""
+    seen = {"bad": 0, "good": 0}
+
+    def bad():
+        seen["bad"] += 1
+        raise RuntimeError("raised once inside a tick")
+
+    def good():
+        seen["good"] += 1
+
+    fast = timedelta(milliseconds=30)
+    planned = [app.Tick(name="bad", every=fast, body=bad), app.Tick(name="good", every=fast, body=good)]
+    monkeypatch.setattr(app, "ticks", lambda _service, _progress: planned)
+    progress = app.Progress()
+    daemon = threading.Thread(target=app.run, args=(service, progress))
+    daemon.start()
+    eventually(lambda: seen["bad"] > 3 and seen["good"] > 3)
+    assert progress.failed == {"bad"}
+    assert progress.stalled() == []
+    service.stop.set()
+    daemon.join(10)
+    assert [facts["tick"] for event, facts in said if event == "tick failed"][:2] == ["bad", "bad"]
+
+
+def test_the_guardian_ends_a_process_whose_tick_gets_nowhere(service, said, monkeypatch):
+    stuck = threading.Event()
+    planned = [
+        app.Tick(name="stuck", every=timedelta(seconds=1), body=lambda: stuck.wait(20)),
+        app.Tick(name="good", every=timedelta(milliseconds=100), body=lambda: None),
+    ]
+    monkeypatch.setattr(app, "ticks", lambda _service, _progress: planned)
+    monkeypatch.setattr(app, "GOODBYE_SECONDS", 0.1)
+    monkeypatch.setattr(app.Progress, "stalled", lambda self: stalled_after(self, timedelta(seconds=2)))
+    code = app.run(service, app.Progress())
+    stuck.set()
+    assert code == 1
+    assert [facts["ticks"] for event, facts in said if event.startswith("no progress")] == [["stuck"]]
+
+
+def stalled_after(progress, limit):
+    oldest = time.monotonic() - limit.total_seconds()
+    return sorted(name for name, at in progress.touched.items() if at < oldest)
+
+
+def test_a_long_tick_that_touches_is_alive_and_a_stopped_process_is_forgiven():
+    progress = app.Progress()
+    progress.begin("poll:x")
+    limit = timedelta(milliseconds=20)
+    time.sleep(0.03)  # the passing of time is the subject
+    assert progress.stalled(limit) == ["poll:x"]
+    progress.touch("poll:x")
+    assert progress.stalled(limit) == []
+    time.sleep(0.03)
+    progress.forgive()
+    assert progress.stalled(limit) == []
+    progress.end("poll:x")
+    assert progress.started == {}
+
+
+def test_a_clock_set_back_stalls_no_tick(service, clock, said, monkeypatch):
+    """I10: APScheduler alone would wait until the old time returns."""
+    ran = []
+    planned = [app.Tick(name="hourly", every=HOUR, body=lambda: ran.append(1))]
+    monkeypatch.setattr(app, "ticks", lambda _service, _progress: planned)
+    service.clock = clock
+    clock.at = datetime.now(UTC)
+    daemon = threading.Thread(target=app.run, args=(service, app.Progress()))
+    daemon.start()
+    eventually(lambda: len(ran) == 1)
+    clock.at -= 2 * HOUR
+    eventually(lambda: len(ran) == 2, what="the tick after the step")
+    service.stop.set()
+    daemon.join(10)
+    assert any(event == "the clock was set" for event, _ in said)
+
+
+# ---------------------------------------------------------------- reload
+
+
+def test_a_mistake_in_a_changed_rule_or_register_keeps_all_of_the_old_and_names_it(service, here, said):
+    rule = here.folder / "rules" / "mampu-2009" / "3c" / "marking.yaml"
+    before = service.configuration
+    rule.write_text(MARKING.replace("condition: mark", "condition: mrak"))
+    (here.folder / "register" / "accounts.csv").write_text("agency,platform,handle\nJPD,twiter,a\n")
+    app.reload_configuration(service)
+    assert service.configuration is before
+    problems = " ".join(facts["problem"] for event, facts in said if "not reloaded" in event)
+    assert "marking.yaml" in problems
+    assert "twiter" in problems
+    assert {line.account.handle for line in list_accounts(service.db)} == {"jpd"}
+
+
+def test_an_account_on_a_platform_new_to_the_register_is_taken_over(service, here, said):
+    here.accounts.append(("JPD", "myspace", "jpdlama", ""))
+    here.write()
+    app.reload_configuration(service)
+    assert "myspace" in service.platforms
+    assert {line.account.handle for line in list_accounts(service.db)} == {"jpd", "jpdlama"}
+
+
+def test_a_change_is_seen_from_before_the_files_were_read_until_it_was_taken_over(here):
+    watch = FileWatch(here.folder, fingerprint(here.folder))
+    assert not watch.changed()
+    (here.folder / "rules" / "new.yaml").write_text("id: x")
+    assert watch.changed()
+    assert watch.changed()  # nobody has taken it over: a crash in between is tried again
+    watch.settle()
+    assert not watch.changed()
+
+
+# ---------------------------------------------------------------- one pass
+
+
+def test_months_of_passes_leaves_every_account_s_time_tiled_and_the_database_small(service, clock, here):
+    """I13 in small: 100 days of one pass a day; rows grow with posts and gaps, not with passes."""
+    for _ in range(100):
+        app.once(service)
+        clock.at += DAY
+    counts = {table: here.query(f"select count(*) from {table}")[0][0] for table in ("coverage", "profile", "alert")}
+    assert counts == {"coverage": 1, "profile": 1, "alert": 0}
+    assert len(here.mails) == 14  # a digest a week
+
+
+def test_an_alert_of_the_pass_is_planned_and_delivered_in_the_same_pass(service, clock, here):
+    class Leaks(Silent):
+        def pull(self, account, cursor, *, now):
+            yield Page(posts=(post("1", LEAK, published_at=now),), cursor={"v": 1}, last=True)
+
+    service.platforms["x"] = Leaks()
+    passed = app.once(service)
+    assert passed.failures == []
+    assert passed.sent.accepted == 1
+    assert len(here.mails) == 1
+    assert [alert.first_mail_at for alert in list_alerts(service.db)] == [clock.at]
+    assert app.once(service).sent.accepted == 0
