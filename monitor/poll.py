@@ -6,12 +6,14 @@ import re
 import threading
 import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
 
 import structlog
+from sqlalchemy.exc import OperationalError
 
 from connectors.base import Connector, ConnectorError, Page
 from monitor import work
@@ -32,7 +34,7 @@ from monitor.store.accounts import (
     shut_platform,
     shut_platforms,
 )
-from monitor.store.database import Database
+from monitor.store.database import Database, explained
 from monitor.store.posts import Judged, ReadEnd, Saved, mark_reread, save_page, to_reread, unseen
 
 log = structlog.get_logger(__name__)
@@ -79,6 +81,7 @@ class _Round:
 
     everything: bool
     closed_by: ConnectorError | None = None
+    unstored: bool = False  # the database failed: what is fetched from here on could not be kept
 
 
 Report = Callable[[Checked], None]
@@ -115,6 +118,8 @@ def poll_platform(
             results.append(checked)
             if report is not None:
                 report(checked)
+        if gate.unstored:
+            return results
         if gate.closed_by is not None:
             _shut(poller, platform, gate.closed_by)
             results += _fail_the_rest(poller, platform, gate.closed_by, taken, everything=everything, report=report)
@@ -227,28 +232,37 @@ def check_account(
     now = poller.clock()  # what is published from here on is the next check's
     saved = Saved()
     try:
-        if poller.stop.is_set():
+        if poller.stop.is_set() or gate.unstored:
             raise _Stopped
         if gate.closed_by is not None:
             return replace(_failed(poller, claimed, gate.closed_by, now), asked=False)
         claimed = _with_profile(poller, connector, claimed, profile, now)
         _read(poller, connector, claimed, now, saved)
         failure = _read_again(poller, connector, claimed, now, saved, gate)
-    except _Stopped:
-        release(poller.db, claimed)
-        return None
-    except LeaseLostError:
-        log.warning("lease lost", account=claimed.account.label)
+    except (_Stopped, LeaseLostError) as end:
+        _let_go(poller, claimed, end)
         return None
     except ConnectorError as error:
         if error.whole_platform:
             gate.closed_by = error
         return _guarded(claimed, connector, partial(_failed, poller, claimed, error, now))
+    except OperationalError as error:
+        gate.unstored = True
+        failed = partial(_failed, poller, claimed, StorageFailedError(error), now)
+        return _guarded(claimed, connector, failed, words=explained(error))
     except Exception:
         log.exception("check failed", account=claimed.account.label)
         return _guarded(claimed, connector, partial(_failed, poller, claimed, InternalError(), now))
     log.info("checked", account=claimed.account.label, new=saved.new, edited=saved.edited, alerts=len(saved.alerts))
     return Checked(account=claimed.account, saved=saved, failure=failure, degraded=connector.capabilities.degraded)
+
+
+def _let_go(poller: Poller, claimed: Claimed, end: Exception) -> None:
+    if isinstance(end, LeaseLostError):
+        log.warning("lease lost", account=claimed.account.label)
+        return
+    with suppress(OperationalError):  # then the lease runs out by itself
+        release(poller.db, claimed)
 
 
 class InternalError(ConnectorError):
@@ -260,16 +274,29 @@ class InternalError(ConnectorError):
         super().__init__("Pantau itself failed here; the log has the traceback")
 
 
-def _guarded(claimed: Claimed, connector: Connector, write: Callable[[], Checked]) -> Checked | None:
+class StorageFailedError(ConnectorError):
+    """The database could not keep what was read: a full disk, a lock, a server that is gone."""
+
+    cause = Cause.INTERNAL
+
+    def __init__(self, error: OperationalError) -> None:
+        super().__init__(explained(error))
+
+
+def _guarded(
+    claimed: Claimed, connector: Connector, write: Callable[[], Checked], *, words: str = str(InternalError())
+) -> Checked | None:
     """Write a failure down. When even that fails the lease runs out by itself and the account is due again."""
     try:
         return replace(write(), degraded=connector.capabilities.degraded)
     except LeaseLostError:
         return None
+    except OperationalError as error:
+        log.warning("failure could not be written", account=claimed.account.label, reason=explained(error))
     except Exception:
         log.exception("failure could not be written", account=claimed.account.label)
-        failure = f"{claimed.account.label}: Pantau itself failed here; the log has the traceback"
-        return Checked(account=claimed.account, saved=Saved(), failure=failure, cause=Cause.INTERNAL)
+    failure = f"{claimed.account.label}: {words}"
+    return Checked(account=claimed.account, saved=Saved(), failure=failure, cause=Cause.INTERNAL)
 
 
 def _failed(poller: Poller, claimed: Claimed, error: ConnectorError, now: datetime) -> Checked:

@@ -78,11 +78,23 @@ def read(tmp_path_factory):
         yield here
 
 
+@pytest.fixture
+def listed(pantau, read):
+    """List what the one pass brought, as JSON."""
+
+    def call(*arguments):
+        answer = pantau(*arguments, "--json", folder=read.folder)
+        assert answer.code == 0, answer.err
+        return answer.json
+
+    return call
+
+
 # ---------------------------------------------------------------- listings
 
 
-def test_posts_list_as_the_contract_says(read):
-    posts = {post["text"]: post for post in read.listed("posts", "list")}
+def test_posts_list_as_the_contract_says(read, listed):
+    posts = {post["text"]: post for post in listed("posts", "list")}
     assert posts[LEAK] == {
         "platform": "x",
         "account": "jpd",
@@ -100,8 +112,8 @@ def test_posts_list_as_the_contract_says(read):
     assert len(posts) == 4
 
 
-def test_alerts_list_as_the_contract_says(read):
-    (alert,) = read.listed("alerts", "list")
+def test_alerts_list_as_the_contract_says(read, listed):
+    (alert,) = listed("alerts", "list")
     assert list(alert) == [
         "case",
         "agency",
@@ -122,8 +134,8 @@ def test_alerts_list_as_the_contract_says(read):
     assert alert["post_native_id"] == read.leak
 
 
-def test_coverage_as_the_contract_says_and_an_unread_account_differs_at_once(read):
-    healthy, unread = read.listed("coverage")
+def test_coverage_as_the_contract_says_and_an_unread_account_differs_at_once(listed):
+    healthy, unread = listed("coverage")
     assert list(healthy) == ["agency", "platform", "account", "verdict", "covered", "gaps"]
     assert (healthy["verdict"], healthy["covered"], healthy["gaps"]) == ("fully monitored", 1.0, [])
     assert (unread["account"], unread["verdict"], unread["covered"]) == ("tiada", "blind", 0.0)
@@ -133,19 +145,19 @@ def test_coverage_as_the_contract_says_and_an_unread_account_differs_at_once(rea
     assert datetime.fromisoformat(gap["from"]) < datetime.fromisoformat(gap["to"])
 
 
-def test_a_case_is_shown_without_the_post_s_text(read):
-    (alert,) = read.listed("alerts", "list")
-    shown = read.run("alerts", "show", alert["case"].lower())
+def test_a_case_is_shown_without_the_post_s_text(read, listed, pantau):
+    (alert,) = listed("alerts", "list")
+    shown = pantau("alerts", "show", alert["case"].lower(), folder=read.folder)
     assert shown.code == 0
     assert "ketua@jpd.example.my" in shown.out
     assert "Mesyuarat" not in shown.out
-    (told,) = read.listed("alerts", "show", alert["case"])
+    (told,) = listed("alerts", "show", alert["case"])
     assert [mail["state"] for mail in told["mails"]] == ["accepted"]
     assert told["findings"][0]["spans"] == [[0, 5], [6, 11]]
 
 
-def test_accounts_list_says_how_reading_goes(read):
-    readings = {row["account"]: (row["reading"], row["cause"]) for row in read.listed("accounts", "list")}
+def test_accounts_list_says_how_reading_goes(listed):
+    readings = {row["account"]: (row["reading"], row["cause"]) for row in listed("accounts", "list")}
     assert readings == {"jpd": ("ok", None), "tiada": ("failing", "account not found")}
 
 
@@ -160,8 +172,8 @@ def test_accounts_list_says_how_reading_goes(read):
         (("--since", "2036-01-01"), 0),
     ],
 )
-def test_posts_are_narrowed_by(read, arguments, count):
-    assert len(read.listed("posts", "list", *arguments)) == count
+def test_posts_are_narrowed_by(listed, arguments, count):
+    assert len(listed("posts", "list", *arguments)) == count
 
 
 def test_a_table_in_a_pipe_is_not_folded(read):
@@ -472,11 +484,11 @@ def test_a_bad_week_is_bad_usage(pantau, week):
 
 
 @pytest.mark.parametrize(("suffix", "begins"), [("html", b"<!"), ("eml", b"From: ")])
-def test_digest_out_writes_by_its_suffix_and_sends_nothing(read, suffix, begins):
+def test_digest_out_writes_by_its_suffix_and_sends_nothing(read, pantau, suffix, begins):
     file = read.folder / f"digest.{suffix}"
     mails = len(read.mails)
     this_week = f"{datetime.now(UTC) + timedelta(hours=8):%G-W%V}"
-    ran = read.run("digest", "--week", this_week, "--out", str(file))
+    ran = pantau("digest", "--week", this_week, "--out", str(file), folder=read.folder)
     assert ran.code == 0, ran.err
     assert file.read_bytes().lower().startswith(begins.lower())
     assert len(read.mails) == mails
@@ -525,8 +537,8 @@ def test_doctor_tries_each_thing_and_ends_with_1_when_one_is_bad(pantau, here):
     assert not here.database.exists()
 
 
-def test_doctor_tries_each_credential(read):
-    ran = read.run("doctor")
+def test_doctor_tries_each_credential(read, pantau):
+    ran = pantau("doctor", folder=read.folder)
     assert ran.code == 0, ran.out
     assert "the bearer token is accepted" in ran.out
     assert "1 of them failing" in ran.out

@@ -481,7 +481,9 @@ def test_a_full_disk_is_named_and_loses_nothing(small):
     process = small.here.start("once", preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit)))
     out, err = process.communicate(timeout=60)
     assert process.returncode == 1, out + err
-    assert "failed" in err
+    assert "the database failed" in err
+    assert "free space" in err
+    assert "Traceback" not in err
     stored = {row[0] for row in small.here.query("select native_id from post")}
     assert not stored >= ids
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import sqlite3
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 
@@ -10,6 +11,7 @@ import pytest
 import structlog
 from builders import NOW, account, agency, finding, post
 from sqlalchemy import func, select
+from sqlalchemy.exc import OperationalError
 
 from connectors.base import (
     AccountNotFound,
@@ -419,6 +421,25 @@ def test_a_dead_credential_stops_all_its_accounts_after_the_first_refusal_and_is
     assert many.mails_left() == ["credential"]  # that it works again
     assert many.kinds() == ["credential"]
     assert many.count(tables.account, tables.account.c.last_ok_at.is_not(None)) == 250
+
+
+def test_a_database_that_fails_stops_the_fetching_is_named_and_recovers_by_itself(many, platform, monkeypatch):
+    """Fault 12: what cannot be kept is not fetched; nothing is lost when there is room again."""
+    platform.shown = {f"jpd{n:03}": [said("a", str(n))] for n in range(250)}
+    full = OperationalError("INSERT", {}, sqlite3.OperationalError("database or disk is full"))
+
+    def no_room(*_arguments, **_options):
+        raise full
+
+    with monkeypatch.context() as broken:
+        broken.setattr("monitor.poll.save_page", no_room)
+        broken.setattr("monitor.poll.save_failure", no_room)
+        (checked,) = many.poll()
+    assert "database or disk is full" in checked.failure
+    assert "INSERT" not in checked.failure
+    assert len(platform.calls) == 2  # the first account's profile and posts
+    many.poll(after=HOUR)
+    assert len(list_posts(many.db)) == 250
 
 
 def test_the_platform_s_own_time_is_kept_and_then_one_account_tries_first(many, platform):

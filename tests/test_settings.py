@@ -1,4 +1,3 @@
-import os
 from datetime import time, timedelta
 from pathlib import Path
 
@@ -125,4 +124,4 @@ def test_durations(text, seconds):
 
 def test_loading_touches_nothing(tmp_path):
     load(tmp_path, "")
-    assert os.listdir(tmp_path) == ["pantau.toml"]
+    assert [path.name for path in tmp_path.iterdir()] == ["pantau.toml"]

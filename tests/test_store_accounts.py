@@ -226,7 +226,7 @@ def test_findings_of_the_same_page_commit_with_coverage_and_cursor(db):
     register(db)
     (claimed,) = claim(db)
     bad = replace(finding(), spans=((0, object()),))  # cannot be stored as JSON
-    with pytest.raises(Exception, match="JSON|serializable"):
+    with pytest.raises(Exception, match=r"JSON|serializable"):
         read(db, claimed, NOW + MINUTE, [Judged(post=post(), findings=(bad,))])
     with db.read() as connection:
         for table in (tables.post, tables.post_version, tables.alert, tables.finding, tables.coverage):

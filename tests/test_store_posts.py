@@ -13,7 +13,6 @@ from monitor.model import AlertKind, Media, MediaKind, Severity
 from monitor.store import tables
 from monitor.store.accounts import claim_accounts
 from monitor.store.database import (
-    DatabaseBusyError,
     DatabaseUnusableError,
     open_database,
     open_for_listing,
