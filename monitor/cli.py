@@ -8,6 +8,7 @@ import shutil
 import signal
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -205,11 +206,19 @@ def doctor() -> None:
 # ---------------------------------------------------------------- the daemon
 
 
-def _stop_on_signals(stop: threading.Event) -> None:
-    """SIGINT is SIGTERM: finish the job in hand. The event is set from a thread: a handler must not wait for a lock."""
+def _stop_on_signals(stop: threading.Event, *, cut: Callable[[], None] | None = None) -> None:
+    """SIGINT is SIGTERM: finish the job in hand; `cut` ends what a few seconds later is still not finished.
+
+    The event is set from a thread: a handler must not wait for a lock.
+    """
+
+    def end() -> None:
+        stop.set()
+        if cut is not None:
+            cut()
 
     def handler(_number: int, _frame: object) -> None:
-        threading.Thread(target=stop.set, daemon=True).start()
+        threading.Thread(target=end, daemon=True).start()
 
     signal.signal(signal.SIGTERM, handler)
     signal.signal(signal.SIGINT, handler)
@@ -275,12 +284,20 @@ def once() -> None:
     settings = configuration.settings
     # Failures stand in the summary, by name; the log adds what a summary cannot hold.
     logs.start_logging(_quieter(settings.log), secrets_of(configuration))
+
+    def cut() -> None:
+        time.sleep(wiring.GOODBYE_SECONDS)
+        err.print("stopped with work in hand; nothing is lost, the next pass begins it again")
+        wiring.end_process(0)
+
     with wiring.open_service(configuration) as service:
-        _stop_on_signals(service.stop)
+        _stop_on_signals(service.stop, cut=cut)
         with _progress(sum(1 for one in configuration.accounts if one.status.value == "active")) as (advance, stage):
             passed = wiring.once(service, report=lambda _: advance(), stage=stage)
         stopped = service.stop.is_set()
     _print_pass(passed)
+    if stopped:
+        err.print("stopped before the end; nothing is lost, the next pass goes on")
     sys.stdout.flush()
     wiring.end_process(1 if passed.failures and not stopped else 0)
 

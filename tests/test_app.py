@@ -298,3 +298,7 @@ def test_an_alert_of_the_pass_is_planned_and_delivered_in_the_same_pass(service,
     assert len(here.mails) == 1
     assert [alert.first_mail_at for alert in list_alerts(service.db)] == [clock.at]
     assert app.once(service).sent.accepted == 0
+    # I5, I6: nobody waits without a reason, and what the folder holds is what is marked accepted.
+    assert here.query("select count(*) from alert where next_action_at is null and waiting_reason = ''") == [(0,)]
+    accepted = {row[0].strip("<>").partition("@")[0] for row in here.query("select message_id from notification")}
+    assert accepted == {path.stem for path in here.mails}

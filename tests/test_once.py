@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import resource
+import signal
 import threading
+import time
 from collections import Counter
 from datetime import UTC, datetime, timedelta
 from email.utils import parseaddr
@@ -281,6 +283,29 @@ def test_killed_between_two_mails_each_is_accepted_once(small):
     small.once()
 
     assert len(small.box.message_ids) == len(set(small.box.message_ids)) == 3
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_asked_to_end_a_pass_ends_within_ten_seconds_and_loses_nothing(small, number):
+    platforms = small.platforms
+    platforms.page_size = 5
+    ids = {platforms.tweet("jpd", f"Hantaran {n}", at=just_now(60 - n)) for n in range(12)}
+    go = threading.Event()
+    came = hold(small, lambda asked: "pagination_token" in asked.query, go)
+    process = small.here.start("once")
+    assert came.wait(20)
+    begin = time.monotonic()
+    process.send_signal(number)
+    if number == signal.SIGTERM:
+        eventually(lambda: process.poll() is not None, within=15)  # the platform never answers
+    go.set()
+    _, err = process.communicate(timeout=20)
+    assert time.monotonic() - begin < 10
+    assert process.returncode == 0
+    assert "nothing is lost" in err
+    small.once()
+    assert {row[0] for row in small.here.query("select native_id from post")} >= ids
+    assert small.recipients() == [HEAD]
 
 
 # ---------------------------------------------------------------- hostile posts
