@@ -1,0 +1,233 @@
+"""run, once, demo and health: what works on the database."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import typer
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+from monitor.cli.root import (
+    GIVEN,
+    SHOWN_ROWS,
+    app,
+    bad,
+    configured,
+    err,
+    out,
+    quieter,
+    today,
+)
+from monitor.cli.setup import init
+from monitor.configuration import (
+    Configuration,
+    load_configuration,
+    missing_credentials,
+    secrets_of,
+)
+from monitor.model import MALAYSIA
+from monitor.settings import FILE_NAME
+
+
+def _stop_on_signals(stop: threading.Event, *, cut: Callable[[], None] | None = None) -> None:
+    """SIGINT is SIGTERM: finish the job in hand; `cut` ends what a few seconds later is still not finished.
+
+    The event is set from a thread: a handler must not wait for a lock.
+    """
+
+    def end() -> None:
+        stop.set()
+        if cut is not None:
+            cut()
+
+    def handler(_number: int, _frame: object) -> None:
+        threading.Thread(target=end, daemon=True).start()
+
+    signal.signal(signal.SIGTERM, handler)
+    signal.signal(signal.SIGINT, handler)
+
+
+def _run(configuration: Configuration, *, prepare: Callable[[Any, str], None] | None = None) -> None:
+    from importlib.metadata import version
+
+    from monitor import app as wiring
+    from monitor import logs
+    from monitor.store.register import registered
+    from monitor.web.console import Console, build
+    from monitor.web.server import ListenError, bind, serving
+
+    settings = configuration.settings
+    logs.start_logging(settings.log, secrets_of(configuration))
+    logs.start_error_reports(settings.sentry, release=version("pantau"))
+    progress = wiring.Progress()
+    with wiring.open_service(configuration) as service:
+        _stop_on_signals(service.stop)
+        pages = build(
+            Console(
+                db=service.db,
+                web=settings.web,
+                patience=service.patience,
+                degraded=lambda: wiring.degraded_platforms(registered(service.db)),
+                stalled=progress.stalled,
+                failing=lambda: sorted(progress.failed),
+                clock=service.clock,
+            )
+        )
+        try:
+            taken = bind(settings.web)
+        except ListenError as error:
+            raise bad(str(error)) from None
+        with serving(pages, taken) as address:
+            if prepare is not None:
+                prepare(service, address)
+            code = wiring.run(service, progress)
+    wiring.end_process(code)
+
+
+@app.command()
+def run() -> None:
+    """Run the daemon with the console, until SIGTERM or Ctrl-C."""
+    configuration = configured()
+    for problem in missing_credentials(configuration):
+        err.print(f"warning: {problem}", markup=False)
+
+    def prepare(_service: Any, address: str) -> None:
+        err.print(f"console: {address}")
+
+    _run(configuration, prepare=prepare)
+
+
+@app.command()
+def once() -> None:
+    """Make one whole pass: poll what is registered, read media, deliver what is due; print a summary."""
+    from monitor import app as wiring
+    from monitor import logs
+
+    configuration = configured()
+    settings = configuration.settings
+    # Failures stand in the summary, by name; the log adds what a summary cannot hold.
+    logs.start_logging(quieter(settings.log), secrets_of(configuration))
+
+    def cut() -> None:
+        time.sleep(wiring.GOODBYE_SECONDS)
+        err.print("stopped with work in hand; nothing is lost, the next pass begins it again")
+        wiring.end_process(0)
+
+    with wiring.open_service(configuration) as service:
+        _stop_on_signals(service.stop, cut=cut)
+        with _progress(sum(1 for one in configuration.accounts if one.status.value == "active")) as (advance, stage):
+            passed = wiring.once(service, report=lambda _: advance(), stage=stage)
+        stopped = service.stop.is_set()
+    _print_pass(passed)
+    if stopped:
+        err.print("stopped before the end; nothing is lost, the next pass goes on")
+    sys.stdout.flush()
+    wiring.end_process(1 if passed.failures and not stopped else 0)
+
+
+@contextmanager
+def _progress(total: int) -> Iterator[tuple[Callable[[], None], Callable[[str], None]]]:
+    """Show a bar on a terminal; elsewhere nothing."""
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=err, transient=True, disable=not err.is_terminal) as bar:
+        task = bar.add_task("starting", total=total)
+        yield (lambda: bar.advance(task)), (lambda words: bar.update(task, description=words))
+
+
+def _print_pass(passed: Any) -> None:
+    checked = passed.checked
+    saved = [one.saved for one in checked]
+    failed = [one for one in checked if one.failure and one.cause]
+    out.print(f"accounts   {len(checked)} checked, {len(failed)} not read")
+    out.print(
+        f"posts      {sum(s.new for s in saved)} new, {sum(s.edited for s in saved)} edited,"
+        f" {sum(s.deleted for s in saved)} deleted"
+    )
+    if passed.media.read or passed.media.unreadable:
+        out.print(f"media      {passed.media.read} read, {passed.media.unreadable} unreadable")
+    alerts = set(passed.media.alerts).union(*(s.alerts for s in saved)) if saved else set(passed.media.alerts)
+    out.print(f"alerts     {len(alerts)} opened or added to")
+    sent = passed.sent
+    out.print(f"mails      {sent.accepted} delivered, {sent.retried} to be retried, {sent.dead} refused")
+    for where in sent.delivered[:SHOWN_ROWS]:
+        out.print(f"           {where}", markup=False)
+    for one in checked:
+        if one.failure and one.degraded:
+            out.print(f"degraded   {one.failure}", markup=False)
+    shown: set[str] = set()
+    for failure in passed.failures:
+        if failure not in shown:
+            shown.add(failure)
+            err.print(f"failed     {failure}", markup=False)
+
+
+@app.command()
+def demo() -> None:
+    """Run daemon, console and a sandbox of the platforms, without any credential."""
+    from monitor.demo import demo_folder
+
+    if not (GIVEN.folder / FILE_NAME).exists():
+        init(None)
+    with demo_folder(GIVEN.folder) as (folder, play):
+        configuration = load_configuration(folder, {}, today=today())
+
+        def say(words: str) -> None:
+            out.print(f"{datetime.now(MALAYSIA):%H:%M:%S}  {words}", markup=False)
+
+        def prepare(service: Any, address: str) -> None:
+            out.print(f"The console is at {address}; in another terminal: pantau --config {_shown(folder)} alerts list")
+            out.print("Fictional agencies publish on a sandbox of the platforms. Stop with Ctrl-C.\n")
+            service.on_checked = lambda checked: _tell(checked, say)
+            service.on_delivered = lambda where: say(f"    mail    → {_shown(Path(where))}")
+            threading.Thread(
+                target=play, args=(service.stop, lambda words: say(f"posted    {words}")), daemon=True
+            ).start()
+
+        _run(configuration, prepare=prepare)
+
+
+def _shown(path: Path) -> str:
+    try:
+        return str(path.relative_to(Path.cwd()))
+    except ValueError:
+        return str(path)
+
+
+def _tell(checked: Any, say: Callable[[str], None]) -> None:
+    saved, label = checked.saved, checked.account.label
+    for number, words in ((saved.new, "new"), (saved.edited, "edited"), (saved.deleted, "deleted")):
+        if number:
+            say(f"  read    {label}: {number} {words}")
+    if saved.alerts:
+        say(f"  ALERT   {label}: {len(saved.alerts)} suspected")
+
+
+@app.command(hidden=True)
+def health() -> None:
+    """Ask the running daemon whether it makes progress: the container's health check."""
+    import urllib.error
+    import urllib.request
+
+    from monitor.settings import load_settings
+
+    web = load_settings(GIVEN.folder, os.environ).web
+    host = "127.0.0.1" if web.host in {"0.0.0.0", "::"} else web.host  # noqa: S104 (compared, not listened on)
+    request = urllib.request.Request(f"http://{host}:{web.port}/healthz", headers={"Host": "localhost"})
+    try:
+        with urllib.request.urlopen(request, timeout=5) as answer:  # noqa: S310 (http, built above)
+            out.print(answer.read().decode(), markup=False)
+    except urllib.error.HTTPError as error:
+        err.print(error.read().decode(), markup=False)
+        raise typer.Exit(1) from None
+    except OSError as error:
+        err.print(f"no daemon answers at {web.listen} ({error})", markup=False)
+        raise typer.Exit(1) from None

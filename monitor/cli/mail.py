@@ -1,0 +1,116 @@
+"""digest and mail test: what is sent on demand."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from monitor.cli.root import (
+    app,
+    bad,
+    configured,
+    err,
+    listing,
+    mail_app,
+    out,
+    quieter,
+)
+from monitor.configuration import (
+    Configuration,
+    secrets_of,
+)
+from monitor.model import MALAYSIA
+from monitor.settings import is_mail_address
+
+
+@app.command()
+def digest(
+    week: Annotated[str, typer.Option(help="ISO week such as 2026-W47; default: the last complete one.")] = "",
+    send: Annotated[bool, typer.Option("--send", help="Deliver it, once for each recipient and week.")] = False,
+    file: Annotated[
+        Path | None, typer.Option("--out", metavar="FILE", help="Write .html or .eml; sends nothing.")
+    ] = None,
+) -> None:
+    """Make the weekly digest; without an option its text is printed."""
+    from alerts.digest import iso_week, week_of
+
+    configuration = configured()
+    wanted = week or week_of(datetime.now(MALAYSIA) - timedelta(weeks=1))
+    try:
+        begin, _ = iso_week(wanted)
+    except ValueError as error:
+        raise bad(f"--week: {error}") from None
+    if begin > datetime.now(MALAYSIA):
+        raise bad(f"--week: {wanted} has not begun yet")
+    if send and file is not None:
+        raise bad("--send and --out: choose one of the two")
+    if file is not None and file.suffix.lower() not in {".html", ".eml"}:
+        raise bad(f"--out: '{file}': expected a file name that ends in .html or .eml")
+    if send:
+        _send_digest(configuration, wanted)
+    else:
+        _write_digest(configuration, wanted, file)
+
+
+def _send_digest(configuration: Configuration, week: str) -> None:
+    from monitor import app as wiring
+    from monitor import logs
+
+    if not configuration.settings.digest.recipients:
+        raise bad("digest.recipients: is empty; name who gets the digest")
+    logs.start_logging(quieter(configuration.settings.log), secrets_of(configuration))
+    with wiring.open_service(configuration) as service:
+        new = wiring.schedule_week(service, week)
+        sent = wiring.deliver(service)
+    if not new:
+        out.print(f"the digest of {week} was delivered before: once for each recipient and week")
+    for where in sent.delivered:
+        out.print(f"delivered  {where}", markup=False)
+    for failure in sent.failures:
+        err.print(f"failed     {failure}", markup=False)
+    raise typer.Exit(1 if sent.failures else 0)
+
+
+def _write_digest(configuration: Configuration, week: str, file: Path | None) -> None:
+    from alerts.compose import envelope_of
+    from alerts.digest import digest_files
+    from monitor.app import report_of, utc_now
+
+    with listing() as db:
+        if db is None:
+            raise bad("there is no database yet: nothing was monitored; `pantau once` or `pantau run` begins")
+        report = report_of(configuration, db, week, now=utc_now())
+    made = digest_files(report, configuration.settings, envelope_of(configuration.settings), now=utc_now())
+    if file is None:
+        out.print(made.text, markup=False)
+        return
+    try:
+        file.write_bytes(made.html.encode() if file.suffix.lower() == ".html" else made.mail)
+    except OSError as error:
+        raise bad(f"--out: {file}: cannot be written ({error.strerror})") from None
+    out.print(f"{file} written; nothing was sent", markup=False)
+
+
+@mail_app.command("test")
+def mail_test(address: Annotated[str, typer.Argument(metavar="ADDRESS")]) -> None:
+    """Send a test mail the way alerts go."""
+    from alerts.channel import DeliveryFailed
+    from alerts.compose import compose_test, envelope_of
+    from alerts.outbox import open_channel
+    from monitor.app import utc_now
+
+    if not is_mail_address(address):
+        raise bad(f"'{address}' is not one mail address")
+    settings = configured().settings
+    message_id, mail = compose_test(address, envelope_of(settings), now=utc_now())
+    channel = open_channel(settings.mail)
+    try:
+        out.print(f"delivered: {channel.send(mail, recipient=address, message_id=message_id)}", markup=False)
+    except DeliveryFailed as error:
+        err.print(str(error), markup=False)
+        raise typer.Exit(1) from None
+    finally:
+        channel.close()
