@@ -34,7 +34,7 @@ from monitor.poll_media import MediaRead, MediaReader, read_waiting
 from monitor.problems import ConfigurationError, Problem
 from monitor.rules.load import load_rules
 from monitor.settings import Polling, Settings
-from monitor.store.accounts import release_held, shut_platforms
+from monitor.store.accounts import held_accounts, release_held, shut_platforms
 from monitor.store.database import Database, fact, open_database, sole_process
 from monitor.store.outbox import release_abandoned, retry_now, schedule_digest
 from monitor.store.register import Changes, platforms_in_use, registered, save_register
@@ -195,6 +195,7 @@ class Passed:
     """What a whole pass did."""
 
     checked: tuple[Checked, ...]
+    held: int  # accounts that another process was reading: on PostgreSQL only
     waiting: tuple[str, ...]  # platforms that said when to come back, and it is not yet that time
     media: MediaRead
     sent: Sent
@@ -215,13 +216,14 @@ def once(
     say("reading accounts")
     waiting = _waiting_platforms(service)
     checked = _poll_all(service, report)
+    held = held_accounts(service.db, now=service.clock())
     say("reading pictures and documents")
     read = read_waiting(service.media_reader(), workers=MEDIA_WORKERS)
     say("delivering mails")
     retry_now(service.db, service.clock())
     digests = plan_due_digest(service)
     sent = _deliver_all(service)
-    return Passed(checked=tuple(checked), waiting=waiting, media=read, sent=sent, digests=digests)
+    return Passed(checked=tuple(checked), held=held, waiting=waiting, media=read, sent=sent, digests=digests)
 
 
 def _waiting_platforms(service: Service) -> tuple[str, ...]:

@@ -15,6 +15,8 @@ from installation import AGENCY, LEAK, OPERATOR, Installation, eventually, kill
 from mail_servers import Postbox, read_mail, smtp_server
 from platforms import EXPIRED, GRAPH_TOKEN, UNAUTHORIZED, X_TOKEN, Platforms, just_now
 from replay import Answer, as_json
+from sqlalchemy import create_engine
+from sqlalchemy import text as sql
 
 SETTINGS = """[database]
 url = "sqlite:///pantau.db"
@@ -202,6 +204,41 @@ def test_the_back_catalogue_is_stored_and_never_mailed(office):
     office.once()
     assert office.box.mails == []
     assert office.here.query("select kind, state from alert") == [("backlog", "open")]
+
+
+def test_on_postgresql_the_way_is_the_same(small, postgres_url):
+    small.here.toml = small.here.toml.replace("sqlite:///pantau.db", postgres_url)
+    small.here.write()
+    assert "2 new" in small.once().out
+    assert "0 new, 0 edited, 0 deleted" in small.once().out
+    assert small.recipients() == [HEAD]
+    assert {post["native_id"] for post in small.here.listed("posts", "list")} >= {small.leak}
+    assert [line["verdict"] for line in small.here.listed("coverage")] == ["fully monitored"]
+
+
+def test_on_postgresql_a_killed_pass_is_taken_up_when_its_lease_ends_and_nothing_is_told_twice(small, postgres_url):
+    small.here.toml = small.here.toml.replace("sqlite:///pantau.db", postgres_url)
+    small.here.write()
+    process = None
+
+    async def killed(server):
+        kill(process)
+        return "451 nobody hears this"
+
+    small.box.faults = [killed]
+    process = small.here.start("once")
+    eventually(lambda: process.poll() is not None)
+    ran = small.once()
+    assert "0 delivered" in ran.out  # another machine's process might still be sending it
+    engine = create_engine(postgres_url.replace("postgresql://", "postgresql+psycopg://"))
+    with engine.begin() as connection:
+        connection.execute(sql("update notification set leased_until = now() - interval '1 second'"))
+        connection.execute(sql("update account set leased_until = now() + interval '1 minute'"))
+    engine.dispose()
+    ran = small.once()
+    assert len(small.box.mails) == 1
+    assert len(set(small.box.handed_over)) == 1
+    assert "1 accounts are in another process's hands" in ran.out
 
 
 # ---------------------------------------------------------------- SIGKILL

@@ -148,6 +148,10 @@ def _print_pass(passed: Any) -> None:
     saved = [one.saved for one in checked]
     failed = [one for one in checked if one.failure and one.cause]
     out.print(f"accounts   {len(checked)} checked, {len(failed)} not read")
+    if passed.held:
+        out.print(
+            f"held       {passed.held} accounts are in another process's hands, or were in one that died: minutes"
+        )
     out.print(
         f"posts      {sum(s.new for s in saved)} new, {sum(s.edited for s in saved)} edited,"
         f" {sum(s.deleted for s in saved)} deleted"

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, and_, delete, insert, or_, select, update
+from sqlalchemy import Connection, and_, delete, func, insert, or_, select, update
 
 from monitor import coverage as intervals
 from monitor.model import (
@@ -113,6 +113,13 @@ def release(db: Database, claimed: Claimed) -> None:
     with db.write() as connection:
         mine = and_(account.c.id == claimed.account.id, account.c.fence == claimed.fence)
         connection.execute(update(account).where(mine).values(leased_until=None))
+
+
+def held_accounts(db: Database, *, now: datetime) -> int:
+    """Return how many active accounts another worker holds, or one that died and whose lease still runs."""
+    with db.read() as connection:
+        held = (account.c.status == AccountStatus.ACTIVE.value, account.c.leased_until > now)
+        return int(connection.execute(select(func.count()).select_from(account).where(*held)).scalar_one())
 
 
 def release_held(db: Database) -> None:
