@@ -43,7 +43,7 @@ from monitor.store.reports import week_report
 log = structlog.get_logger(__name__)
 
 MEDIA_WORKERS = 2
-GOODBYE_SECONDS = 8.0  # of the ten that the contract allows
+GOODBYE_SECONDS = 6.0  # of the ten that the contract allows
 CLOCK_STEP = timedelta(seconds=5)  # a larger difference of wall clock and monotonic clock is a step
 STALLED_AFTER = timedelta(minutes=15)
 LONG_PAUSE_SECONDS = 60.0

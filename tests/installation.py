@@ -117,7 +117,7 @@ class Installation:
     def run(self, *arguments: str, given: str | None = None) -> Ran:
         process = self.start(*arguments, stdin=subprocess.PIPE if given is not None else subprocess.DEVNULL)
         try:
-            out, err = process.communicate(given, timeout=60)
+            out, err = process.communicate(given, timeout=120)
         except subprocess.TimeoutExpired:
             process.kill()
             raise
@@ -147,7 +147,7 @@ def kill(process: subprocess.Popen[str]) -> None:
     process.communicate(timeout=10)
 
 
-def eventually(condition: Callable[[], Any], *, within: float = 20.0, what: str = "") -> Any:
+def eventually(condition: Callable[[], Any], *, within: float = 60.0, what: str = "") -> Any:
     """Return the condition's first true value; fail after `within` seconds."""
     deadline = time.monotonic() + within
     while time.monotonic() < deadline:

@@ -213,7 +213,7 @@ def test_listings_work_beside_a_pass_and_a_second_one_is_refused_by_name(here):
 
     def before(asked):
         came.set()
-        go.wait(20)
+        go.wait(120)
 
     platforms.before = before
     with platforms.server:
@@ -222,7 +222,7 @@ def test_listings_work_beside_a_pass_and_a_second_one_is_refused_by_name(here):
         here.write()
         first = here.start("once")
         try:
-            assert came.wait(20)
+            assert came.wait(60)
             assert here.listed("coverage")[0]["verdict"] == "blind"
             assert here.listed("accounts", "list")[0]["reading"] == "not yet read"
             assert here.run("digest", "--out", str(here.folder / "d.html")).code == 0
@@ -233,7 +233,7 @@ def test_listings_work_beside_a_pass_and_a_second_one_is_refused_by_name(here):
                 assert "Stop it first" in second.err
         finally:
             go.set()
-            first.communicate(timeout=30)
+            first.communicate(timeout=60)
     assert first.returncode == 0
 
 

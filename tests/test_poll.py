@@ -395,15 +395,17 @@ def test_a_bug_in_a_connector_is_named_without_its_words_and_the_account_is_due_
 
 
 @pytest.fixture
-def many(db, platform):
-    return Desk(db, platform, handles=[f"jpd{n:03}" for n in range(250)])
+def many(db, platform, monkeypatch):
+    """More accounts than a batch holds."""
+    monkeypatch.setattr("monitor.poll.BATCH", 20)
+    return Desk(db, platform, handles=[f"jpd{n:03}" for n in range(50)])
 
 
 def test_a_dead_credential_stops_all_its_accounts_after_the_first_refusal_and_is_one_alert(many, platform):
     platform.failures = [CredentialRefused("x: the bearer token is refused"), ...]
     checked = many.poll()
     assert len(platform.calls) == 1
-    assert len(checked) == 250
+    assert len(checked) == 50
     assert {one.cause for one in checked} == {Cause.CREDENTIAL}
     assert sum(one.asked for one in checked) == 1
     assert many.kinds() == ["credential"]
@@ -420,12 +422,12 @@ def test_a_dead_credential_stops_all_its_accounts_after_the_first_refusal_and_is
     many.poll(after=HOUR)
     assert many.mails_left() == ["credential"]  # that it works again
     assert many.kinds() == ["credential"]
-    assert many.count(tables.account, tables.account.c.last_ok_at.is_not(None)) == 250
+    assert many.count(tables.account, tables.account.c.last_ok_at.is_not(None)) == 50
 
 
 def test_a_database_that_fails_stops_the_fetching_is_named_and_recovers_by_itself(many, platform, monkeypatch):
     """Fault 12: what cannot be kept is not fetched; nothing is lost when there is room again."""
-    platform.shown = {f"jpd{n:03}": [said("a", str(n))] for n in range(250)}
+    platform.shown = {f"jpd{n:03}": [said("a", str(n))] for n in range(50)}
     full = OperationalError("INSERT", {}, sqlite3.OperationalError("database or disk is full"))
 
     def no_room(*_arguments, **_options):
@@ -439,7 +441,7 @@ def test_a_database_that_fails_stops_the_fetching_is_named_and_recovers_by_itsel
     assert "INSERT" not in checked.failure
     assert len(platform.calls) == 2  # the first account's profile and posts
     many.poll(after=HOUR)
-    assert len(list_posts(many.db)) == 250
+    assert len(list_posts(many.db)) == 50
 
 
 def test_the_platform_s_own_time_is_kept_and_then_one_account_tries_first(many, platform):
@@ -454,7 +456,7 @@ def test_the_platform_s_own_time_is_kept_and_then_one_account_tries_first(many, 
     assert len(platform.calls) == 1
     platform.failures = []
     assert many.kinds() == []
-    assert len(many.poll(after=HOUR)) == 250
+    assert len(many.poll(after=HOUR)) == 50
 
 
 def test_the_clock_set_back_stalls_no_account(desk, platform):
