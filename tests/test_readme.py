@@ -51,7 +51,8 @@ def test_the_commands_it_names_exist():
 @pytest.mark.parametrize("anchor", sorted(set(re.findall(r"\]\(#([\w-]+)\)", README))))
 def test_its_links_lead_to_a_heading(anchor):
     headings = [
-        re.sub(r"[^\w -]", "", h).strip().lower().replace(" ", "-") for h in re.findall(r"^#+ (.*)$", README, re.MULTILINE)
+        re.sub(r"[^\w -]", "", h).strip().lower().replace(" ", "-")
+        for h in re.findall(r"^#+ (.*)$", README, re.MULTILINE)
     ]
     assert anchor in headings
 

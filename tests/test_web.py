@@ -2,6 +2,7 @@ from datetime import timedelta
 
 import pytest
 import requests
+from browser import chromium, flaws
 from builders import NOW, account, agency, finding, post
 
 from monitor.model import Cause
@@ -103,3 +104,17 @@ def test_a_taken_address_is_named_with_the_remedy():
         port = taken.getsockname()[1]
         with pytest.raises(ListenError, match=rf"web\.listen: 127\.0\.0\.1:{port}: .*choose another port"):
             bind(Web(listen=f"127.0.0.1:{port}"))
+
+
+def test_the_console_leads_from_the_accounts_to_an_alert_and_can_be_read_on_a_phone(console):
+    address = console("/").url
+    with chromium() as browser:
+        for scheme in ("light", "dark"):
+            page = browser.new_page(viewport={"width": 375, "height": 800}, color_scheme=scheme)
+            page.on("dialog", lambda dialog: pytest.fail(f"a script ran: {dialog.message}"))
+            page.goto(address)
+            assert flaws(page, 375) == []
+            page.get_by_role("link", name="PTU-2026-").first.click()
+            assert "suspected, " in page.locator("h1").inner_text()
+            assert flaws(page, 375) == []
+            page.close()
