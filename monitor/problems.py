@@ -38,5 +38,6 @@ def suggestion(word: str, known: Iterable[str], *, aliases: Mapping[str, str] = 
     A near alias (an old name) suggests the word that it stands for.
     """
     names = sorted(known)
-    near = difflib.get_close_matches(word.casefold(), [*names, *aliases], n=1, cutoff=0.6)
-    return f"; did you mean {aliases.get(near[0], near[0])}?" if near else f"; known: {', '.join(names)}"
+    written = {name.casefold(): name for name in names} | {old.casefold(): new for old, new in aliases.items()}
+    near = difflib.get_close_matches(word.casefold(), written, n=1, cutoff=0.6)
+    return f"; did you mean {written[near[0]]}?" if near else f"; known: {', '.join(names)}"

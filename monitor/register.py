@@ -134,7 +134,7 @@ def _choice(kind: type, text: str, default: str = "") -> str:
     known = {str(member.value).casefold(): str(member.value) for member in kind}  # type: ignore[attr-defined]
     wanted = (text or default).casefold()
     if wanted not in known:
-        raise ValueError(f"'{text}': unknown{suggestion(wanted, known)}" if text else "is missing")
+        raise ValueError(f"'{text}': unknown{suggestion(wanted, known.values())}" if text else "is missing")
     return known[wanted]
 
 
@@ -281,7 +281,7 @@ def _account(
 ) -> Account | None:
     agency = cells.text("agency", needed=True)
     if agency and agency.casefold() not in codes:
-        known = suggestion(agency.casefold(), codes) if codes else "; agencies.csv names none"
+        known = suggestion(agency, codes.values()) if codes else "; agencies.csv names none"
         cells.wrong("agency", f"'{agency}': not in agencies.csv{known}")
     handle, url = cells.text("handle"), cells.text("url")
     if "://" in handle and not url:
