@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -94,16 +95,16 @@ def deliver_due(
     report: Callable[[str], WeekReport],
     stop: threading.Event | None = None,
     lease: timedelta = LEASE,
-    limit: int = 200,
+    limit: int | None = None,
 ) -> Sent:
-    """Send at most `limit` mails that are due by `now`, the longest due first. Returns what became of them.
+    """Send the mails that are due by `now`, at most `limit`, the longest due first. Returns what became of them.
 
     A temporary failure is tried again for as long as it takes; only a refusal for good ends a mail. When the server
     fails as a whole the run ends, and nothing that waits is tried before the mail that met it.
     """
     run = _Run(db=db, channel=channel, envelope=envelope, clock=clock, report=report, sent=Sent())
     try:
-        for _ in range(limit):
+        for _ in range(limit) if limit is not None else itertools.count():
             if stop is not None and stop.is_set():
                 break
             delivery = store.claim(db, now=max(now, clock()), lease=lease)

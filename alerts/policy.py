@@ -201,7 +201,7 @@ def _told(alert: Alert, policy: Policy, template: str, people: Iterable[_Person]
                     template=template,
                     recipient=person.address,
                     language=person.language,
-                    message_id=message_id(policy, alert.case, alert.kind.value, person.step, key),
+                    message_id=message_id(policy, alert.key, person.step, key),
                 )
             )
     if not notifications:

@@ -7,9 +7,10 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from email.header import Header
 from email.headerregistry import Address
 from email.message import EmailMessage
-from email.policy import SMTP
+from email.policy import SMTP, EmailPolicy
 from email.utils import parseaddr
 from functools import cache
 from pathlib import Path
@@ -24,6 +25,16 @@ TEMPLATES = Path(__file__).parent / "templates"
 SUBJECT_LIMIT = 240  # code points; a mail program shows far fewer
 ELEMENT = re.compile(r"<([a-z][a-z0-9]*)((?:\s[^<>]*)?)>")  # values are escaped: no other "<" stands in a page
 CLASSES = re.compile(r'\sclass="([\w\s-]*)"')
+
+
+class _Policy(EmailPolicy):
+    """SMTP's policy, but for subjects: Python folds a non-ASCII word so that some programs show two spaces."""
+
+    def fold_binary(self, name: str, value: str) -> bytes:
+        if name.lower() != "subject" or value.isascii():
+            return super().fold_binary(name, value)
+        folded = Header(str(value), "utf-8", header_name=name).encode(linesep=self.linesep)
+        return f"{name}: {folded}{self.linesep}".encode("ascii")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,7 +107,7 @@ def mail_bytes(
     pictures: Mapping[str, bytes] | None = None,
 ) -> bytes:
     """Return the mail as it goes over the wire: text and HTML, PNG `pictures` by Content-ID, always the same bytes."""
-    mail = EmailMessage(policy=SMTP)
+    mail = EmailMessage(policy=_Policy(linesep=SMTP.linesep))
     name, address = parseaddr(sender)
     mail["From"] = _address(address, one_line(name)) or address
     mail["To"] = _address(recipient) or "undisclosed-recipients:;"  # the channel refuses what has no ASCII form

@@ -25,13 +25,11 @@ class BadLine(Exception):
 def answer_lines(
     rules: RuleSet, lines: Iterable[bytes], kinds: Mapping[str, AgencyKind] = MappingProxyType({})
 ) -> Iterator[tuple[str, bool]]:
-    """Yield (answer, sound) for each line that is not blank. `sound` is False for a line that could not be judged.
+    """Yield (answer, sound) for each line, in order. `sound` is False for a line that could not be judged.
 
     `kinds` are the register's agencies, for rules that ask what kind an agency is.
     """
     for number, line in enumerate(lines, start=1):
-        if not line.strip():
-            continue
         try:
             answer, sound = answer_one(rules, parse(line), kinds), True
         except BadLine as error:

@@ -321,6 +321,7 @@ class Alert:
 
     id: int
     case: str
+    key: str  # what makes it the same alert, also after a restore: account, post and what is broken
     kind: AlertKind
     state: AlertState
     severity: Severity

@@ -31,6 +31,8 @@ AGENCY_COLUMNS = (
 )
 ACCOUNT_COLUMNS = ("agency", "platform", "handle", "url", "status", "note")
 NEED_URL = frozenset({"rss", "web"})
+# What a handle looks like, where the platform says so. Facebook also has old pages with no handle but a number.
+HANDLES = {"x": r"\w{1,15}", "myspace": r"[\w.-]{1,64}"}
 Match = Callable[[str], tuple[str, str] | None]
 
 
@@ -183,6 +185,8 @@ class _Cells:
         value = self.row.cells[column]
         if value and not is_mail_address(value):
             self.wrong(column, f"'{value}' is not one mail address; write name@agensi.gov.my")
+        elif not value.rpartition("@")[0].isascii():
+            self.wrong(column, f"'{value}': mail servers take only plain letters before the @")
         return value
 
 
@@ -296,6 +300,8 @@ def _account(
     handle = handle.lstrip("@")
     if not handle and pasted and pasted[0] == platform:
         handle = pasted[1]
+    if pasted and pasted[0] != platform:
+        cells.wrong("url", f"'{url}' is an address on {pasted[0]}, and the row says {platform}; keep the right one")
     handle = _named(cells, platform, handle, url)
     status = cells.read("status", lambda text: _choice(AccountStatus, text, "active"))
     if not cells.sound:
@@ -333,6 +339,8 @@ def _named(cells: _Cells, platform: str, handle: str, url: str) -> str:
         cells.wrong("handle", "is missing, and so is url")
     elif not handle and platform not in NEED_URL and platform != "myspace":
         cells.wrong("handle", f"is missing, and '{url}' is no profile address on {platform}")
+    if handle and platform in HANDLES and not re.fullmatch(HANDLES[platform], handle, re.ASCII):
+        cells.wrong("handle", f"'{handle}': no account on {platform} can be called so; write it as in its address")
     return handle
 
 

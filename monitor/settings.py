@@ -157,6 +157,7 @@ class Settings:
     log: Log
     letter: Letter
     connectors: Mapping[str, Mapping[str, object]]
+    files: Mapping[str, Path]  # by key: the files that the configuration names, such as mail.password_file
 
     @property
     def register_folder(self) -> Path:
@@ -180,7 +181,8 @@ SECTIONS: Mapping[str, type[Any]] = {
     "log": Log,
     "letter": Letter,
 }
-DURATION_FLOOR = timedelta(seconds=1)
+LEAST_BYTES = 100_000
+DURATION_FLOOR, DURATION_CEILING = timedelta(seconds=1), timedelta(days=3650)
 
 
 def duration(text: str) -> timedelta:
@@ -188,9 +190,10 @@ def duration(text: str) -> timedelta:
     match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([smhd])", text.strip().lower())
     if match is None:
         raise ValueError('expected a duration such as "30s", "15m", "24h" or "7d"')
-    value = timedelta(**{UNITS[match[2]]: float(match[1])})
-    if value < DURATION_FLOOR:
-        raise ValueError("a duration is at least 1s")
+    number = min(float(match[1]), 9e8)  # far above the ceiling, and just below where Python gives up
+    value = timedelta(**{UNITS[match[2]]: number})
+    if not DURATION_FLOOR <= value <= DURATION_CEILING:
+        raise ValueError("a duration is at least 1s and at most 3650d")
     return value
 
 
@@ -320,6 +323,8 @@ def _secret_file(raw: object, folder: Path) -> Secret:
         raise ValueError(f"{path}: is not text; write the secret into this file as UTF-8") from None
     if not value:
         raise ValueError(f"{path}: is empty; write the secret into this file")
+    if len(value.splitlines()) > 1:
+        raise ValueError(f"{path}: has several lines; write the secret alone into this file")
     return Secret(value)
 
 
@@ -340,7 +345,7 @@ def read_settings(folder: Path, environ: Mapping[str, str], problems: list[Probl
     folder = folder.resolve()
     source = folder / FILE_NAME
     table = _toml(source)
-    _overlay(table, environ, problems)
+    _overlay(table, environ, str(source), problems)
     sections: dict[str, Any] = {}
     for name, content in table.items():
         if name != "connectors" and name not in SECTIONS:
@@ -355,7 +360,8 @@ def read_settings(folder: Path, environ: Mapping[str, str], problems: list[Probl
         problems += wrong
         sections[name] = section if section is not None else cls()
     connectors = _connector_tables(table.get("connectors", {}), str(source), problems)
-    settings = Settings(folder=folder, source=source, connectors=connectors, **sections)
+    files = _named_files(table, folder)
+    settings = Settings(folder=folder, source=source, connectors=connectors, files=files, **sections)
     settings = _resolved(settings)
     problems += _contradictions(settings)
     return settings
@@ -375,7 +381,7 @@ def _toml(source: Path) -> dict[str, Any]:
     raise ConfigurationError([Problem(file=str(source), place="", message=message)])
 
 
-def _overlay(table: dict[str, Any], environ: Mapping[str, str], problems: list[Problem]) -> None:
+def _overlay(table: dict[str, Any], environ: Mapping[str, str], file: str, problems: list[Problem]) -> None:
     """Lay PANTAU_SECTION__KEY over the file; a secret from one place replaces its twin from the other."""
     for name in sorted(environ):
         if not name.startswith(PREFIX) or name in NOT_SETTINGS:
@@ -387,8 +393,12 @@ def _overlay(table: dict[str, Any], environ: Mapping[str, str], problems: list[P
             problems.append(Problem(file="environment", place=name, message=message))
             continue
         target = table
-        for part in path:
-            target = target.setdefault(part, {})
+        for depth, part in enumerate(path, start=1):
+            if not isinstance(target.setdefault(part, {}), dict):
+                place = ".".join(path[:depth])
+                problems.append(Problem(file=file, place=place, message=f"expected a section [{place}]"))
+                target[part] = {}
+            target = target[part]
         target.pop(key.removesuffix("_file") if key.endswith("_file") else f"{key}_file", None)
         target[key] = environ[name]
 
@@ -402,6 +412,16 @@ def _connector_tables(content: object, file: str, problems: list[Problem]) -> di
             message = f"expected a section [connectors.{name}]"
             problems.append(Problem(file=file, place=f"connectors.{name}", message=message))
     return tables
+
+
+def _named_files(table: Mapping[str, object], folder: Path, prefix: str = "") -> dict[str, Path]:
+    found: dict[str, Path] = {}
+    for key, value in table.items():
+        if isinstance(value, dict):
+            found |= _named_files(value, folder, f"{prefix}{key}.")
+        elif key.endswith("_file") and isinstance(value, str):
+            found[f"{prefix}{key}"] = (folder / Path(value).expanduser()).resolve()
+    return found
 
 
 def _resolved(settings: Settings) -> Settings:
@@ -441,6 +461,10 @@ def _mail_contradictions(settings: Settings) -> list[tuple[str, str]]:
         found.append(("mail.security", f'"none" would send in clear to {mail.host}; use "starttls" or "tls"'))
     if not is_mail_address(parseaddr(mail.sender)[1]):
         found.append(("mail.sender", f"'{mail.sender}' holds no mail address; write \"Pantau <pantau@agensi.gov.my>\""))
+    if mail.host and not re.fullmatch(r"[\w.-]+|\[?[0-9A-Fa-f:]+\]?", mail.host):
+        found.append(("mail.host", f"'{mail.host}': expected the server's name alone; the port goes into mail.port"))
+    if mail.ca_file is not None and not mail.ca_file.is_file():
+        found.append(("mail.ca_file", f"{mail.ca_file}: is no file; write the authority's certificate (PEM) there"))
     if not 0 < mail.port < 65536:
         found.append(("mail.port", "is outside 1 to 65535"))
     for key, addresses in (
@@ -460,6 +484,8 @@ def _other_contradictions(settings: Settings) -> list[tuple[str, str]]:
         found.append(("polling.min_interval", "is longer than polling.max_interval"))
     if polling.overlap < timedelta(minutes=2):
         found.append(("polling.overlap", "is at least 2m: posts appear late and out of order"))
+    if settings.network.max_bytes < LEAST_BYTES:
+        found.append(("network.max_bytes", f"is at least {LEAST_BYTES}: a page of posts must fit"))
     if polling.workers < 1:
         found.append(("polling.workers", "is at least 1"))
     if not re.fullmatch(r"(\[[0-9a-fA-F:]+\]|[^:\s]+):\d{1,5}", web.listen) or web.port > 65535:
@@ -500,4 +526,5 @@ def summary(settings: Settings) -> list[tuple[str, str]]:
         ("polling", f"{settings.polling.min_interval} to {settings.polling.max_interval}"),
         ("web.listen", settings.web.listen),
         ("sentry.dsn", "set" if settings.sentry.dsn else "not set"),
+        *((key, str(path)) for key, path in sorted(settings.files.items())),
     ]

@@ -87,6 +87,7 @@ def alert(**changes: object) -> Alert:
     facts = {
         "id": 1,
         "case": "PTU-2026-000001",
+        "key": "post:1:1:0123456789abcdef",
         "kind": AlertKind.POST,
         "state": AlertState.OPEN,
         "severity": Severity.HIGH,

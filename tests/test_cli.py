@@ -429,6 +429,13 @@ def test_evaluate_names_a_bad_line_goes_on_and_ends_with_1(pantau):
     assert answers[-1]["alert"] is False
 
 
+def test_evaluate_answers_a_blank_line_too(pantau):
+    code, answers = evaluate(pantau, {"id": 1, "text": "a"}, b"", {"id": 3, "text": "b"})
+    assert code == 1
+    assert [answer.get("id") for answer in answers] == [1, None, 3]
+    assert answers[1]["line"] == 2
+
+
 def test_evaluate_lists_a_file_it_cannot_read(pantau, tmp_path):
     (tmp_path / "broken.png").write_bytes(b"no picture")
     paths = [str(tmp_path / "broken.png"), str(tmp_path / "absent.png"), "with\x00nul"]

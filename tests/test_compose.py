@@ -1,11 +1,14 @@
+import re
 from dataclasses import replace
 from datetime import timedelta
+from email.header import decode_header
 
 import pytest
 from builders import NOW, account, agency, alert, delivery, finding, post
 from mail_servers import read_mail
 
 from alerts.compose import Envelope, broken_clauses, compose_alert, compose_test, envelope_of
+from alerts.rendering import Letter, mail_bytes
 from monitor.model import AlertKind, Cause, Clause, Disclosure, Language, Media, MediaKind, Severity
 from monitor.settings import load_settings
 
@@ -279,3 +282,14 @@ def test_the_envelope_comes_from_the_settings(tmp_path):
     )
     envelope = envelope_of(load_settings(tmp_path, {}))
     assert envelope == Envelope(sender="Pantau <p@a.my>", slogans=("SATU",), post_link=False, public_url="https://p.my")
+
+
+@pytest.mark.parametrize("length", range(20, 120))
+def test_a_subject_reads_the_same_whatever_its_length(length):
+    words = ("PLATFORM " * 20)[:length].rstrip() + " – X (Twitter)"
+    letter = Letter(subject=words, text="t", html="<p>t</p>")
+    raw = mail_bytes(letter, sender="pantau@example.my", recipient="a@example.my", message_id="<1@example.my>", now=NOW)
+    line = re.search(rb"^Subject: (.*?)\r\n(?! )", raw, re.DOTALL | re.MULTILINE)[1].decode("ascii")
+    # As a mail program does it: unfold, then join encoded words and what stands between them as it is.
+    pieces = decode_header(line.replace("\r\n", ""))
+    assert "".join(p.decode(c or "ascii") if isinstance(p, bytes) else p for p, c in pieces) == words

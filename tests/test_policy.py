@@ -158,12 +158,12 @@ def test_the_same_step_to_the_same_person_always_has_the_same_message_id():
 @pytest.mark.parametrize(
     "other",
     [
-        plan(alert(case="PTU-2026-000002"), POLICY, NOW),
+        plan(alert(key="post:1:2:0123456789abcdef"), POLICY, NOW),
         plan(alert(), replace(POLICY, instance="j"), NOW),
         plan(alert(agency=people(head_email="baharu@jpd.example.my")), POLICY, NOW),
         plan(replace(BLIND, recovered_at=NOW), POLICY, NOW),
     ],
-    ids=["another case", "another installation", "another person", "another step"],
+    ids=["another post", "another installation", "another person", "another step"],
 )
 def test_message_ids_differ_for(other):
     assert other.notifications[0].message_id != plan(alert(), POLICY, NOW).notifications[0].message_id
@@ -178,3 +178,8 @@ def test_the_digest_goes_to_each_recipient_once():
     told = plan_digest("2026-W47", several)
     assert [(n.step, n.template, n.recipient) for n in told] == [("digest", "digest", TEAM), ("digest", "digest", OPS)]
     assert told[0].message_id != plan_digest("2026-W48", several)[0].message_id
+
+
+def test_a_mail_keeps_its_message_id_when_a_restore_has_counted_the_cases_anew():
+    first, again = (plan(alert(case=case), POLICY, NOW) for case in ("PTU-2026-000002", "PTU-2026-000003"))
+    assert first.notifications[0].message_id == again.notifications[0].message_id

@@ -78,13 +78,22 @@ def test_a_mistake_in_agencies_names_file_line_column_and_remedy(column, value, 
 
 ACCOUNT_MISTAKES = [
     pytest.param("JPD,twiter,jpd,,,", "platform: 'twiter': unknown; did you mean x?", id="unknown platform"),
-    pytest.param("JPX,x,jpd,,,", "agency: 'JPX': not in agencies.csv; did you mean jpd?", id="unknown agency"),
+    pytest.param("JPX,x,jpd,,,", "agency: 'JPX': not in agencies.csv; did you mean JPD?", id="unknown agency"),
     pytest.param("JPD,x,,,,", "handle: is missing", id="neither handle nor url"),
     pytest.param("JPD,rss,,,,", "url: is missing", id="a feed without its address"),
     pytest.param("JPD,x,jpd,,aktif,", "status: 'aktif': unknown", id="unknown status"),
     pytest.param("JPD,x,jpd,not a url,,", "expected an address that begins with https://", id="bad url"),
     pytest.param("JPD,x,,https://x.com/home,,", "is no profile address on x", id="an address that names no profile"),
     pytest.param("JPD,x,jpd,,,,,surplus", "quote cells", id="too many cells"),
+    pytest.param(
+        "JPD,x,nama_yang_terlalu_panjang,,,", "no account on x can be called so", id="a handle too long for x"
+    ),
+    pytest.param("JPD,x,ada ruang,,,", "no account on x can be called so", id="a handle with a blank"),
+    pytest.param(
+        "JPD,x,jpd,https://www.facebook.com/jpd,,",
+        "is an address on facebook, and the row says x",
+        id="an address elsewhere",
+    ),
 ]
 
 

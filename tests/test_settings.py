@@ -64,6 +64,15 @@ MISTAKES = [
     pytest.param("[mail]\nport = 70000", "mail.port", "outside 1 to 65535", id="impossible port"),
     pytest.param('[mail]\ntransport = "smpt"', "mail.transport", "did you mean smtp?", id="unknown choice"),
     pytest.param('[mail]\ntransport = "smtp"', "mail.host", "is needed", id="smtp without a host"),
+    pytest.param('[mail]\nhost = "smtp://mail.gov.my:25"', "mail.host", "server's name alone", id="host is an address"),
+    pytest.param('[mail]\nca_file = "no.pem"', "mail.ca_file", "is no file", id="no certificate there"),
+    pytest.param("[network]\nmax_bytes = 0", "network.max_bytes", "is at least", id="answers of no size"),
+    pytest.param(
+        '[polling]\nlive_window = "999999d"', "polling.live_window", "at most 3650d", id="a duration beyond sense"
+    ),
+    pytest.param(
+        f'[polling]\nlive_window = "{"9" * 400}d"', "polling.live_window", "at most 3650d", id="beyond numbers"
+    ),
     pytest.param('[mail]\npassword_file = "no/such"', "mail.password_file", "write the secret", id="no secret file"),
     pytest.param('[mail]\nsender = "Pantau"', "mail.sender", "holds no mail address", id="sender without address"),
     pytest.param(
@@ -125,3 +134,24 @@ def test_durations(text, seconds):
 def test_loading_touches_nothing(tmp_path):
     load(tmp_path, "")
     assert [path.name for path in tmp_path.iterdir()] == ["pantau.toml"]
+
+
+def test_what_is_no_section_is_named_also_when_the_environment_fills_it(tmp_path):
+    told = problems_of(
+        tmp_path, 'mail = "x"\nconnectors = 5', PANTAU_MAIL__HOST="h", PANTAU_CONNECTORS__X__BASE_URL="u"
+    )
+    assert any("mail: expected a section [mail]" in line for line in told)
+    assert any("connectors: expected a section [connectors]" in line for line in told)
+
+
+def test_a_secret_file_of_several_lines_is_named(tmp_path):
+    (tmp_path / "token").write_text("first\nsecond\n")
+    (told,) = problems_of(tmp_path, '[mail]\npassword_file = "token"')
+    assert f"mail.password_file: {tmp_path}/token: has several lines" in told
+
+
+def test_the_files_that_hold_secrets_are_shown_resolved(tmp_path):
+    (tmp_path / "pw").write_text("s3cret\n")
+    shown = dict(summary(load(tmp_path, '[mail]\npassword_file = "pw"\n[connectors.x]\nbearer_token_file = "x/token"')))
+    assert shown["mail.password_file"] == f"{tmp_path}/pw"
+    assert shown["connectors.x.bearer_token_file"] == f"{tmp_path}/x/token"

@@ -87,6 +87,15 @@ def test_a_corrected_address_of_the_same_head_counts_at_once(db):
     assert one.contacts.head_email == "betul@jpd.example.my"
 
 
+@pytest.mark.parametrize("name", ["Ketua Setiausaha", ""])
+def test_another_address_from_a_later_day_on_is_another_head_even_of_the_same_name(db, name):
+    register(db, agencies=[agency(head_name=name, head_email="lama@jpd.example.my", since=NOW - 700 * DAY)])
+    register(db, agencies=[agency(head_name=name, head_email="baharu@jpd.example.my", since=NOW - 14 * DAY)])
+    with db.read() as connection:
+        then, later = responsible(connection, "JPD", NOW - 30 * DAY), responsible(connection, "JPD", NOW)
+    assert (then.contacts.head_email, later.contacts.head_email) == ("lama@jpd.example.my", "baharu@jpd.example.my")
+
+
 def test_an_account_that_left_the_file_stays_monitored_and_is_counted(db):
     register(db, account("a"), account("b"))
     changes = register(db, account("a"))

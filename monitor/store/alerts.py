@@ -192,6 +192,7 @@ def to_alert(connection: Connection, row: RowMapping) -> Alert:
     return Alert(
         id=row["id"],
         case=row["case"],
+        key=row["dedup_key"],
         kind=AlertKind(row["kind"]),
         state=AlertState(row["state"]),
         severity=Severity(row["severity"]),

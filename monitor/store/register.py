@@ -73,10 +73,7 @@ def _tenure(row: Agency, *, since: datetime | None) -> Any:
 
 
 def _save_contacts(connection: Connection, row: Agency, now: datetime) -> bool:
-    """Correct the present tenure, or begin a new one when another person heads the agency.
-
-    Another name is another person; a new date without a new name is a correction of the date.
-    """
+    """Correct the present tenure, or begin a new one when another person heads the agency."""
     newest = (
         select(contacts)
         .where(contacts.c.agency == row.code)
@@ -87,7 +84,7 @@ def _save_contacts(connection: Connection, row: Agency, now: datetime) -> bool:
     if present is None:
         connection.execute(_tenure(row, since=None))
         return True
-    if present["head_name"] != row.contacts.head_name and present["head_name"]:
+    if _is_another(present, row.contacts):
         since = row.contacts.since if row.contacts.since != present["declared_since"] else None
         since = since or now
         if present["since"] is None or since > present["since"]:
@@ -101,6 +98,18 @@ def _save_contacts(connection: Connection, row: Agency, now: datetime) -> bool:
         return False
     connection.execute(update(contacts).where(contacts.c.id == present["id"]).values(**values))
     return True
+
+
+def _is_another(present: RowMapping, new: Contacts) -> bool:
+    """Tell whether another person heads the agency: another name, or another address from a later day on.
+
+    A new date alone is a correction of the date, a new address alone one of the address.
+    """
+    if present["head_name"] and present["head_name"] != new.head_name:
+        return True
+    declared = present["declared_since"]
+    later = new.since is not None and (declared is None or new.since > declared)
+    return later and bool(present["head_email"]) and present["head_email"].casefold() != new.head_email.casefold()
 
 
 def _save_account(
