@@ -8,17 +8,24 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, ClassVar, Protocol
 
 from monitor.model import Account, Cause, Post, Profile
 
 Cursor = Mapping[str, Any]  # JSON with a version under "v"; only the connector that wrote it reads it
+PAGE_BOUND = 2000  # calls of one walk: only a server that never ends its list comes so far
+POST_BOUND = 10_000  # posts of one walk
+LIVE_WINDOW = timedelta(hours=24)  # polling.live_window's default
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Gap:
-    """A stretch that the platform does not give back any more. None means "from the beginning"."""
+    """A stretch that the platform does not give back any more. None means "from the beginning".
+
+    Posts may bear times of long before they appeared: then the stretch can lie before the last check, or be empty
+    because their times do not say where it lies. It stays a gap: posts are missing.
+    """
 
     start: datetime | None
     end: datetime
@@ -31,7 +38,7 @@ class Page:
 
     `cursor` equals the one the pull began with until the walk has met what is already known, and moves on the last
     page only: a crash in the middle begins the walk again, and (account, native id) removes the doubles.
-    `last` marks the page that ends the walk. `gap` names what lay beyond the platform's depth or the page limit.
+    `last` marks the page that ends the walk. `gap` names what lay beyond the platform's depth or the walk's bounds.
     """
 
     posts: tuple[Post, ...]

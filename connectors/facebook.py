@@ -23,6 +23,9 @@ import requests
 from connectors import http
 from connectors.addresses import facebook_page
 from connectors.base import (
+    LIVE_WINDOW,
+    PAGE_BOUND,
+    POST_BOUND,
     AccountNotFound,
     Capabilities,
     ConnectorError,
@@ -289,6 +292,7 @@ class Walk:
     overlap: timedelta
     back_catalogue: int
     page_limit: int
+    live_from: datetime  # older posts are back catalogue: how many of them are read is a choice
     now: datetime
     limit: int = PAGE_SIZE
     only: str = ""  # the page's id, where visitors' posts stand among its own
@@ -299,6 +303,7 @@ class Walk:
     _newest: datetime | None = None
     _oldest: datetime | None = None
     _ids: set[str] = field(default_factory=set)
+    _is_back_catalogue: bool = False  # the last page with posts lay in it as a whole
 
     @property
     def known(self) -> datetime | None:
@@ -314,7 +319,8 @@ class Walk:
         """Return the parameters of the next call."""
         asked: dict[str, str] = {"fields": POST_FIELDS, "limit": str(self.limit)}
         if self.since is None:
-            asked["limit"] = str(max(1, min(self.limit, self.back_catalogue - self._posts)))
+            left = self.back_catalogue - self._posts
+            asked["limit"] = str(min(self.limit, left) if left > 0 else self.limit)
         elif self.now - self.since < WIDEST_WINDOW:
             asked["since"] = str(int(self.since.timestamp()))
         return asked | dict(self._next)
@@ -331,10 +337,12 @@ class Walk:
         self._ids |= fresh
         self._newest = max([*(post.published_at for post in posts), *filter(None, [self._newest])], default=None)
         self._oldest = min([*times, *filter(None, [self._oldest])], default=None)
+        if times:
+            self._is_back_catalogue = max(times) < self.live_from
         self._next = following(payload)
         met = self.since is not None and bool(times) and max(times) < self.since
-        complete = not _has_next(payload) or met
-        cut = self._barren > 1 or self._pages >= self.page_limit or self._is_deep_enough()
+        complete = not _has_next(payload) or met or self._is_deep_enough()
+        cut = self._barren > 1 or self._pages >= self.page_limit or len(self._ids) >= POST_BOUND
         if not complete and not cut:
             return Page(posts=posts, cursor=self.begin or {}, last=False)
         return Page(posts=posts, cursor=self._cursor(), last=True, gap=None if complete else self._gap())
@@ -344,7 +352,7 @@ class Walk:
         return not self.only or not publisher or publisher == self.only
 
     def _is_deep_enough(self) -> bool:
-        return self.known is None and self._posts >= self.back_catalogue
+        return self.known is None and self._is_back_catalogue and self._posts >= self.back_catalogue
 
     def _cursor(self) -> Cursor:
         """A post dated in the future must not hide those of today."""
@@ -353,7 +361,7 @@ class Walk:
 
     def _gap(self) -> Gap | None:
         reached = min(self._oldest or self.now, self.now)
-        if self.known is not None and reached <= self.known:
+        if self._is_back_catalogue if self.known is None else reached <= self.known:
             return None
         return Gap(start=self.known, end=reached, cause=Cause.BURST)
 
@@ -423,14 +431,16 @@ class FacebookConnector:
         settings: FacebookSettings,
         network: Network,
         *,
-        page_limit: int = 40,
+        page_limit: int = PAGE_BOUND,
         overlap: timedelta = timedelta(minutes=10),
         back_catalogue: int = 3200,
+        live_window: timedelta = LIVE_WINDOW,
     ) -> None:
         self._settings = settings
         self._page_limit = page_limit
         self._overlap = overlap
         self._back_catalogue = back_catalogue
+        self._live_window = live_window
         self._timeout = network.timeout.total_seconds()
         self._token = settings.access_token.reveal().strip()
         self._budget = Budget()
@@ -462,6 +472,7 @@ class FacebookConnector:
             overlap=self._overlap,
             back_catalogue=self._back_catalogue,
             page_limit=self._page_limit,
+            live_from=(account.registered_at or now) - self._live_window,
             now=now,
         )
         ended = False
@@ -545,7 +556,7 @@ class FacebookConnector:
             return error
 
     def _newest_posts(self, account: Account, now: datetime) -> object:
-        walk = Walk(begin=None, overlap=self._overlap, back_catalogue=PAGE_SIZE, page_limit=1, now=now)
+        walk = Walk(begin=None, overlap=self._overlap, back_catalogue=PAGE_SIZE, page_limit=1, live_from=now, now=now)
         return self._published_posts(account, walk, now)
 
     def _published_posts(self, account: Account, walk: Walk, now: datetime) -> object:

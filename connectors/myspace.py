@@ -67,6 +67,7 @@ class MySpaceConnector:
         page_limit: int = 1,  # noqa: ARG002 (a profile shows one page)
         overlap: timedelta = timedelta(),  # noqa: ARG002 (the whole page is read each time)
         back_catalogue: int = 0,  # noqa: ARG002 (a page shows what it shows)
+        live_window: timedelta = timedelta(),  # noqa: ARG002 (as above)
     ) -> None:
         self._base_url = settings.base_url.rstrip("/")
         own = (ORIGIN, "https://www.myspace.com", "http://myspace.com", "http://www.myspace.com")

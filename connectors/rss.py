@@ -64,6 +64,7 @@ class RssConnector:
         page_limit: int = 1,  # noqa: ARG002 (a feed has one page)
         overlap: timedelta = timedelta(),  # noqa: ARG002 (the whole window is read each time)
         back_catalogue: int = 0,  # noqa: ARG002 (a feed shows what it shows)
+        live_window: timedelta = timedelta(),  # noqa: ARG002 (as above)
     ) -> None:
         self._settings = settings
         self._session = http.open_session(network=network)

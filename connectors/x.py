@@ -18,6 +18,9 @@ import tweepy
 
 from connectors import addresses, http
 from connectors.base import (
+    LIVE_WINDOW,
+    PAGE_BOUND,
+    POST_BOUND,
     AccountNotFound,
     Capabilities,
     ConnectorError,
@@ -88,14 +91,16 @@ class XConnector:
         settings: XSettings,
         network: Network,
         *,
-        page_limit: int = 40,
+        page_limit: int = PAGE_BOUND,
         overlap: timedelta = timedelta(minutes=10),
-        back_catalogue: int = 3200,
+        back_catalogue: int = DEPTH,
+        live_window: timedelta = LIVE_WINDOW,
     ) -> None:
         self._token = settings.bearer_token
         self._page_limit = page_limit
         self._overlap = overlap
         self._back_catalogue = back_catalogue
+        self._live_window = live_window
         self._client = tweepy.Client(
             bearer_token=self._token.reveal() or None, return_type=requests.Response, wait_on_rate_limit=False
         )
@@ -149,8 +154,9 @@ class XConnector:
             start=dict(cursor or {}),
             account=account,
             overlap=self._overlap,
-            page_limit=max(self._page_limit, -(-self._back_catalogue // PAGE_SIZE)) if not cursor else self._page_limit,
+            page_limit=self._page_limit,
             back_catalogue=self._back_catalogue,
+            live_from=(account.registered_at or now) - self._live_window,
             now=now,
         )
         page = walk.take(self._timeline(account, walk.bounds, None))
@@ -236,13 +242,14 @@ class Walk:
     overlap: timedelta
     page_limit: int
     back_catalogue: int
+    live_from: datetime  # older posts are back catalogue: how many of them are read is a choice
     now: datetime
     token: str | None = None
     _pages: int = 0
-    _posts: int = 0
     _barren: int = 0  # pages in a row that showed nothing new: the walk gets nowhere
     _newest: str = ""
     _times: list[datetime] = field(default_factory=list)
+    _is_back_catalogue: bool = False  # the last page with posts lay in it as a whole
     _ids: set[str] = field(default_factory=set)
 
     @property
@@ -259,10 +266,13 @@ class Walk:
         self._newest = max([self._newest, *ids], key=_as_number)
         times = [*self._times, *(post.published_at for post in posts)]
         self._times = [min(times), max(times)] if times else []
+        if posts:
+            self._is_back_catalogue = max(post.published_at for post in posts) < self.live_from
         token = _object(payload, "meta").get("next_token")
         self.token = token if isinstance(token, str) and token else None
-        complete = (self.token is None and len(self._ids) < DEPTH) or self._met(ids, posts)
-        cut = self.token is None or self._barren > 1 or self._pages >= self.page_limit or self._is_deep_enough()
+        ended = self.token is None and len(self._ids) < DEPTH
+        complete = ended or self._met(ids, posts) or self._is_deep_enough()
+        cut = self.token is None or self._barren > 1 or self._pages >= self.page_limit or len(self._ids) >= POST_BOUND
         if not complete and not cut:
             return Page(posts=posts, cursor=self.start, last=False)
         return Page(posts=posts, cursor=self._cursor(), last=True, gap=None if complete else self._gap())
@@ -277,7 +287,7 @@ class Walk:
         return max(post.published_at for post in posts) < datetime.fromisoformat(bounds["start_time"])
 
     def _is_deep_enough(self) -> bool:
-        return not self.start and len(self._ids) >= self.back_catalogue
+        return not self.bounds and self._is_back_catalogue and len(self._ids) >= self.back_catalogue
 
     def _cursor(self) -> Cursor:
         newest = max(self._newest, str(self.start.get("newest_id", "")), key=_as_number)
@@ -288,11 +298,19 @@ class Walk:
         return {"v": 1, "newest_id": newest, "newest_at": newest_at, "found_at": self.now.isoformat()}
 
     def _gap(self) -> Gap | None:
-        """Name what lies between the known and the oldest post reached; a depth before registration is a choice."""
+        """Name what lies between the known and the oldest post reached; None when the walk came so far.
+
+        By ids, where something is known: a post may bear a time of long before it appeared.
+        """
         reached = self._times[0] if self._times else self.now
+        oldest = min(map(_as_number, self._ids), default=0)
+        if 0 < oldest <= _as_number(str(self.start.get("newest_id", ""))) or (
+            not self.bounds and self._is_back_catalogue
+        ):
+            return None
         known = self.start.get("newest_at")
         begin = datetime.fromisoformat(known) if known else self.account.registered_at
-        return Gap(start=begin, end=reached, cause=Cause.BURST) if begin and reached > begin else None
+        return Gap(start=begin if begin and begin < reached else None, end=reached, cause=Cause.BURST)
 
 
 # Most particular first; a test fails when tweepy has an exception that is in no row.

@@ -171,6 +171,7 @@ def build_connectors(configuration: Configuration, accounts: Sequence[Account]) 
             settings.network,
             overlap=settings.polling.overlap,
             back_catalogue=settings.polling.back_catalogue,
+            live_window=settings.polling.live_window,
         )
         for name, table in tables.items()
     }

@@ -14,6 +14,7 @@ from datetime import datetime, timedelta
 from monitor.model import Cause, CoverageKind, Interval, Verdict
 
 UNREACHABLE = frozenset({Cause.NOT_FOUND, Cause.PERMISSION, Cause.CREDENTIAL, Cause.SCHEMA_DRIFT, Cause.CONFIGURATION})
+LEAST = timedelta(milliseconds=1)  # a stretch that shows
 
 
 def tail_start(intervals: Sequence[Interval]) -> int:
@@ -32,22 +33,36 @@ def after_read(
     """Return the tail after a walk that met what was known: everything up to `now` is read, the failures are closed.
 
     `begin` is the account's registration, for a first read. `hole` is what the platform no longer gives back
-    (start, end, cause); a start of None means "from what was read last".
+    (start, end, cause); a start of None means "from what was read last". A hole is always left visible, and always
+    followed by a READ interval: a gap at the end would be taken for a failure that the next read closes.
     """
     first = tail[0] if tail and tail[0].kind is CoverageKind.READ else None
     start = first.start if first else (tail[0].start if tail else begin)
     now = max(now, start)
     if hole is None:
         return (Interval(kind=CoverageKind.READ, start=start, end=now),)
-    known_until = first.end if first else start
-    lost_from = max(known_until, hole[0] or known_until)
-    lost_to = min(max(hole[1], lost_from), now)
+    lost_from, lost_to = _place(hole[0], hole[1], start=start, checked=first.end if first else start, now=now)
     pieces = (
         Interval(kind=CoverageKind.READ, start=start, end=lost_from),
         Interval(kind=CoverageKind.GAP, start=lost_from, end=lost_to, cause=hole[2]),
-        Interval(kind=CoverageKind.READ, start=lost_to, end=now),
+        Interval(kind=CoverageKind.READ, start=lost_to, end=max(now, lost_to + LEAST)),
     )
     return tuple(piece for piece in pieces if piece.start < piece.end)
+
+
+def _place(
+    lost_from: datetime | None, lost_to: datetime, *, start: datetime, checked: datetime, now: datetime
+) -> tuple[datetime, datetime]:
+    """Return where a hole lies: after the last check, as a rule, for up to then all was read.
+
+    When all of it bears times of before that, the posts appeared later than they say: it lies where they say. Where
+    that is no stretch of this tail at all, it is named at the last check.
+    """
+    begin, end = max(checked, lost_from or checked), min(lost_to, now)
+    if begin < end:
+        return begin, end
+    begin, end = max(start, lost_from or checked), min(lost_to, checked)
+    return (begin, end) if begin < end else (checked, checked + LEAST)
 
 
 def after_failure(tail: Sequence[Interval], *, begin: datetime, now: datetime, cause: Cause) -> tuple[Interval, ...]:

@@ -9,6 +9,7 @@ from monitor.model import Cause, CoverageKind, Interval, Verdict
 
 T0 = datetime(2026, 11, 1, tzinfo=UTC)
 HOUR = timedelta(hours=1)
+LEAST = coverage.LEAST / HOUR
 
 
 def read(start, end):
@@ -38,6 +39,44 @@ def test_a_read_after_failures_closes_their_gap():
 def test_what_the_platform_no_longer_gives_back_stays_a_named_gap():
     hole = (T0 + 1 * HOUR, T0 + 3 * HOUR, Cause.BURST)
     assert after_read((read(0, 2),), 4, hole) == (read(0, 2), gap(2, 3, Cause.BURST), read(3, 4))
+
+
+HOLES = {
+    "posts that appeared later than they say are missed where they say": (
+        (T0 + 1 * HOUR, T0 + 2 * HOUR),
+        (read(0, 1), gap(1, 2, Cause.BURST), read(2, 5)),
+    ),
+    "posts of before this stretch are missed at the last check": (
+        (T0 - 9 * HOUR, T0 - 5 * HOUR),
+        (read(0, 3), gap(3, 3 + LEAST, Cause.BURST), read(3 + LEAST, 5)),
+    ),
+    "posts whose times do not say where they are missed are so at the last check": (
+        (None, T0 + 1 * HOUR),
+        (read(0, 3), gap(3, 3 + LEAST, Cause.BURST), read(3 + LEAST, 5)),
+    ),
+    "posts with times of the future are missed up to now": (
+        (None, T0 + 9 * HOUR),
+        (read(0, 3), gap(3, 5, Cause.BURST), read(5, 5 + LEAST)),
+    ),
+}
+
+
+@pytest.mark.parametrize(("hole", "expected"), HOLES.values(), ids=HOLES)
+def test_a_hole_is_never_clamped_to_nothing(hole, expected):
+    assert after_read((read(0, 3),), 5, (*hole, Cause.BURST)) == expected
+
+
+@given(st.one_of(st.none(), st.integers(-9, 9)), st.integers(-9, 9), st.integers(0, 9), st.integers(1, 9))
+def test_a_hole_stays_open_and_makes_no_account_blind(lost_from, lost_to, checked, later):
+    """Not even at a first read in the instant of the registration, and not after the next read."""
+    before = (read(0, checked),) if checked else ()
+    hole = (None if lost_from is None else T0 + lost_from * HOUR, T0 + lost_to * HOUR, Cause.BURST)
+    tail = after_read(before, checked, hole)
+    assert coverage.verdict(tail) is Verdict.GAPS
+    cut = coverage.tail_start(tail)
+    tail = (*tail[:cut], *after_read(tail[cut:], checked + later))
+    assert coverage.verdict(tail) is Verdict.GAPS
+    assert coverage.first_hole(tail, T0) is None
 
 
 def test_failures_of_one_cause_are_one_interval():

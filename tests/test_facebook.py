@@ -205,6 +205,43 @@ def test_a_server_that_ignores_since_is_read_down_to_what_is_known():
     assert pages[-1].gap is None
 
 
+def small_pages(posts, size):
+    """Answer page by page, newest first, honouring the place in the list and nothing else."""
+
+    def script(asked):
+        begin = int(asked.query.get("after", "0"))
+        part = posts[begin : begin + min(size, int(asked.query["limit"]))]
+        end = begin + len(part)
+        paging = {"cursors": {"after": str(end)}, "next": "https://graph.facebook.com/"} if end < len(posts) else {}
+        return {"data": part, "paging": paging}
+
+    return by_path({"/published_posts": script})
+
+
+def minutes_old(number):
+    created = NOW - timedelta(minutes=number)
+    return {**post(number), "created_time": created.strftime("%Y-%m-%dT%H:%M:%S+0000")}
+
+
+def test_the_back_catalogue_s_limit_does_not_end_a_first_pull_among_live_posts():
+    live = [minutes_old(n) for n in range(1, 301)]
+    old = [minutes_old(n) for n in range(3000, 3100)]
+    with Replay(small_pages([*live, *old], 5)) as replay:
+        pages = pull(replay.url, back_catalogue=100)
+        assert len(replay.asked) == 61
+    assert set(ids(pages)) >= {str(n) for n in range(1, 301)}
+    assert len(ids(pages)) == 305
+    assert pages[-1].gap is None
+
+
+def test_a_burst_is_walked_to_its_end_however_small_the_pages():
+    burst = [minutes_old(n) for n in range(1, 601)]
+    with Replay(small_pages(burst, 10)) as replay:
+        pages = pull(replay.url, {"v": 1, "newest": (NOW - timedelta(hours=20)).isoformat()})
+    assert len(ids(pages)) == 600
+    assert pages[-1].gap is None
+
+
 def test_too_much_at_once_is_asked_for_in_smaller_pages():
     refusal = {"error": {"message": "Please reduce the amount of data you're asking for, then retry", "code": 1}}
     script = by_path({"/published_posts": [as_json(refusal, status=500), as_json(refusal, status=500), POSTS]})

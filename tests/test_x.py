@@ -209,12 +209,63 @@ def test_pages_are_asked_for_with_the_same_bound():
         assert replay.asked[0].headers["authorization"] == f"Bearer {TOKEN}"
 
 
+def small_pages(posts: list[dict[str, object]], size: int):
+    """Answer page by page, newest first, honouring the token and nothing else."""
+
+    def script(asked) -> dict[str, object]:
+        begin = int(asked.query.get("pagination_token", "0"))
+        rest = begin + size < len(posts)
+        return page(*posts[begin : begin + size], token=str(begin + size) if rest else "")
+
+    return by_path({"/tweets": script})
+
+
 def test_a_first_pull_stops_at_the_back_catalogue():
-    token = iter(range(10_000))
-    script = by_path({"/tweets": lambda _: page(post(5000 - (n := next(token))), token=f"t{n}")})
-    with Replay(script) as replay:
-        pages = pull(replay.url, back_catalogue=4, page_limit=40)
+    old = [post(n, at=NOW - timedelta(days=2, minutes=n)) for n in range(1, 100)]
+    with Replay(small_pages(old, 1)) as replay:
+        pages = pull(replay.url, back_catalogue=4)
     assert sum(len(one.posts) for one in pages) == 4
+    assert pages[-1].gap is None
+
+
+def test_the_back_catalogue_s_limit_does_not_end_a_first_pull_among_live_posts():
+    live = [post(n, at=NOW - n * MINUTE) for n in range(1, 301)]
+    old = [post(n, at=NOW - timedelta(days=2, minutes=n)) for n in range(301, 400)]
+    with Replay(small_pages([*live, *old], 5)) as replay:
+        pages = pull(replay.url, back_catalogue=100)
+    assert {item["id"] for item in live} <= {one.native_id for each in pages for one in each.posts}
+    assert sum(len(one.posts) for one in pages) == 305
+    assert pages[-1].gap is None
+
+
+def test_what_was_published_in_the_live_window_before_the_registration_is_live():
+    here = account("JPD_Demo", id=1, native_id=USER, registered_at=NOW - timedelta(days=9))
+    posts = [post(n, at=NOW - timedelta(hours=n)) for n in range(1, 24 * 12)]
+    with Replay(small_pages(posts, 10)) as replay:
+        pages = list(connector(replay.url, back_catalogue=20).pull(here, None, now=NOW))
+    assert sum(len(one.posts) for one in pages) == 250
+
+
+def test_a_burst_is_walked_to_its_end_however_small_the_pages():
+    burst = [post(n, at=NOW - n * MINUTE) for n in range(1, 601)]
+    cursor = {"v": 1, "newest_id": post(0, at=NOW - timedelta(days=1))["id"], "found_at": NOW.isoformat()}
+    with Replay(small_pages(burst, 10)) as replay:
+        pages = pull(replay.url, cursor)
+    assert sum(len(one.posts) for one in pages) == 600
+    assert pages[-1].gap is None
+
+
+def test_a_walk_that_is_cut_leaves_a_gap_whatever_times_its_posts_bear():
+    """By ids: a post that appeared after the last one known may bear a time of long before."""
+    cursor = {"v": 1, "newest_id": post(1)["id"], "newest_at": NOW.isoformat(), "found_at": NOW.isoformat()}
+    late = {**post(2), "created_at": "2026-11-01T00:00:00Z"}
+    ends = walk(cursor, page_limit=1).take(page(late, token="a"))
+    assert ends.gap == base.Gap(start=None, end=datetime(2026, 11, 1, tzinfo=UTC), cause=Cause.BURST)
+
+
+def test_a_walk_that_is_cut_below_the_newest_known_post_has_lost_nothing():
+    cursor = {"v": 1, "newest_id": post(5)["id"], "newest_at": NOW.isoformat(), "found_at": NOW.isoformat()}
+    assert walk(cursor, page_limit=1).take(page(post(6), post(5), token="a")).gap is None
 
 
 def test_a_post_that_appears_late_is_looked_for_once_more_after_however_long_a_pause():
@@ -244,7 +295,8 @@ def test_pages_cut_off_without_a_post_are_a_gap_up_to_now():
 
 
 def walk(start: object, *, now: datetime = NOW, page_limit: int = 40) -> Walk:
-    return Walk(start=start, account=JPD, overlap=OVERLAP, page_limit=page_limit, back_catalogue=3200, now=now)
+    bounds = {"page_limit": page_limit, "back_catalogue": 3200, "live_from": now - timedelta(days=1)}
+    return Walk(start=start, account=JPD, overlap=OVERLAP, now=now, **bounds)
 
 
 # ---------------------------------------------------------------- users
