@@ -43,6 +43,8 @@ LEASE = timedelta(minutes=10)
 BATCH = 200
 REREADS_PER_CHECK = 100
 REREADS_OF_A_PASS = 1000  # `pantau once` does not leave the rest for the next check
+PROBES = 3  # accounts that try a platform which refused its credential, until an answer decides
+DISPUTED = frozenset({Cause.NOT_FOUND, Cause.PERMISSION})  # about the account, and perhaps said without any call
 SHOWN_FRAMES = 4
 
 
@@ -75,13 +77,32 @@ class _Stopped(Exception):
     """Pantau is asked to end between two pages."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Word:
+    """Why something was not read."""
+
+    cause: Cause
+    words: str
+    retry_at: datetime | None = None
+
+
+def _word(error: ConnectorError) -> _Word:
+    return _Word(cause=error.cause, words=str(error), retry_at=error.retry_at)
+
+
 @dataclass(slots=True, kw_only=True)
 class _Round:
     """Shared by the checks of one round: once the platform refuses as a whole, nobody asks it again."""
 
     everything: bool
-    closed_by: ConnectorError | None = None
+    refusal: _Word | None = None  # its words name no account: each of the platform's meets it
+    proven: bool = False  # an answer has shown that the credential is good
     unstored: bool = False  # the database failed: what is fetched from here on could not be kept
+
+    def note(self, error: ConnectorError, *, met_by: str) -> None:
+        """Keep an error that the next account would meet as well."""
+        if error.whole_platform:
+            self.refusal = replace(_word(error), words=str(error).removeprefix(f"{met_by}: "))
 
 
 Report = Callable[[Checked], None]
@@ -94,40 +115,21 @@ def poll_platform(
 
     A platform that refused as a whole rests until its time; then one account tries before the others follow.
     """
-    results: list[Checked] = []
-    taken: list[int] = []
+    visit = _Visit(poller=poller, platform=platform, everything=everything, workers=workers, report=report)
     while not poller.stop.is_set():
-        now = poller.clock()
         shut = shut_platforms(poller.db).get(platform)
-        if shut is not None and _rests(shut, now, everything=everything):
-            return results
-        batch = claim_accounts(
-            poller.db,
-            now=now,
-            lease=LEASE,
-            limit=1 if shut else BATCH,
-            platform=platform,
-            everything=everything,
-            exclude=taken if everything else (),
-        )
-        if not batch:
-            return results
-        taken += [claimed.account.id for claimed in batch]
-        gate = _Round(everything=everything)
-        for checked in _check_all(poller, platform, batch, gate, workers):
-            results.append(checked)
-            if report is not None:
-                report(checked)
-        if gate.unstored:
-            return results
-        if gate.closed_by is not None:
-            _shut(poller, platform, gate.closed_by)
-            results += _fail_the_rest(poller, platform, gate.closed_by, taken, everything=everything, report=report)
-            return results
+        if shut is not None and _rests(shut, poller.clock(), everything=everything):
+            break
+        gate = visit.probe(shut) if shut is not None else visit.round(BATCH)
+        if gate is None or gate.unstored:
+            break
+        if gate.refusal is not None:
+            visit.fail_the_rest(_shut(poller, platform, gate.refusal))
+            break
         if shut is not None:
             open_platform(poller.db, platform, now=poller.clock())
             log.info("platform answers again", platform=platform)
-    return results
+    return visit.results
 
 
 def _rests(shut: Shut, now: datetime, *, everything: bool) -> bool:
@@ -135,52 +137,103 @@ def _rests(shut: Shut, now: datetime, *, everything: bool) -> bool:
     return until is not None and until > now
 
 
-def _shut(poller: Poller, platform: str, error: ConnectorError) -> None:
+def _shut(poller: Poller, platform: str, refusal: _Word) -> _Word:
+    """Write the refusal down. Returns what stands now: a rate limit does not outrank a dead credential."""
     now = poller.clock()
-    probe_at = max(now + poller.polling.max_interval, error.retry_at or now)
-    if error.retry_at is not None and error.cause is Cause.RATE_LIMIT:
-        probe_at = error.retry_at
-    shut_platform(
+    probe_at = max(now + poller.polling.max_interval, refusal.retry_at or now)
+    if refusal.retry_at is not None and refusal.cause is Cause.RATE_LIMIT:
+        probe_at = refusal.retry_at
+    standing = shut_platform(
         poller.db,
         platform,
-        cause=error.cause,
-        error=str(error),
-        retry_at=error.retry_at,
+        cause=refusal.cause,
+        error=refusal.words,
+        retry_at=refusal.retry_at,
         probe_at=probe_at,
         now=now,
     )
-    log.warning("platform refuses", platform=platform, cause=error.cause.value, reason=str(error))
+    log.warning("platform refuses", platform=platform, cause=standing.cause.value, reason=standing.error)
+    return _Word(cause=standing.cause, words=standing.error, retry_at=standing.retry_at)
 
 
-def _fail_the_rest(
-    poller: Poller,
-    platform: str,
-    error: ConnectorError,
-    taken: list[int],
-    *,
-    everything: bool,
-    report: Report | None,
-) -> list[Checked]:
-    """Write the platform's refusal down for its other due accounts, without a call for any of them."""
-    results: list[Checked] = []
-    while True:
-        rest = claim_accounts(
-            poller.db,
-            now=poller.clock(),
+@dataclass(slots=True, kw_only=True)
+class _Visit:
+    """One call of `poll_platform`: whom it has taken so far, and what became of them."""
+
+    poller: Poller
+    platform: str
+    everything: bool
+    workers: int
+    report: Report | None
+    results: list[Checked] = field(default_factory=list)
+    taken: list[int] = field(default_factory=list)
+
+    def round(self, limit: int) -> _Round | None:
+        """Check up to `limit` accounts. None: no account is due."""
+        batch = self._claim(limit, exclude=self.taken if self.everything else ())
+        if not batch:
+            return None
+        gate = _Round(everything=self.everything)
+        for checked in _check_all(self.poller, self.platform, batch, gate, self.workers):
+            self._keep(checked)
+        return gate
+
+    def probe(self, shut: Shut) -> _Round | None:
+        """Let accounts try a platform that refused, one after the other, until an answer decides. None: none is due.
+
+        A time-out proves nothing of a credential, and neither does what a connector says of a handle by itself.
+        """
+        begin, gate = len(self.results), None
+        for _ in range(PROBES):
+            tried = self.round(1)
+            if tried is None or self.poller.stop.is_set():
+                break
+            gate = tried
+            if gate.refusal or gate.proven or gate.unstored or shut.cause is Cause.RATE_LIMIT:
+                return gate
+        if gate is not None and not self.poller.stop.is_set():
+            disputed = any(one.cause in DISPUTED for one in self.results[begin:])
+            self._decide(shut, gate, disputed=disputed)
+            return gate
+        return None
+
+    def _decide(self, shut: Shut, gate: _Round, *, disputed: bool) -> None:
+        """No account has decided: ask the platform about the credential itself, or let its refusal stand."""
+        if disputed:
+            try:
+                self.poller.connectors[self.platform].check()
+            except ConnectorError as error:
+                gate.note(error, met_by=self.platform)
+            else:
+                gate.proven = True
+                return
+        if gate.refusal is None:
+            gate.refusal = _Word(cause=shut.cause, words=shut.error)
+
+    def fail_the_rest(self, refusal: _Word) -> None:
+        """Write the platform's refusal down for its other due accounts, without a call for any of them."""
+        while rest := self._claim(BATCH, exclude=self.taken):
+            for claimed in rest:
+                failed = _failed(self.poller, claimed, refusal, self.poller.clock(), Saved())
+                self._keep(replace(failed, asked=False))
+
+    def _claim(self, limit: int, *, exclude: Sequence[int]) -> list[Claimed]:
+        batch = claim_accounts(
+            self.poller.db,
+            now=self.poller.clock(),
             lease=LEASE,
-            limit=BATCH,
-            platform=platform,
-            everything=everything,
-            exclude=taken,
+            limit=limit,
+            platform=self.platform,
+            everything=self.everything,
+            exclude=exclude,
         )
-        if not rest:
-            return results
-        for claimed in rest:
-            taken.append(claimed.account.id)
-            checked = replace(_failed(poller, claimed, error, poller.clock()), asked=False)
-            results.append(checked)
-            if report is not None:
-                report(checked)
+        self.taken += [claimed.account.id for claimed in batch]
+        return batch
+
+    def _keep(self, checked: Checked) -> None:
+        self.results.append(checked)
+        if self.report is not None:
+            self.report(checked)
 
 
 def _check_all(
@@ -212,12 +265,14 @@ def _profiles(
     try:
         answers: Mapping[int, Profile | ConnectorError] = resolve_many(wanted)
     except ConnectorError as error:
-        if error.whole_platform:
-            gate.closed_by = error
+        gate.note(error, met_by=batch[0].account.platform)
         return {one.id: error for one in wanted}
-    for answer in answers.values():
-        if isinstance(answer, ConnectorError) and answer.whole_platform:
-            gate.closed_by = answer
+    for one in wanted:
+        answer = answers.get(one.id)
+        if isinstance(answer, ConnectorError):
+            gate.note(answer, met_by=one.label)
+        elif answer is not None:
+            gate.proven = True
     return answers
 
 
@@ -234,25 +289,26 @@ def check_account(
     try:
         if poller.stop.is_set() or gate.unstored:
             raise _Stopped
-        if gate.closed_by is not None:
-            return replace(_failed(poller, claimed, gate.closed_by, now), asked=False)
-        claimed = _with_profile(poller, connector, claimed, profile, now)
-        _read(poller, connector, claimed, now, saved)
+        if gate.refusal is not None:
+            return replace(_failed(poller, claimed, gate.refusal, now, saved), asked=False)
+        claimed = _with_profile(poller, connector, claimed, profile, now, gate)
+        _read(poller, connector, claimed, now, saved, gate)
         failure = _read_again(poller, connector, claimed, now, saved, gate)
     except (_Stopped, LeaseLostError) as end:
         _let_go(poller, claimed, end)
         return None
     except ConnectorError as error:
-        if error.whole_platform:
-            gate.closed_by = error
-        return _guarded(claimed, connector, partial(_failed, poller, claimed, error, now))
+        gate.note(error, met_by=claimed.account.label)
+        return _guarded(claimed, connector, saved, partial(_failed, poller, claimed, _word(error), now, saved))
     except OperationalError as error:
         gate.unstored = True
-        failed = partial(_failed, poller, claimed, StorageFailedError(error), now)
-        return _guarded(claimed, connector, failed, words=explained(error))
+        failed = partial(_failed, poller, claimed, _word(StorageFailedError(error)), now, saved)
+        return _guarded(claimed, connector, saved, failed, words=explained(error))
     except Exception:
         log.exception("check failed", account=claimed.account.label)
-        return _guarded(claimed, connector, partial(_failed, poller, claimed, InternalError(), now))
+        return _guarded(
+            claimed, connector, saved, partial(_failed, poller, claimed, _word(InternalError()), now, saved)
+        )
     log.info("checked", account=claimed.account.label, new=saved.new, edited=saved.edited, alerts=len(saved.alerts))
     return Checked(account=claimed.account, saved=saved, failure=failure, degraded=connector.capabilities.degraded)
 
@@ -284,7 +340,12 @@ class StorageFailedError(ConnectorError):
 
 
 def _guarded(
-    claimed: Claimed, connector: Connector, write: Callable[[], Checked], *, words: str = str(InternalError())
+    claimed: Claimed,
+    connector: Connector,
+    saved: Saved,
+    write: Callable[[], Checked],
+    *,
+    words: str = str(InternalError()),
 ) -> Checked | None:
     """Write a failure down. When even that fails the lease runs out by itself and the account is due again."""
     try:
@@ -296,30 +357,36 @@ def _guarded(
     except Exception:
         log.exception("failure could not be written", account=claimed.account.label)
     failure = f"{claimed.account.label}: {words}"
-    return Checked(account=claimed.account, saved=Saved(), failure=failure, cause=Cause.INTERNAL)
+    return Checked(account=claimed.account, saved=saved, failure=failure, cause=Cause.INTERNAL)
 
 
-def _failed(poller: Poller, claimed: Claimed, error: ConnectorError, now: datetime) -> Checked:
-    outcome = Outcome(failures=claimed.failures + 1, retry_at=error.retry_at)
+def _failed(poller: Poller, claimed: Claimed, why: _Word, now: datetime, saved: Saved) -> Checked:
+    """Write a failed check down; `saved` is what its pages brought before it failed."""
+    outcome = Outcome(failures=claimed.failures + 1, retry_at=why.retry_at)
     save_failure(
         poller.db,
         claimed,
-        cause=error.cause,
-        error=str(error),
+        cause=why.cause,
+        error=why.words,
         now=now,
         interval=next_interval(claimed.interval, outcome, poller.polling),
         next_check_at=next_check(claimed.interval, outcome, now, poller.polling),
-        retry_at=error.retry_at,
+        retry_at=why.retry_at,
         blind_after=poller.polling.blind_after,
     )
-    log.warning("not read", account=claimed.account.label, cause=error.cause.value, reason=str(error))
-    words = str(error)
-    named = words if claimed.account.label in words else f"{claimed.account.label}: {words}"
-    return Checked(account=claimed.account, saved=Saved(), failure=named, cause=error.cause)
+    label = claimed.account.label
+    log.warning("not read", account=label, cause=why.cause.value, reason=why.words)
+    named = why.words if why.words.startswith(f"{label}:") else f"{label}: {why.words}"
+    return Checked(account=claimed.account, saved=saved, failure=named, cause=why.cause)
 
 
 def _with_profile(
-    poller: Poller, connector: Connector, claimed: Claimed, profile: Profile | ConnectorError | None, now: datetime
+    poller: Poller,
+    connector: Connector,
+    claimed: Claimed,
+    profile: Profile | ConnectorError | None,
+    now: datetime,
+    gate: _Round,
 ) -> Claimed:
     """Return the claim with the account's native id; a profile is read at first and once a day."""
     if profile is None:
@@ -333,15 +400,17 @@ def _with_profile(
         if claimed.account.native_id and profile.cause in {Cause.UNAVAILABLE, Cause.SCHEMA_DRIFT}:
             return claimed  # the posts may be readable all the same; the profile's turn comes again
         raise profile
+    gate.proven = True
     profile = storable_profile(profile)
     if save_profile(poller.db, claimed, profile, now=now):
         log.warning("profile changed", account=claimed.account.label)
     return replace(claimed, account=replace(claimed.account, native_id=profile.native_id))
 
 
-def _read(poller: Poller, connector: Connector, claimed: Claimed, now: datetime, saved: Saved) -> None:
+def _read(poller: Poller, connector: Connector, claimed: Claimed, now: datetime, saved: Saved, gate: _Round) -> None:
     """Walk the pages, each committed before the next is asked for; the last writes coverage and cursor with it."""
     for page in connector.pull(claimed.account, claimed.cursor, now=now):
+        gate.proven = True
         judged = _judged(poller, claimed.account, page.posts, now)
         end = _read_end(poller, claimed, page, saved.new + len(judged), now) if page.last else None
         rules = poller.rules()
@@ -389,8 +458,7 @@ def _read_again(
         if missing:  # twice, because a passing fault or a lost permission looks the same
             missing &= connector.reread(claimed.account, sorted(missing), now=now).missing
     except ConnectorError as error:
-        if error.whole_platform:
-            gate.closed_by = error
+        gate.note(error, met_by=claimed.account.label)
         log.warning("not read again", account=claimed.account.label, cause=error.cause.value, reason=str(error))
         return f"{claimed.account.label}: recent posts could not be read again: {error}"
     judged = _judged(poller, claimed.account, answer.posts, now)

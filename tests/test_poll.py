@@ -64,6 +64,8 @@ class FakePlatform:
     gap: Gap | None = None
     cursor: dict = field(default_factory=lambda: {"v": 1})
     capabilities: Capabilities = field(default_factory=lambda: Capabilities(rereads=True))
+    dead: Exception | None = None  # what the platform says to everybody
+    met_without_a_call: dict[str, Exception] = field(default_factory=dict)  # by handle
 
     def resolve(self, holder):
         self._ask("resolve", holder)
@@ -83,8 +85,18 @@ class FakePlatform:
         found = tuple(present[one] for one in native_ids if one in present and one not in self.gone)
         return Reread(posts=found, missing=frozenset(native_ids) & self.gone)
 
+    def check(self):
+        self.calls.append(("check", ""))
+        if self.dead is not None:
+            raise self.dead
+        return "the token is accepted"
+
     def _ask(self, what, holder):
+        if isinstance(self.met_without_a_call.get(holder.handle), Exception):
+            raise self.met_without_a_call[holder.handle]
         self.calls.append((what, holder.handle))
+        if self.dead is not None:
+            raise self.dead
         if self.failures:
             failure = self.failures[0] if self.failures[-1] is ... else self.failures.pop(0)
             if failure is not None:
@@ -423,6 +435,86 @@ def test_a_dead_credential_stops_all_its_accounts_after_the_first_refusal_and_is
     assert many.mails_left() == ["credential"]  # that it works again
     assert many.kinds() == ["credential"]
     assert many.count(tables.account, tables.account.c.last_ok_at.is_not(None)) == 50
+
+
+REFUSED = CredentialRefused("x/jpd000: X refuses the bearer token")
+SILENT = Unavailable("x/jpd000: X answered (HTTP 503)")
+LIMITED = RateLimited("x/jpd000: the rate limit is used up")
+NO_NAME = AccountNotFound("x/jpd000: is no X username")
+
+
+@pytest.mark.parametrize("between", [SILENT, LIMITED, RuntimeError("a bug")], ids=["503", "rate limit", "a bug"])
+def test_what_proves_nothing_between_two_refusals_is_neither_a_recovery_nor_a_second_alert(many, platform, between):
+    """Fault 18: 401, then something else, then 401 is one dead credential."""
+    for met in (REFUSED, between, REFUSED):
+        platform.dead = met
+        many.poll(after=5 * HOUR, everything=True)
+        many.poll(after=5 * HOUR)
+    assert many.kinds() == ["credential"]
+    assert many.mails_left() == ["credential"]
+    assert [alert.recovered_at for alert in due_alerts(many.db, many.now)] == []
+    platform.dead = None
+    many.poll(after=HOUR, everything=True)
+    (told,) = due_alerts(many.db, many.now)
+    assert told.recovered_at == many.now
+
+
+def test_a_platform_that_is_down_is_not_asked_by_every_account_of_a_dead_credential(many, platform):
+    platform.dead = REFUSED
+    many.poll()
+    platform.calls.clear()
+    platform.dead = SILENT
+    checked = many.poll(after=HOUR, everything=True)
+    assert len(platform.calls) <= 3
+    assert len(checked) == 50
+    assert {one.cause for one in checked} == {Cause.UNAVAILABLE, Cause.CREDENTIAL}
+
+
+def test_an_error_without_a_call_opens_no_platform_and_the_next_account_tries(many, platform):
+    platform.met_without_a_call = {"jpd000": NO_NAME}
+    for _ in range(4):
+        platform.dead = REFUSED
+        many.poll(after=HOUR, everything=True)
+    assert many.kinds() == ["credential"]
+    assert many.mails_left() == ["credential"]
+    platform.dead = None
+    many.poll(after=HOUR, everything=True)
+    assert many.mails_left() == ["credential"]  # that it works again
+    assert many.count(tables.account, tables.account.c.last_ok_at.is_not(None)) == 49
+
+
+def test_where_every_account_is_refused_for_itself_the_platform_is_asked_about_the_credential(desk, platform):
+    platform.dead = REFUSED
+    desk.poll()
+    desk.mails_left()
+    platform.met_without_a_call = {"jpd": NO_NAME}
+    desk.poll(after=HOUR, everything=True)
+    assert desk.mails_left() == []
+    platform.dead = None
+    desk.poll(after=HOUR, everything=True)
+    assert desk.mails_left() == ["credential"]
+    assert platform.calls.count(("check", "")) == 2
+
+
+def test_a_platform_s_refusal_names_no_other_account(many, platform):
+    platform.dead = REFUSED
+    checked = many.poll()
+    assert {one.failure for one in checked} == {f"x/jpd{n:03}: X refuses the bearer token" for n in range(50)}
+    (alert,) = due_alerts(many.db, many.now)
+    assert alert.detail == "x: X refuses the bearer token"
+
+
+def test_what_was_stored_before_a_failure_counts(desk, platform):
+    platform.shown["jpd"] = [said(LEAK, "1"), said("b", "2"), said("c", "3")]
+
+    def broken():
+        raise Unavailable("x/jpd: X answered (HTTP 503)")
+
+    platform.between_pages = broken
+    (checked,) = desk.poll()
+    assert checked.cause is Cause.UNAVAILABLE
+    assert checked.saved.new == len(list_posts(desk.db)) == 2
+    assert len(checked.saved.alerts) == 1
 
 
 def test_a_database_that_fails_stops_the_fetching_is_named_and_recovers_by_itself(many, platform, monkeypatch):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -222,7 +222,7 @@ def save_failure(
             )
         )
         unread_since = claimed.last_ok_at or begin
-        if now - since >= blind_after and cause not in ONE_ALERT_IN_ALL:
+        if now - since >= blind_after and cause not in ONE_ALERT_IN_ALL and not _is_dead(connection, one.platform):
             alerts.open_alert(
                 connection,
                 dedup_key=f"blind:{one.id}:{since.isoformat()}",
@@ -236,6 +236,13 @@ def save_failure(
                 detail=error[:500],
                 now=now,
             )
+
+
+def _is_dead(connection: Connection, platform: str) -> bool:
+    """Say whether the platform's credential is dead: that is one alert in all, whatever its accounts meet meanwhile."""
+    dead = credential.c.cause.in_([cause.value for cause in ONE_ALERT_IN_ALL])
+    query = select(credential.c.platform).where(credential.c.platform == platform, dead)
+    return connection.execute(query).first() is not None
 
 
 def _save_tail(connection: Connection, account_id: int, change: Any) -> None:
@@ -290,17 +297,18 @@ class Shut:
 def shut_platforms(db: Database) -> dict[str, Shut]:
     with db.read() as connection:
         rows = connection.execute(select(credential)).mappings().all()
-    return {
-        row["platform"]: Shut(
-            platform=row["platform"],
-            cause=Cause(row["cause"]),
-            error=row["error"],
-            since=row["since"],
-            probe_at=row["probe_at"],
-            retry_at=row["retry_at"],
-        )
-        for row in rows
-    }
+    return {row["platform"]: _to_shut(row) for row in rows}
+
+
+def _to_shut(row: Any) -> Shut:
+    return Shut(
+        platform=row["platform"],
+        cause=Cause(row["cause"]),
+        error=row["error"],
+        since=row["since"],
+        probe_at=row["probe_at"],
+        retry_at=row["retry_at"],
+    )
 
 
 def shut_platform(
@@ -312,34 +320,50 @@ def shut_platform(
     retry_at: datetime | None,
     probe_at: datetime,
     now: datetime,
-) -> None:
-    """Remember that a platform refuses its credential, or that its budget is used up; a dead one is one alert."""
+) -> Shut:
+    """Remember that a platform refuses its credential, or that its budget is used up; a dead one is one alert.
+
+    It is dead until an answer proves it good: a rate limit that is met meanwhile changes only when to ask again.
+    """
+    given = Shut(platform=platform, cause=cause, error=error[:500], since=now, retry_at=retry_at, probe_at=probe_at)
     with db.write() as connection:
-        present = connection.execute(select(credential).where(credential.c.platform == platform)).mappings().first()
-        since = present["since"] if present is not None and present["cause"] == cause.value else now
-        values: dict[str, object] = {
-            "cause": cause.value,
-            "error": error[:500],
-            "since": since,
-            "retry_at": retry_at,
-            "probe_at": probe_at,
-        }
-        if present is None:
-            connection.execute(insert(credential).values(platform=platform, **values))
+        row = connection.execute(select(credential).where(credential.c.platform == platform)).mappings().first()
+        standing = given if row is None else _still_shut(_to_shut(row), given)
+        if row is None:
+            connection.execute(insert(credential).values(platform=platform, **_shut_values(standing)))
         else:
-            connection.execute(update(credential).where(credential.c.platform == platform).values(**values))
+            same = credential.c.platform == platform
+            connection.execute(update(credential).where(same).values(**_shut_values(standing)))
         if cause in ONE_ALERT_IN_ALL:
             alerts.open_alert(
                 connection,
-                dedup_key=f"credential:{platform}:{since.isoformat()}",
+                dedup_key=f"credential:{platform}:{standing.since.isoformat()}",
                 kind=AlertKind.CREDENTIAL,
                 severity=Severity.HIGH,
                 disclosure=Disclosure.NONE,
                 cause=cause,
-                since=since,
+                since=standing.since,
                 detail=f"{platform}: {error[:400]}",
                 now=now,
             )
+    return standing
+
+
+def _still_shut(before: Shut, given: Shut) -> Shut:
+    was_dead, is_dead = before.cause in ONE_ALERT_IN_ALL, given.cause in ONE_ALERT_IN_ALL
+    if was_dead and not is_dead:
+        return replace(before, retry_at=given.retry_at, probe_at=given.probe_at)
+    return replace(given, since=before.since) if was_dead == is_dead else given
+
+
+def _shut_values(shut: Shut) -> dict[str, object]:
+    return {
+        "cause": shut.cause.value,
+        "error": shut.error,
+        "since": shut.since,
+        "retry_at": shut.retry_at,
+        "probe_at": shut.probe_at,
+    }
 
 
 def open_platform(db: Database, platform: str, *, now: datetime) -> None:
