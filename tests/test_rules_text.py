@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from monitor.rules.parts import phrases
+from monitor.rules.parts import BadPattern, phrases
 from monitor.rules.text import Text
 
 DISGUISES = [
@@ -106,3 +106,9 @@ def test_every_place_of_the_squeezed_view_leads_into_the_folded_text_in_order(or
 def test_a_word_between_spaces_is_always_found(before, after):
     text = f"{before} \nmaklumat\n {after}"
     assert "maklumat" in found(text, "maklumat")
+
+
+def test_a_phrase_that_squeezing_leaves_nothing_of_is_looked_for_as_it_is_written():
+    assert found("video xxx, masuk x sekali", "xxx", views=("folded", "squeezed")) == ["xxx"]
+    with pytest.raises(BadPattern, match="too short for the squeezed view"):
+        phrases(["xxx"], views=("squeezed",))

@@ -19,6 +19,7 @@ from monitor.rules.text import Span, Text
 
 VIEWS = ("folded", "squeezed")  # what a rule may ask for; `case: exact` makes the first of them exact
 EXACT = "exact"
+LEAST_SQUEEZED = 3  # letters and digits of a phrase in the squeezed view
 MOST_SPANS = 200  # of one part in one text; more tell nothing new
 _GAP = r"[\s_/-]{0,3}"  # between the words of a phrase: also a line break, a hyphen, or nothing (#tempatterhad)
 _PROBES = ("", "a", "a1 .\n", "sulit 12", "\n\n")
@@ -116,7 +117,10 @@ def phrases(words: Sequence[str], *, exact: bool = False, views: Sequence[str] =
     Raises BadPattern.
     """
     chosen = [EXACT if exact and view == "folded" else view for view in views]
-    sources = tuple((view, _alternatives(words, view)) for view in chosen)
+    found = ((view, _alternatives(words, view)) for view in chosen)
+    sources = tuple((view, source) for view, source in found if source)
+    if not sources:
+        raise BadPattern(f"is too short for the squeezed view alone: {', '.join(words)}; add the folded one")
     return PatternPart(sources, _compiled(sources), shouted=exact and all(_is_shouted(word) for word in words))
 
 
@@ -149,9 +153,12 @@ def _compile(source: str) -> Any:
 
 
 def _alternatives(words: Sequence[str], view: str) -> str:
+    """Return one pattern for all words; empty when none of them can be looked for in this view."""
     forms = {_form(word, view) for word in words}
+    if view == "squeezed":  # of "xxx" it leaves "x", which stands everywhere
+        forms = {form for form in forms if sum(map(str.isalnum, form)) >= LEAST_SQUEEZED}
     longest_first = sorted(forms, key=lambda form: (-len(form), form))
-    return "(?:" + "|".join(map(_escaped, longest_first)) + ")"
+    return "(?:" + "|".join(map(_escaped, longest_first)) + ")" if forms else ""
 
 
 def _form(phrase: str, view: str) -> str:
