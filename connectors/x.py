@@ -43,6 +43,7 @@ T = TypeVar("T")
 EPOCH_MS = 1_288_834_974_657  # a snowflake id counts milliseconds from here
 FIRST_SNOWFLAKE = 1 << 40
 SETTLED = timedelta(minutes=15)  # until then an id may still appear below the newest one
+AHEAD = timedelta(minutes=5)  # how far another clock may be before ours
 PAGE_SIZE = 100
 DEPTH = 3200  # posts of a timeline that X gives back
 TWEET_FIELDS = [
@@ -151,7 +152,7 @@ class XConnector:
         if not account.native_id:
             account = replace(account, native_id=self.resolve(account).native_id)
         walk = Walk(
-            start=dict(cursor or {}),
+            start=dict(cursor) if cursor and not _is_ahead(str(cursor.get("newest_id", "")), now) else {},
             account=account,
             overlap=self._overlap,
             page_limit=self._page_limit,
@@ -263,7 +264,7 @@ class Walk:
         self._pages += 1
         self._barren = 0 if set(ids) - self._ids else self._barren + 1
         self._ids |= set(ids)
-        self._newest = max([self._newest, *ids], key=_as_number)
+        self._newest = max([self._newest, *(one for one in ids if not _is_ahead(one, self.now))], key=_as_number)
         times = [*self._times, *(post.published_at for post in posts)]
         self._times = [min(times), max(times)] if times else []
         if posts:
@@ -401,6 +402,12 @@ def _parts(items: Sequence[T]) -> Iterator[Sequence[T]]:
 
 def _as_number(text: str) -> int:
     return int(text) if re.fullmatch(r"[0-9]{1,25}", text) else 0
+
+
+def _is_ahead(native_id: str, now: datetime) -> bool:
+    """Say whether an id is one of the future: as the newest it would hide everything that comes before its time."""
+    latest = int((now + AHEAD).timestamp() * 1000) - EPOCH_MS
+    return _as_number(native_id) >> 22 > latest
 
 
 def _username(account: Account) -> str:

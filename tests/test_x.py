@@ -276,6 +276,33 @@ def test_a_post_that_appears_late_is_looked_for_once_more_after_however_long_a_p
     assert since(second.cursor, overlap=OVERLAP) == {"since_id": post(9)["id"]}
 
 
+def test_a_post_whose_id_lies_in_the_future_hides_no_later_one():
+    ahead, today = post(2, at=NOW + timedelta(days=400)), post(1)
+    first = walk({}).take(page(ahead, today))
+    assert first.cursor["newest_id"] == today["id"]
+    again = walk(first.cursor).take(page(ahead))
+    assert again.cursor["newest_id"] == today["id"]
+
+
+def test_a_post_a_little_ahead_of_our_clock_is_the_newest_one():
+    ahead = post(1, at=NOW + 2 * MINUTE)
+    assert walk({}).take(page(ahead)).cursor["newest_id"] == ahead["id"]
+
+
+def test_ids_that_are_no_times_are_taken_as_they_are():
+    posts = [{**post(n), "id": str(n)} for n in (12, 11)]
+    assert walk({}).take(page(*posts)).cursor["newest_id"] == "12"
+
+
+def test_a_cursor_that_holds_an_id_of_the_future_is_begun_anew():
+    ahead, today = post(2, at=NOW + timedelta(days=400)), post(1)
+    cursor = {"v": 1, "newest_id": ahead["id"], "found_at": NOW.isoformat(), "settled": True}
+    with Replay(by_path({"/tweets": page(ahead, today)})) as replay:
+        pages = pull(replay.url, cursor)
+        assert "since_id" not in replay.asked[0].query
+    assert pages[-1].cursor["newest_id"] == today["id"]
+
+
 def test_a_new_post_opens_the_look_back_again():
     settled = {"v": 1, "newest_id": post(1)["id"], "found_at": NOW.isoformat(), "settled": True}
     moved = walk(settled).take(page(post(2))).cursor
