@@ -1,5 +1,17 @@
-"""`python -m monitor` is `pantau`."""
+"""`pantau`, and `python -m monitor`: heeds signals before it loads the rest, which takes a second."""
 
-from monitor.cli import main
+import sys
 
-main()
+from monitor.signals import end_while_loading
+
+
+def main() -> None:
+    """Run the command line."""
+    end_while_loading(sys.argv[1:])
+    from monitor.cli import main as command
+
+    command()
+
+
+if __name__ == "__main__":
+    main()

@@ -131,7 +131,12 @@ def degraded_platforms(accounts: Sequence[Account]) -> frozenset[str]:
 
 
 @contextmanager
-def open_service(configuration: Configuration, *, clock: Callable[[], datetime] = utc_now) -> Iterator[Service]:
+def open_service(
+    configuration: Configuration,
+    *,
+    clock: Callable[[], datetime] = utc_now,
+    stop: threading.Event | None = None,
+) -> Iterator[Service]:
     """Take the database for this process, bring it up to the register, and build what works on it.
 
     Raises DatabaseBusyError and DatabaseUnusableError.
@@ -156,6 +161,7 @@ def open_service(configuration: Configuration, *, clock: Callable[[], datetime] 
                 channel=open_channel(settings.mail),
                 installed_at=installed_at,
                 clock=clock,
+                stop=stop or threading.Event(),
             )
         finally:
             db.close()

@@ -8,6 +8,7 @@ import sqlite3
 import threading
 import time
 from datetime import UTC, datetime
+from pathlib import Path
 
 import pytest
 import requests
@@ -246,3 +247,31 @@ def test_the_demo_delivers_an_alert_mail_within_seconds(tmp_path):
         assert not (tmp_path / "pantau.db").exists()  # the real configuration is left alone
     finally:
         demo.close()
+
+
+def heeds(process):
+    """Say whether the process has a handler for SIGTERM."""
+    caught = re.search(r"SigCgt:\s*(\w+)", Path(f"/proc/{process.pid}/status").read_text())[1]
+    return int(caught, 16) >> (signal.SIGTERM - 1) & 1
+
+
+@pytest.mark.parametrize("command", ["run", "once", "demo"])
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_asked_to_end_while_it_loads_it_ends_cleanly_and_has_begun_nothing(here, command, number):
+    process = here.start(command)
+    eventually(lambda: heeds(process), what="a handler")
+    process.send_signal(number)
+    process.communicate(timeout=GRACE)
+    assert process.returncode == 0
+    assert not here.database.exists()
+
+
+@pytest.mark.parametrize("command", ["run", "once", "demo"])
+def test_asked_to_end_while_it_opens_its_database_it_ends_cleanly(here, command):
+    database = here.folder / "var" / "demo" / "pantau.db" if command == "demo" else here.database
+    process = here.start(command)
+    eventually(database.exists, what="the database")
+    process.send_signal(signal.SIGTERM)
+    _, err = process.communicate(timeout=GRACE)
+    assert process.returncode == 0, err
+    assert "Traceback" not in err

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import resource
 import signal
 import threading
@@ -343,6 +344,48 @@ def test_asked_to_end_a_pass_ends_within_ten_seconds_and_loses_nothing(small, nu
     small.once()
     assert {row[0] for row in small.here.query("select native_id from post")} >= ids
     assert small.recipients() == [HEAD]
+
+
+def ends_in_time(process, number=signal.SIGTERM):
+    begin = time.monotonic()
+    process.send_signal(number)
+    _, err = process.communicate(timeout=30)
+    assert time.monotonic() - begin < 10
+    assert process.returncode == 0, err
+    assert "nothing is lost" in err
+
+
+def test_asked_to_end_it_does_not_wait_for_an_answer_that_drips(small):
+    answer = Answer(drip=b" " * 400, pause=0.2)
+    came = threading.Event()
+
+    def drips(_asked):
+        came.set()
+        return answer
+
+    small.platforms.before = drips
+    process = small.here.start("once")
+    assert came.wait(60)
+    ends_in_time(process, signal.SIGINT)
+    small.platforms.before = lambda _: None
+    assert "2 new" in small.once().out
+
+
+def test_asked_to_end_it_does_not_wait_for_a_mail_server_and_the_mail_comes_again_under_the_same_id(small):
+    came = threading.Event()
+
+    async def never_answers(_server):
+        came.set()
+        await asyncio.sleep(120)
+
+    small.box.faults = [never_answers]
+    process = small.here.start("once")
+    assert came.wait(60)
+    ends_in_time(process)
+    assert small.box.mails == []
+    assert "1 delivered" in small.once().out
+    assert len(small.box.handed_over) == 2
+    assert set(small.box.handed_over) == set(small.box.message_ids)
 
 
 # ---------------------------------------------------------------- hostile posts

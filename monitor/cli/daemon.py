@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import os
-import signal
 import sys
 import threading
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import datetime
@@ -36,66 +34,64 @@ from monitor.configuration import (
 )
 from monitor.model import MALAYSIA
 from monitor.settings import FILE_NAME
+from monitor.signals import stop_on_signals
+
+CUT_AFTER_SECONDS = 6.0  # of the ten that the contract allows
+DAEMON_CUT_AFTER_SECONDS = 9.0  # it says goodbye to its ticks first
+CUT = "stopped with work in hand; nothing is lost, it is begun again the next time"
 
 
-def _stop_on_signals(stop: threading.Event, *, cut: Callable[[], None] | None = None) -> None:
-    """SIGINT is SIGTERM: finish the job in hand; `cut` ends what a few seconds later is still not finished.
-
-    The event is set from a thread: a handler must not wait for a lock.
-    """
-
-    def end() -> None:
-        stop.set()
-        if cut is not None:
-            cut()
-
-    def handler(_number: int, _frame: object) -> None:
-        threading.Thread(target=end, daemon=True).start()
-
-    signal.signal(signal.SIGTERM, handler)
-    signal.signal(signal.SIGINT, handler)
+def _stop_in_time() -> threading.Event:
+    return stop_on_signals(within=DAEMON_CUT_AFTER_SECONDS, last_words=CUT)
 
 
-def _run(configuration: Configuration, *, prepare: Callable[[Any, str], None] | None = None) -> None:
+def _run(
+    configuration: Configuration, stop: threading.Event, *, prepare: Callable[[Any, str], None] | None = None
+) -> None:
     from importlib.metadata import version
 
     from monitor import app as wiring
     from monitor import logs
+
+    logs.start_logging(configuration.settings.log, secrets_of(configuration))
+    logs.start_error_reports(configuration.settings.sentry, release=version("pantau"))
+    with wiring.open_service(configuration, stop=stop) as service:
+        code = 0 if stop.is_set() else _serve(service, prepare)
+    wiring.end_process(code)
+
+
+def _serve(service: Any, prepare: Callable[[Any, str], None] | None) -> int:
+    from monitor import app as wiring
     from monitor.store.register import registered
     from monitor.web.console import Console, build
     from monitor.web.server import ListenError, bind, serving
 
-    settings = configuration.settings
-    logs.start_logging(settings.log, secrets_of(configuration))
-    logs.start_error_reports(settings.sentry, release=version("pantau"))
     progress = wiring.Progress()
-    with wiring.open_service(configuration) as service:
-        _stop_on_signals(service.stop)
-        pages = build(
-            Console(
-                db=service.db,
-                web=settings.web,
-                patience=service.patience,
-                degraded=lambda: wiring.degraded_platforms(registered(service.db)),
-                stalled=progress.stalled,
-                failing=lambda: sorted(progress.failed),
-                clock=service.clock,
-            )
+    pages = build(
+        Console(
+            db=service.db,
+            web=service.settings.web,
+            patience=service.patience,
+            degraded=lambda: wiring.degraded_platforms(registered(service.db)),
+            stalled=progress.stalled,
+            failing=lambda: sorted(progress.failed),
+            clock=service.clock,
         )
-        try:
-            taken = bind(settings.web)
-        except ListenError as error:
-            raise bad(str(error)) from None
-        with serving(pages, taken) as address:
-            if prepare is not None:
-                prepare(service, address)
-            code = wiring.run(service, progress)
-    wiring.end_process(code)
+    )
+    try:
+        taken = bind(service.settings.web)
+    except ListenError as error:
+        raise bad(str(error)) from None
+    with serving(pages, taken) as address:
+        if prepare is not None:
+            prepare(service, address)
+        return wiring.run(service, progress)
 
 
 @app.command()
 def run() -> None:
     """Run the daemon with the console, until SIGTERM or Ctrl-C."""
+    stop = _stop_in_time()
     configuration = configured()
     for problem in missing_credentials(configuration):
         err.print(f"warning: {problem}", markup=False)
@@ -103,12 +99,13 @@ def run() -> None:
     def prepare(_service: Any, address: str) -> None:
         err.print(f"console: {address}")
 
-    _run(configuration, prepare=prepare)
+    _run(configuration, stop, prepare=prepare)
 
 
 @app.command()
 def once() -> None:
     """Make one whole pass: poll what is registered, read media, deliver what is due; print a summary."""
+    stop = stop_on_signals(within=CUT_AFTER_SECONDS, last_words=CUT)
     from monitor import app as wiring
     from monitor import logs
 
@@ -117,16 +114,10 @@ def once() -> None:
     # Failures stand in the summary, by name; the log adds what a summary cannot hold.
     logs.start_logging(quieter(settings.log), secrets_of(configuration))
 
-    def cut() -> None:
-        time.sleep(wiring.GOODBYE_SECONDS)
-        err.print("stopped with work in hand; nothing is lost, the next pass begins it again")
-        wiring.end_process(0)
-
-    with wiring.open_service(configuration) as service:
-        _stop_on_signals(service.stop, cut=cut)
+    with wiring.open_service(configuration, stop=stop) as service:
         with _progress(sum(1 for one in configuration.accounts if one.status.value == "active")) as (advance, stage):
             passed = wiring.once(service, report=lambda _: advance(), stage=stage)
-        stopped = service.stop.is_set()
+        stopped = stop.is_set()
     _print_pass(passed)
     if stopped:
         err.print("stopped before the end; nothing is lost, the next pass goes on")
@@ -177,6 +168,7 @@ def _print_pass(passed: Any) -> None:
 @app.command()
 def demo() -> None:
     """Run daemon, console and a sandbox of the platforms, without any credential."""
+    stop = _stop_in_time()
     from monitor.demo import demo_folder
 
     if not (GIVEN.folder / FILE_NAME).exists():
@@ -196,7 +188,7 @@ def demo() -> None:
                 target=play, args=(service.stop, lambda words: say(f"posted    {words}")), daemon=True
             ).start()
 
-        _run(configuration, prepare=prepare)
+        _run(configuration, stop, prepare=prepare)
 
 
 def _shown(path: Path) -> str:

@@ -1,0 +1,48 @@
+"""SIGTERM and SIGINT, which are one and the same here. Light on purpose: this is loaded before anything else."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import sys
+import threading
+import time
+from collections.abc import Sequence
+
+ASKED = (signal.SIGTERM, signal.SIGINT)
+WORKERS = frozenset({"run", "once", "demo"})  # the commands that a supervisor starts and ends
+LAST_WORDS_SECONDS = 1.0  # whoever reads our output may have stopped reading
+
+
+def end_while_loading(arguments: Sequence[str]) -> None:
+    """Let a signal end a worker with 0 while its modules load: nothing has begun that would have to be finished."""
+    if WORKERS.intersection(arguments):
+        for number in ASKED:
+            signal.signal(number, lambda *_: os._exit(0))
+
+
+def stop_on_signals(*, within: float, last_words: str) -> threading.Event:
+    """Return the event that a signal sets. A process that still works `within` seconds later is cut off with 0.
+
+    A thread hears of the signal through a pipe: the main thread may be inside a call that does not end.
+    """
+    stop = threading.Event()
+    heard, told = socket.socketpair()
+    told.setblocking(False)
+    for number in ASKED:
+        signal.signal(number, lambda *_: None)
+    signal.set_wakeup_fd(told.fileno(), warn_on_full_buffer=False)
+
+    def heed() -> None:
+        with told:
+            heard.recv(1)
+            stop.set()
+            time.sleep(within)
+            threading.Timer(LAST_WORDS_SECONDS, os._exit, (0,)).start()
+            sys.stderr.write(f"{last_words}\n")
+            sys.stderr.flush()
+            os._exit(0)
+
+    threading.Thread(target=heed, name="signals", daemon=True).start()
+    return stop
