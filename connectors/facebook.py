@@ -481,7 +481,14 @@ class FacebookConnector:
             yield page
             ended = page.last
 
-    def reread(self, account: Account, native_ids: Sequence[str], *, now: datetime) -> Reread:
+    def reread(
+        self,
+        account: Account,
+        native_ids: Sequence[str],
+        *,
+        now: datetime,
+        newest: Mapping[str, str] | None = None,  # noqa: ARG002 (a post keeps its id)
+    ) -> Reread:
         """Read known posts again, 50 a call. A post that is no longer published counts as missing.
 
         A lost permission, or a server that reads no post by id, can look like missing posts: when none is left, the

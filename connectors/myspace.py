@@ -83,7 +83,7 @@ class MySpaceConnector:
         shown = self._shown(account, seen, now, was_atom=bool(cursor and cursor.get("atom")))
         yield window_page(seen, shown.posts, now=now, undated=shown.undated, extra={"atom": shown.atom})
 
-    def reread(self, account: Account, native_ids: Sequence[str], *, now: datetime) -> Reread:  # noqa: ARG002 (protocol)
+    def reread(self, *_: object, **__: object) -> Reread:
         """MySpace has no way left to ask for a post: nothing is decided."""
         return Reread()
 

@@ -88,7 +88,7 @@ class RssConnector:
         extra = {"etag": headers.get("ETag", "")[:500], "modified": headers.get("Last-Modified", "")[:100]}
         yield window_page(seen, feed.posts, now=now, undated=feed.undated, extra={**extra, "url": account.url})
 
-    def reread(self, account: Account, native_ids: Sequence[str], *, now: datetime) -> Reread:  # noqa: ARG002 (protocol)
+    def reread(self, *_: object, **__: object) -> Reread:
         """A feed has no way to ask for an entry: nothing is decided."""
         return Reread()
 

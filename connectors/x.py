@@ -182,11 +182,28 @@ class XConnector:
             raise SchemaDrift(f"{account.label}: X counts posts in its answer, but there are none in it")
         return payload
 
-    def reread(self, account: Account, native_ids: Sequence[str], *, now: datetime) -> Reread:  # noqa: ARG002 (protocol)
-        """Read known posts again, 100 a call, and the newest version of edited ones. Raises ConnectorError."""
+    def reread(
+        self,
+        account: Account,
+        native_ids: Sequence[str],
+        *,
+        now: datetime,  # noqa: ARG002 (protocol)
+        newest: Mapping[str, str] | None = None,
+    ) -> Reread:
+        """Read known posts again, 100 a call, and the newest version of edited ones. Raises ConnectorError.
+
+        An edited post is asked for by its first and its newest known id: X may know one of them alone.
+        """
+        named = {one: newest[one] for one in native_ids if newest and one in newest}
+        posts, missing = self._looked_up(account, list(dict.fromkeys([*native_ids, *named.values()])))
+        gone = {one for one in native_ids if {one, named.get(one, one)} <= missing}
+        return Reread(posts=tuple(posts.values()), missing=frozenset(gone - posts.keys()))
+
+    def _looked_up(self, account: Account, ids: Sequence[str]) -> tuple[dict[str, Post], set[str]]:
+        """Return the posts with these ids as they are now, by native id, and the ids that do not exist."""
         posts: dict[str, Post] = {}
         missing: set[str] = set()
-        for part in _parts(native_ids):
+        for part in _parts(ids):
             try:
                 payload = self._tweets(account, part)
             except AccountNotFound:  # no look-up by id on this server: the timeline shows the newest ones as they are
@@ -197,7 +214,7 @@ class XConnector:
             posts |= {post.native_id: post for post in parse_timeline(payload)}
             for edits in _parts(sorted(edited)):
                 posts |= {post.native_id: post for post in parse_timeline(self._tweets(account, edits))}
-        return Reread(posts=tuple(posts.values()), missing=frozenset(missing - posts.keys()))
+        return posts, missing
 
     def _shown(self, account: Account) -> Mapping[str, Post]:
         return {post.native_id: post for post in parse_timeline(self._timeline(account, {}, None))}

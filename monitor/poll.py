@@ -35,7 +35,7 @@ from monitor.store.accounts import (
     shut_platforms,
 )
 from monitor.store.database import Database, explained
-from monitor.store.posts import Judged, ReadEnd, Saved, mark_reread, save_page, to_reread, unseen
+from monitor.store.posts import Judged, ReadEnd, Saved, mark_reread, newest_ids, save_page, to_reread, unseen
 
 log = structlog.get_logger(__name__)
 
@@ -292,8 +292,8 @@ def check_account(
         if gate.refusal is not None:
             return replace(_failed(poller, claimed, gate.refusal, now, saved), asked=False)
         claimed = _with_profile(poller, connector, claimed, profile, now, gate)
-        _read(poller, connector, claimed, now, saved, gate)
-        failure = _read_again(poller, connector, claimed, now, saved, gate)
+        shown = _read(poller, connector, claimed, now, saved, gate)
+        failure = _read_again(poller, connector, claimed, now, saved, gate, shown)
     except (_Stopped, LeaseLostError) as end:
         _let_go(poller, claimed, end)
         return None
@@ -407,8 +407,14 @@ def _with_profile(
     return replace(claimed, account=replace(claimed.account, native_id=profile.native_id))
 
 
-def _read(poller: Poller, connector: Connector, claimed: Claimed, now: datetime, saved: Saved, gate: _Round) -> None:
-    """Walk the pages, each committed before the next is asked for; the last writes coverage and cursor with it."""
+def _read(
+    poller: Poller, connector: Connector, claimed: Claimed, now: datetime, saved: Saved, gate: _Round
+) -> set[str]:
+    """Walk the pages, each committed before the next is asked for; the last writes coverage and cursor with it.
+
+    Returns the native ids of the posts that were served.
+    """
+    shown: set[str] = set()
     for page in connector.pull(claimed.account, claimed.cursor, now=now):
         gate.proven = True
         judged = _judged(poller, claimed.account, page.posts, now)
@@ -425,8 +431,10 @@ def _read(poller: Poller, connector: Connector, claimed: Claimed, now: datetime,
                 end=end,
             )
         )
+        shown |= {post.native_id for post in page.posts}
         if poller.stop.is_set() and not page.last:
             raise _Stopped
+    return shown
 
 
 def _read_end(poller: Poller, claimed: Claimed, page: Page, new: int, now: datetime) -> ReadEnd:
@@ -441,9 +449,18 @@ def _read_end(poller: Poller, claimed: Claimed, page: Page, new: int, now: datet
 
 
 def _read_again(
-    poller: Poller, connector: Connector, claimed: Claimed, now: datetime, saved: Saved, gate: _Round
+    poller: Poller,
+    connector: Connector,
+    claimed: Claimed,
+    now: datetime,
+    saved: Saved,
+    gate: _Round,
+    shown: set[str],
 ) -> str | None:
-    """Look at recent posts again for edits and deletions. A failure of this leaves the posts due, and is named."""
+    """Look at recent posts again for edits and deletions. A failure of this leaves the posts due, and is named.
+
+    What this very pass was `shown` is not deleted, whatever a look-up says.
+    """
     if not connector.capabilities.rereads or poller.stop.is_set():
         return None
     window = poller.polling.recheck_window
@@ -453,10 +470,11 @@ def _read_again(
     if not ids:
         return None
     try:
-        answer = connector.reread(claimed.account, ids, now=now)
-        missing = answer.missing
+        newest = newest_ids(poller.db, claimed.account.id, ids)
+        answer = connector.reread(claimed.account, ids, now=now, newest=newest)
+        missing = answer.missing - shown
         if missing:  # twice, because a passing fault or a lost permission looks the same
-            missing &= connector.reread(claimed.account, sorted(missing), now=now).missing
+            missing &= connector.reread(claimed.account, sorted(missing), now=now, newest=newest).missing
     except ConnectorError as error:
         gate.note(error, met_by=claimed.account.label)
         log.warning("not read again", account=claimed.account.label, cause=error.cause.value, reason=str(error))

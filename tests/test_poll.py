@@ -63,6 +63,7 @@ class FakePlatform:
     between_pages: object = None
     gap: Gap | None = None
     cursor: dict = field(default_factory=lambda: {"v": 1})
+    newest: dict = field(default_factory=dict)
     capabilities: Capabilities = field(default_factory=lambda: Capabilities(rereads=True))
     dead: Exception | None = None  # what the platform says to everybody
     met_without_a_call: dict[str, Exception] = field(default_factory=dict)  # by handle
@@ -79,7 +80,8 @@ class FakePlatform:
             self.between_pages()
         yield Page(posts=tuple(posts[2:]), cursor=self.cursor, last=True, gap=self.gap)
 
-    def reread(self, holder, native_ids, *, now):
+    def reread(self, holder, native_ids, *, now, newest):
+        self.newest = newest
         self._ask("reread", holder)
         present = {one.native_id: one for one in self.shown.get(holder.handle, [])}
         found = tuple(present[one] for one in native_ids if one in present and one not in self.gone)
@@ -359,12 +361,31 @@ def test_an_old_post_that_appears_late_in_a_known_account_is_live(desk, platform
 def test_a_deletion_is_believed_after_it_was_seen_twice_and_the_evidence_stays(desk, platform):
     platform.shown["jpd"] = [said(LEAK, "1"), said("b", "2")]
     desk.poll()
+    platform.shown["jpd"] = [said("b", "2")]
     platform.gone = {"1"}
     (checked,) = desk.poll(after=HOUR)
     assert checked.saved.deleted == 1
     assert {line.native_id: line.deleted for line in list_posts(desk.db)} == {"1": True, "2": False}
     assert platform.calls.count(("reread", "jpd")) == 2
     assert desk.count(tables.post_version) == 2
+
+
+def test_a_post_that_this_very_pass_has_read_is_not_deleted(desk, platform):
+    """An edited post of X may be known by its newest id alone: the look-up of its first one finds nothing."""
+    platform.shown["jpd"] = [said("a", "1"), said("b", "2"), said("c", "3")]
+    desk.poll()
+    platform.gone = {"1", "3"}
+    (checked,) = desk.poll(after=HOUR)
+    assert (checked.failure, checked.saved.deleted) == (None, 0)
+    assert not any(line.deleted for line in list_posts(desk.db))
+
+
+def test_a_post_is_looked_for_again_by_the_id_of_its_newest_version(desk, platform):
+    edited = said("a, disunting", "1", raw={"id": "9"}, edited_at=NOW)
+    platform.shown["jpd"] = [edited, said("b", "2", raw={"id": "2"}), said("c", "3")]
+    desk.poll()
+    desk.poll(after=HOUR)
+    assert platform.newest == {"1": "9"}
 
 
 def test_a_failed_look_for_edits_is_named_and_the_read_stands(desk, platform):

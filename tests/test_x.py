@@ -402,6 +402,22 @@ def test_reading_again_finds_the_newest_version_and_what_is_gone_but_not_what_is
     assert answer.missing == {gone}
 
 
+def test_an_edited_post_of_which_x_knows_the_newest_id_alone_is_not_deleted():
+    edited = recorded("x/edited")["data"][0]
+    first, newest = edited["edit_history_tweet_ids"][0], edited["id"]
+    gone = recorded("x/lookup")["errors"][0]
+
+    def script(asked) -> dict[str, object]:
+        missing = [{**gone, "value": one, "resource_id": one} for one in asked.query["ids"].split(",") if one != newest]
+        return {"data": [edited] if newest in asked.query["ids"].split(",") else [], "errors": missing}
+
+    with Replay(by_path({"/2/tweets": script})) as replay:
+        answer = connector(replay.url).reread(JPD, [first, "1"], now=NOW, newest={first: newest})
+        assert connector(replay.url).reread(JPD, [first], now=NOW, newest={first: "2"}).missing == {first}
+    assert [one.native_id for one in answer.posts] == [first]
+    assert answer.missing == {"1"}
+
+
 def test_a_server_without_look_ups_by_id_takes_no_post_for_deleted():
     known = [post(1)["id"], post(2)["id"]]
     with Replay(by_path({f"{USER}/tweets": page(post(2, text="disunting"))})) as replay:

@@ -263,6 +263,20 @@ def to_reread(
         return list(connection.execute(query).scalars())
 
 
+def newest_ids(db: Database, account_id: int, native_ids: Sequence[str]) -> dict[str, str]:
+    """Return under which id the platform served the newest version of a post, for those where that is another one."""
+    found: dict[str, str] = {}
+    served_as = post_version.c.raw["id"].as_string()
+    newest = and_(post_version.c.post_id == post.c.id, post_version.c.number == post.c.versions)
+    with db.read() as connection:
+        for begin in range(0, len(native_ids), 500):
+            part = native_ids[begin : begin + 500]
+            query = select(post.c.native_id, served_as).join(post_version, newest)
+            rows = connection.execute(query.where(post.c.account_id == account_id, post.c.native_id.in_(part)))
+            found |= {native_id: one for native_id, one in rows if one and one != native_id}
+    return found
+
+
 def mark_reread(
     db: Database,
     claimed: Claimed,
