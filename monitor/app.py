@@ -34,7 +34,13 @@ from monitor.poll_media import MediaRead, MediaReader, read_waiting
 from monitor.problems import ConfigurationError, Problem
 from monitor.rules.load import load_rules
 from monitor.settings import Polling, Settings
-from monitor.store.accounts import held_accounts, release_held, shut_platforms
+from monitor.store.accounts import (
+    held_accounts,
+    open_blind_alerts,
+    release_held,
+    resting_accounts,
+    shut_platforms,
+)
 from monitor.store.database import Database, fact, open_database, sole_process
 from monitor.store.outbox import release_abandoned, retry_now, schedule_digest
 from monitor.store.register import Changes, platforms_in_use, registered, save_register
@@ -47,7 +53,7 @@ GOODBYE_SECONDS = 6.0  # of the ten that the contract allows
 CLOCK_STEP = timedelta(seconds=5)  # a larger difference of wall clock and monotonic clock is a step
 STALLED_AFTER = timedelta(minutes=15)
 LONG_PAUSE_SECONDS = 60.0
-DELIVERY_ROUNDS = 5  # a refused mail opens an alert about itself, which is delivered in the same pass
+MAILS_AT_ONCE = 25  # of the daemon: a portion that ends before the guardian loses patience, however slow each mail
 
 
 def utc_now() -> datetime:
@@ -203,7 +209,8 @@ class Passed:
 
     checked: tuple[Checked, ...]
     held: int  # accounts that another process was reading: on PostgreSQL only
-    waiting: tuple[str, ...]  # platforms that said when to come back, and it is not yet that time
+    waiting: tuple[str, ...]  # platforms and accounts that said when to come back, and it is not yet that time
+    degraded: tuple[str, ...]  # such accounts of a dying platform
     media: MediaRead
     sent: Sent
     digests: int
@@ -222,24 +229,57 @@ def once(
     say = stage or (lambda _: None)
     say("reading accounts")
     waiting = _waiting_platforms(service)
+    resting, degraded = _resting_accounts(service)
     checked = _poll_all(service, report)
+    _look_for_blind(service)
     held = held_accounts(service.db, now=service.clock())
     say("reading pictures and documents")
     read = read_waiting(service.media_reader(), workers=MEDIA_WORKERS)
     say("delivering mails")
     retry_now(service.db, service.clock())
     digests = plan_due_digest(service)
-    sent = _deliver_all(service)
-    return Passed(checked=tuple(checked), held=held, waiting=waiting, media=read, sent=sent, digests=digests)
+    return Passed(
+        checked=tuple(checked),
+        held=held,
+        waiting=(*waiting.values(), *resting),
+        degraded=degraded,
+        media=read,
+        sent=deliver_all(service),
+        digests=digests,
+    )
 
 
-def _waiting_platforms(service: Service) -> tuple[str, ...]:
+def _waiting_platforms(service: Service) -> dict[str, str]:
     now = service.clock()
-    return tuple(
-        f"{name}: {shut.error}; not asked before {shut.retry_at:%Y-%m-%d %H:%M:%S} UTC"
+    return {
+        name: _not_before(name, shut.error, shut.retry_at)
         for name, shut in shut_platforms(service.db).items()
         if name in service.platforms and shut.retry_at is not None and shut.retry_at > now
-    )
+    }
+
+
+def _resting_accounts(service: Service) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Return the accounts that rest by themselves: of living platforms, and of dying ones."""
+    resting: list[str] = []
+    degraded: list[str] = []
+    waiting = _waiting_platforms(service)
+    for one in resting_accounts(service.db, now=service.clock()):
+        connector = service.platforms.get(one.account.platform)
+        if connector is not None and one.account.platform not in waiting:
+            told = degraded if connector.capabilities.degraded else resting
+            told.append(_not_before(one.account.label, one.error, one.retry_at))
+    return tuple(resting), tuple(degraded)
+
+
+def _not_before(label: str, words: str, at: datetime) -> str:
+    named = words if words.startswith(f"{label}:") else f"{label}: {words}"
+    return f"{named}; not asked before {at.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC"
+
+
+def _look_for_blind(service: Service) -> None:
+    blind = open_blind_alerts(service.db, now=service.clock(), blind_after=service.settings.polling.blind_after)
+    if blind:
+        log.warning("accounts rest unread for too long", accounts=blind)
 
 
 def _poll_all(service: Service, report: Callable[[Checked], None] | None) -> list[Checked]:
@@ -255,11 +295,10 @@ def _poll_all(service: Service, report: Callable[[Checked], None] | None) -> lis
         return [checked for one in rounds for checked in one.result()]
 
 
-def _deliver_all(service: Service) -> Sent:
-    total = deliver(service)
-    for _ in range(DELIVERY_ROUNDS):
-        if not plan_due(service.db, service.policy, now=service.clock()):
-            break
+def deliver_all(service: Service) -> Sent:
+    """Deliver until nothing is due: a refused mail opens an alert about itself, which goes out in the same pass."""
+    total = Sent()
+    while not service.stop.is_set():
         more = deliver(service)
         total.accepted += more.accepted
         total.retried += more.retried
@@ -267,11 +306,17 @@ def _deliver_all(service: Service) -> Sent:
         total.cancelled += more.cancelled
         total.failures += more.failures
         total.delivered += more.delivered
+        if not _got_somewhere(more):
+            break
     return total
 
 
-def deliver(service: Service) -> Sent:
-    """Plan and send what is due, until nothing is left or the mail server fails as a whole."""
+def _got_somewhere(sent: Sent) -> bool:
+    return bool(sent.accepted or sent.dead or sent.cancelled)
+
+
+def deliver(service: Service, *, limit: int | None = None) -> Sent:
+    """Plan and send what is due, at most `limit` mails, until nothing is left or the mail server fails as a whole."""
     plan_due(service.db, service.policy, now=service.clock())
     return deliver_due(
         service.db,
@@ -281,6 +326,7 @@ def deliver(service: Service) -> Sent:
         clock=service.clock,
         report=service.report,
         stop=service.stop,
+        limit=limit,
     )
 
 
@@ -333,7 +379,7 @@ class Tick:
 
 
 def ticks(service: Service, progress: Progress) -> list[Tick]:
-    """Return the daemon's fixed ticks: one a platform, and media, outbox, digest and reload."""
+    """Return the daemon's fixed ticks: one a platform, and media, outbox, blind, digest and reload."""
     reader = service.media_reader()
     watch = FileWatch(service.settings.folder, service.configuration.fingerprint)
     second = timedelta(seconds=1)
@@ -343,7 +389,8 @@ def ticks(service: Service, progress: Progress) -> list[Tick]:
             for name in sorted(connectors.CONNECTORS)
         ),
         Tick(name="media", every=5 * second, body=lambda: _read_media(reader)),
-        Tick(name="outbox", every=2 * second, body=lambda: _mails(service)),
+        Tick(name="outbox", every=2 * second, body=lambda: _mails(service, progress)),
+        Tick(name="blind", every=30 * second, body=lambda: _look_for_blind(service)),
         Tick(name="digest", every=60 * second, body=lambda: _digest(service)),
         Tick(name="reload", every=3 * second, body=lambda: _reload(service, watch)),
     ]
@@ -365,11 +412,16 @@ def _polling(service: Service, progress: Progress, name: str) -> Callable[[], No
     return body
 
 
-def _mails(service: Service) -> None:
-    for where in deliver(service).delivered:
-        log.info("mail delivered", where=where)
-        if service.on_delivered is not None:
-            service.on_delivered(where)
+def _mails(service: Service, progress: Progress) -> None:
+    while not service.stop.is_set():
+        sent = deliver(service, limit=MAILS_AT_ONCE)
+        progress.touch("outbox")
+        for where in sent.delivered:
+            log.info("mail delivered", where=where)
+            if service.on_delivered is not None:
+                service.on_delivered(where)
+        if not _got_somewhere(sent):
+            break
 
 
 def _reload(service: Service, watch: FileWatch) -> None:

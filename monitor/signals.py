@@ -12,6 +12,8 @@ from collections.abc import Sequence
 
 ASKED = (signal.SIGTERM, signal.SIGINT)
 WORKERS = frozenset({"run", "once", "demo"})  # the commands that a supervisor starts and ends
+CUT_AFTER_SECONDS = 6.0  # of the ten that the contract allows
+LAST_WORDS = "stopped with work in hand; nothing is lost, it is begun again the next time"
 LAST_WORDS_SECONDS = 1.0  # whoever reads our output may have stopped reading
 
 
@@ -22,7 +24,7 @@ def end_while_loading(arguments: Sequence[str]) -> None:
             signal.signal(number, lambda *_: os._exit(0))
 
 
-def stop_on_signals(*, within: float, last_words: str) -> threading.Event:
+def stop_on_signals(*, within: float = CUT_AFTER_SECONDS) -> threading.Event:
     """Return the event that a signal sets. A process that still works `within` seconds later is cut off with 0.
 
     A thread hears of the signal through a pipe: the main thread may be inside a call that does not end.
@@ -40,7 +42,7 @@ def stop_on_signals(*, within: float, last_words: str) -> threading.Event:
             stop.set()
             time.sleep(within)
             threading.Timer(LAST_WORDS_SECONDS, os._exit, (0,)).start()
-            sys.stderr.write(f"{last_words}\n")
+            sys.stderr.write(f"{LAST_WORDS}\n")
             sys.stderr.flush()
             os._exit(0)
 

@@ -7,20 +7,24 @@ import threading
 import time
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
+from functools import partial
 
 import pytest
 import structlog
 from builders import post
 from installation import LEAK, MARKING, Installation, eventually
 
-from connectors.base import Capabilities, Page
+from connectors.base import Capabilities, CredentialRefused, Page, RateLimited
+from connectors.http import SiteLimited
 from monitor import app
 from monitor.configuration import FileWatch, fingerprint, load_configuration
-from monitor.model import MALAYSIA, Profile
-from monitor.store.accounts import claim_accounts
+from monitor.model import MALAYSIA, Cause, Profile
+from monitor.poll import poll_platform
+from monitor.store.accounts import claim_accounts, shut_platform
 from monitor.store.database import DatabaseBusyError, DatabaseUnusableError, sole_process
 from monitor.store.listings import list_accounts, list_alerts
 
+MINUTE = timedelta(minutes=1)
 HOUR = timedelta(hours=1)
 DAY = timedelta(days=1)
 START = datetime(2026, 11, 20, 1, 0, tzinfo=UTC)  # a Friday in the week 2026-W47
@@ -286,12 +290,153 @@ def test_months_of_passes_leaves_every_account_s_time_tiled_and_the_database_sma
     assert len(here.mails) == 14  # a digest a week
 
 
-def test_an_alert_of_the_pass_is_planned_and_delivered_in_the_same_pass(service, clock, here):
-    class Leaks(Silent):
-        def pull(self, account, cursor, *, now):
-            yield Page(posts=(post("1", LEAK, published_at=now),), cursor={"v": 1}, last=True)
+class Resting(Silent):
+    """Every read of an account meets a limit of its own, or of the whole platform."""
 
-    service.platforms["x"] = Leaks()
+    def __init__(self, limit):
+        self.limit = limit
+        self.asked = 0
+
+    def pull(self, account, cursor, *, now):
+        self.asked += 1
+        if self.limit is not None:
+            raise self.limit
+        return super().pull(account, cursor, now=now)
+
+
+LIMITS = pytest.mark.parametrize("kind", [SiteLimited, RateLimited], ids=["the account's own", "the platform's"])
+
+
+@LIMITS
+def test_an_account_that_rests_by_the_platform_s_word_is_named_by_each_pass(service, clock, kind):
+    resting = service.platforms["x"] = Resting(kind("x/jpd: asks for patience", retry_at=START + HOUR))
+    app.once(service)
+    clock.at += MINUTE
+    passed = app.once(service)
+    assert resting.asked == 1
+    (named,) = passed.failures
+    assert named.startswith("x")
+    assert "asks for patience; not asked before 2026-11-20 02:00:00 UTC" in named
+    resting.limit = None
+    clock.at += HOUR
+    assert app.once(service).failures == []
+
+
+def test_a_degraded_platform_s_resting_account_is_shown_and_is_no_failure(service, clock):
+    resting = service.platforms["x"] = Resting(SiteLimited("x/jpd: asks for patience", retry_at=START + HOUR))
+    resting.capabilities = Capabilities(rereads=False, degraded=True)
+    app.once(service)
+    passed = app.once(service)
+    assert passed.failures == []
+    assert "asks for patience" in passed.degraded[0]
+
+
+@LIMITS
+def test_an_account_that_rests_for_long_is_one_blind_alert_and_its_recovery_is_told(service, clock, here, kind):
+    """No check reaches it, and so no failure of it is written any more."""
+    resting = service.platforms["x"] = Resting(kind("x/jpd: asks for patience", retry_at=START + 5 * HOUR))
+    for _ in range(5):
+        app.once(service)
+        clock.at += HOUR
+    assert [(alert.kind, alert.opened_at) for alert in list_alerts(service.db)] == [("blind", START + 2 * HOUR)]
+    resting.limit = None
+    app.once(service)
+    assert [alert.state for alert in list_alerts(service.db)] == ["resolved"]
+    assert here.query("select distinct template, state from notification order by 1") == [
+        ("blind", "accepted"),
+        ("recovery", "accepted"),
+    ]
+
+
+def test_the_daemon_looks_at_what_rests_with_its_platform_also_where_no_check_of_it_has_failed(service, clock, here):
+    """A platform that rests is asked by nobody: an account that was read before it refused fails no check."""
+    here.accounts.append(("JPD", "x", "lain", ""))
+    here.write()
+    app.reload_configuration(service)
+    poll = partial(poll_platform, service.poller(), "x")
+    resting = service.platforms["x"] = Resting(None)
+    poll()
+    resting.limit = RateLimited("x/jpd: asks for patience", retry_at=START + 9 * HOUR)
+    shut_platform(
+        service.db,
+        "x",
+        cause=Cause.RATE_LIMIT,
+        error="asks for patience",
+        retry_at=START + 9 * HOUR,
+        probe_at=START + 9 * HOUR,
+        now=START,
+    )
+    blind = next(tick for tick in app.ticks(service, app.Progress()) if tick.name == "blind")
+    for _ in range(9):
+        poll()
+        blind.body()
+        clock.at += HOUR
+    poll()  # refused again: the same blindness, not another
+    clock.at += 3 * HOUR
+    blind.body()
+    alerts = list_alerts(service.db)
+    assert [(alert.kind, alert.account) for alert in alerts] == [("blind", "lain"), ("blind", "jpd")]
+    assert {line.cause for line in list_accounts(service.db)} == {Cause.RATE_LIMIT}
+    assert here.query("select distinct cause from coverage where kind = 'gap'") == [("rate limit",)]
+
+
+def test_a_dead_credential_makes_no_account_blind(service, clock):
+    service.platforms["x"] = Resting(CredentialRefused("x/jpd: the token is refused"))
+    app.once(service)
+    service.platforms["x"].limit = RateLimited("x/jpd: asks for patience", retry_at=START + 9 * HOUR)
+    for _ in range(5):
+        clock.at += HOUR
+        app.once(service)
+    assert [alert.kind for alert in list_alerts(service.db)] == ["credential"]
+
+
+class Leaks(Silent):
+    """An account with many leaks."""
+
+    def __init__(self, number):
+        self.number = number
+
+    def pull(self, account, cursor, *, now):
+        posts = tuple(post(str(n), f"{LEAK} {n}", published_at=now) for n in range(self.number))
+        yield Page(posts=posts, cursor={"v": 1}, last=True)
+
+
+def test_a_pass_delivers_all_that_is_due(service, here):
+    service.platforms["x"] = Leaks(250)
+    assert app.once(service).sent.accepted == 250
+    assert len(here.mails) == 250
+
+
+def test_a_pass_asked_to_end_delivers_no_further_mail_and_the_next_one_goes_on(service, here):
+    service.platforms["x"] = Leaks(5)
+    send = service.channel.send
+
+    def stops_after(mail, **whose):
+        service.stop.set()
+        return send(mail, **whose)
+
+    service.channel.send = stops_after
+    assert app.once(service).sent.accepted == 1
+    service.stop.clear()
+    service.channel.send = send
+    assert app.once(service).sent.accepted == 4
+    assert len(here.mails) == 5
+
+
+def test_the_daemon_s_mails_go_out_in_portions_and_each_is_progress(service, here, monkeypatch):
+    monkeypatch.setattr(app, "MAILS_AT_ONCE", 3)
+    service.platforms["x"] = Leaks(7)
+    progress = app.Progress()
+    touched = []
+    monkeypatch.setattr(app.Progress, "touch", lambda _self, name: touched.append(name))
+    poll_platform(service.poller(), "x")
+    next(tick for tick in app.ticks(service, progress) if tick.name == "outbox").body()
+    assert len(here.mails) == 7
+    assert touched.count("outbox") >= 2
+
+
+def test_an_alert_of_the_pass_is_planned_and_delivered_in_the_same_pass(service, clock, here):
+    service.platforms["x"] = Leaks(1)
     passed = app.once(service)
     assert passed.failures == []
     assert passed.sent.accepted == 1

@@ -388,6 +388,26 @@ def test_asked_to_end_it_does_not_wait_for_a_mail_server_and_the_mail_comes_agai
     assert set(small.box.handed_over) == set(small.box.message_ids)
 
 
+def test_asked_to_end_a_digest_s_delivery_finishes_the_mail_in_hand_and_leaves_the_rest_for_the_next(small):
+    small.here.toml += '[digest]\nrecipients = ["satu@example.my", "dua@example.my"]\n'
+    small.here.write()
+    small.once()
+    small.box.mails.clear()
+    came = threading.Event()
+
+    async def slow(_server):
+        came.set()
+        await asyncio.sleep(1)
+
+    small.box.faults = [slow]
+    process = small.here.start("digest", "--send", "--week", "2026-W40")
+    assert came.wait(60)
+    ends_in_time(process)
+    assert small.recipients() == ["satu@example.my"]
+    assert "1 delivered" in small.once().out
+    assert small.recipients() == ["dua@example.my", "satu@example.my"]
+
+
 # ---------------------------------------------------------------- hostile posts
 
 HOSTILE = {

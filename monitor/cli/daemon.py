@@ -36,13 +36,7 @@ from monitor.model import MALAYSIA
 from monitor.settings import FILE_NAME
 from monitor.signals import stop_on_signals
 
-CUT_AFTER_SECONDS = 6.0  # of the ten that the contract allows
 DAEMON_CUT_AFTER_SECONDS = 9.0  # it says goodbye to its ticks first
-CUT = "stopped with work in hand; nothing is lost, it is begun again the next time"
-
-
-def _stop_in_time() -> threading.Event:
-    return stop_on_signals(within=DAEMON_CUT_AFTER_SECONDS, last_words=CUT)
 
 
 def _run(
@@ -91,7 +85,7 @@ def _serve(service: Any, prepare: Callable[[Any, str], None] | None) -> int:
 @app.command()
 def run() -> None:
     """Run the daemon with the console, until SIGTERM or Ctrl-C."""
-    stop = _stop_in_time()
+    stop = stop_on_signals(within=DAEMON_CUT_AFTER_SECONDS)
     configuration = configured()
     for problem in missing_credentials(configuration):
         err.print(f"warning: {problem}", markup=False)
@@ -105,7 +99,7 @@ def run() -> None:
 @app.command()
 def once() -> None:
     """Make one whole pass: poll what is registered, read media, deliver what is due; print a summary."""
-    stop = stop_on_signals(within=CUT_AFTER_SECONDS, last_words=CUT)
+    stop = stop_on_signals()
     from monitor import app as wiring
     from monitor import logs
 
@@ -158,6 +152,8 @@ def _print_pass(passed: Any) -> None:
     for one in checked:
         if one.failure and one.degraded:
             out.print(f"degraded   {one.failure}", markup=False)
+    for words in passed.degraded:
+        out.print(f"degraded   {words}", markup=False)
     shown: set[str] = set()
     for failure in passed.failures:
         if failure not in shown:
@@ -168,7 +164,7 @@ def _print_pass(passed: Any) -> None:
 @app.command()
 def demo() -> None:
     """Run daemon, console and a sandbox of the platforms, without any credential."""
-    stop = _stop_in_time()
+    stop = stop_on_signals(within=DAEMON_CUT_AFTER_SECONDS)
     from monitor.demo import demo_folder
 
     if not (GIVEN.folder / FILE_NAME).exists():

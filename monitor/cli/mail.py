@@ -24,6 +24,7 @@ from monitor.configuration import (
 )
 from monitor.model import MALAYSIA
 from monitor.settings import is_mail_address
+from monitor.signals import stop_on_signals
 
 
 @app.command()
@@ -56,15 +57,19 @@ def digest(
 
 
 def _send_digest(configuration: Configuration, week: str) -> None:
+    stop = stop_on_signals()
     from monitor import app as wiring
     from monitor import logs
 
     if not configuration.settings.digest.recipients:
         raise bad("digest.recipients: is empty; name who gets the digest")
     logs.start_logging(quieter(configuration.settings.log), secrets_of(configuration))
-    with wiring.open_service(configuration) as service:
+    with wiring.open_service(configuration, stop=stop) as service:
         new = wiring.schedule_week(service, week)
-        sent = wiring.deliver(service)
+        sent = wiring.deliver_all(service)
+    if stop.is_set():
+        err.print("stopped before the end; nothing is lost, the next run goes on")
+        raise typer.Exit(0)
     if not new:
         out.print(f"the digest of {week} was delivered before: once for each recipient and week")
     for where in sent.delivered:
