@@ -72,6 +72,8 @@ POST_PARAMETERS: Mapping[str, Any] = {
     "poll_fields": ["options"],
 }
 REPOSTS = frozenset({"retweeted", "reposted"})
+SHOWN_INSIDE = REPOSTS | {"quoted"}  # references whose text is part of the post; what a reply answers is not
+OWN = ("id", "text", "note_tweet", "note_post")  # an edit has an id of its own
 USER_FIELDS = ["id", "name", "username", "description", "profile_image_url", "verified", "protected"]
 
 
@@ -577,7 +579,16 @@ def parse_post(item: Json, known: Mapping[str, Json]) -> Post:
         media=tuple(_media(one) for one in _attached(shown, "media_keys", known)),
         links=tuple(dict.fromkeys((*_links(item), *_links(shown)))),
         raw=dict(item),
+        own={key: item[key] for key in OWN if key in item} if _lacks(item, shown, known) else None,
     )
+
+
+def _lacks(item: Json, shown: Json, known: Mapping[str, Json]) -> bool:
+    """Say whether the answer leaves out a post, picture or poll that belongs to what a reader sees."""
+    attached = _object(shown, "attachments")
+    lists = [keys for keys in (attached.get("media_keys"), attached.get("poll_ids")) if isinstance(keys, list)]
+    inside = [one.get("id") for one in _references(item) if one.get("type") in SHOWN_INSIDE]
+    return any(str(one) not in known for one in [*inside, *(key for keys in lists for key in keys)])
 
 
 def _attached(item: Json, key: str, known: Mapping[str, Json]) -> list[Json]:

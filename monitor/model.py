@@ -216,6 +216,8 @@ class Post:
 
     `native_id` is the platform's stable id of the post (the first of an edit history). `text` holds everything a
     reader sees as text: long text, title and body. `raw` is the platform's payload without credentials.
+    `own` is set when the answer lacked what the post refers to: the part of `raw` that tells versions apart. While the
+    stored payload says the same, such a poorer answer is no edit.
     """
 
     native_id: str
@@ -228,6 +230,7 @@ class Post:
     media: tuple[Media, ...] = ()
     links: tuple[str, ...] = ()
     raw: Json = field(default_factory=dict)
+    own: Json | None = None
 
     @property
     def content_hash(self) -> str:

@@ -560,6 +560,7 @@ def storable_post(post: Post) -> Post:
         links=tuple(storable(link) for link in post.links),
         media=tuple(replace(m, url=storable(m.url), text=storable(m.text)) for m in post.media),
         raw=storable(post.raw),
+        own=storable(post.own),
     )
 
 

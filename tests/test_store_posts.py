@@ -64,6 +64,25 @@ def test_an_edit_is_a_new_version_and_the_old_one_stays(db, claimed):
     assert count(db, tables.post_version) == 2
 
 
+PICTURE = Media(kind=MediaKind.PICTURE, url="https://pbs.example.my/1.jpg")
+OWN = {"id": "1", "text": "tengok ini"}
+POORER = {
+    "without what it refers to": ({}, []),
+    "with other words": ({"own": {**OWN, "text": "lihat"}}, ["1"]),
+    "under the id of an edit": ({"own": {**OWN, "id": "2"}}, ["1"]),
+    "with more than was known": ({"media": (PICTURE, replace(PICTURE, url="https://pbs.example.my/2.jpg"))}, ["1"]),
+    "with more text than was known": ({"text": "tengok ini\n\nSULIT\n\nLAGI"}, ["1"]),
+}
+
+
+@pytest.mark.parametrize(("changes", "expected"), POORER.values(), ids=POORER)
+def test_a_known_post_is_no_edit_when_it_is_served_poorer(db, claimed, changes, expected):
+    whole = post(text="tengok ini\n\nSULIT", media=(PICTURE,), raw={**OWN, "lang": "in"})
+    save(db, claimed, Judged(post=whole))
+    again = replace(post(text="tengok ini", own=OWN), **changes)
+    assert [one.native_id for one in unseen(db, claimed.account.id, [again])] == expected
+
+
 def test_an_edit_that_breaks_the_same_rule_opens_no_second_alert(db, claimed):
     """I4."""
     save(db, claimed, breach("SULIT"))

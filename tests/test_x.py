@@ -151,6 +151,28 @@ def test_no_posts_is_an_empty_last_page(payload):
     assert (only.posts, only.last, only.gap) == ((), True, None)
 
 
+QUOTED = {"type": "quoted", "id": "999"}
+LACKING = {
+    "a quoted post": {"referenced_tweets": [QUOTED]},
+    "a reposted post": {"referenced_tweets": [{"type": "retweeted", "id": "999"}]},
+    "a picture": {"attachments": {"media_keys": ["3_1"]}},
+    "a poll": {"attachments": {"poll_ids": ["7"]}},
+}
+
+
+@pytest.mark.parametrize("facts", LACKING.values(), ids=LACKING)
+def test_a_post_says_which_part_of_it_is_its_own_when_the_answer_lacks_what_it_refers_to(facts):
+    item = {**post(1), **facts}
+    (read,) = parse_timeline({"data": [item]})
+    assert read.own == {"id": item["id"], "text": item["text"]}
+
+
+def test_a_post_whose_references_are_in_the_answer_is_whole(timeline):
+    assert {name for name, one in timeline.items() if one.own is not None} == set()
+    (reply,) = parse_timeline({"data": [{**post(1), "referenced_tweets": [{"type": "replied_to", "id": "999"}]}]})
+    assert reply.own is None
+
+
 # ---------------------------------------------------------------- the walk
 
 

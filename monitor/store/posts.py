@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, RowMapping, and_, insert, or_, select, update
+from sqlalchemy import Connection, RowMapping, and_, func, insert, or_, select, update
 
-from monitor.model import Account, AlertKind, Cause, Disclosure, Finding, MediaKind, Post, Severity
+from monitor.model import Account, AlertKind, Cause, Disclosure, Finding, Json, MediaKind, Post, Severity
 from monitor.schedule import next_reread
 from monitor.store import alerts
 from monitor.store.accounts import Claimed, finish_read, hold
@@ -67,13 +67,26 @@ def unseen(db: Database, account_id: int, posts: Sequence[Post]) -> list[Post]:
             latest[one.native_id] = one
     with db.read() as connection:
         known = _known(connection, account_id, list(latest))
-    return [
-        one
-        for one in latest.values()
-        if (row := known.get(one.native_id)) is None
-        or row["content_hash"] != one.content_hash
-        or row["deleted_at"] is not None
-    ]
+        return [one for one in latest.values() if _is_news(connection, one, known.get(one.native_id))]
+
+
+def _is_news(connection: Connection, one: Post, known: RowMapping | None) -> bool:
+    if known is None or known["deleted_at"] is not None:
+        return True
+    if known["content_hash"] == one.content_hash:
+        return False
+    return one.own is None or not _is_poorer(connection, one, one.own, known)
+
+
+def _is_poorer(connection: Connection, one: Post, own: Json, known: RowMapping) -> bool:
+    """Say whether a post is the stored version again, served without something that it refers to."""
+    newest = and_(post_version.c.post_id == known["id"], post_version.c.number == known["versions"])
+    columns = (post_version.c.id, post_version.c.text, post_version.c.raw)
+    version = connection.execute(select(*columns).where(newest)).mappings().one()
+    stored = select(func.count()).select_from(media).where(media.c.post_version_id == version["id"])
+    has_more = len(one.media) > connection.execute(stored).scalar_one()
+    has_more |= len(one.text) > len(version["text"]) and one.text.startswith(version["text"])
+    return not has_more and all(version["raw"].get(key) == value for key, value in own.items())
 
 
 def _known(connection: Connection, account_id: int, native_ids: Sequence[str]) -> Mapping[str, RowMapping]:
