@@ -153,8 +153,10 @@ def open_service(
         db = open_database(settings.database.url)
         try:
             now = clock()
-            installed_at = datetime.fromisoformat(fact(db, "installed_at", now.isoformat()))
-            save_register(db, configuration.agencies, configuration.accounts, now=now)
+            with db.alone():
+                installed_at = datetime.fromisoformat(fact(db, "installed_at", now.isoformat()))
+                instance = fact(db, "instance", uuid.uuid4().hex)
+                save_register(db, configuration.agencies, configuration.accounts, now=now)
             if path is not None:
                 release_abandoned(db, now)
                 release_held(db)
@@ -162,7 +164,7 @@ def open_service(
                 configuration=configuration,
                 db=db,
                 platforms=build_connectors(configuration, registered(db)),
-                policy=policy_of(settings, instance=fact(db, "instance", uuid.uuid4().hex)),
+                policy=policy_of(settings, instance=instance),
                 envelope=envelope_of(settings),
                 channel=open_channel(settings.mail),
                 installed_at=installed_at,
@@ -195,7 +197,8 @@ def sync_register(configuration: Configuration, *, now: datetime) -> Changes:
     with sole_process(Database(url).path):
         db = open_database(url)
         try:
-            return save_register(db, configuration.agencies, configuration.accounts, now=now)
+            with db.alone():
+                return save_register(db, configuration.agencies, configuration.accounts, now=now)
         finally:
             db.close()
 
@@ -466,7 +469,8 @@ def reload_configuration(service: Service) -> None:
     built = build_connectors(service.configuration, accounts)
     for name in built.keys() - service.platforms.keys():
         service.platforms[name] = built[name]
-    changes = save_register(service.db, agencies, accounts, now=service.clock())
+    with service.db.alone():
+        changes = save_register(service.db, agencies, accounts, now=service.clock())
     log.info("configuration reloaded", accounts=len(accounts), rules=len(rules.rules), changed=bool(changes))
 
 

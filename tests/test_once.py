@@ -242,6 +242,17 @@ def test_on_postgresql_a_killed_pass_is_taken_up_when_its_lease_ends_and_nothing
     assert "1 accounts are in another process's hands" in ran.out
 
 
+def test_on_postgresql_several_processes_may_start_at_once_on_an_empty_database(small, postgres_url):
+    small.here.toml = small.here.toml.replace("sqlite:///pantau.db", postgres_url)
+    small.here.write()
+    started = [small.here.start("once") for _ in range(4)]
+    ended = [(process.communicate(timeout=60)[1], process.returncode) for process in started]
+    assert ended == [("", 0)] * 4
+    small.once()
+    assert small.recipients() == [HEAD]
+    assert len(small.here.listed("posts", "list")) == 2
+
+
 # ---------------------------------------------------------------- SIGKILL
 
 

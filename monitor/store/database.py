@@ -13,7 +13,7 @@ from alembic import command
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, Engine, create_engine, event, insert, select
+from sqlalchemy import Connection, Engine, create_engine, event, func, insert, select
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.pool import ConnectionPoolEntry
@@ -21,6 +21,7 @@ from sqlalchemy.pool import ConnectionPoolEntry
 from monitor.store.tables import meta
 
 WRITER_WAIT_SECONDS = 120  # longer than the 60 s for which a foreign lock on the file is survived
+SETTING_UP = 0x50616E746175  # PostgreSQL's number for a lock that is ours: "Pantau"
 
 
 class DatabaseBusyError(Exception):
@@ -72,6 +73,19 @@ class Database:
         with self._writer.begin() as connection:
             yield connection
 
+    @contextmanager
+    def alone(self) -> Iterator[None]:
+        """Keep other processes from setting up the same PostgreSQL database meanwhile; SQLite has `sole_process`.
+
+        The server ends the lock with the connection, so a SIGKILL leaves nothing to clean up.
+        """
+        if self._sqlite:
+            yield
+            return
+        with self._writer.begin() as connection:
+            connection.execute(select(func.pg_advisory_xact_lock(SETTING_UP)))
+            yield
+
     def close(self) -> None:
         self._reader.dispose()
         self._writer.dispose()
@@ -122,7 +136,7 @@ def open_database(url: str) -> Database:
     try:
         if database.path is not None:
             database.path.parent.mkdir(parents=True, exist_ok=True)
-        with database.write() as connection:
+        with database.alone(), database.write() as connection:
             command.upgrade(_alembic(connection), "head")
     except (SQLAlchemyError, OSError, ImportError) as error:
         database.close()
