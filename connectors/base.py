@@ -16,6 +16,7 @@ from monitor.model import Account, Cause, Post, Profile
 Cursor = Mapping[str, Any]  # JSON with a version under "v"; only the connector that wrote it reads it
 PAGE_BOUND = 2000  # calls of one walk: only a server that never ends its list comes so far
 POST_BOUND = 10_000  # posts of one walk
+LONGEST_WAIT = timedelta(days=1)
 LIVE_WINDOW = timedelta(hours=24)  # polling.live_window's default
 
 
@@ -106,6 +107,11 @@ class ConnectorError(Exception):
     def __init__(self, message: str, *, retry_at: datetime | None = None) -> None:
         super().__init__(message)
         self.retry_at = retry_at
+
+
+def no_later(retry_at: datetime, now: datetime) -> datetime:
+    """Return when to come back: a platform that names a day too far off is asked again after `LONGEST_WAIT`."""
+    return min(retry_at, now + LONGEST_WAIT)
 
 
 class Unavailable(ConnectorError):

@@ -21,6 +21,7 @@ from connectors.base import (
     RateLimited,
     SchemaDrift,
     Unavailable,
+    no_later,
 )
 from monitor.model import Json
 
@@ -245,7 +246,7 @@ def _usage(table: Json, *, page: bool) -> Usage:
 def free_again(usages: Iterable[Usage], now: datetime) -> datetime | None:
     """Return when the budgets that are all but used up are free again; None while there is room."""
     waits = [u.regain or BUDGET_WINDOW for u in usages if u.percent >= STOP_PERCENT or u.regain]
-    return now + max(waits) if waits else None
+    return no_later(now + max(waits), now) if waits else None
 
 
 class Budget:

@@ -35,6 +35,7 @@ from connectors.base import (
     RateLimited,
     SchemaDrift,
     Unavailable,
+    no_later,
 )
 from monitor.settings import Network
 
@@ -262,15 +263,15 @@ def refusal(response: requests.Response, *, what: str, now: datetime) -> Connect
 
 
 def retry_after(headers: Mapping[str, str], now: datetime) -> datetime | None:
-    """Return when Retry-After (seconds or an HTTP date) lets us come back; None without a usable one."""
+    """Return when Retry-After (seconds or an HTTP date) lets us come back, a day at most; None without a usable one."""
     text = headers.get("Retry-After", "").strip()
     if re.fullmatch(r"\d{1,9}", text):
-        return now + timedelta(seconds=int(text))
+        return no_later(now + timedelta(seconds=int(text)), now)
     try:
         at = parsedate_to_datetime(text)
-    except ValueError:
+    except (ValueError, OverflowError):
         return None
-    return at if at.tzinfo else at.replace(tzinfo=UTC)
+    return no_later(at if at.tzinfo else at.replace(tzinfo=UTC), now)
 
 
 def json_body(response: requests.Response, *, what: str) -> Any:

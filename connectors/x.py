@@ -34,6 +34,7 @@ from connectors.base import (
     Reread,
     SchemaDrift,
     Unavailable,
+    no_later,
 )
 from monitor.model import Account, Cause, Json, Media, MediaKind, Post, PostKind, Profile
 from monitor.settings import Network, Secret
@@ -133,7 +134,8 @@ class XConnector:
     def _users(self, many: str, one: str, names: Sequence[str]) -> Json:
         """Look users up in one call; where the server has only the single look-up, one by one."""
         try:
-            return self._ask("x: profiles", self._client.get_users, user_fields=USER_FIELDS, **{many: list(names)})
+            asked: dict[str, Any] = {many: list(names), "user_fields": USER_FIELDS}
+            return self._ask("x: profiles", self._client.get_users, now=datetime.now(UTC), **asked)
         except AccountNotFound:  # a look-up of many answers 200 for unknown names: it is the path that is not there
             found: dict[str, list[Json]] = {"data": [], "errors": []}
             for name in names:
@@ -145,7 +147,8 @@ class XConnector:
 
     def _user(self, one: str, name: str) -> Json:
         try:
-            return self._ask(f"x/{name}", self._client.get_user, user_fields=USER_FIELDS, **{one: name})
+            asked: dict[str, Any] = {one: name, "user_fields": USER_FIELDS}
+            return self._ask(f"x/{name}", self._client.get_user, now=datetime.now(UTC), **asked)
         except AccountNotFound:
             return {}
 
@@ -162,19 +165,20 @@ class XConnector:
             live_from=(account.registered_at or now) - self._live_window,
             now=now,
         )
-        page = walk.take(self._timeline(account, walk.bounds, None))
+        page = walk.take(self._timeline(account, walk.bounds, None, now))
         yield page
         while not page.last:
-            page = walk.take(self._timeline(account, walk.bounds, walk.token))
+            page = walk.take(self._timeline(account, walk.bounds, walk.token, now))
             yield page
 
-    def _timeline(self, account: Account, bounds: Mapping[str, str], token: str | None) -> Json:
+    def _timeline(self, account: Account, bounds: Mapping[str, str], token: str | None, now: datetime) -> Json:
         payload = self._ask(
             account.label,
             self._client.get_users_tweets,
             account.native_id,
             max_results=PAGE_SIZE,
             pagination_token=token,
+            now=now,
             **POST_PARAMETERS,
             **bounds,
         )
@@ -189,7 +193,7 @@ class XConnector:
         account: Account,
         native_ids: Sequence[str],
         *,
-        now: datetime,  # noqa: ARG002 (protocol)
+        now: datetime,
         newest: Mapping[str, str] | None = None,
     ) -> Reread:
         """Read known posts again, 100 a call, and the newest version of edited ones. Raises ConnectorError.
@@ -197,39 +201,46 @@ class XConnector:
         An edited post is asked for by its first and its newest known id: X may know one of them alone.
         """
         named = {one: newest[one] for one in native_ids if newest and one in newest}
-        posts, missing = self._looked_up(account, list(dict.fromkeys([*native_ids, *named.values()])))
+        posts, missing = self._looked_up(account, list(dict.fromkeys([*native_ids, *named.values()])), now)
         gone = {one for one in native_ids if {one, named.get(one, one)} <= missing}
         return Reread(posts=tuple(posts.values()), missing=frozenset(gone - posts.keys()))
 
-    def _looked_up(self, account: Account, ids: Sequence[str]) -> tuple[dict[str, Post], set[str]]:
+    def _looked_up(self, account: Account, ids: Sequence[str], now: datetime) -> tuple[dict[str, Post], set[str]]:
         """Return the posts with these ids as they are now, by native id, and the ids that do not exist."""
         posts: dict[str, Post] = {}
         missing: set[str] = set()
         for part in _parts(ids):
             try:
-                payload = self._tweets(account, part)
+                payload = self._tweets(account, part, now)
             except AccountNotFound:  # no look-up by id on this server: the timeline shows the newest ones as they are
-                posts |= {one: post for one, post in self._shown(account).items() if one in part}
+                posts |= {one: post for one, post in self._shown(account, now).items() if one in part}
                 continue
             missing |= _missing(payload)
             edited = {_history(item)[-1] for item in _items(payload)} - {item["id"] for item in _items(payload)}
             posts |= {post.native_id: post for post in parse_timeline(payload)}
             for edits in _parts(sorted(edited)):
-                posts |= {post.native_id: post for post in parse_timeline(self._tweets(account, edits))}
+                posts |= {post.native_id: post for post in parse_timeline(self._tweets(account, edits, now))}
         return posts, missing
 
-    def _shown(self, account: Account) -> Mapping[str, Post]:
-        return {post.native_id: post for post in parse_timeline(self._timeline(account, {}, None))}
+    def _shown(self, account: Account, now: datetime) -> Mapping[str, Post]:
+        return {post.native_id: post for post in parse_timeline(self._timeline(account, {}, None, now))}
 
-    def _tweets(self, account: Account, ids: Sequence[str]) -> Json:
-        return self._ask(account.label, self._client.get_tweets, list(ids), **POST_PARAMETERS)
+    def _tweets(self, account: Account, ids: Sequence[str], now: datetime) -> Json:
+        return self._ask(account.label, self._client.get_tweets, list(ids), now=now, **POST_PARAMETERS)
 
     def check(self) -> str:
         """Return a sentence on the token. Raises ConnectorError."""
-        payload = self._ask("x: the bearer token", self._client.get_users, usernames=["X"])
+        payload = self._ask("x: the bearer token", self._client.get_users, usernames=["X"], now=datetime.now(UTC))
         return "x: the bearer token is accepted" + ("" if _list(payload, "data") else ", but X shows no account to it")
 
-    def _ask(self, what: str, call: Callable[..., requests.Response], *args: Any, **parameters: Any) -> Json:
+    def _ask(
+        self,
+        what: str,
+        call: Callable[..., requests.Response],
+        *args: Any,
+        now: datetime,
+        **parameters: Any,
+    ) -> Json:
         """Make one call and return its JSON object. Raises ConnectorError by the table below."""
         if not self._token:
             raise ConnectorMisconfigured(
@@ -239,11 +250,11 @@ class XConnector:
         try:
             response = call(*args, **parameters)
         except tweepy.TweepyException as error:
-            raise from_tweepy(error, what=what) from None
+            raise from_tweepy(error, what=what, now=now) from None
         except requests.RequestException as error:
             raise http.failure(error, what=what) from None
         except (AttributeError, TypeError, ValueError):  # tweepy trips over an error's body before it raises
-            raise from_answer(self._answers.last, what=what) from None
+            raise from_answer(self._answers.last, what=what, now=now) from None
         payload = http.json_body(response, what=what)
         if not isinstance(payload, dict) or not ({"data", "meta", "errors"} & payload.keys()):
             raise SchemaDrift(f"{what}: the answer has neither data nor meta nor errors")
@@ -354,11 +365,11 @@ STATUSES: Mapping[int, tuple[type[ConnectorError], str]] = {
 APP_REFUSED = ("client-not-enrolled", "unsupported-authentication", "client-forbidden", "usage-capped")
 
 
-def from_tweepy(error: Exception, *, what: str) -> ConnectorError:
+def from_tweepy(error: Exception, *, what: str, now: datetime) -> ConnectorError:
     """Return our error for one of tweepy's. Texts of the platform are left out: they repeat what was asked."""
     response = getattr(error, "response", None)
     if response is not None:
-        return from_answer(response, what=what, kind=_kind_of(error))
+        return from_answer(response, what=what, now=now, kind=_kind_of(error))
     return _kind_of(error)(f"{what}: {type(error).__name__}")
 
 
@@ -367,25 +378,25 @@ def _kind_of(error: Exception) -> type[ConnectorError]:
 
 
 def from_answer(
-    response: requests.Response | None, *, what: str, kind: type[ConnectorError] = SchemaDrift
+    response: requests.Response | None, *, what: str, now: datetime, kind: type[ConnectorError] = SchemaDrift
 ) -> ConnectorError:
     """Return our error for an answer that is no success, by its status where that says all, else as `kind`."""
     status = response.status_code if response is not None else 0
     if response is not None and status == requests.codes.forbidden and any(m in response.text for m in APP_REFUSED):
         return ConnectorMisconfigured(f"{what}: X refuses this app (HTTP 403); check its plan and project")
     known, sentence = STATUSES.get(status, (Unavailable if status >= 500 else kind, "X answered"))
-    retry_at = _reset(response) if known is RateLimited else None
+    retry_at = _reset(response, now) if known is RateLimited else None
     if known is Unavailable and response is not None:
-        retry_at = http.retry_after(response.headers, datetime.now(UTC))
+        retry_at = http.retry_after(response.headers, now)
     return known(f"{what}: {sentence} (HTTP {status or 'unknown'})", retry_at=retry_at)
 
 
-def _reset(response: requests.Response | None) -> datetime | None:
+def _reset(response: requests.Response | None, now: datetime) -> datetime | None:
     headers = response.headers if response is not None else {}
     seconds = str(headers.get("x-rate-limit-reset", ""))
     if re.fullmatch(r"\d{9,11}", seconds):
-        return datetime.fromtimestamp(int(seconds), UTC)
-    return http.retry_after(headers, datetime.now(UTC))
+        return no_later(datetime.fromtimestamp(int(seconds), UTC), now)
+    return http.retry_after(headers, now)
 
 
 def since(cursor: Mapping[str, Any], *, overlap: timedelta) -> dict[str, str]:

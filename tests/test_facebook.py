@@ -273,6 +273,11 @@ def test_a_page_that_is_nowhere_is_not_found():
         pull(replay.url)
 
 
+def test_a_budget_without_an_end_in_sight_is_asked_about_again_the_next_day():
+    usage = '{"1":[{"type":"pages","estimated_time_to_regain_access":99999}]}'
+    assert graph.free_again(parse_usage({"x-business-use-case-usage": usage}), NOW) == NOW + timedelta(days=1)
+
+
 # ---------------------------------------------------------------- pages
 
 

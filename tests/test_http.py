@@ -271,6 +271,8 @@ WAITS = {
     "seconds": ("90", NOW + timedelta(seconds=90)),
     "a date": ("Tue, 24 Nov 2026 03:00:00 GMT", datetime(2026, 11, 24, 3, 0, tzinfo=UTC)),
     "a date without a zone": ("Tue, 24 Nov 2026 03:00:00 -0000", datetime(2026, 11, 24, 3, 0, tzinfo=UTC)),
+    "seconds of years": ("999999999", NOW + timedelta(days=1)),
+    "a date of another age": ("Sun, 24 Nov 9999 03:00:00 GMT", NOW + timedelta(days=1)),
     "a word": ("soon", None),
     "nothing": ("", None),
     "a number below zero": ("-5", None),

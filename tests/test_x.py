@@ -470,6 +470,14 @@ def test_an_overloaded_server_says_when_to_come_back():
     assert caught.value.retry_at == datetime(2026, 11, 24, 3, 0, tzinfo=UTC)
 
 
+@pytest.mark.parametrize("headers", [{"x-rate-limit-reset": "99999999999"}, {"Retry-After": "999999999"}])
+def test_a_limit_without_an_end_in_sight_is_asked_about_again_the_next_day(headers):
+    answer = Answer(status=429, headers=headers)
+    with Replay(by_path({"/tweets": answer})) as replay, pytest.raises(base.RateLimited) as caught:
+        pull(replay.url)
+    assert caught.value.retry_at == NOW + timedelta(days=1)
+
+
 def test_a_redirect_to_another_server_does_not_take_the_token_along():
     with Replay(by_path({"/tweets": EMPTY})) as thief:
         away = Answer(status=302, headers={"Location": f"{thief.url}/2/tweets"})
