@@ -275,7 +275,7 @@ def retry_after(headers: Mapping[str, str], now: datetime) -> datetime | None:
 
 
 def json_body(response: requests.Response, *, what: str) -> Any:
-    """Return the JSON of an answer. HTML is SchemaDrift; JSON cut short is Unavailable."""
+    """Return the JSON of an answer. HTML and endless nesting or numbers are SchemaDrift; cut short is Unavailable."""
     text = response.content.decode("utf-8", errors="replace").lstrip("\ufeff")
     try:
         return json.loads(text)
@@ -285,6 +285,8 @@ def json_body(response: requests.Response, *, what: str) -> Any:
             raise Unavailable(f"{what}: the JSON was cut short") from None
         kind = response.headers.get("Content-Type", "no content type")
         raise SchemaDrift(f"{what}: expected JSON, found {kind}") from None
+    except (RecursionError, ValueError):
+        raise SchemaDrift(f"{what}: the JSON is nested too deep, or holds a number too long") from None
 
 
 def absolute(base: str, link: str) -> str:

@@ -253,7 +253,12 @@ class XConnector:
             raise from_tweepy(error, what=what, now=now) from None
         except requests.RequestException as error:
             raise http.failure(error, what=what) from None
-        except (AttributeError, TypeError, ValueError):  # tweepy trips over an error's body before it raises
+        except (
+            AttributeError,
+            TypeError,
+            ValueError,
+            RecursionError,
+        ):  # tweepy trips over an error's body before it raises
             raise from_answer(self._answers.last, what=what, now=now) from None
         payload = http.json_body(response, what=what)
         if not isinstance(payload, dict) or not ({"data", "meta", "errors"} & payload.keys()):

@@ -298,7 +298,13 @@ def test_an_answer_to_be_read_is_no_refusal(status):
     assert http.refusal(answer, what="rss/jpd", now=NOW) is None
 
 
-BODIES = {"a page": (b"<html>", SchemaDrift), "half an object": (b'{"a": ', Unavailable), "nothing": (b"", SchemaDrift)}
+BODIES = {
+    "a page": (b"<html>", SchemaDrift),
+    "half an object": (b'{"a": ', Unavailable),
+    "nothing": (b"", SchemaDrift),
+    "lists without end": (b"[" * 100_000 + b"]" * 100_000, SchemaDrift),
+    "a number without end": (b'{"a": ' + b"9" * 5000 + b"}", SchemaDrift),
+}
 
 
 @pytest.mark.parametrize(("body", "error"), BODIES.values(), ids=BODIES)

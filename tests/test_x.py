@@ -470,6 +470,12 @@ def test_an_overloaded_server_says_when_to_come_back():
     assert caught.value.retry_at == datetime(2026, 11, 24, 3, 0, tzinfo=UTC)
 
 
+def test_a_refusal_nested_without_end_is_told_by_its_status():
+    answer = Answer(status=403, body=b"[" * 100_000, headers={"Content-Type": "application/json"})
+    with Replay(by_path({"/tweets": answer})) as replay, pytest.raises(PermissionMissing):
+        pull(replay.url)
+
+
 @pytest.mark.parametrize("headers", [{"x-rate-limit-reset": "99999999999"}, {"Retry-After": "999999999"}])
 def test_a_limit_without_an_end_in_sight_is_asked_about_again_the_next_day(headers):
     answer = Answer(status=429, headers=headers)
