@@ -20,7 +20,7 @@ from monitor import work
 from monitor.model import Account, AgencyKind, Cause, Finding, Post, Profile, Subject
 from monitor.rules.evaluate import evaluate
 from monitor.rules.rule import RuleSet
-from monitor.schedule import PROFILE_EVERY, Outcome, next_check, next_interval
+from monitor.schedule import PROFILE_EVERY, Outcome, next_check, next_interval, reread_soonest
 from monitor.settings import Polling
 from monitor.store.accounts import (
     Claimed,
@@ -428,6 +428,7 @@ def _read(
                 rule_set=rules.hash,
                 now=now,
                 reread_window=poller.polling.recheck_window,
+                reread_soonest=reread_soonest(poller.polling),
                 end=end,
             )
         )
@@ -463,7 +464,7 @@ def _read_again(
     """
     if not connector.capabilities.rereads or poller.stop.is_set():
         return None
-    window = poller.polling.recheck_window
+    window, soonest = poller.polling.recheck_window, reread_soonest(poller.polling)
     limit = REREADS_OF_A_PASS if gate.everything else REREADS_PER_CHECK
     everything = gate.everything
     ids = to_reread(poller.db, claimed.account.id, now=now, window=window, limit=limit, everything=everything)
@@ -488,11 +489,12 @@ def _read_again(
             rule_set=poller.rules().hash,
             now=now,
             reread_window=window,
+            reread_soonest=soonest,
             end=None,
         )
     )
     present = [post.native_id for post in answer.posts]
-    saved.deleted += mark_reread(poller.db, claimed, present, sorted(missing), now=now, window=window)
+    saved.deleted += mark_reread(poller.db, claimed, present, sorted(missing), now=now, window=window, soonest=soonest)
     return None
 
 

@@ -388,6 +388,17 @@ def test_a_post_is_looked_for_again_by_the_id_of_its_newest_version(desk, platfo
     assert platform.newest == {"1": "9"}
 
 
+def test_who_polls_by_the_second_sees_a_deletion_within_half_a_minute(desk, platform):
+    quick = replace(desk.polling, min_interval=timedelta(seconds=2), max_interval=timedelta(seconds=5))
+    desk.poller = replace(desk.poller, polling=quick)
+    platform.shown["jpd"] = [said(LEAK, "1", 0)]
+    for second in range(0, 45, 5):
+        desk.poll(after=timedelta(seconds=5 if second else 0))
+    platform.gone, platform.shown = {"1"}, {}
+    deleted = [desk.poll(after=timedelta(seconds=5))[0].saved.deleted for _ in range(6)]
+    assert sum(deleted) == 1
+
+
 def test_a_failed_look_for_edits_is_named_and_the_read_stands(desk, platform):
     platform.shown["jpd"] = [said("a")]
     desk.poll()

@@ -1,8 +1,9 @@
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from monitor.schedule import Outcome, next_check, next_interval, next_reread
+from monitor.schedule import Outcome, next_check, next_interval, next_reread, reread_soonest
 from monitor.settings import Polling
 
 NOW = datetime(2026, 11, 24, tzinfo=UTC)
@@ -46,3 +47,16 @@ def test_a_retry_time_in_the_past_makes_nothing_due_early():
 def test_reread(age, wait):
     due = next_reread(NOW - age, NOW, timedelta(days=7))
     assert due == (NOW + wait if wait else None)
+
+
+@pytest.mark.parametrize(
+    ("min_interval", "soonest"),
+    [
+        pytest.param(MINUTE, timedelta(minutes=10), id="the default leaves a fresh post alone for ten minutes"),
+        pytest.param(timedelta(hours=1), timedelta(minutes=10), id="never longer"),
+        pytest.param(timedelta(seconds=2), timedelta(seconds=30), id="the demo looks again after half a minute"),
+    ],
+)
+def test_a_fresh_post_is_left_alone_for_some_polls_and_ten_minutes_at_most(min_interval, soonest):
+    assert reread_soonest(replace(POLLING, min_interval=min_interval)) == soonest
+    assert next_reread(NOW, NOW, timedelta(days=7), soonest=soonest) == NOW + soonest

@@ -10,7 +10,7 @@ from typing import Any
 from sqlalchemy import Connection, RowMapping, and_, func, insert, or_, select, update
 
 from monitor.model import Account, AlertKind, Cause, Disclosure, Finding, Json, MediaKind, Post, Severity
-from monitor.schedule import next_reread
+from monitor.schedule import REREAD_SOONEST, next_reread
 from monitor.store import alerts
 from monitor.store.accounts import Claimed, finish_read, hold
 from monitor.store.database import Database
@@ -106,6 +106,7 @@ def save_page(
     rule_set: str,
     now: datetime,
     reread_window: timedelta,
+    reread_soonest: timedelta = REREAD_SOONEST,
     end: ReadEnd | None,
 ) -> Saved:
     """Commit posts, versions, findings, alerts, and with the last page coverage, cursor and next check, as one.
@@ -118,7 +119,8 @@ def save_page(
         known = _known(connection, claimed.account.id, [j.post.native_id for j in judged])
         for one in judged:
             row = known.get(one.post.native_id)
-            _save_post(connection, claimed.account, one, row, rule_set, now, reread_window, saved)
+            reread_at = next_reread(one.post.published_at, now, reread_window, soonest=reread_soonest)
+            _save_post(connection, claimed.account, one, row, rule_set, now, reread_at, saved)
         if end is not None:
             finish_read(
                 connection,
@@ -139,12 +141,11 @@ def _save_post(
     known: RowMapping | None,
     rule_set: str,
     now: datetime,
-    reread_window: timedelta,
+    reread_at: datetime | None,
     saved: Saved,
 ) -> None:
     one = judged.post
     back_catalogue = judged.back_catalogue
-    reread_at = next_reread(one.published_at, now, reread_window)
     if known is None:
         number = 1
         facts = {
@@ -298,6 +299,7 @@ def mark_reread(
     *,
     now: datetime,
     window: timedelta,
+    soonest: timedelta = REREAD_SOONEST,
 ) -> int:
     """Write the outcome of reading posts again: the next look for those present, a tombstone for those gone.
 
@@ -308,7 +310,7 @@ def mark_reread(
         mine = post.c.account_id == claimed.account.id
         rows = _known(connection, claimed.account.id, list(seen))
         for row in rows.values():
-            values = {"reread_at": next_reread(row["published_at"], now, window)}
+            values = {"reread_at": next_reread(row["published_at"], now, window, soonest=soonest)}
             connection.execute(update(post).where(post.c.id == row["id"]).values(**values))
         deleted = 0
         for begin in range(0, len(missing), 500):
