@@ -40,12 +40,14 @@ class Page:
     `cursor` equals the one the pull began with until the walk has met what is already known, and moves on the last
     page only: a crash in the middle begins the walk again, and (account, native id) removes the doubles.
     `last` marks the page that ends the walk. `gap` names what lay beyond the platform's depth or the walk's bounds.
+    `heals` says that this walk has read, from end to end, all that earlier walks of this cursor had named as gaps.
     """
 
     posts: tuple[Post, ...]
     cursor: Cursor
     last: bool
     gap: Gap | None = None
+    heals: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -341,11 +341,24 @@ class Walk:
             self._is_back_catalogue = max(times) < self.live_from
         self._next = following(payload)
         met = self.since is not None and bool(times) and max(times) < self.since
-        complete = not _has_next(payload) or met or self._is_deep_enough()
+        ended = not _has_next(payload) or met
+        complete = ended or self._is_deep_enough()
         cut = self._barren > 1 or self._pages >= self.page_limit or len(self._ids) >= POST_BOUND
         if not complete and not cut:
             return Page(posts=posts, cursor=self.begin or {}, last=False)
-        return Page(posts=posts, cursor=self._cursor(), last=True, gap=None if complete else self._gap())
+        gap = None if complete else self._gap()
+        heals = ended and self._begins_below_the_lost()
+        return Page(posts=posts, cursor=self._with_lost(gap, heals=heals), last=True, gap=gap, heals=heals)
+
+    def _with_lost(self, gap: Gap | None, *, heals: bool) -> Cursor:
+        """Return the cursor, which remembers the newest time known before posts were lost, until they are read."""
+        before = self.begin or {}
+        lost = before.get("lost_after", before.get("newest") or "" if gap else None)
+        return self._cursor() if lost is None or heals else {**self._cursor(), "lost_after": lost}
+
+    def _begins_below_the_lost(self) -> bool:
+        lost = (self.begin or {}).get("lost_after")
+        return lost is not None and (self.since is None or (lost != "" and self.since <= _moment(lost, "the cursor")))
 
     def _is_own(self, item: Json) -> bool:
         publisher = string(inner(item, "from"), "id")

@@ -306,12 +306,24 @@ class Walk:
             self._is_back_catalogue = max(post.published_at for post in posts) < self.live_from
         token = _object(payload, "meta").get("next_token")
         self.token = token if isinstance(token, str) and token else None
-        ended = self.token is None and len(self._ids) < DEPTH
-        complete = ended or self._met(ids, posts) or self._is_deep_enough()
+        ended = (self.token is None and len(self._ids) < DEPTH) or self._met(ids, posts)
+        complete = ended or self._is_deep_enough()
         cut = self.token is None or self._barren > 1 or self._pages >= self.page_limit or len(self._ids) >= POST_BOUND
         if not complete and not cut:
             return Page(posts=posts, cursor=self.start, last=False)
-        return Page(posts=posts, cursor=self._cursor(), last=True, gap=None if complete else self._gap())
+        gap = None if complete else self._gap()
+        heals = ended and self._begins_below_the_lost()
+        return Page(posts=posts, cursor=self._with_lost(gap, heals=heals), last=True, gap=gap, heals=heals)
+
+    def _with_lost(self, gap: Gap | None, *, heals: bool) -> Cursor:
+        """Return the cursor, which remembers the newest id known before posts were lost, until they are read."""
+        lost = self.start.get("lost_after", self.start.get("newest_id", "") if gap else None)
+        kept = {key: value for key, value in self._cursor().items() if key != "lost_after"}
+        return kept if lost is None or heals else {**kept, "lost_after": lost}
+
+    def _begins_below_the_lost(self) -> bool:
+        lost, bound = self.start.get("lost_after"), self.bounds.get("since_id")
+        return lost is not None and (not self.bounds or 0 < _as_number(bound or "") <= _as_number(str(lost)))
 
     def _met(self, ids: Sequence[str], posts: Sequence[Post]) -> bool:
         """Say whether a whole page lies below the bound: a server may not honour it."""

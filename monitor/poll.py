@@ -444,6 +444,7 @@ def _read_end(poller: Poller, claimed: Claimed, page: Page, new: int, now: datet
     return ReadEnd(
         cursor=dict(page.cursor),
         hole=(gap.start, gap.end, gap.cause) if gap else None,
+        heals=page.heals,
         interval=next_interval(claimed.interval, outcome, poller.polling),
         next_check_at=next_check(claimed.interval, outcome, now, poller.polling),
     )

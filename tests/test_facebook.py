@@ -242,6 +242,18 @@ def test_a_burst_is_walked_to_its_end_however_small_the_pages():
     assert pages[-1].gap is None
 
 
+def test_a_later_walk_that_reads_all_that_was_lost_says_so():
+    burst = [minutes_old(n) for n in range(1, 9)]
+    cursor = {"v": 1, "newest": minutes_old(9)["created_time"]}
+    with Replay(small_pages(burst, 2)) as replay:
+        cut = pull(replay.url, cursor, page_limit=1)[-1]
+        whole = pull(replay.url, cut.cursor)[-1]
+        assert pull(replay.url, whole.cursor)[-1].heals is False
+        assert pull(replay.url, {**cut.cursor, "newest": NOW.isoformat()}, overlap=timedelta())[-1].heals is False
+    assert cut.gap is not None
+    assert (cut.heals, whole.heals) == (False, True)
+
+
 def test_too_much_at_once_is_asked_for_in_smaller_pages():
     refusal = {"error": {"message": "Please reduce the amount of data you're asking for, then retry", "code": 1}}
     script = by_path({"/published_posts": [as_json(refusal, status=500), as_json(refusal, status=500), POSTS]})

@@ -62,6 +62,7 @@ class FakePlatform:
     calls: list[tuple[str, str]] = field(default_factory=list)
     between_pages: object = None
     gap: Gap | None = None
+    heals: bool = False
     cursor: dict = field(default_factory=lambda: {"v": 1})
     newest: dict = field(default_factory=dict)
     capabilities: Capabilities = field(default_factory=lambda: Capabilities(rereads=True))
@@ -78,7 +79,7 @@ class FakePlatform:
         yield Page(posts=tuple(posts[:2]), cursor={}, last=False)
         if self.between_pages is not None:
             self.between_pages()
-        yield Page(posts=tuple(posts[2:]), cursor=self.cursor, last=True, gap=self.gap)
+        yield Page(posts=tuple(posts[2:]), cursor=self.cursor, last=True, gap=self.gap, heals=self.heals)
 
     def reread(self, holder, native_ids, *, now, newest):
         self.newest = newest
@@ -198,6 +199,16 @@ def test_what_a_platform_no_longer_gives_back_is_an_open_named_gap(desk, platfor
     desk.poll(after=HOUR)
     gaps = coverage.gaps(desk.stretches())
     assert [(gap.kind, gap.cause) for gap in gaps] == [(CoverageKind.GAP, Cause.BURST)]
+    assert coverage.first_hole(desk.stretches(), NOW) is None
+
+
+def test_a_later_walk_that_reads_what_was_lost_closes_the_gap(desk, platform):
+    desk.poll()
+    platform.gap = Gap(start=NOW + MINUTE, end=NOW + 30 * MINUTE, cause=Cause.BURST)
+    desk.poll(after=HOUR)
+    platform.gap, platform.heals = None, True
+    desk.poll(after=HOUR)
+    assert coverage.gaps(desk.stretches()) == ()
     assert coverage.first_hole(desk.stretches(), NOW) is None
 
 

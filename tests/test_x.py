@@ -285,6 +285,29 @@ def test_a_walk_that_is_cut_leaves_a_gap_whatever_times_its_posts_bear():
     assert ends.gap == base.Gap(start=None, end=datetime(2026, 11, 1, tzinfo=UTC), cause=Cause.BURST)
 
 
+def cut_walk() -> tuple[base.Page, list[dict[str, object]]]:
+    """Return the last page of a walk that lost posts 4 and 3, published within the overlap, and all that is shown."""
+    cursor = {"v": 1, "newest_id": post(2)["id"], "newest_at": post(2)["created_at"], "found_at": NOW.isoformat()}
+    return walk(cursor, page_limit=1).take(page(post(6), post(5), token="a")), [post(n) for n in (6, 5, 4, 3, 2)]
+
+
+def test_a_later_walk_that_reads_all_that_was_lost_says_so():
+    cut, shown = cut_walk()
+    assert cut.gap is not None
+    healed = walk(cut.cursor).take(page(*shown))
+    assert (cut.heals, healed.heals) == (False, True)
+    assert walk(healed.cursor).take(page(*shown)).heals is False
+
+
+def test_a_later_walk_that_does_not_reach_what_was_lost_heals_nothing():
+    cut, _ = cut_walk()
+    far = {**post(9), "id": str(int(post(9)["id"]) + (3_600_000 << 22))}
+    moved = walk(cut.cursor, page_limit=1).take(page(far, token="b"))
+    assert walk(moved.cursor).take(page(far)).heals is False
+    settled = {**cut.cursor, "settled": True}
+    assert walk(settled).take(page(post(7))).heals is False
+
+
 def test_a_walk_that_is_cut_below_the_newest_known_post_has_lost_nothing():
     cursor = {"v": 1, "newest_id": post(5)["id"], "newest_at": NOW.isoformat(), "found_at": NOW.isoformat()}
     assert walk(cursor, page_limit=1).take(page(post(6), post(5), token="a")).gap is None

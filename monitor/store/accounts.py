@@ -159,6 +159,7 @@ def finish_read(
     *,
     cursor: dict[str, Any],
     hole: tuple[datetime | None, datetime, Cause] | None,
+    heals: bool,
     now: datetime,
     interval: timedelta,
     next_check_at: datetime,
@@ -166,6 +167,9 @@ def finish_read(
     """Write a successful check: cursor, coverage and the next check, in the caller's transaction with the posts."""
     one = claimed.account
     begin = one.registered_at or now
+    if heals:
+        lost = (coverage.c.account_id == one.id, coverage.c.cause == Cause.BURST.value)
+        connection.execute(update(coverage).where(*lost).values(kind=CoverageKind.READ.value, cause=None))
     _save_tail(connection, one.id, lambda tail: intervals.after_read(tail, begin=begin, now=now, hole=hole))
     connection.execute(
         update(account)

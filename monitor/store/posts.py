@@ -37,6 +37,7 @@ class ReadEnd:
     hole: tuple[datetime | None, datetime, Cause] | None
     interval: timedelta
     next_check_at: datetime
+    heals: bool = False  # what earlier walks had lost is read
 
 
 @dataclass(slots=True, kw_only=True)
@@ -127,6 +128,7 @@ def save_page(
                 claimed,
                 cursor=end.cursor,
                 hole=end.hole,
+                heals=end.heals,
                 now=now,
                 interval=end.interval,
                 next_check_at=end.next_check_at,
