@@ -11,6 +11,7 @@ from monitor.store import tables
 from monitor.store.accounts import (
     LeaseLostError,
     claim_accounts,
+    open_blind_alerts,
     open_platform,
     release,
     save_failure,
@@ -240,3 +241,65 @@ def test_findings_of_the_same_page_commit_with_coverage_and_cursor(db):
     with db.read() as connection:
         for table in (tables.post, tables.post_version, tables.alert, tables.finding, tables.coverage):
             assert connection.execute(select(func.count()).select_from(table)).scalar_one() == 0
+
+
+HOURS = 60 * MINUTE
+UNTIL = NOW + 9 * HOURS
+
+
+@pytest.mark.parametrize(
+    ("own", "platform_s", "after", "alerts"),
+    [
+        pytest.param(UNTIL, None, 3 * HOURS, 1, id="an account that rests for itself goes blind"),
+        pytest.param(UNTIL, None, 1 * HOURS, 0, id="not before its time"),
+        pytest.param(NOW + MINUTE, None, 3 * HOURS, 0, id="one whose rest is over is looked at by its next check"),
+        pytest.param(None, Cause.RATE_LIMIT, 3 * HOURS, 1, id="an account rests with its platform"),
+        pytest.param(None, Cause.CREDENTIAL, 3 * HOURS, 0, id="a dead credential is one alert in all"),
+        pytest.param(UNTIL, Cause.CONFIGURATION, 3 * HOURS, 0, id="and so is a mistake of ours, whatever else is met"),
+    ],
+)
+def test_resting_accounts_go_blind(db, own, platform_s, after, alerts):
+    register(db)
+    (claimed,) = claim(db)
+    if own is not None:
+        fail(db, claimed, NOW, Cause.RATE_LIMIT, retry_at=own)
+    else:
+        read(db, claimed, NOW)
+    if platform_s is not None:
+        shut_platform(db, "x", cause=platform_s, error="no", retry_at=UNTIL, probe_at=UNTIL, now=NOW)
+    for later in (after, after + MINUTE):
+        open_blind_alerts(db, now=NOW + later, blind_after=2 * HOURS)
+    assert [line.kind for line in list_alerts(db) if line.kind is AlertKind.BLIND] == [AlertKind.BLIND] * alerts
+    if alerts:
+        (alert,) = due_alerts(db, NOW + after)
+        assert (alert.cause, alert.since) == (Cause.RATE_LIMIT, NOW)
+        assert intervals.gaps(stretches(db))[-1].cause is Cause.RATE_LIMIT
+
+
+def test_an_account_that_went_blind_at_rest_and_fails_again_is_not_alerted_twice(db):
+    register(db)
+    (claimed,) = claim(db)
+    read(db, claimed, NOW)
+    shut_platform(db, "x", cause=Cause.RATE_LIMIT, error="no", retry_at=UNTIL, probe_at=UNTIL, now=NOW)
+    assert open_blind_alerts(db, now=NOW + 3 * HOURS, blind_after=2 * HOURS) == 1
+    (again,) = claim(db, now=UNTIL)
+    fail(db, again, UNTIL)
+    assert len(list_alerts(db)) == 1
+    (again,) = claim(db, now=UNTIL + HOURS)
+    read(db, again, UNTIL + HOURS)
+    (told,) = due_alerts(db, UNTIL + HOURS)
+    assert told.recovered_at == UNTIL + HOURS
+
+
+def test_a_rate_limit_does_not_outrank_a_dead_credential_and_a_refusal_keeps_its_beginning(db):
+    def met(cause, hour):
+        at = NOW + hour * HOURS
+        return shut_platform(db, "x", cause=cause, error=cause.value, retry_at=None, probe_at=at + MINUTE, now=at)
+
+    met(Cause.CREDENTIAL, 0)
+    standing = met(Cause.RATE_LIMIT, 1)
+    assert (standing.cause, standing.error, standing.since) == (Cause.CREDENTIAL, "credential refused", NOW)
+    assert standing.probe_at == NOW + HOURS + MINUTE
+    assert met(Cause.CREDENTIAL, 2).since == NOW
+    assert shut_platforms(db)["x"].since == NOW
+    assert [line.kind for line in list_alerts(db)] == [AlertKind.CREDENTIAL]
