@@ -20,7 +20,7 @@ from urllib.parse import parse_qs, quote, urlsplit
 import facebook
 import requests
 
-from connectors import http
+from connectors import configured, http
 from connectors.addresses import facebook_page
 from connectors.base import (
     LIVE_WINDOW,
@@ -59,6 +59,7 @@ from monitor.model import Account, Cause, Json, Media, MediaKind, Post, PostKind
 from monitor.settings import Network, Secret
 
 ORIGIN = "https://graph.facebook.com"  # what the SDK writes into every address
+VERSION = r"v?[0-9]{1,3}\.[0-9]{1,2}"
 POST_FIELDS = (
     "id,message,story,created_time,updated_time,permalink_url,from,full_picture,is_published,is_hidden,status_type,"
     "parent_id,message_tags,attachments{media_type,url,unshimmed_url,title,description,media,subattachments}"
@@ -83,6 +84,15 @@ class FacebookSettings:
     app_secret: Secret = field(default_factory=Secret)
     api_version: str = "v26.0"
     base_url: str = ORIGIN
+
+    def problems(self) -> configured.Problems:
+        is_version = re.fullmatch(VERSION, self.api_version.strip())
+        return configured.only(
+            base_url=configured.base_url_mistake(self.base_url, usual=ORIGIN),
+            api_version="" if is_version else f"'{self.api_version}': expected a version such as \"v26.0\"",
+            access_token=configured.token_mistake(self.access_token),
+            app_secret=configured.token_mistake(self.app_secret),
+        )
 
 
 # ---------------------------------------------------------------- the account's name
@@ -687,7 +697,7 @@ class FacebookConnector:
         version = self._settings.api_version.strip()
         if not self._token:
             raise ConnectorMisconfigured(f"connectors.facebook.access_token: is empty; {NEW_TOKEN}")
-        if not re.fullmatch(r"v?[0-9]{1,3}\.[0-9]{1,2}", version):
+        if not re.fullmatch(VERSION, version):
             raise ConnectorMisconfigured('connectors.facebook.api_version: is not a version such as "v26.0"')
         graph = facebook.GraphAPI(self._token, timeout=self._timeout, session=recorder)
         graph.version = f"v{version.removeprefix('v')}"  # the SDK's own check refuses everything after 3.1

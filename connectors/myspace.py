@@ -21,7 +21,7 @@ import requests
 from defusedxml.common import DefusedXmlException
 from defusedxml.ElementTree import fromstring
 
-from connectors import addresses, http
+from connectors import addresses, configured, http
 from connectors.base import AccountNotFound, Capabilities, Cursor, Page, Reread, SchemaDrift, Unavailable
 from connectors.markup import Reading, joined, media_of, read_html, tidy, unique
 from connectors.seen import Seen, remembered, window_page
@@ -40,6 +40,9 @@ VOID = frozenset({"area", "base", "br", "col", "embed", "hr", "img", "input", "l
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MySpaceSettings:
     base_url: str = ORIGIN
+
+    def problems(self) -> configured.Problems:
+        return configured.only(base_url=configured.base_url_mistake(self.base_url, usual=ORIGIN))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -24,7 +24,7 @@ import requests
 from defusedxml import sax
 from defusedxml.common import DefusedXmlException
 
-from connectors import http
+from connectors import configured, http
 from connectors.base import AccountNotFound, Capabilities, Cursor, Page, Reread, SchemaDrift, Unavailable
 from connectors.markup import Reading, joined, media_of, read_html, tidy, unique
 from connectors.seen import Seen, remembered, window_page
@@ -38,6 +38,9 @@ ROOT_ENDS = re.compile(rb"</\s*([\w.-]+:)?(rss|feed|rdf)\s*>", re.IGNORECASE)
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RssSettings:
     """Feeds need no setting: the register's url says everything."""
+
+    def problems(self) -> configured.Problems:
+        return []
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -16,7 +16,7 @@ from typing import Any, ClassVar, TypeVar
 import requests
 import tweepy
 
-from connectors import addresses, http
+from connectors import addresses, configured, http
 from connectors.base import (
     LIVE_WINDOW,
     PAGE_BOUND,
@@ -39,6 +39,7 @@ from connectors.base import (
 from monitor.model import Account, Cause, Json, Media, MediaKind, Post, PostKind, Profile
 from monitor.settings import Network, Secret
 
+USUAL = "https://api.x.com"
 ORIGINS = ("https://api.twitter.com", "https://api.x.com")  # what tweepy hard-codes, then and now
 T = TypeVar("T")
 EPOCH_MS = 1_288_834_974_657  # a snowflake id counts milliseconds from here
@@ -81,7 +82,13 @@ USER_FIELDS = ["id", "name", "username", "description", "profile_image_url", "ve
 @dataclass(frozen=True, slots=True, kw_only=True)
 class XSettings:
     bearer_token: Secret = field(default_factory=Secret)
-    base_url: str = "https://api.x.com"
+    base_url: str = USUAL
+
+    def problems(self) -> configured.Problems:
+        return configured.only(
+            base_url=configured.base_url_mistake(self.base_url, usual=USUAL),
+            bearer_token=configured.token_mistake(self.bearer_token),
+        )
 
 
 class XConnector:

@@ -117,7 +117,9 @@ def platform_settings(settings: Settings, accounts: Sequence[Account], problems:
             connectors.load(name).Settings, table, file=file, place=f"connectors.{name}", folder=settings.folder
         )
         problems += wrong
-        if section is not None:
+        mistakes = section.problems() if section is not None else []
+        problems += [Problem(file=file, place=f"connectors.{name}.{key}", message=said) for key, said in mistakes]
+        if section is not None and not mistakes:
             found[name] = section
     return found
 

@@ -1,0 +1,67 @@
+"""What can be wrong in a platform's section is said when the configuration is loaded, all of it, with key and remedy."""
+
+from __future__ import annotations
+
+import pytest
+
+import connectors
+from monitor.configuration import platform_settings
+from monitor.settings import load_settings
+
+RIGHT = {
+    "an address with a port and a path": '[connectors.x]\nbase_url = "http://127.0.0.1:8080/x/"',
+    "an address by number": '[connectors.facebook]\nbase_url = "http://[::1]:8080"',
+    "a version with and without its letter": '[connectors.facebook]\napi_version = "26.0"',
+    "a token of every kind of character": '[connectors.x]\nbearer_token = "AAAA%2Fb-_.~|=:+/"',
+    "a platform without settings": "[connectors.rss]",
+}
+WRONG = {
+    "no scheme": ('[connectors.x]\nbase_url = "api.x.com"', "connectors.x.base_url", "https://api.x.com"),
+    "another scheme": ('[connectors.x]\nbase_url = "ftp://api.x.com"', "connectors.x.base_url", "http://"),
+    "no host": ('[connectors.facebook]\nbase_url = "https://"', "connectors.facebook.base_url", "a host"),
+    "an empty address": ('[connectors.myspace]\nbase_url = ""', "connectors.myspace.base_url", "https://myspace.com"),
+    "a port that is none": ('[connectors.x]\nbase_url = "https://a:99999"', "connectors.x.base_url", "port"),
+    "port zero": ('[connectors.x]\nbase_url = "https://a:0"', "connectors.x.base_url", "1 to 65535"),
+    "open brackets": ('[connectors.x]\nbase_url = "https://[::1"', "connectors.x.base_url", "brackets"),
+    "a space": ('[connectors.x]\nbase_url = "https://api x.com"', "connectors.x.base_url", "a host"),
+    "a password": ('[connectors.x]\nbase_url = "https://a:b@api.x.com"', "connectors.x.base_url", "a password"),
+    "a query": ('[connectors.x]\nbase_url = "https://api.x.com?a=1"', "connectors.x.base_url", '"?"'),
+    "a version that is none": ('[connectors.facebook]\napi_version = "terkini"', ".api_version", '"v26.0"'),
+    "an empty version": ('[connectors.facebook]\napi_version = ""', "connectors.facebook.api_version", '"v26.0"'),
+    "a token in two words": ('[connectors.x]\nbearer_token = "RAHSIA token"', "connectors.x.bearer_token", "copy"),
+    "a token with a line break": ('[connectors.x]\nbearer_token = "RAHSIA\\ntoken"', ".bearer_token", "line break"),
+    "a token with a dash of print": ('[connectors.facebook]\naccess_token = "RAHSIA–t"', ".access_token", "ASCII"),
+    "a secret with a tab": ('[connectors.facebook]\napp_secret = "RAHSIA\\tt"', ".app_secret", "white space"),
+}
+
+
+def load(folder, toml):
+    """Return the platforms' settings and what is wrong with them."""
+    (folder / "pantau.toml").write_text(toml, encoding="utf-8")
+    problems = []
+    return platform_settings(load_settings(folder, {}), [], problems), problems
+
+
+@pytest.mark.parametrize("toml", RIGHT.values(), ids=RIGHT)
+def test_what_is_right_is_taken(tmp_path, toml):
+    assert load(tmp_path, toml)[1] == []
+
+
+@pytest.mark.parametrize(("toml", "place", "remedy"), WRONG.values(), ids=WRONG)
+def test_what_is_wrong_is_told_with_key_and_remedy_and_without_the_token(tmp_path, toml, place, remedy):
+    platforms, (problem,) = load(tmp_path, toml)
+    assert platforms == {}
+    assert problem.place.endswith(place)
+    assert remedy in problem.message
+    assert "RAHSIA" not in str(problem)
+
+
+def test_a_token_s_file_is_looked_into_as_well(tmp_path):
+    (tmp_path / "token").write_text("AAAA BBBB\n")
+    _, (problem,) = load(tmp_path, '[connectors.x]\nbearer_token_file = "token"')
+    assert "one line" in str(problem)
+
+
+@pytest.mark.parametrize("platform", connectors.CONNECTORS)
+def test_the_defaults_of_every_platform_are_right(platform):
+    assert connectors.load(platform).Settings().problems() == []
