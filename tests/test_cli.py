@@ -6,7 +6,7 @@ import csv
 import io
 import json
 import threading
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 
 import pytest
 from installation import AGENCY, LEAK, MARKING, Installation, eventually, rows
@@ -298,6 +298,22 @@ def test_a_mistake_stops_every_command_that_works_before_anything_is_touched(pan
 def test_mail_in_clear_to_this_machine_itself_is_allowed(pantau, here):
     (here.folder / "pantau.toml").write_text('[mail]\ntransport = "smtp"\nhost = "127.0.0.1"\nsecurity = "none"\n')
     assert pantau("check").code == 0
+
+
+def test_check_names_accounts_that_left_the_file_and_exceptions_that_end_soon(pantau, here):
+    rows = "agency,platform,handle,url,status,note\nJPD,myspace,kekal,,active,\n"
+    register = here.folder / "register" / "accounts.csv"
+    register.write_text(rows + "JPD,myspace,hilang,,active,\n")
+    assert pantau("accounts", "import", str(register)).code == 0
+    register.write_text(rows)
+    rule = next((here.folder / "rules").rglob("marking.yaml"))
+    ends = date.today() + timedelta(days=7)
+    excuse = f"exceptions: [{{name: seats, covers: [had], reason: r, owner: o, expires: {ends}}}]\n"
+    rule.write_text(rule.read_text() + excuse)
+    answer = pantau("check")
+    assert answer.code == 0
+    assert "1 accounts are no longer in accounts.csv and are still read (myspace/hilang)" in answer.err
+    assert f"the exception 'seats' ends on {ends}" in answer.err
 
 
 def test_check_names_the_missing_credential_of_a_registered_platform(pantau, here):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 from typing import Annotated
 
@@ -16,16 +17,21 @@ from monitor.cli.root import (
     bad,
     configured,
     err,
+    listing,
     out,
+    today,
 )
 from monitor.configuration import (
     Configuration,
     missing_credentials,
 )
+from monitor.model import AccountStatus
 from monitor.problems import ConfigurationError
+from monitor.register import account_key
 from monitor.settings import summary
 
 PACKAGE = Path(__file__).parent.parent
+SOON = timedelta(days=30)
 
 
 @app.command()
@@ -91,6 +97,25 @@ def _warnings(configuration: Configuration) -> Iterator[str]:
         yield "polling.min_interval is below 30s: platforms may count this against you"
     if settings.mail.transport == "folder":
         yield f'mails are written to {settings.mail.folder} and not sent; mail.transport = "smtp" sends them'
+    for rule in configuration.rules.rules:
+        for excuse in rule.exceptions:
+            if excuse.expires - today() <= SOON:
+                yield f"{rule.file}: the exception '{excuse.name}' ends on {excuse.expires}; from then on it is refused"
+    if left := _left_the_register(configuration):
+        yield (
+            f"{len(left)} accounts are no longer in accounts.csv and are still read ({', '.join(left[:3])}"
+            f"{', …' if len(left) > 3 else ''}); a row with the status retired ends that"
+        )
+
+
+def _left_the_register(configuration: Configuration) -> list[str]:
+    """Return the accounts that are read although no row of the register names them any more."""
+    from monitor.store.register import registered
+
+    named = {account_key(one) for one in configuration.accounts}
+    with listing() as db:
+        stored = registered(db) if db is not None and configuration.accounts else []
+    return [one.label for one in stored if one.status is AccountStatus.ACTIVE and account_key(one) not in named]
 
 
 @app.command()
