@@ -430,6 +430,7 @@ def _read(
                 reread_window=poller.polling.recheck_window,
                 reread_soonest=reread_soonest(poller.polling),
                 end=end,
+                held_until=poller.clock() + LEASE,
             )
         )
         shown |= {post.native_id for post in page.posts}

@@ -252,6 +252,24 @@ def test_a_page_is_one_transaction_and_its_failure_loses_nothing(desk, platform)
     assert desk.kinds() == ["post"]
 
 
+def test_a_walk_longer_than_a_lease_keeps_its_account(desk, platform):
+    """A burst in small pages: were it taken over each time, it would never be read to its end."""
+    claimable = []
+
+    def slow_pages(*_, **__):
+        platform.pull = type(platform).pull.__get__(platform)  # due again at once, and then as quick as ever
+        for number in range(3):
+            desk.now += 6 * MINUTE
+            taken = claim_accounts(desk.db, now=desk.now, lease=MINUTE, limit=9, platform="x", everything=True)
+            claimable.extend(taken)
+            yield Page(posts=(said("a", str(number)),), cursor={"v": 1}, last=number == 2)
+
+    platform.pull = slow_pages
+    checked = desk.poll()[0]
+    assert claimable == []
+    assert (checked.failure, checked.saved.new) == (None, 3)
+
+
 def test_a_worker_whose_lease_has_passed_to_another_writes_nothing_more(desk, platform):
     """I9: stopped past its lease between two pages, it finds its account taken over."""
     platform.shown["jpd"] = [said("a", "1"), said("b", "2"), said(LEAK, "3")]

@@ -108,6 +108,12 @@ def hold(connection: Connection, claimed: Claimed) -> None:
         raise LeaseLostError(claimed.account.label)
 
 
+def keep(connection: Connection, claimed: Claimed, *, until: datetime) -> None:
+    """Hold on to an account that is being read: a long walk may take longer than the lease it began with."""
+    mine = and_(account.c.id == claimed.account.id, account.c.fence == claimed.fence)
+    connection.execute(update(account).where(mine).values(leased_until=until))
+
+
 def release(db: Database, claimed: Claimed) -> None:
     """Give an unfinished account back, so that the next round takes it at once."""
     with db.write() as connection:

@@ -12,7 +12,7 @@ from sqlalchemy import Connection, RowMapping, and_, func, insert, or_, select, 
 from monitor.model import Account, AlertKind, Cause, Disclosure, Finding, Json, MediaKind, Post, Severity
 from monitor.schedule import REREAD_SOONEST, next_reread
 from monitor.store import alerts
-from monitor.store.accounts import Claimed, finish_read, hold
+from monitor.store.accounts import Claimed, finish_read, hold, keep
 from monitor.store.database import Database
 from monitor.store.tables import evaluation, media, post, post_version
 
@@ -109,10 +109,12 @@ def save_page(
     reread_window: timedelta,
     reread_soonest: timedelta = REREAD_SOONEST,
     end: ReadEnd | None,
+    held_until: datetime | None = None,
 ) -> Saved:
     """Commit posts, versions, findings, alerts, and with the last page coverage, cursor and next check, as one.
 
-    Raises LeaseLostError when another worker has the account; then nothing is written.
+    A walk that goes on keeps its account for itself, `held_until`. Raises LeaseLostError when another worker has the
+    account; then nothing is written.
     """
     saved = Saved()
     with db.write() as connection:
@@ -122,6 +124,8 @@ def save_page(
             row = known.get(one.post.native_id)
             reread_at = next_reread(one.post.published_at, now, reread_window, soonest=reread_soonest)
             _save_post(connection, claimed.account, one, row, rule_set, now, reread_at, saved)
+        if held_until is not None and end is None:
+            keep(connection, claimed, until=held_until)
         if end is not None:
             finish_read(
                 connection,
