@@ -6,13 +6,14 @@ import csv
 import io
 import json
 import threading
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from installation import AGENCY, LEAK, MARKING, Installation, eventually, rows
 from platforms import X_TOKEN, Platforms, just_now
 
 from monitor import cli
+from monitor.model import MALAYSIA
 
 TOML = """[database]
 url = "sqlite:///pantau.db"
@@ -307,7 +308,7 @@ def test_check_names_accounts_that_left_the_file_and_exceptions_that_end_soon(pa
     assert pantau("accounts", "import", str(register)).code == 0
     register.write_text(rows)
     rule = next((here.folder / "rules").rglob("marking.yaml"))
-    ends = date.today() + timedelta(days=7)
+    ends = datetime.now(MALAYSIA).date() + timedelta(days=7)
     excuse = f"exceptions: [{{name: seats, covers: [had], reason: r, owner: o, expires: {ends}}}]\n"
     rule.write_text(rule.read_text() + excuse)
     answer = pantau("check")
