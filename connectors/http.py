@@ -92,6 +92,11 @@ def origin(url: str) -> tuple[str, str, int]:
     return parts.scheme, (parts.hostname or "").lower(), parts.port or (443 if parts.scheme == "https" else 80)
 
 
+def not_public(host: str, address: str) -> str:
+    leads = f"{host} leads to {address}, which is" if host != address else f"{host} is"
+    return f'{leads} not a public address; [network] allow = ["{address}"] admits it'
+
+
 def _checked(connection: type[HTTPConnection], accepts: Callable[[str, str, int, str], bool]) -> type[HTTPConnection]:
     """Return the connection class with a look at the peer's address before anything is sent."""
     scheme = "https" if issubclass(connection, HTTPSConnection) else "http"
@@ -102,7 +107,7 @@ def _checked(connection: type[HTTPConnection], accepts: Callable[[str, str, int,
             peer = str(made.getpeername()[0])
             if not accepts(scheme, self.host, self.port, peer):
                 made.close()
-                raise _RefusedAddress(f"{self.host} leads to {peer}, which is not public; network.allow can admit it")
+                raise _RefusedAddress(not_public(self.host, peer))
             return made
 
     return Checked
@@ -164,7 +169,7 @@ class _GuardedAdapter(HTTPAdapter):
             raise _Unresolved(f"the name {host} cannot be resolved") from None
         for *_, address in found:
             if not self._allowed(str(address[0])):
-                raise _Refused(f"{host} leads to {address[0]}, which is not public; network.allow can admit it")
+                raise _Refused(not_public(host, str(address[0])))
 
     def _allowed(self, text: str) -> bool:
         address = ipaddress.ip_address(text.partition("%")[0])

@@ -143,7 +143,8 @@ def parse_feed(body: bytes, *, headers: Mapping[str, str], url: str, what: str, 
     """Map a feed. Raises SchemaDrift when it is none, Unavailable when it was cut short."""
     refuse_entities(body, what=what)
     kind = headers.get("Content-Type", "")
-    told = {"content-location": url, "content-type": kind} if kind else {"content-location": url}
+    told = {"content-type": kind} if kind else {}
+    # Not told where the feed lies: an id stays as it is written, and the same when the feed moves.
     found = feedparser.parse(io.BytesIO(body), response_headers=told, sanitize_html=False)
     if not found.get("version"):
         raise SchemaDrift(f"{what}: the answer is no feed ({kind[:60] or 'no content type'}); correct the url column")
@@ -154,7 +155,7 @@ def parse_feed(body: bytes, *, headers: Mapping[str, str], url: str, what: str, 
         name=_text(found.feed.get("title")),
         handle="",
         bio=_text(found.feed.get("subtitle")),
-        picture_url=_picture(found.feed),
+        picture_url=http.absolute(url, _picture(found.feed)),
     )
     posts = [_post(entry, url, seen, now) for entry in found.entries]
     latest = {post.native_id: post for post, _ in reversed(posts)}  # of an id that stands twice the upper one counts

@@ -133,9 +133,13 @@ def missing_credentials(configuration: Configuration) -> list[Problem]:
         table = configuration.platforms[name]
         for key in getattr(connectors.load(name), "credentials", ()):
             if not getattr(table, key):
-                message = f"is not set, and {count} active accounts need it; write the token into {key}_file"
+                message = f"is not set, and {_accounts(count)} it; write the token into {key}_file"
                 problems.append(Problem(file=source, place=f"connectors.{name}.{key}", message=message))
     return problems
+
+
+def _accounts(count: int) -> str:
+    return "1 active account needs" if count == 1 else f"{count} active accounts need"
 
 
 def secrets_of(configuration: Configuration) -> list[Secret]:

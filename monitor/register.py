@@ -333,8 +333,7 @@ def _named(cells: _Cells, platform: str, handle: str, url: str) -> str:
     if not url and platform in NEED_URL:
         cells.wrong("url", f"is missing: for {platform} it is what is read")
     if not handle and platform in NEED_URL and url:
-        parts = urlsplit(url)
-        handle = f"{parts.hostname}{parts.path}".rstrip("/")
+        handle = _name_of(url)
     if not handle and not url and platform not in NEED_URL:
         cells.wrong("handle", "is missing, and so is url")
     elif not handle and platform not in NEED_URL and platform != "myspace":
@@ -342,6 +341,12 @@ def _named(cells: _Cells, platform: str, handle: str, url: str) -> str:
     if handle and platform in HANDLES and not re.fullmatch(HANDLES[platform], handle, re.ASCII):
         cells.wrong("handle", f"'{handle}': no account on {platform} can be called so; write it as in its address")
     return handle
+
+
+def _name_of(url: str) -> str:
+    """Return the name of a feed that has none of its own."""
+    parts = urlsplit(url)
+    return f"{parts.hostname}{parts.path}".rstrip("/")
 
 
 def merge_agencies(present: Iterable[Agency], imported: Iterable[Agency]) -> list[Agency]:

@@ -189,7 +189,7 @@ def duration(text: str) -> timedelta:
     """Read "90s", "15m", "24h" or "7d". Raises ValueError."""
     match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([smhd])", text.strip().lower())
     if match is None:
-        raise ValueError('expected a duration such as "30s", "15m", "24h" or "7d"')
+        raise ValueError(f'\'{text}\': expected a duration such as "30s", "15m", "24h" or "7d"')
     number = min(float(match[1]), 9e8)  # far above the ceiling, and just below where Python gives up
     value = timedelta(**{UNITS[match[2]]: number})
     if not DURATION_FLOOR <= value <= DURATION_CEILING:

@@ -313,7 +313,7 @@ def test_check_names_accounts_that_left_the_file_and_exceptions_that_end_soon(pa
     rule.write_text(rule.read_text() + excuse)
     answer = pantau("check")
     assert answer.code == 0
-    assert "1 accounts are no longer in accounts.csv and are still read (myspace/hilang)" in answer.err
+    assert "no longer in accounts.csv, and still read: 1 (myspace/hilang)" in answer.err
     assert f"the exception 'seats' ends on {ends}" in answer.err
 
 

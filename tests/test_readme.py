@@ -77,6 +77,7 @@ def test_every_line_of_the_default_configuration_is_a_setting_also_when_it_is_un
     (tmp_path / "secrets").mkdir()
     for name in ("smtp", "x", "facebook", "facebook-app", "sentry"):
         (tmp_path / "secrets" / name).write_text("https://key@127.0.0.1/1")
+    (tmp_path / "ca.pem").touch()
     (tmp_path / "pantau.toml").write_text(re.sub(r"^# (?=[a-z_]+ = )", "", text, flags=re.MULTILINE))
     settings = load_settings(tmp_path, {})
     assert settings.mail.host == "smtp.agensi.gov.my"

@@ -257,3 +257,13 @@ def test_a_password_in_the_address_is_in_no_error():
         with pytest.raises(AccountNotFound) as caught:
             list(connector.pull(account("", "rss", url=address), None, now=NOW))
     assert "rahsia-besar" not in str(caught.value)
+
+
+def test_an_id_that_is_no_address_stays_as_it_is_written_when_the_feed_moves():
+    body = b"<rss version='2.0'><channel><title>t</title><item><guid isPermaLink='false'>a1</guid><link>/b/1</link></item></channel></rss>"
+    ids = set()
+    for url in ("http://old.example.my/rss", "https://new.example.my/feed"):
+        feed = parse_feed(body, headers={}, url=url, what="rss/t", seen=remembered(None), now=NOW)
+        ids.add(feed.posts[0].native_id)
+        assert feed.posts[0].url == url.rpartition("/")[0] + "/b/1"
+    assert ids == {"a1"}

@@ -67,7 +67,7 @@ def fired(rules: RuleSet, text: str, **circumstances: object) -> list[tuple[Seve
 
 MISTAKES = [
     ("unknown key", ("condition:", "conditon:"), "conditon (line 12): unknown key; did you mean condition?"),
-    ("missing key", ("version: 2\n", ""), "version (line 2): is missing"),
+    ("missing key", ("version: 2\n", ""), "version: is missing"),
     ("unknown key of a part", ("{phrases: [minit", "{phrase: [minit"), "parts.paper.phrase (line 11): unknown key; did you mean phrases?"),
     ("a key twice", ("severity: medium", "severity: medium\nseverity: low"), "severity (line 8): stands here twice"),
     ("unknown severity", ("severity: medium", "severity: hgh"), "severity (line 7): 'hgh': unknown; did you mean high?"),
@@ -83,6 +83,7 @@ MISTAKES = [
     ("pattern with look-ahead", ("{phrases: [sulit], views: [folded, squeezed]}", "{regex: 'sulit(?=x)'}"), "parts.mark.regex (line 10): is not a pattern that RE2 takes"),
     ("pattern with a back-reference", ("{phrases: [sulit], views: [folded, squeezed]}", "{regex: '(a+)\\1'}"), "parts.mark.regex (line 10): is not a pattern that RE2 takes"),
     ("pattern that matches nothing", ("{phrases: [sulit], views: [folded, squeezed]}", "{regex: 'sulit|x*'}"), "parts.mark.regex (line 10): can match nothing at all"),
+    ("a pattern in double quotes", ("{phrases: [sulit], views: [folded, squeezed]}", '{regex: "\\bsulit"}'), "parts.mark.regex (line 10): holds a control character; write the pattern in single quotes"),
     ("phrase without a letter", ("[sulit]", "['!!']"), "parts.mark (line 10): '!!' has no letter or digit"),
     ("star inside a word", ("[sulit]", "['su*lit']"), "a * stands only at the beginning or the end of a word"),
     ("unknown detector", ("{phrases: [sulit], views: [folded, squeezed]}", "{detector: my-kad}"), "parts.mark.detector (line 10): 'my-kad': unknown; did you mean mykad?"),

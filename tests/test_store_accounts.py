@@ -97,6 +97,15 @@ def test_another_address_from_a_later_day_on_is_another_head_even_of_the_same_na
     assert (then.contacts.head_email, later.contacts.head_email) == ("lama@jpd.example.my", "baharu@jpd.example.my")
 
 
+def test_a_feed_that_moves_is_the_same_account_and_two_of_one_name_are_two(db):
+    register(db, account("berita", "rss", url="http://jpd.example.my/rss"))
+    changes = register(db, account("berita", "rss", url="https://jpd.example.my/rss"))
+    assert (changes.accounts_added, changes.accounts_changed, changes.accounts_missing) == (0, 1, 0)
+    two = [account("berita", "rss", url=f"https://jpd.example.my/{name}") for name in ("rss", "atom")]
+    assert register(db, *two).accounts_added == 1
+    assert [line.account.url for line in list_accounts(db)] == [one.url for one in reversed(two)]
+
+
 def test_an_account_that_left_the_file_stays_monitored_and_is_counted(db):
     register(db, account("a"), account("b"))
     changes = register(db, account("a"))

@@ -103,7 +103,7 @@ def _warnings(configuration: Configuration) -> Iterator[str]:
                 yield f"{rule.file}: the exception '{excuse.name}' ends on {excuse.expires}; from then on it is refused"
     if left := _left_the_register(configuration):
         yield (
-            f"{len(left)} accounts are no longer in accounts.csv and are still read ({', '.join(left[:3])}"
+            f"no longer in accounts.csv, and still read: {len(left)} ({', '.join(left[:3])}"
             f"{', …' if len(left) > 3 else ''}); a row with the status retired ends that"
         )
 

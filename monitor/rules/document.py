@@ -34,6 +34,12 @@ class Value:
         place = f"{name} (line {self.node.start_mark.line + 1})" if name else f"line {self.node.start_mark.line + 1}"
         self.problems.append(Problem(file=self.file, place=place, message=message))
 
+    def _missing(self, name: str) -> None:
+        if self.key:
+            self.wrong("is missing", key=name)
+        else:  # the line of a whole file says nothing
+            self.problems.append(Problem(file=self.file, place=name, message="is missing"))
+
     def keys(self, known: Iterable[str] | None, *, required: Iterable[str] = ()) -> dict[str, Value]:
         """Return the values of a mapping by key; unknown, repeated and missing keys are reported."""
         if not isinstance(self.node, yaml.MappingNode):
@@ -52,7 +58,7 @@ class Value:
                 found[name] = inner
         for name in required:
             if name not in found:
-                self.wrong("is missing", key=name)
+                self._missing(name)
         return found
 
     def items(self) -> list[Value]:

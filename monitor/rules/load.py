@@ -43,6 +43,7 @@ WHERE: Mapping[str, Sequence[str] | None] = {
     "language": None,
 }
 _ID = re.compile(r"[a-z0-9-]+(?:/[a-z0-9-]+){1,5}")
+MOST_CONTROL = 32  # a backslash in double quotes makes one: "\b"
 _MOST_STEPS = 3
 _FAR = 10_000
 
@@ -332,6 +333,9 @@ def _part(value: Value, lists: Mapping[str, Sequence[str]]) -> Part | None:
     views = list(_chosen(keys["views"], VIEWS)) if "views" in keys else ["folded"]
     if ways == ["regex"]:
         source = keys["regex"].text()
+        if source and any(ord(character) < MOST_CONTROL and character not in "\n\t" for character in source):
+            keys["regex"].wrong("holds a control character; write the pattern in single quotes: 'kod \\b[0-9]+'")
+            return None
         return _made(keys["regex"], lambda: pattern(source, exact=exact, views=views)) if source else None
     words = _words(keys, lists)
     return _made(value, lambda: phrases(words, exact=exact, views=views)) if words else None

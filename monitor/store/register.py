@@ -46,8 +46,10 @@ def save_register(db: Database, agencies: Sequence[Agency], accounts: Sequence[A
         for row in agencies:
             _save_agency(connection, row, now, changes)
         known = {(r["platform"], r["key"]): r for r in connection.execute(select(account)).mappings()}
+        named = {account_key(one) for one in accounts}
         for one in accounts:
-            _save_account(connection, one, known.pop(account_key(one), None), now, changes)
+            present = known.pop(account_key(one), None) or _moved(one, known, named)
+            _save_account(connection, one, present, now, changes)
         changes.accounts_missing = sum(r["status"] == AccountStatus.ACTIVE for r in known.values()) if accounts else 0
     return changes
 
@@ -100,6 +102,20 @@ def _save_contacts(connection: Connection, row: Agency, now: datetime) -> bool:
     return True
 
 
+def _moved(one: Account, known: dict[tuple[str, str], RowMapping], named: set[tuple[str, str]]) -> RowMapping | None:
+    """Take out and return the account that is this one under an earlier address: same agency, platform and name.
+
+    A feed that moves is no second feed: its posts are known, and are not told again.
+    """
+    same = [
+        key
+        for key, row in known.items()
+        if key not in named
+        and (row["agency"], row["platform"], row["handle"]) == (one.agency, one.platform, one.handle)
+    ]
+    return known.pop(same[0]) if len(same) == 1 else None
+
+
 def _is_another(present: RowMapping, new: Contacts) -> bool:
     """Tell whether another person heads the agency: another name, or another address from a later day on.
 
@@ -118,15 +134,14 @@ def _save_account(
     platform, key = account_key(one)
     facts = {
         "agency": one.agency,
+        "key": key,
         "handle": one.handle,
         "url": one.url,
         "status": one.status.value,
         "note": one.note,
     }
     if present is None:
-        connection.execute(
-            insert(account).values(platform=platform, key=key, registered_at=now, next_check_at=now, **facts)
-        )
+        connection.execute(insert(account).values(platform=platform, registered_at=now, next_check_at=now, **facts))
         changes.accounts_added += 1
     elif any(present[name] != value for name, value in facts.items()):
         if present["url"] != one.url:
