@@ -485,7 +485,7 @@ def test_a_picture_that_leads_into_the_private_network_is_not_fetched(office):
     office.register(("JPD", "facebook", "jabatandemo", ""))
     ran = office.once()
     assert "1 unreadable" in ran.out
-    assert "network.allow" in office.here.query("select reason from media")[0][0]
+    assert "[network] allow" in office.here.query("select reason from media")[0][0]
 
 
 # ---------------------------------------------------------------- what fails is named, the rest goes on
