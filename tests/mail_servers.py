@@ -143,7 +143,8 @@ def smtp_server(box: Postbox, *, implicit_tls: ssl.SSLContext | None = None, **o
 async def _close(server: asyncio.Server, transports: list[asyncio.Transport | None]) -> None:
     server.close()
     for transport in transports:
-        if transport is not None:
+        # Python 3.11.2 fails to abort a TLS transport that is closed already.
+        if transport is not None and not transport.is_closing():
             transport.abort()
     await asyncio.sleep(0)  # the transports close their sockets in the loop's next turn
 
