@@ -110,36 +110,15 @@ def alert_for_post(
     severity = max(f.severity for f in worth)
     disclosure = min(f.disclosure for f in worth)
     if back_catalogue:
-        batch = open_alert(
-            connection,
-            dedup_key=f"backlog:{holder.id}",
-            kind=AlertKind.BACKLOG,
-            severity=severity,
-            disclosure=disclosure,
-            agency=holder.agency,
-            account_id=holder.id,
-            now=now,
-        )
-        _strengthen(connection, batch, severity, disclosure)
-        return batch
-    earlier = (
-        connection.execute(
-            select(alert.c.id, alert.c.state, finding.c.rule)
-            .join(finding, finding.c.alert_id == alert.c.id)
-            .where(alert.c.post_id == post_id, alert.c.kind == AlertKind.POST.value)
-            .where(finding.c.severity >= Severity.MEDIUM, finding.c.shadow.is_(False))
-            .order_by(alert.c.id)
-        )
-        .mappings()
-        .all()
-    )
-    new_rules = sorted({f.rule for f in worth} - {row["rule"] for row in earlier})
-    if earlier and not new_rules:
-        return int(earlier[-1]["id"])
-    if earlier and _can_be_joined(connection, int(earlier[-1]["id"])):
-        joined = int(earlier[-1]["id"])
-        _strengthen(connection, joined, severity, disclosure)
-        return joined
+        return _batch(connection, holder, severity, disclosure, now)
+    earlier = _alerted(connection, post_id)
+    new_rules = sorted({f.rule for f in worth} - {rule for _, rule in earlier})
+    last = earlier[-1][0] if earlier else None
+    if last is not None and not new_rules:
+        return last
+    if last is not None and _can_be_joined(connection, last):
+        _strengthen(connection, last, severity, disclosure)
+        return last
     broken = hashlib.sha256("\n".join(new_rules).encode()).hexdigest()[:16]
     return open_alert(
         connection,
@@ -152,6 +131,34 @@ def alert_for_post(
         post_id=post_id,
         now=now,
     )
+
+
+def _batch(connection: Connection, holder: Account, severity: Severity, disclosure: Disclosure, now: datetime) -> int:
+    """Return the one alert of an account's back catalogue."""
+    batch = open_alert(
+        connection,
+        dedup_key=f"backlog:{holder.id}",
+        kind=AlertKind.BACKLOG,
+        severity=severity,
+        disclosure=disclosure,
+        agency=holder.agency,
+        account_id=holder.id,
+        now=now,
+    )
+    _strengthen(connection, batch, severity, disclosure)
+    return batch
+
+
+def _alerted(connection: Connection, post_id: int) -> list[tuple[int, str]]:
+    """Return (alert, rule) for what was alerted of a post before, in the order of the alerts."""
+    rows = connection.execute(
+        select(alert.c.id, finding.c.rule)
+        .join(finding, finding.c.alert_id == alert.c.id)
+        .where(alert.c.post_id == post_id, alert.c.kind == AlertKind.POST.value)
+        .where(finding.c.severity >= Severity.MEDIUM, finding.c.shadow.is_(False))
+        .order_by(alert.c.id)
+    )
+    return [(row[0], row[1]) for row in rows]
 
 
 def _can_be_joined(connection: Connection, alert_id: int) -> bool:
