@@ -42,6 +42,7 @@ from monitor.store.accounts import (
     shut_platforms,
 )
 from monitor.store.database import Database, fact, open_database, sole_process
+from monitor.store.listings import count_alerts
 from monitor.store.outbox import release_abandoned, retry_now, schedule_digest
 from monitor.store.register import Changes, platforms_in_use, registered, save_register
 from monitor.store.reports import week_report
@@ -215,6 +216,7 @@ class Passed:
     waiting: tuple[str, ...]  # platforms and accounts that said when to come back, and it is not yet that time
     degraded: tuple[str, ...]  # such accounts of a dying platform
     media: MediaRead
+    alerts: tuple[int, int]  # opened in this pass, and open in all
     sent: Sent
     digests: int
 
@@ -230,6 +232,7 @@ def once(
 ) -> Passed:
     """Make one whole pass: poll what is registered, read media, deliver what is due, retries included."""
     say = stage or (lambda _: None)
+    began = service.clock()
     say("reading accounts")
     waiting = _waiting_platforms(service)
     resting, degraded = _resting_accounts(service)
@@ -241,13 +244,15 @@ def once(
     say("delivering mails")
     retry_now(service.db, service.clock())
     digests = plan_due_digest(service)
+    sent = deliver_all(service)
     return Passed(
         checked=tuple(checked),
         held=held,
         waiting=(*waiting.values(), *resting),
         degraded=degraded,
         media=read,
-        sent=deliver_all(service),
+        alerts=count_alerts(service.db, since=began),
+        sent=sent,
         digests=digests,
     )
 

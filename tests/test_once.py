@@ -134,6 +134,7 @@ def test_every_post_is_stored_once_and_the_head_is_told_once(office):
     ran = office.once()
 
     assert "3 checked, 0 not read" in ran.out
+    assert "2 opened, 2 open in all" in ran.out
     assert sorted(row[0] for row in office.here.query("select native_id from post")) == sorted(
         [*ids, "https://jpd.example.my/1"]
     )
@@ -523,6 +524,7 @@ def test_a_dead_token_stops_its_accounts_after_the_first_refusals_and_is_one_ale
 
     ran = office.once(code=1)
 
+    assert "1 opened, 1 open in all" in ran.out  # also what is no post
     assert len(platforms.asked(prefix)) < 20
     assert platforms.asked("/feed.xml")
     assert "token" in ran.err

@@ -4,6 +4,7 @@ import asyncio
 import re
 import threading
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import timedelta
@@ -12,18 +13,20 @@ import pytest
 import requests
 from builders import NOW, account, agency, finding, post, week_report
 from mail_servers import Postbox, hang_up, read_mail, say_goodbye, smtp_server, taken, taken_then_hung_up
-from sqlalchemy import select
+from sqlalchemy import func, select
 
 from alerts.compose import Envelope
 from alerts.folder import FolderChannel
 from alerts.outbox import back_off, deliver_due, open_channel, plan_due
 from alerts.policy import Policy, plan, plan_digest
 from alerts.smtp import SmtpChannel
-from monitor.model import AlertKind, AlertState, Cause, Severity
+from monitor.model import AlertKind, AlertState, Cause, Disclosure, Language, NewNotification, Severity
 from monitor.settings import Mail, Web
 from monitor.store import outbox as store
 from monitor.store import tables
 from monitor.store.accounts import claim_accounts, save_failure
+from monitor.store.alerts import open_alert
+from monitor.store.database import Database, open_database
 from monitor.store.listings import list_alerts, mails_of
 from monitor.store.posts import Judged, save_page
 from monitor.store.register import save_register
@@ -610,3 +613,30 @@ def test_a_scanner_that_fetches_every_link_of_a_mail_acknowledges_nothing(office
         assert [requests.get(link, timeout=5).status_code for link in links] == [200]
     (alert,) = list_alerts(office.db)
     assert alert.state is AlertState.OPEN
+
+
+def test_several_processes_that_plan_the_same_alert_at_once_write_its_mails_down_once(postgres_url):
+    """Each process has connections of its own; they meet at the same alert in the same moment."""
+    first = open_database(postgres_url)
+    mails = [
+        NewNotification(step="first", template="alert", recipient="a@b.my", language=Language.MS, message_id="<1@b.my>")
+    ]
+    with first.write() as connection:
+        opened = {"kind": AlertKind.EVALUATION, "severity": Severity.MEDIUM, "disclosure": Disclosure.NONE, "now": NOW}
+        number = open_alert(connection, dedup_key="k", **opened)
+    others = [Database(postgres_url) for _ in range(4)]
+    gate = threading.Barrier(len(others))
+
+    def at_once(db: Database) -> int:
+        gate.wait()
+        store.schedule_notifications(db, number, mails, now=NOW, next_action_at=None, waiting_reason="")
+        with db.write() as connection:
+            return open_alert(connection, dedup_key="new", **opened)
+
+    with ThreadPoolExecutor(len(others)) as pool:
+        numbers = set(pool.map(at_once, others))
+    with first.read() as connection:
+        assert connection.execute(select(func.count()).select_from(tables.notification)).scalar_one() == 1
+    assert len(numbers) == 1
+    for db in (first, *others):
+        db.close()

@@ -143,8 +143,8 @@ def _print_pass(passed: Any) -> None:
     )
     if passed.media.read or passed.media.unreadable:
         out.print(f"media      {passed.media.read} read, {passed.media.unreadable} unreadable")
-    alerts = set(passed.media.alerts).union(*(s.alerts for s in saved)) if saved else set(passed.media.alerts)
-    out.print(f"alerts     {len(alerts)} opened or added to")
+    opened, still_open = passed.alerts
+    out.print(f"alerts     {opened} opened, {still_open} open in all")
     sent = passed.sent
     out.print(f"mails      {sent.accepted} delivered, {sent.retried} to be retried, {sent.dead} refused")
     for where in sent.delivered[:SHOWN_ROWS]:

@@ -22,7 +22,7 @@ from monitor.model import (
     Severity,
 )
 from monitor.store import alerts
-from monitor.store.database import Database
+from monitor.store.database import Database, insert_if_new
 from monitor.store.register import to_account
 from monitor.store.tables import account, alert, coverage, credential, profile
 
@@ -418,7 +418,8 @@ def shut_platform(
         row = connection.execute(select(credential).where(credential.c.platform == platform)).mappings().first()
         standing = given if row is None else _still_shut(_to_shut(row), given)
         if row is None:
-            connection.execute(insert(credential).values(platform=platform, **_shut_values(standing)))
+            first = insert_if_new(connection, credential)
+            connection.execute(first.values(platform=platform, **_shut_values(standing)))
         else:
             same = credential.c.platform == platform
             connection.execute(update(credential).where(same).values(**_shut_values(standing)))

@@ -25,7 +25,7 @@ from monitor.model import (
     PostKind,
     Severity,
 )
-from monitor.store.database import Database
+from monitor.store.database import Database, insert_if_new
 from monitor.store.register import responsible, to_account
 from monitor.store.tables import account, alert, finding, media, notification, post, post_version
 
@@ -48,9 +48,9 @@ def open_alert(
     detail: str = "",
 ) -> int:
     """Open an alert, or return the one that this key opened before: the key is what makes two things the same."""
-    known = connection.execute(select(alert.c.id).where(alert.c.dedup_key == dedup_key)).scalars().first()
-    if known is not None:
-        return int(known)
+    known = select(alert.c.id).where(alert.c.dedup_key == dedup_key)
+    if (before := connection.execute(known).scalar_one_or_none()) is not None:
+        return int(before)
     mailed = kind is not AlertKind.BACKLOG
     values = {
         "case": f"new:{dedup_key}",
@@ -69,10 +69,13 @@ def open_alert(
         "next_action_at": now if mailed else None,
         "waiting_reason": "" if mailed else REVIEWED_AS_BATCH,
     }
-    number: int = connection.execute(insert(alert).values(**values).returning(alert.c.id)).scalar_one()
+    opened = insert_if_new(connection, alert).values(**values).returning(alert.c.id)
+    number = connection.execute(opened).scalar_one_or_none()
+    if number is None:  # another process opened it in this moment
+        return int(connection.execute(known).scalar_one())
     case = f"PTU-{now.astimezone(MALAYSIA).year}-{number:06d}"
     connection.execute(update(alert).where(alert.c.id == number).values(case=case))
-    return number
+    return int(number)
 
 
 def recover(connection: Connection, *, now: datetime, account_id: int | None = None, platform: str = "") -> None:

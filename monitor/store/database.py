@@ -13,7 +13,8 @@ from alembic import command
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, Engine, create_engine, event, func, insert, select
+from sqlalchemy import Connection, Engine, Table, create_engine, event, func, insert, select
+from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.pool import ConnectionPoolEntry
@@ -212,6 +213,15 @@ def explained(error: SQLAlchemyError) -> str:
     """Return a sentence on a database that failed in the middle of the work; it repeats no post's text."""
     first = str(getattr(error, "orig", None) or type(error).__name__).strip().splitlines()[0]
     return f"the database failed ({first}); look at its disk's free space, its rights, or its server. Nothing is lost."
+
+
+def insert_if_new(connection: Connection, table: Table) -> Any:
+    """Return an insert that does nothing when a row with a unique value of it is there, also one of this very moment.
+
+    A look first and an insert then would fail where several processes find the same thing to write down.
+    """
+    dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
+    return dialect.insert(table).on_conflict_do_nothing()
 
 
 def fact(db: Database, key: str, default: str) -> str:

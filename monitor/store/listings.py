@@ -156,6 +156,15 @@ def _of_account(agency: str, platform: str, handle: str) -> list[ColumnElement[b
     return wanted
 
 
+def count_alerts(db: Database, *, since: datetime) -> tuple[int, int]:
+    """Return how many alerts of any kind were opened since then, and how many are open in all."""
+    with db.read() as connection:
+        counted = select(func.count()).select_from(alert)
+        opened = connection.execute(counted.where(alert.c.opened_at >= since)).scalar_one()
+        still = connection.execute(counted.where(alert.c.state == AlertState.OPEN.value)).scalar_one()
+    return opened, still
+
+
 def list_alerts(
     db: Database,
     *,

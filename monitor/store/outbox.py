@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
-from sqlalchemy import Connection, and_, delete, insert, or_, select, update
+from sqlalchemy import Connection, and_, delete, or_, select, update
 
 from monitor.model import (
     Alert,
@@ -19,7 +19,7 @@ from monitor.model import (
     Severity,
 )
 from monitor.store import alerts
-from monitor.store.database import Database
+from monitor.store.database import Database, insert_if_new
 from monitor.store.tables import alert, meta, notification
 
 HOLD = "mail_held"  # the fact that the mail server fails as a whole: "since until"
@@ -77,14 +77,9 @@ def _insert_new(
     period: str,
     now: datetime,
 ) -> int:
-    wanted = {n.message_id: n for n in notifications}
-    known = connection.execute(
-        select(notification.c.message_id).where(notification.c.message_id.in_(list(wanted)))
-    ).scalars()
-    for message_id in list(known):
-        del wanted[message_id]
-    rows = [
-        {
+    new = 0
+    for one in notifications:
+        facts = {
             "alert_id": alert_id,
             "period": period,
             "step": one.step,
@@ -96,11 +91,8 @@ def _insert_new(
             "created_at": now,
             "due_at": now,
         }
-        for one in wanted.values()
-    ]
-    if rows:
-        connection.execute(insert(notification), rows)
-    return len(rows)
+        new += connection.execute(insert_if_new(connection, notification).values(**facts)).rowcount
+    return new
 
 
 def claim(db: Database, *, now: datetime, lease: timedelta) -> Delivery | None:
@@ -217,7 +209,7 @@ def hold_back(db: Database, delivery: Delivery, error: str, *, now: datetime, un
     with db.write() as connection:
         value = f"{now.isoformat()} {until.isoformat()}"
         if not connection.execute(update(meta).where(meta.c.key == HOLD).values(value=value)).rowcount:
-            connection.execute(insert(meta).values(key=HOLD, value=value))
+            connection.execute(insert_if_new(connection, meta).values(key=HOLD, value=value))
         return _write_in(
             connection,
             delivery,
