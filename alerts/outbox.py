@@ -157,7 +157,7 @@ def _rendered(run: _Run, delivery: Delivery) -> bytes | None:
     try:
         mail = _compose(run, delivery)
     except Exception as error:
-        # The error's own words may quote a post: they stay in the log's traceback.
+        # The error's own words may quote a post: neither the mail to the operators nor the log repeats them.
         log.exception("mail could not be written", **_named(delivery))
         words = f"the mail could not be written ({type(error).__name__}); the log has the traceback"
         if store.mark_retry(run.db, delivery, run.clock() + back_off(delivery.attempts), words):

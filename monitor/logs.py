@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import re
 import sys
+import traceback
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
@@ -15,6 +16,7 @@ from monitor.settings import Log, Secret, Sentry
 QUIET = ("apscheduler", "urllib3", "tweepy", "facebook", "sqlalchemy", "alembic", "uvicorn", "matplotlib", "PIL")
 IN_ADDRESS = re.compile(r"(?i)\b((?:access_token|appsecret_proof|input_token|bearer_token|token|sig)=)[^&\s\"'#]+")
 BEARER = re.compile(r"(?i)\b(bearer\s+)[\w.~+/%=-]{8,}")
+MOST_CAUSES = 10  # of one error; a chain could go in a circle
 SHORTEST_SECRET = 6  # shorter ones would blank ordinary words
 
 
@@ -25,7 +27,7 @@ def start_logging(log: Log, secrets: Iterable[Secret]) -> None:
         structlog.contextvars.merge_contextvars,
         structlog.stdlib.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
-        structlog.processors.format_exc_info,
+        structlog.processors.ExceptionRenderer(traced),
     ]
     renderer: Any = structlog.processors.JSONRenderer(ensure_ascii=False)
     if log.format == "text":
@@ -47,6 +49,18 @@ def start_logging(log: Log, secrets: Iterable[Secret]) -> None:
         wrapper_class=structlog.stdlib.BoundLogger,
         cache_logger_on_first_use=False,
     )
+
+
+def traced(exc_info: Any) -> str:
+    """Return a traceback without the errors' own words, which may repeat a post; an OSError's are the system's."""
+    error: BaseException | None = exc_info[1]
+    told: list[str] = []
+    while error is not None and len(told) < MOST_CAUSES:
+        words = f": {error.strerror}" if isinstance(error, OSError) and error.strerror else ""
+        frames = "".join(traceback.format_tb(error.__traceback__))
+        told.append(f"{frames}{type(error).__module__}.{type(error).__qualname__}{words}")
+        error = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
+    return "\nwhich came of\n".join(told)
 
 
 class _Redacting(structlog.stdlib.ProcessorFormatter):

@@ -18,8 +18,6 @@ LONGEST_SIDE = 2_400  # larger pictures are scaled down first: the recognition g
 MOST_CHARACTERS = 500_000
 EXTRA = "reading it needs pantau[media]; install it with `pip install 'pantau[media]'`"
 
-DOCX = "application/vnd.openxmlformats-officedocument.wordprocessingml.document"
-
 
 class Unreadable(Exception):
     """The file gave no text, for the reason in the message. Never holds what is in the file."""

@@ -1,5 +1,6 @@
 import json
 import logging
+from pathlib import Path
 
 import pytest
 import structlog
@@ -48,6 +49,36 @@ def test_tracebacks_and_foreign_loggers_pass_the_redaction(form, capsys, quiet_r
     assert "EAAB123" not in written
     assert "ValueError" in written
     assert "x/jpd" in written
+
+
+@pytest.mark.parametrize("form", ["text", "json"])
+def test_a_traceback_tells_the_way_and_never_the_words_of_an_error(form, capsys, quiet_root):
+    """I12: a library's message may repeat the post it choked on, also as the cause of another error."""
+    start_logging(Log(format=form), [])
+
+    text = "SULIT-MARKER"
+
+    def choke():
+        try:
+            raise KeyError(text)
+        except KeyError as cause:
+            raise ValueError(text) from cause
+
+    for logger in (structlog.get_logger("a"), logging.getLogger("foreign")):
+        try:
+            choke()
+        except ValueError:
+            logger.exception("failed")
+        written = capsys.readouterr().err
+        assert text not in written
+        assert "choke" in written
+        assert "ValueError" in written
+        assert "KeyError" in written
+    try:
+        Path("/no/such/file").read_bytes()
+    except OSError:
+        structlog.get_logger("a").exception("failed")
+    assert "No such file or directory" in capsys.readouterr().err
 
 
 def test_json_lines_are_json(capsys, quiet_root):
