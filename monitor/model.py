@@ -119,6 +119,19 @@ class AlertState(StrEnum):
     SUPPRESSED = "suppressed"
 
 
+class Resolution(StrEnum):
+    """How a person ended an alert. All but a false alarm confirm that the alert was right."""
+
+    ACTION_TAKEN = "action taken"
+    POST_REMOVED = "post removed"
+    ACCEPTED = "accepted"
+    FALSE_ALARM = "false alarm"
+
+    @property
+    def confirms(self) -> bool:
+        return self is not Resolution.FALSE_ALARM
+
+
 class NotificationState(StrEnum):
     PENDING = "pending"
     SENDING = "sending"  # leased by a worker

@@ -233,6 +233,8 @@ alert = Table(
     Column("waiting_reason", Text, nullable=False, default=""),
     Column("acknowledged_at", Utc),
     Column("resolved_at", Utc),
+    Column("resolution", Text),  # a `Resolution`; null while unresolved, and when it ended by itself
+    Column("resolution_note", Text),
     Index(None, "state", "next_action_at"),
     Index(None, "post_id"),
     Index(None, "opened_at"),

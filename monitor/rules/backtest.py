@@ -1,0 +1,257 @@
+"""What a change of the rules would have done to stored posts. Pure: posts with what was found in them → an outcome.
+
+A rule is counted once for a post, at its gravest over all versions and texts of the post, because a post is what
+somebody looks at. Outcomes are sums: those of any parts of an archive add up to that of the whole.
+"""
+
+from __future__ import annotations
+
+from bisect import insort
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from typing import Any, NamedTuple
+
+from monitor.model import MALAYSIA, AgencyKind, PostKind, Severity, Subject
+from monitor.rules.evaluate import evaluate
+from monitor.rules.rule import RuleSet
+
+MOST_REFERENCES = 500  # of a rule's changes in one direction; the counts are of all
+BEFORE = " (before)"  # marks the earlier form of a rule while both run in one pass
+Strength = tuple[Severity, bool]  # how grave, and whether it is live
+
+
+class Holder(NamedTuple):
+    """Whose post it is, as far as rules may ask."""
+
+    agency: str
+    platform: str
+    agency_kind: AgencyKind | None
+
+
+class Stored(NamedTuple):
+    """A finding of the archive."""
+
+    rule: str
+    severity: Severity
+    live: bool
+
+
+class ArchivedPost(NamedTuple):
+    """A stored post. Each version is (language, its texts by field); what was read from media is a version's second."""
+
+    id: int
+    holder: Holder
+    published_at: datetime
+    kind: PostKind
+    versions: Sequence[tuple[str, Mapping[str, str]]]
+    stored: Sequence[Stored] = ()
+    confirmed: Sequence[str] = ()  # cases of its alerts that somebody confirmed
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Comparison:
+    """Before and after. `before_is_stored`: before is what the archive holds; else it is evaluated beside after.
+
+    `unchanged` names the rules that are the same on both sides: what the archive holds of them counts for both.
+    """
+
+    evaluated: RuleSet
+    before_is_stored: bool
+    unchanged: frozenset[str] = frozenset()
+
+
+def with_stored(after: RuleSet) -> Comparison:
+    """Compare what the archive holds with what these rules find."""
+    return Comparison(evaluated=after, before_is_stored=True)
+
+
+def between(before: RuleSet, after: RuleSet, differing: Collection[str]) -> Comparison:
+    """Compare two rule sets. Only the rules that differ run, both forms of each in one pass over a text."""
+    earlier = [replace(rule, id=rule.id + BEFORE) for rule in before.rules if rule.id in differing]
+    later = [rule for rule in after.rules if rule.id in differing]
+    same = frozenset(rule.id for rule in after.rules if rule.id not in differing and rule.active)
+    both = RuleSet([*earlier, *later], f"{before.hash}:{after.hash}")
+    return Comparison(evaluated=both, before_is_stored=False, unchanged=same)
+
+
+@dataclass(slots=True, kw_only=True)
+class RuleChange:
+    """What becomes of one rule: posts it fired on before and after, and the newest of those where that differs."""
+
+    before: int = 0
+    after: int = 0
+    fired: int = 0
+    quiet: int = 0
+    shifted: int = 0  # another severity, or shadow on one side and live on the other
+    fired_on: list[tuple[int, str]] = field(default_factory=list)  # (post id, severity)
+    quiet_on: list[tuple[int, str]] = field(default_factory=list)
+    shifted_on: list[tuple[int, str]] = field(default_factory=list)
+
+    @property
+    def differs(self) -> bool:
+        return bool(self.fired or self.quiet or self.shifted)
+
+    def add(self, other: RuleChange) -> None:
+        for name in ("before", "after", "fired", "quiet", "shifted"):
+            setattr(self, name, getattr(self, name) + getattr(other, name))
+        for name in ("fired_on", "quiet_on", "shifted_on"):
+            both = sorted([*getattr(self, name), *getattr(other, name)])
+            setattr(self, name, both[-MOST_REFERENCES:])
+
+
+@dataclass(slots=True, kw_only=True)
+class Outcome:
+    """What a change would have done. `mails` counts, by agency and ISO week of the posts, mails before and after.
+
+    `lost` are posts with a confirmed alert that would alert nobody any more, with their cases.
+    """
+
+    posts: int = 0
+    versions: int = 0
+    failed: int = 0  # texts that a rule could not judge
+    rules: dict[str, RuleChange] = field(default_factory=dict)
+    mails: dict[tuple[str, str], tuple[int, int]] = field(default_factory=dict)
+    lost: list[tuple[int, str]] = field(default_factory=list)
+
+    def add(self, other: Outcome) -> None:
+        self.posts += other.posts
+        self.versions += other.versions
+        self.failed += other.failed
+        for rule, change in other.rules.items():
+            self.rules.setdefault(rule, RuleChange()).add(change)
+        for key, (before, after) in other.mails.items():
+            known = self.mails.get(key, (0, 0))
+            self.mails[key] = (known[0] + before, known[1] + after)
+        self.lost = sorted([*self.lost, *other.lost])
+
+
+def replay(posts: Iterable[ArchivedPost], comparison: Comparison) -> Outcome:
+    """Evaluate the posts and sum up what differs."""
+    outcome = Outcome()
+    for post in posts:
+        outcome.posts += 1
+        outcome.versions += len(post.versions)
+        found = _found(post, comparison.evaluated, outcome)
+        if found or post.stored:
+            _compare(post, found, comparison, outcome)
+    return outcome
+
+
+def _found(post: ArchivedPost, rules: RuleSet, outcome: Outcome) -> dict[str, Strength]:
+    """Return the rules that fire on any version of the post, each at its gravest."""
+    found: dict[str, Strength] = {}
+    holder = post.holder
+    for language, fields in post.versions:
+        subject = Subject(
+            fields=fields,
+            platform=holder.platform,
+            agency=holder.agency,
+            agency_kind=holder.agency_kind,
+            kind=post.kind,
+            language=language,
+            published_at=post.published_at,
+        )
+        try:
+            findings = evaluate(rules, subject)
+        except Exception:  # noqa: BLE001 (one poison post must not stop a million others; it is counted)
+            outcome.failed += 1
+            continue
+        for one in findings:
+            _raise(found, one.rule, (one.severity, not one.shadow))
+    return found
+
+
+def _raise(found: dict[str, Strength], rule: str, strength: Strength) -> None:
+    known = found.get(rule)
+    if known is None or strength > known:
+        found[rule] = strength
+
+
+def _compare(post: ArchivedPost, found: Mapping[str, Strength], comparison: Comparison, outcome: Outcome) -> None:
+    stored: dict[str, Strength] = {}
+    for rule, severity, live in post.stored:
+        _raise(stored, rule, (severity, live))
+    if comparison.before_is_stored:
+        before, after, same = stored, dict(found), {}
+    else:
+        before = {rule.removesuffix(BEFORE): one for rule, one in found.items() if rule.endswith(BEFORE)}
+        after = {rule: one for rule, one in found.items() if not rule.endswith(BEFORE)}
+        same = {rule: one for rule, one in stored.items() if rule in comparison.unchanged}
+    for rule in before.keys() | after.keys():
+        _count(outcome.rules.setdefault(rule, RuleChange()), post.id, before.get(rule), after.get(rule))
+    alerted = [any(map(_alerts, (*side.values(), *same.values()))) for side in (before, after)]
+    if any(alerted):
+        key = (post.holder.agency, week_of(post.published_at))
+        known = outcome.mails.get(key, (0, 0))
+        outcome.mails[key] = (known[0] + alerted[0], known[1] + alerted[1])
+    if alerted == [True, False]:
+        outcome.lost += [(post.id, case) for case in post.confirmed]
+
+
+def _alerts(strength: Strength) -> bool:
+    severity, live = strength
+    return live and severity.alerts
+
+
+def _count(change: RuleChange, post_id: int, before: Strength | None, after: Strength | None) -> None:
+    change.before += before is not None
+    change.after += after is not None
+    if before is None and after is not None:
+        change.fired += 1
+        _refer(change.fired_on, post_id, _shown(after))
+    elif before is not None and after is None:
+        change.quiet += 1
+        _refer(change.quiet_on, post_id, _shown(before))
+    elif before is not None and after is not None and before != after:
+        change.shifted += 1
+        _refer(change.shifted_on, post_id, f"{_shown(before)} → {_shown(after)}")
+
+
+def _shown(strength: Strength) -> str:
+    severity, live = strength
+    return severity.label if live else f"{severity.label} (shadow)"
+
+
+def _refer(references: list[tuple[int, str]], post_id: int, shown: str) -> None:
+    insort(references, (post_id, shown))
+    del references[:-MOST_REFERENCES]
+
+
+def week_of(moment: datetime) -> str:
+    year, week, _ = moment.astimezone(MALAYSIA).isocalendar()
+    return f"{year:04d}-W{week:02d}"
+
+
+# ---------------------------------------------------------------- as JSON, for a checkpoint
+
+
+def to_json(outcome: Outcome) -> dict[str, Any]:
+    return {
+        "posts": outcome.posts,
+        "versions": outcome.versions,
+        "failed": outcome.failed,
+        "rules": {
+            rule: {name: getattr(change, name) for name in RuleChange.__slots__}
+            for rule, change in outcome.rules.items()
+        },
+        "mails": [[*key, *counts] for key, counts in outcome.mails.items()],
+        "lost": outcome.lost,
+    }
+
+
+def from_json(data: Mapping[str, Any]) -> Outcome:
+    """Return the outcome that `to_json` wrote. Raises KeyError, TypeError or ValueError for anything else."""
+    return Outcome(
+        posts=int(data["posts"]),
+        versions=int(data["versions"]),
+        failed=int(data["failed"]),
+        rules={rule: _change_from(change) for rule, change in data["rules"].items()},
+        mails={(agency, week): (int(before), int(after)) for agency, week, before, after in data["mails"]},
+        lost=[(int(post_id), str(case)) for post_id, case in data["lost"]],
+    )
+
+
+def _change_from(data: Mapping[str, Any]) -> RuleChange:
+    lists = {name: [(int(number), str(shown)) for number, shown in data[name]] for name in data if name.endswith("_on")}
+    return RuleChange(**{**data, **lists})

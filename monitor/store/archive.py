@@ -1,0 +1,215 @@
+"""The archive, read for the back-test: light columns by ranges of post ids, no object for a row, never a write."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import ColumnElement, Connection, Select, and_, func, or_, select
+
+from monitor.model import AgencyKind, AlertKind, PostKind, Resolution, Severity
+from monitor.rules.backtest import ArchivedPost, Holder, Stored
+from monitor.store.database import Database
+from monitor.store.tables import account, agency, alert, finding, media, post, post_version
+
+CONFIRMING = [one.value for one in Resolution if one.confirms]
+KINDS = {kind.value: kind for kind in PostKind}
+SEVERITIES = {int(severity): severity for severity in Severity}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stretch:
+    """A part of the archive: post ids from `first` to `last`, of posts published from `since` on."""
+
+    first: int
+    last: int
+    since: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reference:
+    """What a person needs to find a post again."""
+
+    platform: str
+    account: str
+    agency: str
+    native_id: str
+    url: str
+    published_at: datetime
+    cases: tuple[str, ...]
+    text: str
+
+
+def stretch_of(db: Database, *, since: datetime | None, limit: int | None) -> Stretch | None:
+    """Return the whole archive, or its `limit` newest posts (as they came in); None when there is nothing."""
+    ids = select(post.c.id)
+    if since is not None:
+        ids = ids.where(post.c.published_at >= since)
+    if limit is not None:
+        ids = ids.order_by(post.c.id.desc()).limit(limit)
+    bounds = ids.subquery()
+    with db.read() as connection:
+        first, last = connection.execute(select(func.min(bounds.c.id), func.max(bounds.c.id))).one()
+    return Stretch(first=first, last=last, since=since) if first is not None else None
+
+
+class Archive:
+    """Reads stretches of one database; what is the same for all of them is read once."""
+
+    def __init__(self, db: Database) -> None:
+        self._db = db
+        with db.read() as connection:
+            self._holders = _holders(connection)
+            self._has_media = _any(connection, select(media.c.id).where(_legible()))
+            self._has_findings = _any(connection, select(finding.c.id))
+
+    def posts(self, stretch: Stretch) -> Iterator[ArchivedPost]:
+        """Yield the posts of a stretch with all their versions and what was found in them, from one snapshot."""
+        with self._db.read() as connection:
+            read = _media_texts(connection, stretch) if self._has_media else {}
+            stored = _stored(connection, stretch) if self._has_findings else {}
+            confirmed = _confirmed(connection, stretch) if stored else {}
+            rows = connection.execute(_versions(stretch)).fetchall()
+        last: ArchivedPost | None = None
+        versions: list[tuple[str, Mapping[str, str]]] = []
+        for post_id, account_id, published_at, kind, version_id, language, text in rows:
+            if last is None or post_id != last.id:
+                if last is not None:
+                    yield last
+                versions = []
+                last = ArchivedPost(
+                    post_id,
+                    self._holders[account_id],
+                    published_at,
+                    KINDS[kind],
+                    versions,
+                    stored.get(post_id, ()),
+                    confirmed.get(post_id, ()),
+                )
+            if version_id in read:
+                described, contents = read[version_id]
+                versions.append((language, {"text": text, **described}))
+                versions += [(language, contents)] if contents else []
+            else:
+                versions.append((language, {"text": text}))
+        if last is not None:
+            yield last
+
+
+def _holders(connection: Connection) -> dict[int, Holder]:
+    query = select(account.c.id, account.c.agency, account.c.platform, agency.c.kind)
+    rows = connection.execute(query.join(agency, agency.c.code == account.c.agency))
+    return {number: Holder(code, platform, AgencyKind(kind)) for number, code, platform, kind in rows}
+
+
+def _any(connection: Connection, query: Select[Any]) -> bool:
+    return connection.execute(query.limit(1)).first() is not None
+
+
+def _within(stretch: Stretch, number: ColumnElement[int]) -> ColumnElement[bool]:
+    return and_(number >= stretch.first, number <= stretch.last)
+
+
+def _versions(stretch: Stretch) -> Select[Any]:
+    query = (
+        select(post.c.id, post.c.account_id, post.c.published_at, post.c.kind)
+        .add_columns(post_version.c.id, post_version.c.language, post_version.c.text)
+        .join(post_version, post_version.c.post_id == post.c.id)
+        .where(_within(stretch, post.c.id))
+        .order_by(post.c.id, post_version.c.number)
+    )
+    return query if stretch.since is None else query.where(post.c.published_at >= stretch.since)
+
+
+def _legible() -> ColumnElement[bool]:
+    return or_(media.c.alt_text != "", media.c.text != "")
+
+
+def _media_texts(connection: Connection, stretch: Stretch) -> dict[int, tuple[dict[str, str], dict[str, str]]]:
+    """Return by version what the platform says of its media, and what was read from them; each by field."""
+    query = (
+        select(media.c.post_version_id, media.c.position, media.c.kind, media.c.alt_text, media.c.text)
+        .join(post_version, post_version.c.id == media.c.post_version_id)
+        .where(_within(stretch, post_version.c.post_id), _legible())
+    )
+    found: dict[int, tuple[dict[str, str], dict[str, str]]] = {}
+    for version_id, position, kind, described, content in connection.execute(query):
+        texts = found.setdefault(version_id, ({}, {}))
+        for place, text in zip(texts, (described, content), strict=True):
+            if text:
+                place[f"{kind}:{position}"] = text
+    return found
+
+
+def _stored(connection: Connection, stretch: Stretch) -> dict[int, list[Stored]]:
+    query = (
+        select(post_version.c.post_id, finding.c.rule, finding.c.severity, finding.c.shadow)
+        .join(finding, finding.c.post_version_id == post_version.c.id)
+        .where(_within(stretch, post_version.c.post_id))
+    )
+    found: defaultdict[int, list[Stored]] = defaultdict(list)
+    for post_id, rule, severity, shadow in connection.execute(query):
+        found[post_id].append(Stored(rule, SEVERITIES[severity], not shadow))
+    return found
+
+
+def _confirmed(connection: Connection, stretch: Stretch) -> dict[int, list[str]]:
+    query = select(alert.c.post_id, alert.c.case).where(
+        _within(stretch, alert.c.post_id), alert.c.kind == AlertKind.POST.value, alert.c.resolution.in_(CONFIRMING)
+    )
+    found: defaultdict[int, list[str]] = defaultdict(list)
+    for post_id, case in connection.execute(query.order_by(alert.c.id)):
+        found[post_id].append(case)
+    return found
+
+
+def references(db: Database, post_ids: Collection[int]) -> dict[int, Reference]:
+    """Return how to find these posts again, each with the newest text and the cases opened for it."""
+    found: dict[int, Reference] = {}
+    newest = and_(post_version.c.post_id == post.c.id, post_version.c.number == post.c.versions)
+    query = (
+        select(post.c.id, account.c.platform, account.c.handle, account.c.url, account.c.agency, post.c.native_id)
+        .add_columns(post.c.url, post.c.published_at, post_version.c.text)
+        .join(account, account.c.id == post.c.account_id)
+        .join(post_version, newest)
+    )
+    ordered = sorted(post_ids)
+    with db.read() as connection:
+        for begin in range(0, len(ordered), 500):  # SQLite's limit of variables, with room
+            part = ordered[begin : begin + 500]
+            opened = select(alert.c.post_id, alert.c.case).where(alert.c.post_id.in_(part)).order_by(alert.c.id)
+            cases: defaultdict[int, list[str]] = defaultdict(list)
+            for post_id, case in connection.execute(opened):
+                cases[post_id].append(case)
+            for number, platform, handle, place, code, native_id, url, published_at, text in connection.execute(
+                query.where(post.c.id.in_(part))
+            ):
+                found[number] = Reference(
+                    platform=platform,
+                    account=handle or place,
+                    agency=code,
+                    native_id=native_id,
+                    url=url,
+                    published_at=published_at,
+                    cases=tuple(cases[number]),
+                    text=text,
+                )
+    return found
+
+
+def spans_of_agencies(db: Database, stretch: Stretch) -> dict[str, tuple[datetime, datetime]]:
+    """Return by agency when its first and its last post of the stretch were published."""
+    moment = post.c.published_at
+    query = (
+        select(account.c.agency, func.min(moment, type_=moment.type), func.max(moment, type_=moment.type))
+        .join(post, post.c.account_id == account.c.id)
+        .where(_within(stretch, post.c.id))
+        .group_by(account.c.agency)
+    )
+    if stretch.since is not None:
+        query = query.where(moment >= stretch.since)
+    with db.read() as connection:
+        return {code: (first, last) for code, first, last in connection.execute(query)}
