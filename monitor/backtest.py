@@ -17,13 +17,11 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from pathlib import Path
-from typing import Any
-
-import yaml
 
 from monitor.rules.backtest import Comparison, Outcome, between, from_json, replay, to_json, with_stored
-from monitor.rules.load import INSTRUMENT_FILE, LISTS_FOLDER, load_rules
+from monitor.rules.load import load_rules
 from monitor.rules.rule import RuleSet
+from monitor.rules.source import read_source
 from monitor.store.archive import Archive, Stretch
 from monitor.store.database import Database
 
@@ -62,8 +60,8 @@ def task_of(db: Database, after: Path, before: Path | None, *, today: date) -> t
     """Load the rules of both sides and say which differ. Raises ConfigurationError."""
     later = load_rules(after, today=today)
     earlier = load_rules(before, today=today) if before is not None else None
-    if before is not None and earlier is not None:
-        differing = differing_rules((before, earlier), (after, later))
+    if earlier is not None:
+        differing = differing_rules(earlier, later)
     else:
         differing = [rule.id for rule in later.rules if rule.active]
     task = Task(
@@ -78,36 +76,17 @@ def task_of(db: Database, after: Path, before: Path | None, *, today: date) -> t
     return task, later, earlier
 
 
-def differing_rules(before: tuple[Path, RuleSet], after: tuple[Path, RuleSet]) -> list[str]:
+def differing_rules(before: RuleSet, after: RuleSet) -> list[str]:
     """Return the rules that may find something else on the other side, or are on one side alone."""
-    sides = [{rule.id: _digest(folder, Path(rule.file)) for rule in rules.rules} for folder, rules in (before, after)]
+    sides = [{rule.id: _digest(Path(rule.file)) for rule in rules.rules} for rules in (before, after)]
     return sorted(name for name in sides[0].keys() | sides[1].keys() if sides[0].get(name) != sides[1].get(name))
 
 
-def _digest(folder: Path, file: Path) -> str:
+def _digest(file: Path) -> str:
     """Return what changes with whatever decides what a rule finds: its file and the lists that it names."""
-    data = yaml.load(file.read_bytes(), Loader=yaml.BaseLoader)  # noqa: S506 (texts only; `load_rules` took the file)
-    for key in HARMLESS_KEYS:
-        data.pop(key, None)
-    lists = {name: _list(folder, file, name) for name in _named_lists(data)}
-    return hashlib.sha256(json.dumps([data, lists], sort_keys=True).encode()).hexdigest()
-
-
-def _named_lists(value: Any) -> set[str]:
-    if isinstance(value, list):
-        return {name for item in value for name in _named_lists(item)}
-    if not isinstance(value, dict):
-        return set()
-    named = value.get("lists", [])
-    own = {named} if isinstance(named, str) else set(named)
-    return own | {name for key, item in value.items() if key != "lists" for name in _named_lists(item)}
-
-
-def _list(folder: Path, file: Path, name: str) -> Any:
-    for place in file.parents:
-        if (place / INSTRUMENT_FILE).is_file() or place == folder:
-            return yaml.load((place / LISTS_FOLDER / f"{name}.yaml").read_bytes(), Loader=yaml.BaseLoader)  # noqa: S506
-    raise FileNotFoundError(name)
+    source = read_source(file)
+    telling = {key: value for key, value in source.data.items() if key not in HARMLESS_KEYS}
+    return hashlib.sha256(json.dumps([telling, source.lists], sort_keys=True).encode()).hexdigest()
 
 
 # ---------------------------------------------------------------- one process's work

@@ -23,15 +23,20 @@ class BadLine(Exception):
 
 
 def answer_lines(
-    rules: RuleSet, lines: Iterable[bytes], kinds: Mapping[str, AgencyKind] = MappingProxyType({})
+    rules: RuleSet,
+    lines: Iterable[bytes],
+    kinds: Mapping[str, AgencyKind] = MappingProxyType({}),
+    *,
+    shadow: bool = False,
 ) -> Iterator[tuple[str, bool]]:
     """Yield (answer, sound) for each line, in order. `sound` is False for a line that could not be judged.
 
-    `kinds` are the register's agencies, for rules that ask what kind an agency is.
+    `kinds` are the register's agencies, for rules that ask what kind an agency is. With `shadow`, what shadow rules
+    find stands in a list of its own.
     """
     for number, line in enumerate(lines, start=1):
         try:
-            answer, sound = answer_one(rules, parse(line), kinds), True
+            answer, sound = answer_one(rules, parse(line), kinds, shadow=shadow), True
         except BadLine as error:
             answer, sound = {"line": number, "error": str(error)}, False
         except Exception as error:  # noqa: BLE001 (one poison line must not end the others)
@@ -72,7 +77,9 @@ def _moment(text: str | None) -> datetime | None:
     return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
-def answer_one(rules: RuleSet, question: Mapping[str, Any], kinds: Mapping[str, AgencyKind]) -> dict[str, Any]:
+def answer_one(
+    rules: RuleSet, question: Mapping[str, Any], kinds: Mapping[str, AgencyKind], *, shadow: bool = False
+) -> dict[str, Any]:
     fields = {"text": question["text"]}
     unreadable: list[str] = []
     for name, kind in LISTS:
@@ -87,8 +94,10 @@ def answer_one(rules: RuleSet, question: Mapping[str, Any], kinds: Mapping[str, 
         language=question.get("language") or "",
         published_at=question["posted_at"],
     )
-    findings = [f for f in evaluate(rules, subject) if not f.shadow]
-    answer = {"id": question.get("id"), **_verdict(findings)}
+    findings = evaluate(rules, subject)
+    answer = {"id": question.get("id"), **_verdict([f for f in findings if not f.shadow])}
+    if shadow:
+        answer["shadow"] = [_shown(f) for f in findings if f.shadow]
     return answer | ({"unreadable": unreadable} if unreadable else {})
 
 
@@ -111,16 +120,17 @@ def _verdict(findings: Sequence[Finding]) -> dict[str, Any]:
         "alert": severity is not None and severity.alerts,
         "severity": severity.label if severity else None,
         "clauses": sorted({f.clause.ref for f in findings}),
-        "findings": [
-            {
-                "rule": f.rule,
-                "clause": f.clause.ref,
-                "severity": f.severity.label,
-                "field": f.field,
-                "spans": [list(span) for span in f.spans],
-            }
-            for f in findings
-        ],
+        "findings": [_shown(f) for f in findings],
+    }
+
+
+def _shown(finding: Finding) -> dict[str, Any]:
+    return {
+        "rule": finding.rule,
+        "clause": finding.clause.ref,
+        "severity": finding.severity.label,
+        "field": finding.field,
+        "spans": [list(span) for span in finding.spans],
     }
 
 

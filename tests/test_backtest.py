@@ -165,8 +165,7 @@ DIFFERENCES = [
 
 @pytest.mark.parametrize(("change", "names"), [row[1:] for row in DIFFERENCES], ids=[row[0] for row in DIFFERENCES])
 def test_only_rules_that_may_find_something_else_differ(tmp_path, change, names):
-    sides = [folder(tmp_path / "old"), folder(tmp_path / "new", *change)]
-    assert backtest.differing_rules(*((side, load_rules(side, today=TODAY)) for side in sides)) == names
+    assert backtest.differing_rules(rules(tmp_path / "old"), rules(tmp_path / "new", *change)) == names
 
 
 def test_a_changed_list_makes_the_rules_that_name_it_differ(tmp_path):
@@ -175,14 +174,14 @@ def test_a_changed_list_makes_the_rules_that_name_it_differ(tmp_path):
         place = folder(tmp_path / words, ("paper: {phrases: [minit]}", "paper: {phrases: [minit], lists: [papers]}"))
         (place / "mampu-2009" / "lists").mkdir()
         (place / "mampu-2009" / "lists" / "papers.yaml").write_text(f"phrases: [{words}]\n")
-        sides.append((place, load_rules(place, today=TODAY)))
+        sides.append(load_rules(place, today=TODAY))
     assert backtest.differing_rules(*sides) == [MARKING_RULE]
 
 
 def test_a_new_and_a_removed_rule_differ(tmp_path):
     sides = [folder(tmp_path / "old"), folder(tmp_path / "new")]
     (sides[1] / "mampu-2009" / "4" / "password.yaml").unlink()
-    loaded = [(side, load_rules(side, today=TODAY)) for side in sides]
+    loaded = [load_rules(side, today=TODAY) for side in sides]
     assert backtest.differing_rules(*loaded) == backtest.differing_rules(*loaded[::-1]) == [PASSWORD_RULE]
 
 

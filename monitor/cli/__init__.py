@@ -7,7 +7,16 @@ import sys
 
 from sqlalchemy.exc import SQLAlchemyError
 
-from monitor.cli import backtest, daemon, listings, mail, register, rules, setup  # noqa: F401 (each adds its commands)
+from monitor.cli import (  # noqa: F401 (each adds its commands)
+    backtest,
+    daemon,
+    listings,
+    mail,
+    register,
+    rulebook,
+    rules,
+    setup,
+)
 from monitor.cli.root import app, err, out
 from monitor.problems import ConfigurationError
 from monitor.store.database import DatabaseBusyError, DatabaseUnusableError, explained

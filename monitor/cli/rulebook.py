@@ -1,0 +1,146 @@
+"""rules explain and page: the rules in plain words, for those who answer for them."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import sys
+import textwrap
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from monitor.cli.root import out, rules_app
+from monitor.cli.rules import chosen_rule, loaded_rules
+from monitor.model import Language
+from monitor.rules.explain import WORDS, Explanation, Match, Why, explain, why
+from monitor.rules.rule import Rule
+from monitor.rules.source import read_source
+
+WIDEST = 100
+LABEL = 12
+InLanguage = Annotated[Language, typer.Option("--language", help="Malay or English.")]
+
+
+@rules_app.command("explain")
+def rules_explain(
+    name: Annotated[str, typer.Argument(metavar="ID", help="A rule's id, or its end where that is clear.")],
+    text: Annotated[
+        str | None, typer.Option(help="Show why this text fires or stays quiet; - reads it from standard input.")
+    ] = None,
+    language: InLanguage = Language.MS,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+) -> None:
+    """Say a rule in plain words; with --text, what it makes of a text."""
+    rule = chosen_rule(loaded_rules(), name)
+    if text is None:
+        told = explain(rule, read_source(Path(rule.file)), language)
+        _print_json(asdict(told)) if as_json else _print_lines(rule_lines(told, WORDS[language]))
+        return
+    given = sys.stdin.buffer.read().decode("utf-8", "replace") if text == "-" else text
+    reason = why(rule, given, language)
+    _print_json(_why_json(rule, reason)) if as_json else _print_lines(why_lines(rule, reason, WORDS[language]))
+
+
+def _print_json(data: Mapping[str, Any]) -> None:
+    sys.stdout.write(json.dumps(data, ensure_ascii=False, indent=2) + "\n")
+
+
+def _print_lines(lines: Iterable[str]) -> None:
+    for line in lines:
+        out.print(line, markup=False)
+
+
+def rule_lines(told: Explanation, said: Mapping[str, str]) -> list[str]:
+    """Return the explanation as lines that fit the terminal."""
+    lines = [f"{told.id}  ({said['version'].format(n=told.version)})", told.title, ""]
+    lines += _wrapped(f"{said['h_clause'].format(clause=told.clause)}: “{told.clause_text}”")
+    lines.append("")
+    facts = [("status", told.status), ("severity", told.severity), ("disclosure", told.disclosure)]
+    facts += [("looks_at", ", ".join(told.looks_at)), ("only_for", "; ".join(told.only_for)), ("file", told.file)]
+    for key, value in facts:
+        lines += _wrapped(value, label=said[f"h_{key}"]) if value else []
+    if len(told.fires_when) > 1:
+        lines += ["", f"{said['h_fires_when']}: {said['either'].lower()}", *_bullets(told.fires_when)]
+    else:
+        lines += ["", f"{said['h_fires_when']}:", *_bullets(told.fires_when)]
+    lines += ["", f"{said['h_parts']}:"]
+    for part in told.parts:
+        examples = f" {said['as_in'].format(words=' · '.join(part.examples))}" if part.examples else ""
+        lines += _wrapped(f"{part.name}: {part.looks_for}{examples}", first="  ", rest="      ")
+    excuses = [
+        said["h_exception"].format(**{**asdict(one), "covers": ", ".join(one.covers)}) for one in told.exceptions
+    ]
+    listed = [("graver", told.graver), ("lighter", told.lighter), ("exceptions", excuses)]
+    listed += [("fires_on", told.fires_on), ("quiet_on", told.quiet_on)]
+    for key, values in listed:
+        lines += ["", f"{said[f'h_{key}']}:", *_bullets(values)] if values else []
+    return lines
+
+
+def why_lines(rule: Rule, reason: Why, said: Mapping[str, str]) -> list[str]:
+    """Return the way through a text as lines."""
+    lines = [rule.id, _verdict(reason, said)]
+    if not rule.active:
+        lines.append(said["not_used"].format(status=said[rule.status.value]))
+    if rule.where:
+        lines += [f"{said['h_only_for']} {said[key]}: {', '.join(sorted(v))}" for key, v in rule.where.items()]
+    lines += ["", f"{said['h_parts']}:"]
+    for part in reason.parts:
+        shown = "; ".join(_match(one, said) for one in part.matches) or said["no_match"]
+        lines += _wrapped(f"{part.name}: {shown}", first="  ", rest="      ")
+    lines += ["", f"{said['h_why']}:"]
+    for step in reason.steps:
+        lines += _wrapped(f"{said['met' if step.met else 'unmet']}: {step.words}", first="  ", rest="      ")
+    if reason.condition_met:
+        lines += ["", said["h_shifts"].format(severity=reason.base.label)]
+        lines += _bullets([f"{shift.by:+d}: {', '.join(shift.words)}" for shift in reason.shifts])
+    return lines
+
+
+def _verdict(reason: Why, said: Mapping[str, str]) -> str:
+    if reason.severity is not None:
+        return said["fires"].format(severity=reason.severity.label)
+    cause = "lighter_left_nothing" if reason.condition_met else "unmet_why"
+    return f"{said['quiet']}: {said[cause]}"
+
+
+def _match(one: Match, said: Mapping[str, str]) -> str:
+    place = f"“{' '.join(one.text.split())}” [{one.start}–{one.end}]"
+    return f"{place} ({said['excused'].format(name=one.excused_by)})" if one.excused_by else place
+
+
+def _why_json(rule: Rule, reason: Why) -> dict[str, Any]:
+    return {
+        "rule": rule.id,
+        "version": rule.version,
+        "status": rule.status.value,
+        "fires": reason.fires,
+        "severity": reason.severity.label if reason.severity else None,
+        "parts": {
+            part.name: [
+                {"span": [one.start, one.end], "text": one.text, "excused_by": one.excused_by or None}
+                for one in part.matches
+            ]
+            for part in reason.parts
+        },
+        "condition": [{"alternative": step.words, "met": step.met} for step in reason.steps],
+        "condition_met": reason.condition_met,
+        "base_severity": reason.base.label,
+        "shifts": [{"by": shift.by, "words": list(shift.words)} for shift in reason.shifts],
+    }
+
+
+def _bullets(values: Sequence[str]) -> list[str]:
+    return [line for value in values for line in _wrapped(value, first="  - ", rest="    ")]
+
+
+def _wrapped(text: str, *, label: str = "", first: str = "", rest: str = "") -> list[str]:
+    if label:
+        first, rest = f"{label:<{LABEL}} ", " " * (LABEL + 1)
+    width = min(shutil.get_terminal_size((WIDEST, 24)).columns, WIDEST)
+    flat = " ".join(text.split())
+    return textwrap.wrap(flat, width, initial_indent=first, subsequent_indent=rest, break_on_hyphens=False) or [first]
