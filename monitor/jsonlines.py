@@ -108,8 +108,8 @@ def _read(paths: Sequence[str], kind: str) -> tuple[dict[str, str], list[str]]:
         try:
             if Path(path).stat().st_size > media.MOST_BYTES:
                 raise media.Unreadable
-            fields[f"{kind}:{number}"] = media.read(Path(path).read_bytes(), name=path)
-        except (OSError, ValueError, media.Unreadable):
+            fields[f"{kind}:{number}"] = media.shared().read(Path(path).read_bytes(), name=path).text
+        except (OSError, ValueError, media.Unreadable, media.WorkerDown):
             unreadable.append(path)
     return fields, unreadable
 

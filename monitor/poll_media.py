@@ -47,27 +47,39 @@ class MediaRead:
 
 
 def read_waiting(reader: MediaReader, *, workers: int) -> MediaRead:
-    """Read what waits, until nothing is due. A file that cannot be read is recorded with the reason; others flow."""
+    """Read what waits, until nothing is due. A file that cannot be read is recorded with the reason; others flow.
+
+    `workers` threads fetch; one process reads, started for the first file and ended here.
+    """
+    with media.Worker() as worker:
+        return _read_all(reader, worker, workers)
+
+
+def _read_all(reader: MediaReader, worker: media.Worker, workers: int) -> MediaRead:
     total = MediaRead()
     while not reader.stop.is_set():
         batch = waiting_media(reader.db, now=reader.clock(), limit=BATCH)
         if not batch:
-            return total
-        for alert_id, readable in work.run(
-            [partial(_one, reader, item) for item in batch], workers=workers, name="media"
-        ):
-            total.read += readable
-            total.unreadable += not readable
+            break
+        jobs = [partial(_one, reader, worker, item) for item in batch]
+        for alert_id, outcome in work.run(jobs, workers=workers, name="media"):
+            total.read += outcome is True
+            total.unreadable += outcome is False
             if alert_id is not None:
                 total.alerts.add(alert_id)
     return total
 
 
-def _one(reader: MediaReader, item: Waiting) -> tuple[int | None, bool]:
+def _one(reader: MediaReader, worker: media.Worker, item: Waiting) -> tuple[int | None, bool | None]:
+    """Return the alert, and whether the medium could be read: None when the program ended before that was known."""
+    if reader.stop.is_set():
+        return None, None
     try:
         data, content_type = _fetch(reader.session, item.url)
-        text = storable(media.read(data, content_type=content_type, name=urlsplit(item.url).path))
-    except _Passing as error:
+        reading = worker.read(data, content_type=content_type, name=urlsplit(item.url).path, stopped=reader.stop.is_set)
+    except media.Stopped:
+        return None, None
+    except (_Passing, media.WorkerDown) as error:
         save_unreadable(reader.db, item, str(error), retry_at=reader.clock() + RETRY)
         return None, False
     except media.Unreadable as error:
@@ -78,11 +90,12 @@ def _one(reader: MediaReader, item: Waiting) -> tuple[int | None, bool]:
         log.exception("medium failed", account=item.account.label, field=item.field)
         save_unreadable(reader.db, item, f"internal error: {type(error).__name__}", retry_at=None)
         return None, False
-    return _judge(reader, item, text), True
+    return _judge(reader, item, reading), True
 
 
-def _judge(reader: MediaReader, item: Waiting, text: str) -> int | None:
+def _judge(reader: MediaReader, item: Waiting, reading: media.Reading) -> int | None:
     rules = reader.rules()
+    text = storable(reading.text)
     subject = Subject(
         fields={item.field: text},
         platform=item.account.platform,
@@ -93,7 +106,9 @@ def _judge(reader: MediaReader, item: Waiting, text: str) -> int | None:
     )
     findings, error = verdict(rules, subject)
     now = reader.clock()
-    return save_read(reader.db, item, text, findings, rule_set=rules.hash, now=now, error=error)
+    return save_read(
+        reader.db, item, text, findings, rule_set=rules.hash, now=now, error=error, left_out=reading.left_out
+    )
 
 
 class _Passing(Exception):

@@ -88,10 +88,14 @@ def save_read(
     rule_set: str,
     now: datetime,
     error: str = "",
+    left_out: str = "",
 ) -> int | None:
-    """Commit the text of a medium and what was found in it; the findings join the post's alert. Returns its id."""
+    """Commit the text of a medium and what was found in it; the findings join the post's alert. Returns its id.
+
+    `left_out` says what of the medium was not read; it is kept as the reason.
+    """
     with db.write() as connection:
-        values = {"state": "read", "text": text, "attempts": item.attempts + 1, "due_at": None}
+        values = {"state": "read", "text": text, "reason": left_out, "attempts": item.attempts + 1, "due_at": None}
         connection.execute(update(media).where(media.c.id == item.id).values(**values))
         alert_id = alerts.alert_for_post(
             connection,
