@@ -1,8 +1,9 @@
-"""rules explain and page: the rules in plain words, for those who answer for them."""
+"""rules explain, suggest and page: the rules in plain words, for those who answer for them."""
 
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import sys
 import textwrap
@@ -13,12 +14,14 @@ from typing import Annotated, Any
 
 import typer
 
-from monitor.cli.root import out, rules_app
+from monitor.cli.root import AsJson, listing, out, rules_app
 from monitor.cli.rules import chosen_rule, loaded_rules
 from monitor.model import Language
 from monitor.rules.explain import WORDS, Explanation, Match, Why, explain, why
 from monitor.rules.rule import Rule
 from monitor.rules.source import read_source
+from monitor.rules.suggest import Suggestion, suggest
+from monitor.store.archive import rules_with_false_alarms, told_texts
 
 WIDEST = 100
 LABEL = 12
@@ -52,6 +55,51 @@ def _print_json(data: Mapping[str, Any]) -> None:
 def _print_lines(lines: Iterable[str]) -> None:
     for line in lines:
         out.print(line, markup=False)
+
+
+@rules_app.command("suggest")
+def rules_suggest(
+    name: Annotated[str, typer.Argument(metavar="[ID]", help="Only this rule.")] = "",
+    as_json: AsJson = False,
+) -> None:
+    """Propose exceptions for alerts that were resolved as false alarms; what a phrase would silence is tried out."""
+    rules = loaded_rules()
+    with listing() as db:
+        known = {rule.id: rule for rule in rules.rules}
+        named = [chosen_rule(rules, name).id] if name else list(known)
+        wanted = [rule for rule in rules_with_false_alarms(db) if rule in named] if db is not None else []
+        told = told_texts(db, wanted) if db is not None else {}
+    found = [suggest(known[rule], told[rule]) for rule in wanted]
+    if as_json:
+        sys.stdout.write(json.dumps([asdict(one) for one in found], ensure_ascii=False, indent=2) + "\n")
+        return
+    if not found:
+        out.print("no alert was resolved as a false alarm" + (f" of {named[0]}" if name else ""), markup=False)
+    for one in found:
+        _print_lines(suggestion_lines(known[one.rule], one))
+
+
+def suggestion_lines(rule: Rule, one: Suggestion) -> list[str]:
+    """Return a suggestion as lines, with the YAML to put into the rule's file."""
+    lines = [rule.id, f"  {one.false_alarms} false alarms; {one.confirmed} confirmed alerts, which stay as they are"]
+    if one.quiet_already:
+        lines.append(f"  quiet already under the present rule: {', '.join(one.quiet_already)}")
+    for proposal in one.proposals:
+        lines += ["", f"  silences {', '.join(proposal.silences)}"]
+        if proposal.undecided:
+            lines += _wrapped(
+                f"and {len(proposal.undecided)} that nobody has decided on, look at them first: "
+                f"{', '.join(case or 'a finding without an alert' for case in proposal.undecided)}",
+                first="  ",
+                rest="  ",
+            )
+        lines.append(f"  into {rule.file}, under exceptions:")
+        covers = json.dumps(list(proposal.covers), ensure_ascii=False)
+        slug = "-".join(re.findall(r"[a-z0-9]+", proposal.covers[0])[:4]) or "exception"
+        lines.append(f"    - {{name: {slug}, covers: {covers}, reason: FILL IN, owner: FILL IN, expires: FILL IN}}")
+    for case, reason in one.unsafe:
+        lines += ["", f"  {case}: {reason}; change the rule instead"]
+    return [*lines, ""]
 
 
 def rule_lines(told: Explanation, said: Mapping[str, str]) -> list[str]:

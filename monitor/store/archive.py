@@ -8,10 +8,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Select, and_, func, or_, select
+from sqlalchemy import ColumnElement, Connection, Select, Text, and_, cast, func, or_, select
 
 from monitor.model import AgencyKind, AlertKind, PostKind, Resolution, Severity
 from monitor.rules.backtest import ArchivedPost, Holder, Stored
+from monitor.rules.suggest import Answer, Told
 from monitor.store.database import Database
 from monitor.store.tables import account, agency, alert, finding, media, post, post_version
 
@@ -213,3 +214,39 @@ def spans_of_agencies(db: Database, stretch: Stretch) -> dict[str, tuple[datetim
         query = query.where(moment >= stretch.since)
     with db.read() as connection:
         return {code: (first, last) for code, first, last in connection.execute(query)}
+
+
+def told_texts(db: Database, rules: Collection[str]) -> dict[str, list[Told]]:
+    """Return by rule every stored text that it fired on, with what somebody said of its alert; oldest first."""
+    query = (
+        select(finding.c.rule, finding.c.field, post_version.c.text, alert.c.case, alert.c.resolution)
+        .add_columns(media.c.text, media.c.alt_text)
+        .join(post_version, post_version.c.id == finding.c.post_version_id)
+        .outerjoin(alert, alert.c.id == finding.c.alert_id)
+        .outerjoin(media, and_(media.c.post_version_id == post_version.c.id, finding.c.field == _media_field()))
+        .where(finding.c.rule.in_(rules))
+        .order_by(finding.c.id)
+    )
+    found: defaultdict[str, list[Told]] = defaultdict(list)
+    with db.read() as connection:
+        for rule, where, text, case, resolution, read, described in connection.execute(query):
+            shown = text if where == "text" else read or described or ""
+            told = Told(case=case or "", field=where, text=shown, answer=_answer(resolution))
+            found[rule].append(told)
+    return found
+
+
+def rules_with_false_alarms(db: Database) -> list[str]:
+    query = select(finding.c.rule).join(alert, alert.c.id == finding.c.alert_id).distinct().order_by(finding.c.rule)
+    with db.read() as connection:
+        return list(connection.execute(query.where(alert.c.resolution == Resolution.FALSE_ALARM.value)).scalars())
+
+
+def _media_field() -> ColumnElement[str]:
+    return media.c.kind + ":" + cast(media.c.position, Text)
+
+
+def _answer(resolution: str | None) -> Answer:
+    if resolution == Resolution.FALSE_ALARM.value:
+        return Answer.FALSE_ALARM
+    return Answer.CONFIRMED if resolution in CONFIRMING else Answer.OPEN
