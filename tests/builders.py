@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 from monitor.model import (
     MALAYSIA,
@@ -27,6 +30,9 @@ from monitor.model import (
     Verdict,
     WeekReport,
 )
+from monitor.rules.conditions import parse
+from monitor.rules.parts import Part
+from monitor.rules.rule import SCOPES, Rule, RuleSet, Status
 
 NOW = datetime(2026, 11, 24, 4, 0, tzinfo=UTC)
 WEEK_START = datetime(2026, 11, 16, tzinfo=MALAYSIA)  # Monday of 2026-W47
@@ -167,3 +173,31 @@ def week_report(**changes: object) -> WeekReport:
         "rule_set": "0123456789abcdef0123456789abcdef",
     }
     return WeekReport(**{**facts, **changes})  # type: ignore[arg-type]
+
+
+def rule_set(*rules: Rule) -> RuleSet:
+    return RuleSet(rules, "test")
+
+
+def rule(parts: Mapping[str, Part], condition: str, **changes: Any) -> Rule:
+    clause = Clause(instrument="guide", ref="1a", ms="tidak mendedahkan", en="no disclosure")
+    whole = Rule(
+        id="guide/1a/one",
+        version=1,
+        status=Status.LIVE,
+        title_ms="Satu",
+        title_en="One",
+        clause=clause,
+        severity=Severity.MEDIUM,
+        disclosure=Disclosure.MASKED,
+        scope=frozenset(SCOPES),
+        where={},
+        parts=parts,
+        condition=parse(condition),
+        stronger=(),
+        weaker=(),
+        exceptions=(),
+        tests=(),
+        file="one.yaml",
+    )
+    return replace(whole, **changes)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import pytest
 
 from monitor.rules.conditions import BadCondition, parse
@@ -37,10 +39,10 @@ def test_a_condition_means(text, spans):
 
 
 MISTAKES = [
-    ("", "is empty"),
-    ("a b", "'b' is not expected there"),
+    ("", "the name of a part is expected"),
+    ("a b", "'b' is not expected there; join parts with and, or, near N, at: …a ▸b…"),
     ("a near b", "a number is expected after near"),
-    ("a and", "the name of a part is expected at the end"),
+    ("a and", "the name of a part is expected, at: …a and▸…"),
     ("(a or b", "a closing parenthesis is missing"),
     ("a & b", "'& b' is not understood"),
     ("a >= x", "a number is expected after >="),
@@ -54,6 +56,40 @@ MISTAKES = [
 def test_a_mistake_is_named(text, words):
     with pytest.raises(BadCondition, match=words.replace("(", r"\(")):
         parse(text)
+
+
+SIGNS = [
+    ("of two that must both be there the rarer one", "a and b", {"b"}),
+    ("of two near one another the rarer one", "a near 9 b", {"b"}),
+    ("either of two", "a or b", {"a", "b"}),
+    ("the rarer side, however it is put together", "(a or c) and (b or c)", {"b", "c"}),
+    ("what is absent shows by nothing", "a and not b", {"a"}),
+    ("nothing but an absence", "not a", None),
+    ("one branch that shows by nothing", "a or not b", None),
+    ("a part of which nothing can be said beforehand", "z or a", None),
+    ("such a part beside another", "z and a", {"a"}),
+]
+
+
+@pytest.mark.parametrize(("text", "signs"), [row[1:] for row in SIGNS], ids=[row[0] for row in SIGNS])
+def test_the_signs_of_a_condition_are(text, signs):
+    rarity = {"a": 5.0, "b": 1.0, "c": 2.0, "z": math.inf}
+    found = parse(text).signs(rarity.__getitem__)
+    assert (set(found) if found is not None else None) == signs
+
+
+POSSIBLE = [
+    ("both are there", "a and b", True),
+    ("one of two is not there", "a and c", False),
+    ("near something that is not there", "a near 5 c", False),
+    ("one of two is enough", "c or b", True),
+    ("an absence is always possible", "a and not b", True),
+]
+
+
+@pytest.mark.parametrize(("text", "possible"), [row[1:] for row in POSSIBLE], ids=[row[0] for row in POSSIBLE])
+def test_a_condition_is_possible_when(text, possible):
+    assert parse(text).possible({"a", "b"}) is possible
 
 
 def test_near_copes_with_many_matches():

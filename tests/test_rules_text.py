@@ -27,6 +27,9 @@ SQUEEZED = [
     ("letters between emoji", "ini S🔥U🔥L🔥I🔥T ya", "S🔥U🔥L🔥I🔥T"),
     ("letters on lines of their own", "ini\n\nS\nU\nL\nI\nT\n\nyang", "S\nU\nL\nI\nT"),
     ("leetspeak", "ini 5UL1T ya", "5UL1T"),
+    ("a word broken by a dot", "ini su.lit ya", "su.lit"),
+    ("a word broken by an emoji", "ini SU🔥LIT ya", "SU🔥LIT"),
+    ("a word broken by an underscore", "ini su_lit ya", "su_lit"),
     ("stretched letters", "ini SUUULIIIT ya", "SUUULIIIT"),
 ]
 
@@ -49,7 +52,11 @@ def test_the_squeezed_view_undoes_more(text, match):
 
 
 def test_a_number_stays_a_number_in_the_squeezed_view():
-    assert Text("tel 0173 4551 no 15").squeezed[0] == "tel 0173 4551 no 15"
+    assert [reading.text for reading in Text("tel 0173 4551 no 15").squeezed] == ["tel 0173 4551 no 15"]
+
+
+def test_a_one_is_read_as_an_i_and_as_an_l():
+    assert {reading.text for reading in Text("s1ot").squeezed} == {"siot", "slot"}
 
 
 def test_an_ordinary_list_of_letters_stays_apart_from_the_words_around_it():
@@ -96,10 +103,10 @@ def test_every_span_of_the_folded_text_lies_in_the_original_in_order(original):
 @given(st.text())
 def test_every_place_of_the_squeezed_view_leads_into_the_folded_text_in_order(original):
     text = Text(original)
-    squeezed, places = text.squeezed
-    assert len(squeezed) == len(places)
-    assert list(places) == sorted(set(places))
-    assert all(0 <= place < len(text.folded) for place in places)
+    for reading in text.squeezed:
+        spans = [reading.folded_span(place, place + 1) for place in range(len(reading.text))]
+        assert spans == sorted(set(spans))
+        assert all(0 <= start < end <= len(text.folded) for start, end in spans)
 
 
 @given(st.text(), st.text())

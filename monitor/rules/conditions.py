@@ -8,9 +8,11 @@ binds closest, then `near`, `and`, `or`; parentheses as usual. A condition's val
 
 from __future__ import annotations
 
+import math
 import re
 from bisect import bisect_left
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -19,11 +21,17 @@ from monitor.rules.text import Span
 WORDS = frozenset({"and", "or", "not", "near"})
 _TOKEN = re.compile(r"\s*(?:(?P<number>\d+)|(?P<name>[A-Za-z_]\w*)|(?P<sign>>=|\(|\)))")
 MOST_DEPTH = 50
+_SHOWN = 20  # characters of the condition on either side of a mistake
 Matches = Callable[[str], Sequence[Span]]  # part → its matches, sorted, in the folded text
+Rarity = Callable[[str], float]  # part → in how many texts it may match; infinite: nothing can be said beforehand
 
 
 class BadCondition(Exception):
-    """The condition cannot be understood; the message says where and why."""
+    """The condition cannot be understood. The message says why, and shows the place in the text."""
+
+    def __init__(self, message: str, text: str = "", place: int = 0) -> None:
+        before, after = text[max(0, place - _SHOWN) : place], text[place : place + _SHOWN]
+        super().__init__(f"{message}, at: …{before}▸{after}…" if text else message)
 
 
 class Condition(Protocol):
@@ -32,6 +40,12 @@ class Condition(Protocol):
 
     def parts(self) -> Iterator[str]:
         """Yield the names of the parts it asks for."""
+
+    def signs(self, rarity: Rarity) -> frozenset[str] | None:
+        """Return parts of which one must match before it can be true, the rarest there are; None: there are none."""
+
+    def possible(self, present: AbstractSet[str]) -> bool:
+        """Tell whether it may be true when only these parts can match."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +60,12 @@ class Part:
     def parts(self) -> Iterator[str]:
         yield self.name
 
+    def signs(self, rarity: Rarity) -> frozenset[str] | None:
+        return frozenset({self.name}) if rarity(self.name) < math.inf else None
+
+    def possible(self, present: AbstractSet[str]) -> bool:
+        return self.name in present
+
 
 @dataclass(frozen=True, slots=True)
 class Not:
@@ -56,6 +76,12 @@ class Not:
 
     def parts(self) -> Iterator[str]:
         yield from self.inner.parts()
+
+    def signs(self, rarity: Rarity) -> frozenset[str] | None:  # noqa: ARG002 (what is absent shows by nothing)
+        return None
+
+    def possible(self, present: AbstractSet[str]) -> bool:  # noqa: ARG002 (what may match need not)
+        return True
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +98,12 @@ class And:
         yield from self.left.parts()
         yield from self.right.parts()
 
+    def signs(self, rarity: Rarity) -> frozenset[str] | None:
+        return _rarer(self.left.signs(rarity), self.right.signs(rarity), rarity)
+
+    def possible(self, present: AbstractSet[str]) -> bool:
+        return self.left.possible(present) and self.right.possible(present)
+
 
 @dataclass(frozen=True, slots=True)
 class Or:
@@ -85,6 +117,13 @@ class Or:
     def parts(self) -> Iterator[str]:
         yield from self.left.parts()
         yield from self.right.parts()
+
+    def signs(self, rarity: Rarity) -> frozenset[str] | None:
+        left, right = self.left.signs(rarity), self.right.signs(rarity)
+        return None if left is None or right is None else left | right
+
+    def possible(self, present: AbstractSet[str]) -> bool:
+        return self.left.possible(present) or self.right.possible(present)
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +143,18 @@ class Near:
         yield from self.left.parts()
         yield from self.right.parts()
 
+    def signs(self, rarity: Rarity) -> frozenset[str] | None:
+        return _rarer(self.left.signs(rarity), self.right.signs(rarity), rarity)
+
+    def possible(self, present: AbstractSet[str]) -> bool:
+        return self.left.possible(present) and self.right.possible(present)
+
+
+def _rarer(left: frozenset[str] | None, right: frozenset[str] | None, rarity: Rarity) -> frozenset[str] | None:
+    if left is None or right is None:
+        return left if right is None else right
+    return min(left, right, key=lambda names: (sum(map(rarity, names)), sorted(names)))
+
 
 def _close(spans: Sequence[Span], others: Sequence[Span], distance: int) -> list[Span]:
     """Return those of `spans` that have one of `others` at most `distance` characters away."""
@@ -122,36 +173,47 @@ def _close(spans: Sequence[Span], others: Sequence[Span], distance: int) -> list
     return found
 
 
+@dataclass(frozen=True, slots=True)
+class _Token:
+    text: str
+    place: int
+
+
 def parse(text: str) -> Condition:
     """Parse a condition. Raises BadCondition."""
-    tokens = list(_tokens(text))
-    if not tokens:
-        raise BadCondition("is empty")
-    parser = _Parser(tokens)
+    parser = _Parser(text, list(_tokens(text)))
     condition = parser.either(0)
     if parser.rest():
-        raise BadCondition(f"'{parser.rest()}' is not expected there; join parts with and, or, near N")
+        raise parser.error(f"'{parser.rest()}' is not expected there; join parts with and, or, near N")
     return condition
 
 
-def _tokens(text: str) -> Iterator[str]:
+def _tokens(text: str) -> Iterator[_Token]:
     place = 0
-    text = text.rstrip()
-    while place < len(text):
+    end = len(text.rstrip())
+    while place < end:
         match = _TOKEN.match(text, place)
         if match is None:
-            raise BadCondition(f"'{text[place:].strip()[:20]}' is not understood")
-        yield match[0].strip()
+            raise BadCondition(f"'{text[place:].strip()[:_SHOWN]}' is not understood", text, place)
+        word = match[0].strip()
+        yield _Token(word, match.end() - len(word))
         place = match.end()
 
 
 class _Parser:
-    def __init__(self, tokens: Sequence[str]) -> None:
+    """Recursive descent: either → both → near → one."""
+
+    def __init__(self, text: str, tokens: Sequence[_Token]) -> None:
+        self._text = text
         self._tokens = tokens
         self._place = 0
 
     def rest(self) -> str:
-        return self._tokens[self._place] if self._place < len(self._tokens) else ""
+        return self._tokens[self._place].text if self._place < len(self._tokens) else ""
+
+    def error(self, message: str) -> BadCondition:
+        place = self._tokens[self._place].place if self.rest() else len(self._text)
+        return BadCondition(message, self._text, place)
 
     def _take(self, *wanted: str) -> bool:
         if self.rest() in wanted:
@@ -161,9 +223,9 @@ class _Parser:
 
     def _number(self, after: str) -> int:
         if not self.rest().isdigit():
-            raise BadCondition(f"a number is expected after {after}")
+            raise self.error(f"a number is expected after {after}")
         self._place += 1
-        return int(self._tokens[self._place - 1])
+        return int(self._tokens[self._place - 1].text)
 
     def either(self, depth: int) -> Condition:
         left = self._both(depth)
@@ -186,17 +248,17 @@ class _Parser:
 
     def _one(self, depth: int) -> Condition:
         if depth > MOST_DEPTH:
-            raise BadCondition("is nested too deep")
+            raise self.error("is nested too deep")
         if self._take("not"):
             return Not(self._one(depth + 1))
         if self._take("("):
             inner = self.either(depth + 1)
             if not self._take(")"):
-                raise BadCondition("a closing parenthesis is missing")
+                raise self.error("a closing parenthesis is missing")
             return inner
         name = self.rest()
         if not name or name in WORDS or not re.fullmatch(r"[A-Za-z_]\w*", name):
-            raise BadCondition(f"the name of a part is expected{f', found {name!r}' if name else ' at the end'}")
+            raise self.error(f"the name of a part is expected{f', found {name!r}' if name else ''}")
         self._place += 1
         return Part(name, self._number(">=")) if self._take(">=") else Part(name)
 

@@ -2,37 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 
 from monitor.model import Finding, Severity, Subject
 from monitor.rules.rule import Rule, RuleSet, Shift, Status
-from monitor.rules.text import Span, Text
+from monitor.rules.text import Span, Text, fold
 
 SCOPE_OF = {"text": "text", "picture": "picture", "video": "picture", "document": "document"}
 
 
 def evaluate(rules: RuleSet, subject: Subject) -> tuple[Finding, ...]:
     """Return what the active rules find in each text of a post version; shadow findings are marked."""
-    found = []
+    found: list[Finding] = []
     for name, original in subject.fields.items():
-        text = Text(original)
-        for rule, parts in rules.candidates(text):
-            finding = judge(rule, text, subject, name, parts=parts)
-            if finding is not None:
-                found.append(finding)
+        candidates = rules.sieve.candidates(fold(original))
+        if candidates:
+            text = Text(original)
+            findings = (judge(rule, text, subject, name, absent) for rule, absent in candidates)
+            found += [finding for finding in findings if finding is not None]
     return tuple(found)
 
 
-def judge(
-    rule: Rule, text: Text, subject: Subject, field: str, *, parts: Collection[str] | None = None
-) -> Finding | None:
+def judge(rule: Rule, text: Text, subject: Subject, field: str, absent: Iterable[str] = ()) -> Finding | None:
     """Return the rule's finding in one text, or None. Whether the rule is active is the caller's business.
 
-    `parts` names those that can match at all, where that is known already.
+    `absent` names parts that are known not to match.
     """
     if SCOPE_OF[field.partition(":")[0]] not in rule.scope or not _applies(rule, subject):
         return None
-    spans = _matches(rule, text, rule.parts if parts is None else parts)
+    spans = _matches(rule, text, absent)
     if spans is None:
         return None
     severity = _severity(rule, text, spans)
@@ -63,17 +61,20 @@ def _applies(rule: Rule, subject: Subject) -> bool:
     return all(facts[name] in values for name, values in rule.where.items())
 
 
-def _matches(rule: Rule, text: Text, parts: Collection[str]) -> Sequence[Span] | None:
-    known: dict[str, Sequence[Span]] = {name: () for name in rule.parts if name not in parts}
-    excused = sorted(span for excuse in rule.exceptions for span in excuse.covers.find(text))
+def _matches(rule: Rule, text: Text, absent: Iterable[str]) -> Sequence[Span] | None:
+    """Return the matches that make the condition true, without those that an exception covers; None: it is false."""
+    known: dict[str, Sequence[Span]] = dict.fromkeys(absent, ())
 
     def of(name: str) -> Sequence[Span]:
         if name not in known:
-            found = rule.parts[name].find(text)
-            known[name] = [span for span in found if not _covered(span, excused)] if excused else found
+            known[name] = rule.parts[name].find(text)
         return known[name]
 
-    return rule.condition.matches(of)
+    spans = rule.condition.matches(of)
+    excused = sorted(span for excuse in rule.exceptions for span in excuse.covers.find(text)) if spans else ()
+    if not excused:
+        return spans
+    return rule.condition.matches(lambda name: [span for span in of(name) if not _covered(span, excused)])
 
 
 def _covered(span: Span, excused: Iterable[Span]) -> bool:

@@ -1,26 +1,28 @@
 """The parts of a rule: phrases, patterns and detectors, each of which finds spans in a text. Linear in the text.
 
 google-re2 decides what a legal pattern is: it has no back-references and no look-around, and so nothing that can take
-exponential time. A part's `triggers` are patterns that must match before the part can: the rule set tries all of them
-at once.
+exponential time. A part's `triggers` are patterns of which one must match before the part can: the rule set tries
+those of all rules at once, so they may say too much, but never too little.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, Protocol
 
 import re2
 
 from monitor.rules.detectors import Detector
-from monitor.rules.text import Span, Text
+from monitor.rules.text import Span, Squeezed, Text, single
 
 VIEWS = ("folded", "squeezed")  # what a rule may ask for; `case: exact` makes the first of them exact
 EXACT = "exact"
 LEAST_SQUEEZED = 3  # letters and digits of a phrase in the squeezed view
 MOST_SPANS = 200  # of one part in one text; more tell nothing new
+MOST_MEMORY = 256 << 20  # bytes for what RE2 builds while it runs
 _GAP = r"[\s_/-]{0,3}"  # between the words of a phrase: also a line break, a hyphen, or nothing (#tempatterhad)
 _PROBES = ("", "a", "a1 .\n", "sulit 12", "\n\n")
 
@@ -29,10 +31,23 @@ class BadPattern(Exception):
     """A pattern that the engine refuses, or that would match everywhere. The message says why and what to do."""
 
 
+@dataclass(frozen=True, slots=True)
+class Triggers:
+    """What must be there before a part can match: one of these patterns, each in the text that it is meant for.
+
+    `folded` and `squeezed` are looked for in those views, `single` in the folded text with every repeated letter
+    dropped. `always`: nothing can be said beforehand.
+    """
+
+    folded: tuple[str, ...] = ()
+    single: tuple[str, ...] = ()
+    squeezed: tuple[str, ...] = ()
+    always: bool = False
+
+
 class Part(Protocol):
     @property
-    def triggers(self) -> Sequence[tuple[str, str]]:
-        """Return (view, pattern) of which one must match before the part can."""
+    def triggers(self) -> Triggers: ...
 
     def find(self, text: Text) -> list[Span]:
         """Return the matches, sorted, as spans of the folded text."""
@@ -41,7 +56,7 @@ class Part(Protocol):
 def options() -> Any:
     chosen = re2.Options()
     chosen.log_errors = False
-    chosen.max_mem = 256 << 20
+    chosen.max_mem = MOST_MEMORY
     return chosen
 
 
@@ -50,34 +65,34 @@ class PatternPart:
     """One pattern, looked for in some views. `shouted`: the letters it finds must be capitals in the original."""
 
     sources: tuple[tuple[str, str], ...]  # (view, pattern)
-    compiled: tuple[tuple[str, Any], ...]
+    triggers: Triggers
     shouted: bool = False
-
-    @property
-    def triggers(self) -> Sequence[tuple[str, str]]:
-        return self.sources
 
     def find(self, text: Text) -> list[Span]:
         found: set[Span] = set()
-        for view, pattern in self.compiled:
-            found.update(self._in_view(view, pattern, text))
+        tried = ""
+        for view, source in self.sources:
+            if view != "squeezed":
+                found.update(_spans(compiled(source), text.exact if view == EXACT else text.folded))
+                tried = source if view == "folded" else ""
+                continue
+            for reading in text.squeezed:
+                if source != tried or reading.text != text.folded:
+                    found.update(self._in_reading(compiled(source), text, reading))
         return sorted(found)
 
-    def _in_view(self, view: str, pattern: Any, text: Text) -> Iterable[Span]:
-        group = 1 if pattern.groups else 0
-        if view != "squeezed":
-            return _spans(pattern, text.view(view), group)
-        squeezed, places = text.squeezed
-        spans = ((places[start], places[end - 1] + 1) for start, end in _spans(pattern, squeezed, group))
-        if self.shouted:
-            return [(start, end) for start, end in spans if _is_shouted(text.exact[start:end])]
-        return spans
+    def _in_reading(self, pattern: Any, text: Text, reading: Squeezed) -> Iterable[Span]:
+        spans = (reading.folded_span(start, end) for start, end in _spans(pattern, reading.text))
+        return [(start, end) for start, end in spans if not self.shouted or _is_shouted(text.exact[start:end])]
 
 
-def _spans(pattern: Any, text: str, group: int) -> list[Span]:
+def _spans(pattern: Any, text: str) -> list[Span]:
+    group = 1 if pattern.groups else 0
     found = []
     for match in pattern.finditer(text):
-        start, end = match.span(group) if match.span(group) != (-1, -1) else match.span()
+        start, end = match.span(group)
+        if start < 0:
+            start, end = match.span()
         if start < end and _whole_word(text, start, end):
             found.append((start, end))
         if len(found) >= MOST_SPANS:
@@ -104,8 +119,8 @@ class DetectorPart:
     detector: Detector
 
     @property
-    def triggers(self) -> Sequence[tuple[str, str]]:
-        return (("folded", self.detector.trigger),)
+    def triggers(self) -> Triggers:
+        return Triggers(folded=(self.detector.trigger,))
 
     def find(self, text: Text) -> list[Span]:
         return sorted(self.detector.find(text.folded))[:MOST_SPANS]
@@ -116,12 +131,20 @@ def phrases(words: Sequence[str], *, exact: bool = False, views: Sequence[str] =
 
     Raises BadPattern.
     """
-    chosen = [EXACT if exact and view == "folded" else view for view in views]
-    found = ((view, _alternatives(words, view)) for view in chosen)
-    sources = tuple((view, source) for view, source in found if source)
+    seen = [EXACT if exact and view == "folded" else view for view in views]
+    forms = {view: _forms(words, view) for view in seen}
+    sources = tuple((view, _alternatives(forms[view])) for view in seen if forms[view])
     if not sources:
         raise BadPattern(f"is too short for the squeezed view alone: {', '.join(words)}; add the folded one")
-    return PatternPart(sources, _compiled(sources), shouted=exact and all(_is_shouted(word) for word in words))
+    shouted = exact and all(_is_shouted(word) for word in words)
+    return PatternPart(sources, _phrase_triggers(words, dict(sources)), shouted=shouted)
+
+
+def _phrase_triggers(words: Sequence[str], sources: Mapping[str, str]) -> Triggers:
+    """One pattern a phrase, so that RE2 can join what begins alike: the whole set is one tree of letters."""
+    dropped = tuple(sorted({_written(single(form)) for form in _forms(words, "folded")}))
+    squeezed = tuple(map(_written, _forms(words, "squeezed"))) if "squeezed" in sources else ()
+    return Triggers(single=dropped, squeezed=squeezed)
 
 
 def pattern(source: str, *, exact: bool = False, views: Sequence[str] = ("folded",)) -> PatternPart:
@@ -129,20 +152,50 @@ def pattern(source: str, *, exact: bool = False, views: Sequence[str] = ("folded
 
     Raises BadPattern.
     """
-    chosen = [EXACT if exact and view == "folded" else view for view in views]
-    sources = tuple((view, source if exact else f"(?i:{source})") for view in chosen)
-    part = PatternPart(sources, _compiled(sources), shouted=exact)
-    for _, compiled in part.compiled:
-        if any(match.start() == match.end() for probe in _PROBES for match in compiled.finditer(probe)):
-            raise BadPattern("can match nothing at all, and so would match everywhere; use + instead of *")
-    return part
+    written = source if exact else f"(?i:{source})"
+    sources = tuple((EXACT if exact and view == "folded" else view, written) for view in views)
+    if any(match.start() == match.end() for probe in _PROBES for match in compiled(written).finditer(probe)):
+        raise BadPattern("can match nothing at all, and so would match everywhere; use + instead of *")
+    return PatternPart(sources, _triggers(source, views, exact=exact), shouted=exact)
 
 
-def _compiled(sources: Sequence[tuple[str, str]]) -> tuple[tuple[str, Any], ...]:
-    return tuple((view, _compile(source)) for view, source in sources)
+def _triggers(source: str, views: Sequence[str], *, exact: bool) -> Triggers:
+    if exact and _MINDS_CASE.search(source):
+        return Triggers(always=True)
+    loose = f"(?i:{source})"
+    if "squeezed" not in views:
+        return Triggers(folded=(loose,))
+    return Triggers(folded=(f"(?i:{_stretched(source)})",), squeezed=(loose,))
 
 
-def _compile(source: str) -> Any:
+_MINDS_CASE = re.compile(r"\(\?[a-zA-Z]*-[a-zA-Z]*i|\\[pP]|\[\[:(?:upper|lower)")
+_ATOM = re.compile(
+    r"(?P<group>\(\?(?:P?<\w+>|[a-zA-Z-]*:|[a-zA-Z-]*\))|\)(?:[*+?]|\{\d+(?:,\d*)?\})?\??|[(|^$])"
+    r"|(?P<edge>\\[bBAz])"
+    r"|(?P<one>\\[pP]\{\w+\}|\\x\{[0-9a-fA-F]+\}|\\x[0-9a-fA-F]{2}|\\.|\[\^?\]?(?:\[:\^?\w+:\]|\\.|[^\]\\])*\]|.)"
+    r"(?P<times>(?:[*+?]|\{\d+(?:,\d*)?\})\??)?",
+    re.DOTALL,
+)
+
+
+def _stretched(source: str) -> str:
+    """Return a pattern that also takes every character several times: what a squeezed text was before.
+
+    What comes out matches at least the texts whose squeezed form the source matches.
+    """
+    return _ATOM.sub(_stretched_atom, source)
+
+
+def _stretched_atom(atom: re.Match[str]) -> str:
+    if atom["one"] is None:
+        return atom[0]
+    times = atom["times"] or ""
+    return atom["one"] + ("*" if times.startswith(("*", "?", "{0")) else "+")
+
+
+@lru_cache(maxsize=4_096)
+def compiled(source: str) -> Any:
+    """Return the pattern as RE2 has compiled it. Raises BadPattern."""
     try:
         return re2.compile(source, options())
     except re2.error as error:
@@ -152,13 +205,12 @@ def _compile(source: str) -> Any:
         ) from None
 
 
-def _alternatives(words: Sequence[str], view: str) -> str:
-    """Return one pattern for all words; empty when none of them can be looked for in this view."""
+def _forms(words: Sequence[str], view: str) -> list[str]:
+    """Return the words as the view would show them, longest first; without those that it leaves too little of."""
     forms = {_form(word, view) for word in words}
     if view == "squeezed":  # of "xxx" it leaves "x", which stands everywhere
         forms = {form for form in forms if sum(map(str.isalnum, form)) >= LEAST_SQUEEZED}
-    longest_first = sorted(forms, key=lambda form: (-len(form), form))
-    return "(?:" + "|".join(map(_escaped, longest_first)) + ")" if forms else ""
+    return sorted(forms, key=lambda form: (-len(form), form))
 
 
 def _form(phrase: str, view: str) -> str:
@@ -173,16 +225,24 @@ def _starred(word: str, view: str) -> str:
     bare = word.strip("*")
     if "*" in bare:
         raise BadPattern(f"'{word}': a * stands only at the beginning or the end of a word")
-    shown = Text(bare).view(view)
+    shown = _shown(bare, view)
     return "*" * word.startswith("*") + shown + "*" * (word.endswith("*") and len(word) > 1)
 
 
-def _escaped(form: str) -> str:
-    words = form.split(" ")
+def _shown(word: str, view: str) -> str:
+    text = Text(word)
+    return text.squeezed[0].text if view == "squeezed" else text.exact if view == EXACT else text.folded
+
+
+def _alternatives(forms: Sequence[str]) -> str:
+    return "(?:" + "|".join(map(_written, forms)) + ")"
+
+
+def _written(form: str) -> str:
     letters = form.replace("*", "").replace(" ", "")
     before = "" if form.startswith("*") else _edge(letters[0])
     after = "" if form.endswith("*") else _edge(letters[-1])
-    return before + _GAP.join(map(_escaped_word, words)) + after
+    return before + _GAP.join(map(_escaped_word, form.split(" "))) + after
 
 
 def _escaped_word(word: str) -> str:

@@ -8,16 +8,13 @@ from dataclasses import dataclass, field
 from datetime import date
 from enum import StrEnum
 from functools import cached_property
-from typing import Any
-
-import re2
 
 from monitor.model import Clause, Disclosure, Severity
 from monitor.rules.conditions import Condition
-from monitor.rules.parts import Part, PatternPart, options
-from monitor.rules.text import Text
+from monitor.rules.parts import Part, PatternPart
+from monitor.rules.sieve import Sieve
 
-ENGINE = 1  # counted up when the same rules would find something else: evaluations are kept per rule-set hash
+ENGINE = 2  # counted up when the same rules would find something else: evaluations are kept per rule-set hash
 SCOPES = ("text", "picture", "document")
 
 
@@ -86,37 +83,13 @@ class Rule:
 
 
 class RuleSet:
-    """All rules of a configuration; `hash` tells one set from another.
-
-    One pass of RE2 over a text says which parts can match at all; nothing else is looked for.
-    """
+    """All rules of a configuration; `hash` tells one set from another."""
 
     def __init__(self, rules: Sequence[Rule], digest: str) -> None:
         self.rules = tuple(sorted(rules, key=lambda rule: rule.id))
         self.hash = hashlib.sha256(f"{ENGINE}:{digest}".encode()).hexdigest()
 
     @cached_property
-    def _sieves(self) -> dict[str, tuple[Any, list[list[tuple[int, str]]]]]:
-        """Return by view: RE2's set of all triggers, and behind each of them the parts (number of the rule, name)."""
-        wanted: dict[str, dict[str, list[tuple[int, str]]]] = {}
-        for number, rule in enumerate(self.rules):
-            for name, part in rule.parts.items() if rule.active else ():
-                for view, pattern in part.triggers:
-                    wanted.setdefault(view, {}).setdefault(pattern, []).append((number, name))
-        sieves = {}
-        for view, triggers in wanted.items():
-            sieve = re2.Set.SearchSet(options())
-            for pattern in triggers:
-                sieve.Add(pattern)
-            sieve.Compile()
-            sieves[view] = (sieve, list(triggers.values()))
-        return sieves
-
-    def candidates(self, text: Text) -> list[tuple[Rule, set[str]]]:
-        """Return the active rules that can match, in the order of their ids, each with the parts that can."""
-        found: dict[int, set[str]] = {}
-        for view, (sieve, parts) in self._sieves.items():
-            for trigger in sieve.Match(text.view(view)) or ():
-                for number, name in parts[trigger]:
-                    found.setdefault(number, set()).add(name)
-        return [(self.rules[number], found[number]) for number in sorted(found)]
+    def sieve(self) -> Sieve:
+        """Which of the active rules a text may break; made when the first post comes."""
+        return Sieve([rule for rule in self.rules if rule.active])

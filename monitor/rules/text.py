@@ -3,18 +3,21 @@
 Views of one text:
 - `exact`: compatibility forms decomposed (NFKD), marks and invisible characters removed, look-alikes mapped to ASCII;
 - `folded`: the same, case-folded, character for character: both share their places;
-- `squeezed`: folded, with spaced letters joined (`s u l i t`), letters written as digits (`5ulit`) and repeated letters
-  undone. It sees more and errs more, so a part of a rule asks for it by name.
+- `squeezed`: folded, with spaced letters (`s u l i t`) and broken words (`su.lit`) joined, letters written as digits
+  (`5ulit`) and repeated letters undone. It sees more and errs more, so a part of a rule asks for it by name.
 
-Rules measure in places of the folded text, so that invisible filling puts nothing out of reach.
+Rules measure in places of the folded text, so that invisible filling puts nothing out of reach. Most posts are plain
+and match nothing: all that takes a walk over the single characters is done when it is first asked for.
 """
 
 from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cached_property, lru_cache
+
+import re2
 
 # Letters of other scripts that look like Latin ones and have no ASCII form of their own (by eye).
 _LOOK_ALIKES = {
@@ -76,9 +79,25 @@ DROPPED = frozenset({"Mn", "Me", "Cf"})
 FILLERS = frozenset("\u115f\u1160\u3164\uffa0\u034f")  # letters by category, invisible by design
 DASHES = dict.fromkeys("‐‑‒–—―−﹘﹣－", "-")
 QUOTES = dict.fromkeys("‘’‚‛′", "'") | dict.fromkeys("“”„‟″", '"')
-AS_LETTERS = {"0": "o", "1": "i", "3": "e", "4": "a", "5": "s", "7": "t", "@": "a", "$": "s", "!": "i"}
-SPACED_AT_LEAST = 3  # single letters in a row that are read as one word
+_SIGNS = "013457@$!|"
+AS_LETTERS = tuple(str.maketrans(_SIGNS, letters) for letters in ("oieastasii", "oleastasll"))  # 1, !, |: an i or an l
 Span = tuple[int, int]
+
+# A sign among letters, or one at a word's end; spaced letters; a word broken by dots, dashes or emoji. RE2 takes these
+# too, and tries them on every post together with the rules: without one of them nothing but repeated letters differs.
+_LEET = rf"[a-z][{_SIGNS}]{{1,2}}[a-z]|\b[01345][a-z]{{3}}|[$@][a-z]{{3}}|[a-z]{{3}}[013457]\b"
+_SPACED = r"\b[^\W_](?:[\W_]{1,3}[^\W_]){2,}\b"
+_BROKEN = r"\b[a-z]{1,4}(?:(?:_|[^\w\s,;:!?()&@/'\"$|]{1,2})[a-z]{1,4}){1,12}\b"
+DISGUISE = f"{_LEET}|{_SPACED}|{_BROKEN}"
+
+_FIND_LEET = re2.compile(_LEET)
+_FIND_DISGUISE = re2.compile(DISGUISE)
+_JOINED = re.compile(f"{_SPACED}|{_BROKEN}", re.ASCII)
+_BETWEEN = re.compile(r"[\W_]+", re.ASCII)
+_DISGUISED_WORD = re.compile(r"[$@]?[^\W_]+(?:[@$!|]+[^\W_]+)*", re.ASCII)
+_LEET_WORD = re.compile(_LEET, re.ASCII)
+_EITHER = re.compile(r"[1!|]")
+_AGAIN = re.compile(r"([a-z])\1+")
 
 
 class Text:
@@ -89,40 +108,48 @@ class Text:
 
     @cached_property
     def exact(self) -> str:
-        return self._folding[0]
+        return plain(self.original)
 
     @cached_property
     def folded(self) -> str:
-        return self.exact.lower() if self.exact.isascii() else "".join(map(str.casefold, self.exact))
+        return self.exact.casefold()
 
     @cached_property
-    def squeezed(self) -> tuple[str, Sequence[int]]:
-        """Return the view and, for each of its characters, the place in the folded text."""
-        return _squeezed(self.folded)
+    def squeezed(self) -> tuple[Squeezed, ...]:
+        """Return the readings of the view: two where a sign stands for either of two letters (s1ot)."""
+        if not is_disguised(self.folded):
+            return (Squeezed(self.folded, None),)
+        return tuple(readings(self.folded))
 
     @cached_property
-    def _folding(self) -> tuple[str, Sequence[int]]:
-        return _folded(self.original)
-
-    def view(self, name: str) -> str:
-        """Return the view called exact, folded or squeezed."""
-        return self.squeezed[0] if name == "squeezed" else self.exact if name == "exact" else self.folded
+    def _origin(self) -> Sequence[int]:
+        """Return for each character of the folded text its place in the original."""
+        if self.original.isascii():
+            return range(len(self.original))
+        return [place for place, character in enumerate(self.original) for _ in _plain(character)]
 
     def original_span(self, start: int, end: int) -> Span:
         """Return the half-open span of the original text behind [start, end) of the folded one."""
-        origin = self._folding[1]
-        return origin[start], origin[end - 1] + 1
+        return self._origin[start], self._origin[end - 1] + 1
 
 
-def _folded(text: str) -> tuple[str, Sequence[int]]:
-    """Return the exact view and, for each of its characters, the place in the original."""
-    if text.isascii():
-        return text, range(len(text))
-    plain = [_plain(character) for character in text]
-    whole = "".join(plain)
-    if len(whole) == len(text) and all(map(len, plain)):
-        return whole, range(len(text))
-    return whole, [place for place, part in enumerate(plain) for _ in part]
+# ---------------------------------------------------------------- exact and folded
+
+_STRANGE = re.compile(r"[^\x00-\x7f]+")
+
+
+def plain(text: str) -> str:
+    """Return the exact view of a text."""
+    return text if text.isascii() else _STRANGE.sub(_plain_run, text)
+
+
+def fold(text: str) -> str:
+    """Return the folded view of a text; it has the places of the exact one."""
+    return plain(text).casefold()
+
+
+def _plain_run(run: re.Match[str]) -> str:
+    return "".join(map(_plain, run[0]))
 
 
 @lru_cache(maxsize=20_000)
@@ -143,56 +170,94 @@ def _plain_part(part: str) -> str:
         return "\n"
     if category == "Zs":
         return " "
-    plain = DASHES.get(part) or QUOTES.get(part) or LOOK_ALIKES.get(part, part)
-    return plain if len(plain.casefold()) == len(plain) else plain.casefold()  # ß: case folding must keep the places
+    read = DASHES.get(part) or QUOTES.get(part) or LOOK_ALIKES.get(part, part)
+    return read if len(read.casefold()) == len(read) else read.casefold()  # ß: case folding must keep the places
 
 
-_WORD = re.compile(r"[^\W_]+(?:[@$!][^\W_]+)*|[$@][^\W_]+")
-_BETWEEN_LETTERS = re.compile(r"[\W_]{1,3}")
+# ---------------------------------------------------------------- squeezed
 
 
-def _squeezed(text: str) -> tuple[str, Sequence[int]]:
-    """Join spaced letters, read digits inside words as letters, and drop repeated letters."""
-    kept: list[str] = []
-    origin: list[int] = []
+class _SingleWords(dict[str, str]):
+    """Words without their repeated letters, kept because the same ones come again and again."""
+
+    def __missing__(self, word: str) -> str:
+        dropped = _AGAIN.sub(r"\1", word)
+        if len(self) >= _MOST_WORDS:
+            self.clear()
+        if len(word) <= _LONGEST_KEPT:
+            self[word] = dropped
+        return dropped
+
+
+_MOST_WORDS = 50_000
+_LONGEST_KEPT = 40
+_SINGLE_WORDS = _SingleWords()
+
+
+def single(folded: str) -> str:
+    """Return the text with repeated letters dropped."""
+    return " ".join(map(_SINGLE_WORDS.__getitem__, folded.split(" ")))
+
+
+def is_disguised(folded: str) -> bool:
+    """Tell whether squeezing undoes more than repeated letters."""
+    return _FIND_DISGUISE.search(folded) is not None
+
+
+class Squeezed:
+    """One reading of a folded text: spaced letters and broken words joined, signs in words read as letters, repeated
+    letters dropped: three steps, of which the second alone keeps all places.
+    """
+
+    def __init__(self, folded: str, signs: Mapping[int, int] | None) -> None:
+        """`signs` says which letter each sign stands for; without, there is nothing but repeated letters."""
+        self._folded = folded
+        self._disguised = signs is not None
+        self._read = folded
+        if signs is not None:
+            joined = _JOINED.sub(lambda run: _BETWEEN.sub("", run[0]), folded)
+            self._read = joined
+            if _FIND_LEET.search(joined):
+                self._read = _DISGUISED_WORD.sub(lambda word: _without_signs(word[0], signs), joined)
+        self.text = single(self._read)
+
+    @cached_property
+    def _places(self) -> Sequence[int]:
+        """Return for each character of the reading its place in the folded text."""
+        inner = _inner(_JOINED, _BETWEEN, self._folded) if self._disguised else ()
+        places = _kept(len(self._folded), inner)
+        again = ((match.start() + 1, match.end()) for match in _AGAIN.finditer(self._read))
+        return [places[kept] for kept in _kept(len(places), again)]
+
+    def folded_span(self, start: int, end: int) -> Span:
+        """Return the half-open span of the folded text behind [start, end) of this reading."""
+        return self._places[start], self._places[end - 1] + 1
+
+
+def readings(folded: str) -> Iterator[Squeezed]:
+    """Yield the readings of a disguised text: a second one where a sign stands for either of two letters."""
+    first = Squeezed(folded, AS_LETTERS[0])
+    yield first
+    if _EITHER.search(folded):
+        second = Squeezed(folded, AS_LETTERS[1])
+        if second.text != first.text:
+            yield second
+
+
+def _without_signs(word: str, signs: Mapping[int, int]) -> str:
+    return word.translate(signs) if _LEET_WORD.search(word) else word
+
+
+def _inner(outer: re.Pattern[str], inner: re.Pattern[str], text: str) -> Iterator[Span]:
+    for run in outer.finditer(text):
+        yield from (match.span() for match in inner.finditer(text, *run.span()))
+
+
+def _kept(length: int, dropped: Iterable[Span]) -> list[int]:
+    kept: list[int] = []
     done = 0
-    words = [match.span() for match in _WORD.finditer(text)]
-    number = 0
-    while number < len(words):
-        last = _last_spaced(text, words, number)
-        start, end = words[number][0], words[last][1]
-        places = range(start, end) if last == number else [words[n][0] for n in range(number, last + 1)]
-        kept += text[done:start]
-        origin += range(done, start)
-        for letter, place in _word([text[place] for place in places], places):
-            kept.append(letter)
-            origin.append(place)
-        done, number = end, last + 1
-    kept += text[done:]
-    origin += range(done, len(text))
-    return "".join(kept), origin
-
-
-def _last_spaced(text: str, words: Sequence[Span], first: int) -> int:
-    """Return the number of the last word of a run of single letters that begins at `first`; without one, `first`."""
-    last = first
-    while (
-        last + 1 < len(words)
-        and all(words[n][1] - words[n][0] == 1 for n in (last, last + 1))
-        and _BETWEEN_LETTERS.fullmatch(text, words[last][1], words[last + 1][0])
-    ):
-        last += 1
-    return last if last - first + 1 >= SPACED_AT_LEAST else first
-
-
-def _word(letters: Sequence[str], places: Sequence[int]) -> list[tuple[str, int]]:
-    """Return a word's letters without disguise. Digits are letters only among letters."""
-    disguised = sum(letter in AS_LETTERS for letter in letters)
-    plain = sum(letter.isalpha() for letter in letters)
-    read = [AS_LETTERS.get(letter, letter) for letter in letters] if 0 < disguised < plain else list(letters)
-    kept: list[tuple[str, int]] = []
-    for letter, place in zip(read, places, strict=True):
-        if kept and kept[-1][0] == letter and letter.isalpha():
-            continue
-        kept.append((letter, place))
+    for start, end in dropped:
+        kept += range(done, start)
+        done = end
+    kept += range(done, length)
     return kept

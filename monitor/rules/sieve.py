@@ -1,0 +1,150 @@
+"""Which rules a text may break, told in one pass of RE2: nearly every post is let through here.
+
+Of each rule the sieve holds only what must be there before its condition can be true, and of that the rarest: of
+`shop near 60 price and not official` the shop's words or the price's, never both. How rare a part is shows in the
+texts of the rules' own tests, which are half breaches and half ordinary posts.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
+
+import re2
+
+from monitor.rules.parts import Triggers, options
+from monitor.rules.text import DISGUISE, fold, readings, single
+
+if TYPE_CHECKING:
+    from monitor.rules.rule import Rule
+
+MOST_KNOWN = 10_000  # combinations of hits that a rule keeps
+_PER_CHARACTER = 1e-4  # a long list of words matches more often than a short one, whatever the tests hold
+
+
+T = TypeVar("T")
+Candidate = tuple["Rule", frozenset[str]]  # with the parts that are known not to match
+
+
+@dataclass(frozen=True, slots=True)
+class _Seen:
+    """A text as triggers are looked for in it: folded, without repeated letters, and its readings if disguised."""
+
+    folded: str
+    single: str
+    readings: tuple[str, ...] = ()
+
+
+class Sieve:
+    """`rules` are those that count, in the order in which they are to be judged."""
+
+    def __init__(self, rules: Sequence[Rule]) -> None:
+        rarity = _rarities(rules)
+        self._rules = [_Closer(rule) for rule in rules]
+        self._always: set[int] = set()
+        wanted: dict[Triggers, set[int]] = {Triggers(folded=(DISGUISE,)): set()}
+        for number, rule in enumerate(rules):
+            signs = rule.condition.signs(lambda name, rule=rule: rarity[rule.parts[name].triggers])  # type: ignore[misc]
+            if signs is None:
+                self._always.add(number)
+            for name in signs or ():
+                wanted.setdefault(rule.parts[name].triggers, set()).add(number)
+        self._folded, self._single, self._squeezed = _looking(wanted)
+
+    def candidates(self, folded: str) -> list[Candidate]:
+        """Return the rules that a text may break, by its folded view."""
+        without = single(folded)
+        in_folded, in_single = self._folded.match(folded), self._single.match(without)
+        if in_folded is None and in_single is None and not self._always:
+            return []
+        numbers = self._always.union(self._folded.behind(in_folded), self._single.behind(in_single))
+        seen = _Seen(folded, without)
+        if in_folded is not None and 0 in in_folded:
+            seen = _Seen(folded, without, tuple(one.text for one in readings(folded)))
+            numbers = numbers.union(*(self._squeezed.behind(self._squeezed.match(one)) for one in seen.readings))
+        looked = ((self._rules[number], self._rules[number].absent(seen)) for number in sorted(numbers))
+        return [(closer.rule, absent) for closer, absent in looked if absent is not None]
+
+
+class _Closer:
+    """One rule, and a closer look at which of its parts can match. RE2 builds its sets at the first one."""
+
+    def __init__(self, rule: Rule) -> None:
+        self.rule = rule
+        self._always = {name for name, part in rule.parts.items() if part.triggers.always}
+        self._known: dict[tuple[tuple[int, ...], ...], frozenset[str] | None] = {}
+
+    @cached_property
+    def _sets(self) -> tuple[_Looking[str], _Looking[str], _Looking[str]]:
+        wanted: dict[Triggers, set[str]] = {}
+        for name in self.rule.condition.parts():
+            wanted.setdefault(self.rule.parts[name].triggers, set()).add(name)
+        return _looking(wanted)
+
+    def absent(self, seen: _Seen) -> frozenset[str] | None:
+        """Return the parts that cannot match; None when the condition cannot be true without them."""
+        in_folded, in_single, in_squeezed = self._sets
+        found = tuple(in_folded.match(seen.folded) or ()), tuple(in_single.match(seen.single) or ())
+        key = *found, *(tuple(in_squeezed.match(reading) or ()) for reading in seen.readings)
+        if key not in self._known:
+            looked = (in_folded, in_single, *(in_squeezed for _ in seen.readings))
+            behind = (looking.behind(hits) for looking, hits in zip(looked, key, strict=True))
+            present = self._always.union(*behind)
+            if len(self._known) >= MOST_KNOWN:
+                self._known.clear()
+            absent = frozenset(self.rule.parts.keys() - present)
+            self._known[key] = absent if self.rule.condition.possible(present) else None
+        return self._known[key]
+
+
+class _Looking(Generic[T]):
+    """One set of patterns, with what stands behind each of them."""
+
+    def __init__(self, patterns: Mapping[str, Collection[T]]) -> None:
+        self._behind = list(patterns.values())
+        self.match = pattern_set(patterns).Match
+
+    def behind(self, hits: Iterable[int] | None) -> Iterable[T]:
+        return (one for hit in hits or () for one in self._behind[hit])
+
+
+def _looking(wanted: Mapping[Triggers, Collection[T]]) -> tuple[_Looking[T], _Looking[T], _Looking[T]]:
+    """Return the sets for the folded text, the one without repeated letters and the squeezed one."""
+    sets: tuple[dict[str, set[T]], ...] = ({}, {}, {})
+    for triggers, behind in wanted.items():
+        for one, patterns in zip(sets, (triggers.folded, triggers.single, triggers.squeezed), strict=True):
+            for pattern in patterns:
+                one.setdefault(pattern, set()).update(behind)
+    in_folded, in_single, in_squeezed = map(_Looking, sets)
+    return in_folded, in_single, in_squeezed
+
+
+def pattern_set(patterns: Iterable[str]) -> Any:
+    """Return RE2's set of the patterns, in their order."""
+    found = re2.Set.SearchSet(options())
+    for pattern in patterns:
+        found.Add(pattern)
+    found.Compile()
+    return found
+
+
+def _rarities(rules: Sequence[Rule]) -> Mapping[Triggers, float]:
+    """Return how often each part may match, by its triggers in the texts of all rules' tests."""
+    every = {part.triggers for rule in rules for part in rule.parts.values()}
+    texts = {fold(example.text) for rule in rules for example in rule.tests}
+    hits = Counter(_hits({t for one in every for t in one.folded}, texts))
+    hits.update(_hits({t for one in every for t in one.single}, map(single, texts)))
+    return {
+        one: math.inf if one.always else sum(hits[t] + len(t) * _PER_CHARACTER for t in (*one.folded, *one.single))
+        for one in every
+    }
+
+
+def _hits(triggers: Iterable[str], texts: Iterable[str]) -> Iterable[str]:
+    names = sorted(triggers)
+    every = pattern_set(names)
+    return (names[hit] for text in texts for hit in every.Match(text) or ())

@@ -1,0 +1,75 @@
+"""The sieve may let too much through, and never too little."""
+
+from __future__ import annotations
+
+import json
+from datetime import date
+from pathlib import Path
+
+import pytest
+from builders import rule, rule_set
+from hypothesis import given
+from hypothesis import strategies as st
+
+from monitor.model import Subject
+from monitor.rules.evaluate import evaluate, judge
+from monitor.rules.load import load_rules
+from monitor.rules.parts import _stretched, compiled, pattern, phrases
+from monitor.rules.text import Text, fold
+
+HERE = Path(__file__).parent
+RULES = HERE.parent / "config" / "rules"
+POSTS = sorted((HERE / "data" / "detection").glob("*.jsonl"))
+
+
+@pytest.fixture(scope="module")
+def pack():
+    return load_rules(RULES, today=date(2026, 11, 24))
+
+
+def texts(pack):
+    yield from (example.text for rule in pack.rules for example in rule.tests)
+    for path in POSTS:
+        yield from (json.loads(line)["text"] for line in path.read_text(encoding="utf-8").splitlines())
+
+
+def test_no_finding_of_the_pack_is_hidden_by_the_sieve(pack):
+    hidden = []
+    for text in texts(pack):
+        subject = Subject(fields={"text": text})
+        alone = [f for rule in pack.rules if rule.active and (f := judge(rule, Text(text), subject, "text"))]
+        if list(evaluate(pack, subject)) != alone:
+            hidden.append(text)
+    assert hidden == []
+
+
+def test_most_ordinary_posts_are_let_through_at_once(pack):
+    ordinary = [example.text for rule in pack.rules for example in rule.tests if not example.fires]
+    judged = sum(len(pack.sieve.candidates(fold(text))) for text in ordinary)
+    assert judged < len(ordinary) * len(pack.rules) / 5
+
+
+@pytest.mark.parametrize(
+    ("source", "stretched"),
+    [
+        pytest.param("sulit", "s+u+l+i+t+", id="letters"),
+        pytest.param(r"(?m)^\W{0,4}(ab|c)\W{2}$", r"(?m)^\W*(a+b+|c+)\W+$", id="classes, anchors and groups"),
+        pytest.param(r"a?b*[c-e]+?f{2,}", "a*b*[c-e]+f+", id="what repeats already"),
+        pytest.param(r"(?:ab){2}?\bx(?P<n>y)*", r"(?:a+b+){2}?\bx+(?P<n>y+)*", id="groups that repeat"),
+        pytest.param(r"[]a][^]b]\]\d{10,16}", r"[]a]+[^]b]+\]+\d+", id="brackets in classes"),
+    ],
+)
+def test_a_stretched_pattern_is(source, stretched):
+    assert _stretched(source) == stretched
+    assert compiled(_stretched(source))
+
+
+@given(st.text(alphabet="sulit 5.1🔥\n", max_size=60))
+def test_the_trigger_of_a_squeezed_part_never_hides_a_match(text):
+    for part in (
+        phrases(["sulit", "sul it"], views=("folded", "squeezed")),
+        pattern(r"\bsu(?:l|t)?it?\b", views=("squeezed",)),
+    ):
+        rules = rule_set(rule({"p": part}, "p"))
+        if part.find(Text(text)):
+            assert rules.sieve.candidates(fold(text))
