@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import importlib.util
 import shutil
 from collections.abc import Callable, Iterator
@@ -16,16 +17,24 @@ from alerts.channel import DeliveryFailed
 from alerts.outbox import open_channel
 from connectors import http
 from connectors.base import ConnectorError
+from monitor import media
 from monitor.app import build_connectors, utc_now
 from monitor.configuration import Configuration
 from monitor.store.database import Database, DatabaseUnusableError, open_for_listing
 from monitor.store.listings import list_accounts
+from monitor.store.media import media_queue
 
 LIBRARIES = ("SQLAlchemy", "APScheduler", "tweepy", "facebook-sdk", "google-re2", "Jinja2", "sentry-sdk", "feedparser")
-MEDIA_MODULES = ("pypdfium2", "docx", "rapidocr_onnxruntime")
+MEDIA_MODULES = ("pypdfium2", "rapidocr_onnxruntime")
+LONG_WAIT = timedelta(hours=1)  # of a picture or document
+RECENTLY = timedelta(days=7)
+MOST_REASONS = 3
 SHORT_INTERVAL = timedelta(seconds=30)
 CLOCK_TOLERANCE = timedelta(minutes=2)
 LOW_SPACE_BYTES = 1_000_000_000
+BLANK_PICTURE = base64.b64decode(
+    "iVBORw0KGgoAAAANSUhEUgAAAEAAAABAAQAAAACCEkxzAAAAFElEQVR42mP8zwABTAyjjFEGyQwAzx8Bf7QK4E8AAAAASUVORK5CYII="
+)  # a white PNG
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,6 +53,7 @@ def examine(configuration: Configuration) -> Iterator[Found]:
     yield from _platforms(configuration)
     yield from _clock(configuration)
     yield _ocr()
+    yield from _media(configuration.settings.database.url, utc_now())
     yield _versions()
     if configuration.settings.polling.min_interval < SHORT_INTERVAL:
         yield Found(state="note", subject="polling", message="polling.min_interval is below 30s")
@@ -116,6 +126,7 @@ def _clock(configuration: Configuration, now: Callable[[], datetime] = utc_now) 
 
 
 def _ocr() -> Found:
+    """Read one picture in a process of its own, as the daemon does."""
     missing = [name for name in MEDIA_MODULES if importlib.util.find_spec(name) is None]
     if missing:
         return Found(
@@ -123,7 +134,37 @@ def _ocr() -> Found:
             subject="pictures",
             message="pictures and documents are not read: `pip install 'pantau[media]'` adds that",
         )
-    return Found(state="ok", subject="pictures", message="pictures, PDF and Word documents can be read")
+    try:
+        with media.Worker() as worker:
+            worker.read(BLANK_PICTURE)
+    except (media.WorkerDown, media.Unreadable) as error:
+        return Found(state="bad", subject="pictures", message=f"no picture can be read: {error}")
+    return Found(state="ok", subject="pictures", message="pictures, PDF and Office files can be read")
+
+
+def _media(url: str, now: datetime) -> Iterator[Found]:
+    """Tell what waits to be read and what could not be; a database in trouble is another line's matter."""
+    try:
+        db = open_for_listing(url)
+    except DatabaseUnusableError:
+        return
+    if db is None:
+        return
+    queue = media_queue(db, after=now - RECENTLY)
+    db.close()
+    late = queue.since is not None and now - queue.since > LONG_WAIT
+    message = f"{queue.waiting} wait to be read"
+    if queue.since is not None:
+        message += f", the oldest for {_roughly(now - queue.since)}"
+    if queue.unreadable:
+        reasons = ", ".join(f"{count} × {reason}" for reason, count in list(queue.unreadable.items())[:MOST_REASONS])
+        message += f"; {sum(queue.unreadable.values())} of the last {RECENTLY.days} days could not be read: {reasons}"
+    yield Found(state="note" if late else "ok", subject="media", message=message)
+
+
+def _roughly(age: timedelta) -> str:
+    minutes = int(age.total_seconds() // 60)
+    return f"{minutes} min" if minutes < 120 else f"{minutes // 60} h" if minutes < 2880 else f"{minutes // 1440} days"
 
 
 def _versions() -> Found:

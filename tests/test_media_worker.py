@@ -13,6 +13,7 @@ from builders import NOW, account, agency, post
 from sqlalchemy import select
 from test_media import WORDS, drawn, file, saved
 
+from monitor.doctor import _media, _ocr
 from monitor.media import Stopped, Unreadable, Worker, WorkerDown
 from monitor.model import Media, MediaKind
 from monitor.poll_media import MediaReader, read_waiting
@@ -187,3 +188,19 @@ def test_a_stop_leaves_what_was_being_read_waiting(sqlite_db):
     found = read_waiting(reader, workers=1)
     assert (found.read, found.unreadable) == (0, 0)
     assert len(waiting_media(sqlite_db, now=NOW, limit=5)) == 2
+
+
+def test_doctor_tells_since_when_media_wait_and_why_others_could_not_be_read(sqlite_db, sqlite_url):
+    reader = reader_of(sqlite_db, Answers(old=b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"))
+    (waits,) = _media(sqlite_url, NOW + timedelta(hours=3))
+    assert (waits.state, waits.message) == ("note", "1 wait to be read, the oldest for 3 h")
+    read_waiting(reader, workers=1)
+    (done,) = _media(sqlite_url, NOW + timedelta(hours=3))
+    assert done.state == "ok"
+    assert done.message.startswith("0 wait to be read; 1 of the last 7 days could not be read: 1 × the kind of file")
+
+
+def test_doctor_reads_a_picture(monkeypatch):
+    assert _ocr().state == "ok"
+    monkeypatch.setattr("monitor.doctor.MEDIA_MODULES", ("nowhere_to_be_found",))
+    assert "pip install" in _ocr().message

@@ -5,19 +5,21 @@ The models of RapidOCR find and read pieces of text; what it adds around them lo
   one with even 2 % between two letters, there is one; inside a word it is below 0.5 % (measured on tests/data/media);
 - slant: a piece is cut out along its own angle. A page that lies aslant as a whole is turned straight and read again;
 - upside down: the page decides by a vote, a piece that then reads badly is tried the other way;
-- rows: pieces on one line along the page's angle are one line of text: a table's row, a label and its value.
+- rows: pieces on one line along the page's angle are one line of text: a table's row, a label and its value;
+- stamps: a stamp or watermark across typed lines is lost among them. Where a page has some lines, strokes as thin as
+  those of its type are wiped away, and what is left is read once more.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import cache
-from itertools import pairwise
 from typing import Any
 
 import numpy as np
+
+from monitor.media.layout import LENGTHWISE, Piece, apart, page_angle, rows
 
 DETECTION_PIXELS = 1_300_000  # pieces are found on a copy of this size, and cut out of the whole picture
 SMALL_PIXELS = 500_000  # smaller pictures are scaled up
@@ -26,22 +28,14 @@ SLANTED = 12.0  # degrees off the straight from which a page is turned and looke
 SURE = 0.75  # a piece that scores less is also read upside down
 SCORE = 0.5
 SPACE = 0.015
-LENGTHWISE = 1.5  # a piece this many times longer than high shows which way its line runs
 HEIGHT = 48  # of the recognition model's input
 WIDEST = 60.0  # times the height
 BATCH = 6
 MOST_PIECES = 250
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Piece:
-    """A box around some text: its middle, its length along the line, its height, the line's angle in degrees."""
-
-    x: float
-    y: float
-    length: float
-    height: float
-    angle: float
+STAMP_PIXELS = 700_000
+STAMP_SCORE = 0.8
+TYPED_LINES = 5  # from which a page may have a stamp across its lines
+STROKE = 0.26  # of a line's height: thicker than the strokes of its letters
 
 
 def lines(image: Any) -> list[str]:
@@ -62,7 +56,8 @@ def lines(image: Any) -> list[str]:
         pixels = _turned(pixels, slant)
         pieces = _find(pixels) or pieces
         angle = page_angle(pieces)
-    return _read(pixels, pieces, angle)
+    found = _read(pixels, pieces, angle)
+    return found + [words for words in _stamps(pixels, pieces, angle) if not any(words in line for line in found)]
 
 
 @cache
@@ -95,26 +90,6 @@ def _piece(corners: Any) -> Piece:
     return Piece(x=x, y=y, length=wide, height=max(high, 1.0), angle=(angle + 90) % 180 - 90)
 
 
-def page_angle(pieces: Sequence[Piece]) -> float:
-    """Return the angle most of the text runs along, in [-90, 90): long pieces count by their length."""
-    long = [piece for piece in pieces if piece.length >= LENGTHWISE * piece.height]
-    if not long:
-        return 0.0
-
-    def backing(one: Piece) -> float:
-        return sum(other.length for other in long if abs(apart(one.angle, other.angle)) <= 5)
-
-    best = max(long, key=backing).angle
-    near = [(apart(piece.angle, best), piece.length) for piece in long if abs(apart(piece.angle, best)) <= 5]
-    shift = sum(off * length for off, length in near) / sum(length for _, length in near)
-    return (best + shift + 90) % 180 - 90
-
-
-def apart(one: float, other: float) -> float:
-    """Return the angle between two lines, in [-90, 90)."""
-    return (one - other + 90) % 180 - 90
-
-
 def _stronger(pixels: Any) -> Any:
     """Return the picture in grey with its contrast raised piece by piece: faint pencil, a shadow over the page."""
     import cv2
@@ -132,6 +107,36 @@ def _turned(pixels: Any, angle: float) -> Any:
     new_wide, new_high = int(high * sin + wide * cos), int(high * cos + wide * sin)
     turn[:, 2] += ((new_wide - wide) / 2, (new_high - high) / 2)
     return cv2.warpAffine(pixels, turn, (new_wide, new_high), borderMode=cv2.BORDER_REPLICATE)
+
+
+def _stamps(pixels: Any, typed: Sequence[Piece], page: float) -> list[str]:
+    """Return what is written across the typed lines in thicker strokes."""
+    if len(typed) < TYPED_LINES:
+        return []
+    line = float(np.median([piece.height for piece in typed]))
+    bare, scale = _without_thin_strokes(pixels, STROKE * line)
+    pieces = [piece for piece in _find(bare) if piece.height > 1.2 * line * scale]
+    cuts = [_cut(bare, piece, page) for piece in pieces]
+    upright, turned = _recognised(cuts), _recognised([cut[::-1, ::-1] for cut in cuts])
+    texts = [max(both, key=lambda read: read[1]) for both in zip(upright, turned, strict=True)]
+    return list(dict.fromkeys(text for text, score in texts if score >= STAMP_SCORE and len(text) >= 4))
+
+
+def _without_thin_strokes(pixels: Any, thickness: float) -> tuple[Any, float]:
+    """Return a smaller picture, evenly lit, on which only strokes thicker than that are left; and its scale."""
+    import cv2
+
+    scale = min(1.0, math.sqrt(STAMP_PIXELS / (pixels.shape[0] * pixels.shape[1])))
+    grey = cv2.cvtColor(pixels, cv2.COLOR_BGR2GRAY)
+    grey = cv2.resize(grey, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
+    tiny = cv2.resize(grey, None, fx=1 / 8, fy=1 / 8, interpolation=cv2.INTER_AREA)
+    light = cv2.GaussianBlur(cv2.dilate(tiny, np.ones((9, 9), np.uint8)), (0, 0), 4)
+    size = max(3, round(thickness * scale))
+    bare = cv2.morphologyEx(grey, cv2.MORPH_CLOSE, cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (size, size)))
+    bare = bare / (cv2.resize(light, (grey.shape[1], grey.shape[0])).astype(np.float32) + 1)
+    darkest = float(np.percentile(bare, 0.5))
+    bare = np.clip((bare - darkest) / max(1 - darkest, 0.12), 0, 1) * 255
+    return cv2.cvtColor(bare.astype(np.uint8), cv2.COLOR_GRAY2BGR), scale
 
 
 def _cut(pixels: Any, piece: Piece, page: float) -> Any:
@@ -207,41 +212,3 @@ def spaced(likely: Any, letters: Sequence[str]) -> tuple[str, float]:
         scores.append(float(likely[step, letter]))
         last = step
     return " ".join("".join(text).split()), float(np.mean(scores)) if scores else 0.0
-
-
-def rows(found: Sequence[tuple[Piece, str]], page: float) -> list[str]:
-    """Return the lines in reading order: what stands on one line along the page's angle is joined.
-
-    A wide gap, as between two columns of a table, becomes a tab.
-    """
-    cos, sin = math.cos(math.radians(page)), math.sin(math.radians(page))
-    placed = sorted(
-        ((piece.x * cos + piece.y * sin, piece.y * cos - piece.x * sin, piece, text) for piece, text in found),
-        key=lambda one: one[0] - one[2].length / 2,
-    )
-    lined: list[list[tuple[float, float, Piece, str]]] = []
-    for one in placed:
-        row = min(
-            (row for row in lined if _beside(row[-1], one)), key=lambda row: abs(row[-1][1] - one[1]), default=None
-        )
-        if row is None:
-            lined.append([one])
-        else:
-            row.append(one)
-    lined.sort(key=lambda row: sum(y for _, y, _, _ in row) / len(row))
-    return [_joined(row) for row in lined]
-
-
-def _beside(left: tuple[float, float, Piece, str], right: tuple[float, float, Piece, str]) -> bool:
-    (x, y, one, _), (other_x, other_y, other, _) = left, right
-    lower, higher = sorted((one.height, other.height))
-    starts, ends = other_x - other.length / 2, x + one.length / 2
-    return abs(y - other_y) < 0.5 * lower and higher < 3 * lower and starts > ends - lower
-
-
-def _joined(row: Sequence[tuple[float, float, Piece, str]]) -> str:
-    text = row[0][3]
-    for (x, _, left, _), (other_x, _, right, words) in pairwise(row):
-        gap = (other_x - right.length / 2) - (x + left.length / 2)
-        text += ("\t" if gap > 1.5 * max(left.height, right.height) else " ") + words
-    return text

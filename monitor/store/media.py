@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import select, update
+from sqlalchemy import func, select, update
 
 from monitor.model import Account, Finding, MediaKind
 from monitor.store import alerts, posts
@@ -77,6 +77,32 @@ def waiting_media(db: Database, *, now: datetime, limit: int) -> list[Waiting]:
         )
         for row in rows
     ]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Queue:
+    """What waits to be read, since when the oldest of it does, and why others could not be read in the last days."""
+
+    waiting: int
+    since: datetime | None
+    unreadable: Mapping[str, int]
+
+
+def media_queue(db: Database, *, after: datetime) -> Queue:
+    """Return how the reading stands; the unreadable media are those of posts seen since `after`, by reason."""
+    seen = media.join(post_version, post_version.c.id == media.c.post_version_id)
+    waits = select(func.count(), func.min(post_version.c.seen_at)).select_from(seen).where(media.c.state == "waiting")
+    failed = (
+        select(media.c.reason, func.count())
+        .select_from(seen)
+        .where(media.c.state == "unreadable", post_version.c.seen_at >= after)
+        .group_by(media.c.reason)
+        .order_by(func.count().desc(), media.c.reason)
+    )
+    with db.read() as connection:
+        waiting, since = connection.execute(waits).one()
+        reasons = {row[0]: row[1] for row in connection.execute(failed)}
+    return Queue(waiting=waiting, since=since, unreadable=reasons)
 
 
 def save_read(
