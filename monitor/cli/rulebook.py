@@ -14,7 +14,7 @@ from typing import Annotated, Any
 
 import typer
 
-from monitor.cli.root import AsJson, listing, out, rules_app
+from monitor.cli.root import GIVEN, AsJson, bad, listing, out, rules_app, today
 from monitor.cli.rules import chosen_rule, loaded_rules
 from monitor.model import Language
 from monitor.rules.explain import WORDS, Explanation, Match, Why, explain, why
@@ -55,6 +55,22 @@ def _print_json(data: Mapping[str, Any]) -> None:
 def _print_lines(lines: Iterable[str]) -> None:
     for line in lines:
         out.print(line, markup=False)
+
+
+@rules_app.command("page")
+def rules_page(
+    file: Annotated[Path, typer.Option("--out", metavar="FILE", help="Write this .html file.")],
+    language: InLanguage = Language.MS,
+) -> None:
+    """Write the rules as one page: each clause, its rules, their tests, and what no machine can check."""
+    from monitor.rules.handbook import page
+
+    html = page(loaded_rules(), GIVEN.folder / "rules", language, today=today())
+    try:
+        file.write_text(html, encoding="utf-8")
+    except OSError as error:
+        raise bad(f"--out: {file}: cannot be written ({error.strerror})") from None
+    out.print(f"{file} written", markup=False)
 
 
 @rules_app.command("suggest")

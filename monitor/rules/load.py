@@ -176,7 +176,9 @@ def _instrument(top: Value) -> Instrument:
         _bilingual(keys["title"])
     clauses = {}
     for ref, value in (keys["clauses"].keys(None) if "clauses" in keys else {}).items():
-        ms, en = _bilingual(value)
+        ms, en = _bilingual(value, "unchecked")
+        if "unchecked" in (inner := value.keys(None)):
+            _bilingual(inner["unchecked"])  # for the handbook; here only so that a mistake is told
         clauses[ref] = Clause(instrument=name, ref=ref, ms=ms, en=en)
     return Instrument(id=name, clauses=clauses)
 
@@ -190,8 +192,8 @@ def _lists(folder: Path, files: Mapping[Path, bytes], problems: list[Problem]) -
     return lists
 
 
-def _bilingual(value: Value) -> tuple[str, str]:
-    keys = value.keys(("ms", "en"), required=("ms", "en"))
+def _bilingual(value: Value, *more: str) -> tuple[str, str]:
+    keys = value.keys(("ms", "en", *more), required=("ms", "en"))
     ms, en = ((keys[name].text() if name in keys else None) or "" for name in ("ms", "en"))
     return ms, en
 
