@@ -1,4 +1,4 @@
-"""What a detector is, and the question most of them ask: does a word stand near?"""
+"""What a detector is, and what most of them ask: whether a word stands near."""
 
 from __future__ import annotations
 
@@ -35,11 +35,15 @@ def words(*alternatives: str) -> re.Pattern[str]:
     return re.compile(r"(?<![a-z0-9])(?:" + "|".join(alternatives) + r")(?![a-z0-9])", re.ASCII)
 
 
-class Context:
-    """Where certain words stand in a text. Asking is logarithmic in their number."""
+def word_set(spaced: str) -> frozenset[str]:
+    """Return the words of a text."""
+    return frozenset(spaced.split())
 
-    def __init__(self, pattern: re.Pattern[str], text: str) -> None:
-        spans = [match.span() for match in pattern.finditer(text)]
+
+class Context:
+    """Where certain words stand in a text: spans, sorted, none inside another. Asking takes logarithmic time."""
+
+    def __init__(self, spans: Sequence[Span]) -> None:
         self._starts = [start for start, _ in spans]
         self._ends = [end for _, end in spans]
 
@@ -47,3 +51,8 @@ class Context:
         """Tell whether a word ends at most `before` in front of the span, or begins at most `after` behind it."""
         first = bisect_left(self._ends, span[0] - before)
         return first < len(self._starts) and self._starts[first] <= span[1] + after
+
+
+def context(pattern: re.Pattern[str], text: str) -> Context:
+    """Return the context of a pattern's matches."""
+    return Context([match.span() for match in pattern.finditer(text)])

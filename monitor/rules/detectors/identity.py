@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 
-from monitor.rules.detectors.detector import Context, Detector, words
+from monitor.rules.detectors.detector import Context, Detector, context, words
 from monitor.rules.text import Span
 
 CONTEXT = 300  # characters around a number in which it may be called an identity number
@@ -19,12 +19,15 @@ CONTEXT = 300  # characters around a number in which it may be called an identit
 _D = r"[\doil]"  # a reader of pictures takes 0 for O, and 1 for I or l
 _LEFT = r"(?:(?<![a-z0-9/-])|(?<=ic)|(?<=kp))"  # also "ic850213-14-0001"
 _RIGHT = r"(?![a-z0-9]|[/-][a-z0-9])"
-_DASHED_FORM = rf"{_D}{{6}} ?[-./] ?{_D}{{2}} ?[-./] ?{_D}{{4}}|\d{{6}} \d{{2}} \d{{4}}|(?:\d ){{6}}[-./ ]{{0,2}}\d \d [-./ ]{{0,2}}(?:\d ){{3}}\d"
+_DASHED_FORM = (
+    rf"{_D}{{6}} ?[-./] ?{_D}{{2}} ?[-./] ?{_D}{{4}}|\d{{6}} \d{{2}} \d{{4}}"
+    r"|(?:\d ){6}[-./ ]{0,2}\d \d [-./ ]{0,2}(?:\d ){3}\d"
+)
 _UNDASHED_FORM = r"\d{12}|\d{6}[-./ ]\d{6}|\d{8}[-./ ]\d{4}"
 _DASHED = re.compile(f"{_LEFT}(?:{_DASHED_FORM}){_RIGHT}", re.ASCII)
 _UNDASHED = re.compile(f"(?<![.,])(?:{_LEFT})(?:{_UNDASHED_FORM}){_RIGHT}", re.ASCII)
 _AS_DIGIT = str.maketrans("oil", "011")
-_LEAST_DIGITS = 9  # of the twelve that must have been read as digits
+_LEAST_DIGITS = 7  # of the twelve that must have been read as digits
 _IDENTITY_WORDS = (
     r"(?:no\.? ?)?(?:ic|i/c|i\.c|k/p|k\.p|kp|nokp|mykad|my kad|mykid|nric|identity card|kad pengenalan|"
     r"pengenalan(?: diri)?)|bin|binti|bt|bte|a/l|a/p|s/o|d/o|anak lelaki|anak perempuan"
@@ -45,15 +48,15 @@ _SAMPLE_REACH = 80
 
 def _mykads(text: str) -> list[Span]:
     """Return identity numbers. Undashed ones only in context, or two and more on one list; samples not at all."""
-    samples = Context(_CALLED_SAMPLE, text)
+    samples = context(_CALLED_SAMPLE, text)
     dashed = [match.span() for match in _DASHED.finditer(text) if is_mykad(match[0])]
     bare = [match.span() for match in _UNDASHED.finditer(text) if is_mykad(match[0])]
     if bare:
-        companies, phones = Context(_CALLED_COMPANY, text), Context(_CALLED_PHONE, text)
+        companies, phones = context(_CALLED_COMPANY, text), context(_CALLED_PHONE, text)
         bare = [span for span in bare if not _is_other(text, span, companies, phones)]
     if bare and len(bare) + len(dashed) < 2:
-        named = Context(_CALLED_IDENTITY, text)
-        bare = [span for span in bare if named.near(span, before=CONTEXT, after=CONTEXT)]
+        named = context(_CALLED_IDENTITY, text)
+        bare = [s for s in bare if named.near(s, before=CONTEXT, after=CONTEXT) or _is_called_so(text, s[0])]
     return sorted(span for span in (*dashed, *bare) if not _is_sample(text, span, samples))
 
 
@@ -70,10 +73,15 @@ def _digits(number: str) -> str:
     return re.sub(r"\D", "", number.translate(_AS_DIGIT))
 
 
+def _is_called_so(text: str, start: int) -> bool:
+    """Tell whether the words straight in front of a number call it an identity card's."""
+    return _JUST_CALLED.search(text[max(0, start - 60) : start]) is not None
+
+
 def _is_other(text: str, span: Span, companies: Context, phones: Context) -> bool:
     """Tell whether an undashed number is rather a company's or a telephone's."""
     start, end = span
-    if _JUST_CALLED.search(text[max(0, start - 60) : start]):
+    if _is_called_so(text, start):
         return False
     digits = _digits(text[start:end])
     if _COMPANY_YEARS.fullmatch(digits) and companies.near(span, before=_COMPANY_REACH, after=_COMPANY_REACH):
@@ -101,7 +109,7 @@ _CALLED_PASSPORT = words(_PASSPORT_WORDS)
 
 def _passports(text: str) -> list[Span]:
     """Return numbers called a passport's: A, H or K and eight digits by Jabatan Imigresen, others by ICAO Doc 9303."""
-    called = Context(_CALLED_PASSPORT, text)
+    called = context(_CALLED_PASSPORT, text)
     return [m.span() for m in _PASSPORT.finditer(text) if called.near(m.span(), before=60, after=40)]
 
 
@@ -122,7 +130,7 @@ _SERVICE = re.compile(
 
 
 def _service_numbers(text: str) -> list[Span]:
-    """Return numbers straight after what calls them a soldier's or an officer's (forms unverified: RF12345, T1234567)."""
+    """Return numbers straight after what calls them a soldier's or an officer's (RF12345, T1234567: unverified)."""
     return [match.span("number") for match in _SERVICE.finditer(text)]
 
 
@@ -139,7 +147,7 @@ _HANDLE_PHONE = re.compile(r"ig[ -]01\d{8,9}", re.ASCII)  # Instagram, and then 
 
 def _tax_numbers(text: str) -> list[Span]:
     """Return tax numbers: IG (older SG, OG) and 9–11 digits by form, entities' 10–11 digits by a word (by the LHDN)."""
-    called = Context(_CALLED_TAX, text)
+    called = context(_CALLED_TAX, text)
     return [
         match.span()
         for match in _TAX.finditer(text)

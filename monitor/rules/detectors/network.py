@@ -13,7 +13,8 @@ _PRIVATE = tuple(map(ipaddress.ip_network, ("10.0.0.0/8", "172.16.0.0/12", "192.
 _IPV4 = r"(?:10|172|192)(?:\.\d{1,3}){3}"
 _IPV6 = r"f[cd][0-9a-f]{2}:[0-9a-f:]{2,40}"
 _ADDRESS = re.compile(
-    rf"(?<!versi )(?<!version )(?<![\w.:])(?:(?P<four>{_IPV4})(?:/\d{{1,2}})?(?![\w.]{{0,5}}\d)|(?P<six>{_IPV6})(?:/\d{{1,3}})?)",
+    rf"(?<!versi )(?<!version )(?<![\w.:])(?:"
+    rf"(?P<four>{_IPV4})(?:/\d{{1,2}})?(?![\w.]{{0,5}}\d)|(?P<six>{_IPV6})(?:/\d{{1,3}})?)",
     re.ASCII,
 )
 
@@ -33,7 +34,10 @@ def _is_private(address: str) -> bool:
 PRIVATE_ADDRESS = Detector("private-address", rf"{_IPV4}|{_IPV6}", _private_addresses)
 
 _ROLES = r"(?:srv|svr|server|esxi?|vm|db|sql|dc|ad|fs|app|web|mail|file|nas|fw|vpn|proxy|backup|pc|ws)"
-_NAME = rf"{_ROLES}[-_](?:[a-z0-9]{{1,12}}[-_]){{0,2}}[a-z]{{0,12}}(?:0\d|\d{{2,3}})|(?:srv|svr|esxi?|dc|db|sql|ad|fs|vm)[a-z]{{0,6}}0\d"
+_NAME = (
+    rf"{_ROLES}[-_](?:[a-z0-9]{{1,12}}[-_]){{0,2}}[a-z]{{0,12}}(?:0\d|\d{{2,3}})"
+    r"|(?:srv|svr|esxi?|dc|db|sql|ad|fs|vm)[a-z]{0,6}0\d"
+)
 _INNER = r"local|localdomain|lan|intranet|internal|corp|home\.arpa"
 _FULL = rf"[a-z0-9-]{{1,63}}\.(?:{_INNER})"
 _SECTION = r"(?:intranet|internal|intra|dalaman)\.[a-z0-9-]{2,63}\.[a-z]{2,63}"

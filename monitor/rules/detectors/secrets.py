@@ -43,7 +43,8 @@ _PLACEHOLDER = re.compile(
     r"[x*•.…_#?-]+|<.*|\[.*|\(.*|\{.*|\$\{.*|(?:anda|your|awak|baru|new|baharu)\b.*|https?:.*|www\..*"
 )
 _WARNED = re.compile(
-    r"\b(?:jangan (?:sesekali |sekali-kali )?(?:guna|pakai)|jgn (?:guna|pakai)|elak(?:kan)?|contoh(?:nya)?|cth|misal(?:nya)?|"
+    r"\b(?:jangan (?:sesekali |sekali-kali )?(?:guna|pakai)|jgn (?:guna|pakai)|elak(?:kan)?|"
+    r"contoh(?:nya)?|cth|misal(?:nya)?|"
     r"example|e\.g|never use|do not use|don'?t use|avoid|lemah|weak)\b",
     re.ASCII,
 )
@@ -62,7 +63,7 @@ def _secrets(text: str) -> Iterator[Span]:
 
 
 def _is_value(value: str, *, beside: bool) -> bool:
-    """Tell whether a word may be a password: it has a digit or a sign inside; without a colon in front it needs more."""
+    """Tell whether a word may be a password: it has a digit or a sign, and more without a colon in front."""
     bare = value.rstrip(".!?)")
     digits = any(c.isdigit() for c in bare)
     if beside and not (digits and any(c.isalpha() for c in bare) and not re.match(r"\d+[-a-z]*\Z", bare)):

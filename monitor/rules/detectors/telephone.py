@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from functools import lru_cache
 
-from monitor.rules.detectors.detector import Context, Detector, words
+from monitor.rules.detectors.detector import Detector, context, words
 from monitor.rules.text import Span
 
 _SEP = r"(?: ?[-.] ?| )?"
@@ -30,9 +30,9 @@ _ANY = re.compile(
 )
 _CALLED_PUBLIC = words(
     "talian", "hotline", "helpline", "careline", "pusat panggilan", "call cent(?:re|er)", "pejabat", "office",
-    "kaunter", "counter", "counselling", "kaunseling", "balai", "klinik", "clinic", "hospital", "fax", "faks", "jabatan",
-    "hubungi kami", "contact us", "call us", "bilik gerakan", "urus ?setia", "sekretariat",
-    "pertanyaan", "enquir(?:y|ies)",
+    "kaunter", "counter", "counselling", "kaunseling", "balai", "klinik", "clinic", "hospital", "fax", "faks",
+    "jabatan", "hubungi kami", "contact us", "call us", "bilik gerakan", "urus ?setia", "sekretariat", "pertanyaan",
+    "enquir(?:y|ies)",
 )  # fmt: skip
 _PUBLIC_REACH = 60
 HOTLINES = frozenset({"+60380008000"})  # 1MOCC, the government's call centre
@@ -53,7 +53,7 @@ def phone_number(known: frozenset[str] = frozenset()) -> Detector:
     quiet = _spelled_alike(known) | HOTLINES
 
     def find(text: str) -> list[Span]:
-        public = Context(_CALLED_PUBLIC, text)
+        public = context(_CALLED_PUBLIC, text)
         return [
             match.span()
             for match in _ANY.finditer(text)
