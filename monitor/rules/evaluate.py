@@ -71,7 +71,8 @@ def _matches(rule: Rule, text: Text, absent: Iterable[str]) -> Sequence[Span] | 
         return known[name]
 
     spans = rule.condition.matches(of)
-    excused = sorted(span for excuse in rule.exceptions for span in excuse.covers.find(text)) if spans else ()
+    excuses = [excuse for excuse in rule.exceptions if excuse.covers.present(text)] if spans else []
+    excused = sorted(span for excuse in excuses for span in excuse.covers.find(text))
     if not excused:
         return spans
     return rule.condition.matches(lambda name: [span for span in of(name) if not _covered(span, excused)])
@@ -91,9 +92,9 @@ def _severity(rule: Rule, text: Text, spans: Sequence[Span]) -> Severity | None:
 
 
 def _present(shift: Shift, text: Text, spans: Sequence[Span]) -> bool:
-    found = shift.words.find(text)
     if shift.within is None:
-        return bool(found)
+        return shift.words.present(text)
+    found = shift.words.find(text)
     reach = shift.within
     return any(
         start <= match_end + reach and match_start - reach <= end

@@ -81,6 +81,14 @@ class PatternPart:
                     found.update(self._in_reading(compiled(source), text, reading))
         return sorted(found)
 
+    def present(self, text: Text) -> bool:
+        """Tell whether there is a match: quicker than to find them all."""
+        if any(view == "squeezed" for view, _ in self.sources) or not text.folded.isascii():
+            return bool(self.find(text))
+        return any(
+            compiled(source).search(text.exact if view == EXACT else text.folded) for view, source in self.sources
+        )
+
     def _in_reading(self, pattern: Any, text: Text, reading: Squeezed) -> Iterable[Span]:
         spans = (reading.folded_span(start, end) for start, end in _spans(pattern, reading.text))
         return [(start, end) for start, end in spans if not self.shouted or _is_shouted(text.exact[start:end])]

@@ -112,7 +112,7 @@ class Text:
 
     @cached_property
     def folded(self) -> str:
-        return self.exact.casefold()
+        return fold(self.original)
 
     @cached_property
     def squeezed(self) -> tuple[Squeezed, ...]:
@@ -133,6 +133,27 @@ class Text:
         return self._origin[start], self._origin[end - 1] + 1
 
 
+# ---------------------------------------------------------------- words, read once
+
+_MOST_WORDS = 50_000
+_LONGEST_KEPT = 40
+
+
+class _Words(dict[str, str]):
+    """What is read out of single words, kept because the same ones come again and again."""
+
+    def __missing__(self, word: str) -> str:
+        read = self._read(word)
+        if len(word) <= _LONGEST_KEPT:
+            if len(self) >= _MOST_WORDS:
+                self.clear()
+            self[word] = read
+        return read
+
+    def _read(self, word: str) -> str:
+        raise NotImplementedError
+
+
 # ---------------------------------------------------------------- exact and folded
 
 _STRANGE = re.compile(r"[^\x00-\x7f]+")
@@ -143,9 +164,19 @@ def plain(text: str) -> str:
     return text if text.isascii() else _STRANGE.sub(_plain_run, text)
 
 
+class _FoldedWords(_Words):
+    def _read(self, word: str) -> str:
+        return plain(word).casefold()
+
+
+_FOLDED_WORDS = _FoldedWords()
+
+
 def fold(text: str) -> str:
     """Return the folded view of a text; it has the places of the exact one."""
-    return plain(text).casefold()
+    if text.isascii():
+        return text.lower()
+    return " ".join(map(_FOLDED_WORDS.__getitem__, text.split(" ")))
 
 
 def _plain_run(run: re.Match[str]) -> str:
@@ -177,20 +208,11 @@ def _plain_part(part: str) -> str:
 # ---------------------------------------------------------------- squeezed
 
 
-class _SingleWords(dict[str, str]):
-    """Words without their repeated letters, kept because the same ones come again and again."""
-
-    def __missing__(self, word: str) -> str:
-        dropped = _AGAIN.sub(r"\1", word)
-        if len(self) >= _MOST_WORDS:
-            self.clear()
-        if len(word) <= _LONGEST_KEPT:
-            self[word] = dropped
-        return dropped
+class _SingleWords(_Words):
+    def _read(self, word: str) -> str:
+        return _AGAIN.sub(r"\1", word)
 
 
-_MOST_WORDS = 50_000
-_LONGEST_KEPT = 40
 _SINGLE_WORDS = _SingleWords()
 
 
