@@ -16,6 +16,7 @@ from concurrent.futures import Future, ProcessPoolExecutor, wait
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import date, datetime
+from functools import cache
 from pathlib import Path
 
 from monitor.rules.backtest import Comparison, Outcome, between, from_json, replay, to_json, with_stored
@@ -116,16 +117,17 @@ def _comparison(task: Task) -> Comparison:
     return comparison
 
 
-_HERE: list[Worker] = []  # this process's worker: what a pool's initializer makes has no other place
-
-
-def _begin(task: Task) -> None:
+def _begin() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the terminal's Ctrl-C reaches all; the first process decides
-    _HERE.append(Worker(task, Database(task.url, read_only=True)))
 
 
-def _piece(stretch: Stretch) -> Outcome:
-    return _HERE[0].outcome(stretch)
+@cache
+def _worker(task: Task) -> Worker:
+    return Worker(task, Database(task.url, read_only=True))
+
+
+def _piece(task: Task, stretch: Stretch) -> Outcome:
+    return _worker(task).outcome(stretch)
 
 
 # ---------------------------------------------------------------- all of it
@@ -214,28 +216,30 @@ def _outcomes(db: Database, task: Task, todo: Sequence[Stretch], processes: int)
             assert worker is not None
             yield piece, worker.outcome(piece)
         return
-    with _pool(task, processes) as pool:
-        yield from _in_pool(pool, todo, ahead=2 * processes)
+    with _pool(processes) as pool:
+        yield from _in_pool(pool, task, todo, ahead=2 * processes)
 
 
 @contextmanager
-def _pool(task: Task, processes: int) -> Iterator[ProcessPoolExecutor]:
+def _pool(processes: int) -> Iterator[ProcessPoolExecutor]:
     """Start processes that share nothing with this one: a forked database connection would be a broken one."""
     fresh = multiprocessing.get_context("spawn")
-    pool = ProcessPoolExecutor(processes, mp_context=fresh, initializer=_begin, initargs=(task,))
+    pool = ProcessPoolExecutor(processes, mp_context=fresh, initializer=_begin)
     try:
         yield pool
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
 
 
-def _in_pool(pool: ProcessPoolExecutor, todo: Iterable[Stretch], *, ahead: int) -> Iterator[tuple[Stretch, Outcome]]:
+def _in_pool(
+    pool: ProcessPoolExecutor, task: Task, todo: Iterable[Stretch], *, ahead: int
+) -> Iterator[tuple[Stretch, Outcome]]:
     """Yield the outcomes as they come; only `ahead` pieces are under way, so that an end is near at any time."""
     waiting = iter(todo)
     under_way: dict[Future[Outcome], Stretch] = {}
     while True:
         while len(under_way) < ahead and (piece := next(waiting, None)) is not None:
-            under_way[pool.submit(_piece, piece)] = piece
+            under_way[pool.submit(_piece, task, piece)] = piece
         if not under_way:
             return
         for future in wait(under_way, return_when=FIRST).done:

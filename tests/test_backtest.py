@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from concurrent.futures.process import BrokenProcessPool
 from datetime import timedelta
 
 import pytest
@@ -319,6 +320,7 @@ def test_rules_that_find_the_same_are_said_to(here, make, tmp_path):
 def test_an_archive_without_posts_is_said_to_be(here):
     told = here.run("backtest")
     assert (told.code, told.out) == (0, "no stored posts to replay\n")
+    assert json.loads(here.run("backtest", "--json").out)["posts"] == 0
     assert here.run("backtest", "--since", "yesterday").code == 2
 
 
@@ -345,13 +347,25 @@ def test_an_interrupted_back_test_goes_on_where_it_was(here, make, tmp_path, mon
     assert not list(here.folder.glob("backtest-*"))
 
 
-def interrupted(*, after):
+def test_a_process_that_dies_keeps_what_the_others_did(here, make, tmp_path, monkeypatch, capsys):
+    for n in range(30):
+        make.post(f"SULIT surat {n}")
+    monkeypatch.setattr(backtest, "PIECE", 7)
+    monkeypatch.setattr(root.GIVEN, "folder", here.folder)
+    monkeypatch.setattr(backtest, "replay", interrupted(after=2, by=BrokenProcessPool))
+    with pytest.raises(typer.Exit):
+        command.backtest(rules=folder(tmp_path / "new", *SURAT))
+    assert "a process died" in capsys.readouterr().err
+    assert len(list(here.folder.glob("backtest-*.json"))) == 1
+
+
+def interrupted(*, after, by=KeyboardInterrupt):
     """Return a `replay` during which somebody presses Ctrl-C when it did so many pieces."""
     done = []
 
     def judge(posts, comparison):
         if len(done) == after:
-            raise KeyboardInterrupt
+            raise by
         done.append(True)
         return replay(posts, comparison)
 

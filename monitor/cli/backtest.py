@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
-import os
 import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -15,19 +15,20 @@ from typing import Annotated, Any
 
 import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from sqlalchemy.exc import SQLAlchemyError
 
 from monitor import backtest as work
 from monitor.cli.root import GIVEN, app, bad, err, listing, out, print_rows, today
 from monitor.disclosure import one_line
 from monitor.model import MALAYSIA
 from monitor.rules.backtest import Outcome, RuleChange, week_of
-from monitor.settings import load_settings
 from monitor.store.archive import Reference, Stretch, references, spans_of_agencies, stretch_of
 from monitor.store.database import Database
 
 SAVE_EVERY = 2.0  # seconds
 SHOWN = 10  # posts of a rule and direction on the terminal
 SHOWN_TEXT = 100
+NOTHING = {"posts": 0, "rules": [], "mails": [], "lost": []}
 DIRECTIONS = (
     ("fired_on", "fired", "newly fired"),
     ("quiet_on", "quiet", "no longer fired"),
@@ -68,7 +69,7 @@ def backtest(
     with listing() as db:
         stretch = stretch_of(db, since=begin, limit=limit) if db is not None else None
         if db is None or stretch is None:
-            out.print("no stored posts to replay")
+            sys.stdout.write(json.dumps(NOTHING) + "\n") if as_json else out.print("no stored posts to replay")
             return
         report = _report(db, stretch, rules, since=begin, limit=limit)
     if as_json:
@@ -94,7 +95,7 @@ def _report(db: Database, stretch: Stretch, rules: Path | None, *, since: dateti
     present = GIVEN.folder.resolve() / "rules"
     after, before = (rules.resolve(), present) if rules is not None else (present, None)
     task, later, earlier = work.task_of(db, after, before, today=today())
-    file = work.CheckpointFile(_var(), task, since=since, limit=limit)
+    file = work.CheckpointFile(_var(db), task, since=since, limit=limit)
     checkpoint = file.load() or work.Checkpoint(stretch=stretch)
     if checkpoint.done:
         err.print("goes on where an earlier back-test of these rules was interrupted", markup=False)
@@ -110,11 +111,9 @@ def _report(db: Database, stretch: Stretch, rules: Path | None, *, since: dateti
     )
 
 
-def _var() -> Path:
-    """Return the folder of what Pantau writes: beside the database, or below the configuration."""
-    settings = load_settings(GIVEN.folder, os.environ)
-    path = Database(settings.database.url, read_only=True).path
-    return path.parent if path is not None else settings.folder / "var"
+def _var(db: Database) -> Path:
+    """Return the folder of what Pantau writes: beside the database file, or below the configuration."""
+    return db.path.parent if db.path is not None else GIVEN.folder.resolve() / "var"
 
 
 def _replayed(db: Database, task: work.Task, checkpoint: work.Checkpoint, file: work.CheckpointFile) -> Outcome:
@@ -125,12 +124,16 @@ def _replayed(db: Database, task: work.Task, checkpoint: work.Checkpoint, file: 
                 if time.monotonic() - saved > SAVE_EVERY:
                     file.save(reached)
                     saved = time.monotonic()
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, BrokenProcessPool) as ended:
         file.save(checkpoint)
-        err.print("interrupted; the same command goes on from here", markup=False)
+        cause = "interrupted" if isinstance(ended, KeyboardInterrupt) else "a process died, perhaps for want of memory"
+        err.print(f"{cause}; the same command goes on from here", markup=False)
         raise typer.Exit(1) from None
     except work.RulesChangedError as error:
         raise bad(str(error)) from None
+    except SQLAlchemyError:
+        file.save(checkpoint)
+        raise
     file.remove()
     return checkpoint.outcome
 
