@@ -304,8 +304,12 @@ def test_pages_and_pictures_beyond_the_bounds_are_named(monkeypatch):
 
 def test_without_the_extra_the_remedy_is_named(monkeypatch):
     def absent(_data, _budget):
-        raise ImportError
+        raise error
 
     monkeypatch.setattr("monitor.media.kinds.READERS", {"pdf": absent})
+    error = ModuleNotFoundError("No module named 'pypdfium2'")
     with pytest.raises(Unreadable, match=r"pantau\[media\]"):
+        read(pdf_with("SULIT"))
+    error = ImportError("libGL.so.1: cannot open shared object file")
+    with pytest.raises(Unreadable, match="library of the system: libGL"):
         read(pdf_with("SULIT"))

@@ -22,8 +22,10 @@ def read(data: bytes, *, content_type: str = "", name: str = "") -> Reading:
     budget = Budget()
     try:
         text = budget.text(READERS[kind](data, budget))
-    except ImportError:
+    except ModuleNotFoundError:
         raise Unreadable(EXTRA) from None
+    except ImportError as error:  # such as libGL.so.1, which OpenCV loads
+        raise Unreadable(f"reading it needs a library of the system: {error.msg}") from None
     except (MemoryError, RecursionError):
         raise Unreadable("reading it needs too much memory") from None
     return Reading(text=text, left_out=budget.left_out)

@@ -19,7 +19,7 @@ from typing import Any
 
 import numpy as np
 
-from monitor.media.layout import LENGTHWISE, Piece, apart, page_angle, rows
+from monitor.media.layout import LENGTHWISE, Piece, apart, page_angle, rows, same_place
 
 DETECTION_PIXELS = 1_300_000  # pieces are found on a copy of this size, and cut out of the whole picture
 SMALL_PIXELS = 500_000  # smaller pictures are scaled up
@@ -56,8 +56,9 @@ def lines(image: Any) -> list[str]:
         pixels = _turned(pixels, slant)
         pieces = _find(pixels) or pieces
         angle = page_angle(pieces)
-    found = _read(pixels, pieces, angle)
-    return found + [words for words in _stamps(pixels, pieces, angle) if not any(words in line for line in found)]
+    read, angle = _read(pixels, pieces, angle)
+    found = rows([(piece, text) for piece, text, _ in read], angle)
+    return found + [words for words in _stamps(pixels, read, angle) if not any(words in line for line in found)]
 
 
 @cache
@@ -109,17 +110,22 @@ def _turned(pixels: Any, angle: float) -> Any:
     return cv2.warpAffine(pixels, turn, (new_wide, new_high), borderMode=cv2.BORDER_REPLICATE)
 
 
-def _stamps(pixels: Any, typed: Sequence[Piece], page: float) -> list[str]:
-    """Return what is written across the typed lines in thicker strokes."""
-    if len(typed) < TYPED_LINES:
+def _stamps(pixels: Any, read: Sequence[tuple[Piece, str, float]], page: float) -> list[str]:
+    """Return what is written across the lines in thicker strokes, unless it was read as well before."""
+    if len(read) < TYPED_LINES:
         return []
-    line = float(np.median([piece.height for piece in typed]))
+    line = float(np.median([piece.height for piece, _, _ in read]))
     bare, scale = _without_thin_strokes(pixels, STROKE * line)
     pieces = [piece for piece in _find(bare) if piece.height > 1.2 * line * scale]
     cuts = [_cut(bare, piece, page) for piece in pieces]
     upright, turned = _recognised(cuts), _recognised([cut[::-1, ::-1] for cut in cuts])
-    texts = [max(both, key=lambda read: read[1]) for both in zip(upright, turned, strict=True)]
-    return list(dict.fromkeys(text for text, score in texts if score >= STAMP_SCORE and len(text) >= 4))
+    better = []
+    for piece, *both in zip(pieces, upright, turned, strict=True):
+        text, score = max(both, key=lambda one: one[1])
+        before = [known for other, _, known in read if same_place(piece.scaled(1 / scale), other)]
+        if score > max([STAMP_SCORE, *before]) and len(text) >= 4:
+            better.append(text)
+    return list(dict.fromkeys(better))
 
 
 def _without_thin_strokes(pixels: Any, thickness: float) -> tuple[Any, float]:
@@ -159,9 +165,10 @@ def _cut(pixels: Any, piece: Piece, page: float) -> Any:
     )
 
 
-def _read(pixels: Any, pieces: Sequence[Piece], page: float) -> list[str]:
+def _read(pixels: Any, pieces: Sequence[Piece], page: float) -> tuple[list[tuple[Piece, str, float]], float]:
+    """Return (piece, text, score) of what can be read, and the angle at which the page stands upright."""
     if not pieces:
-        return []
+        return [], page
     cuts = [_cut(pixels, piece, page) for piece in pieces]
     if _upside_down(pieces, cuts):
         page += 180
@@ -170,8 +177,8 @@ def _read(pixels: Any, pieces: Sequence[Piece], page: float) -> list[str]:
     doubtful = [number for number, (_, score) in enumerate(texts) if score < SURE]
     for number, other in zip(doubtful, _recognised([cuts[n][::-1, ::-1] for n in doubtful]), strict=True):
         texts[number] = max(texts[number], other, key=lambda read: read[1])
-    kept = [(piece, text) for piece, (text, score) in zip(pieces, texts, strict=True) if score >= SCORE and text]
-    return rows(kept, page)
+    read = [(piece, text, score) for piece, (text, score) in zip(pieces, texts, strict=True)]
+    return [one for one in read if one[1] and one[2] >= SCORE], page
 
 
 def _upside_down(pieces: Sequence[Piece], cuts: Sequence[Any]) -> bool:
