@@ -71,6 +71,7 @@ ROWS = [
     ("car-plate", "Sarawak", "kenderaan QAA 5566", ["QAA 5566"]),
     ("car-plate", "a month is none", "lesen kereta tamat Mac 2026", []),
     ("car-plate", "money is none", "saman kereta RM 300", []),
+    ("car-plate", "a train and a van", "kereta api 9001, van 12 penumpang, kereta EV 2026", []),
     ("car-plate", "without a vehicle", "VAB 1234", []),
 ]
 

@@ -19,8 +19,9 @@ _WORD = r"[a-z][a-z'`.]{0,20}(?![a-z0-9])"
 _JOIN = re.compile(rf"(?<= )(?:{_JOINS})\.? (?=[a-z])", re.ASCII)
 _BEFORE = re.compile(r"[a-z][a-z'`@ -]{0,60} \Z", re.ASCII)
 _AFTER = re.compile(rf"{_WORD}(?: {_WORD}){{0,3}}", re.ASCII)
-_TITLED = re.compile(rf"(?<![\w/-])(?:{_TITLES}) (?P<name>{_WORD}(?: {_WORD}){{0,3}})", re.ASCII)
+_TITLED = re.compile(rf"(?<![\w/-])(?:{_TITLES}) (?=(?P<name>{_WORD}(?: {_WORD}){{0,3}}))", re.ASCII)
 _NO_NAME = word_set(
+    "diy excel word universe world malaysia juara johan naib menang hadir jadi dgn buka "
     "ada adalah agar akan aku alamat anak anda anggota antara apa atas atau awak awam baharu bahawa bahru baik bagi "
     "baru beberapa belum berikut bersama boleh buat bukan cuti dah dalam dan dapat dapatkan dari daripada datang "
     "dengan di dia dilantik dlm dgn encik hari harus hendak hubungi ia ialah ibu ini itu jam jangan jawatan jemput "
@@ -77,7 +78,7 @@ def _titled(text: str) -> Iterator[Span]:
     for match in _TITLED.finditer(text):
         length = _first_words(match["name"])
         if length > 1:
-            yield match.start(), match.start("name") + length
+            yield match.start(), match.end() + length
 
 
 def _last_words(words: str) -> int:

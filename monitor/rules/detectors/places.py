@@ -12,11 +12,17 @@ _STREETS = (
     r"jalan|jln|lorong|lrg|taman|tmn|kampung|kg|persiaran|lebuh|lebuhraya|pangsapuri|apartment|flat|ppr|blok|felda|desa"
 )
 _HOUSE = r"(?:no\.?|lot|unit|rumah no\.?) ?[a-z]?-?\d{1,5}[a-z]?(?:[-/]\d{1,4}){0,3}"
-_POSTCODE = re.compile(r"(?<![\w.-])(?:0[1-9]|[1-9]\d)\d{3}(?![\w-]|[.,]\d)(?: [a-z]{3,20}){0,3}", re.ASCII)
+_POSTCODE = re.compile(r"(?<![\w.-])(?:0[1-9]|[1-9]\d)\d{3}(?![\w-]|[.,]\d)(?P<town>(?: [a-z]{3,20}){0,2})", re.ASCII)
+_COUNTED = re.compile(
+    r" (?:orang|penduduk|kenderaan|unit|rumah|keluarga|penerima|pelajar|mangsa|peserta|pengunjung|undi|people|units)\b",
+    re.ASCII,
+)  # what follows a number that is no postcode
+_SENTENCE = re.compile(r"[a-z]{4,}[.!?]\s", re.ASCII)
 _STREET = re.compile(rf"(?<![\w/])(?:{_HOUSE}|(?:{_STREETS})\b)", re.ASCII)
 _HOUSE_THEN_STREET = re.compile(rf"(?<![\w/]){_HOUSE}[, ]{{1,3}}(?:{_STREETS})\b\.?[a-z0-9 /.]{{2,40}}", re.ASCII)
 _HOME = words(
-    r"rumah(?! ?(?:terbuka|ibadat|kedai|tetamu|api|rehat|anak yatim|sakit|kebajikan|jagaan|tumpangan))", "kediaman",
+    r"rumah(?! ?(?:terbuka|ibadat|kedai|tetamu|api|rehat|anak yatim|sakit|kebajikan|jagaan"
+    r"|tumpangan|mampu milik|mesra rakyat|pangsa|pam|selamat|kelab|sewa kerajaan))", "kediaman",
     r"(?:ber)?tinggal(?! (?:masa|sehari|beberapa|hari))", "menetap", "bermastautin", "duduk (?:di|kat|dkt)",
     "alamat dia", "alamat beliau", "home address", "lives? (?:at|in)", "resid(?:es|ing) at", "her house",
     "his house", "nama",
@@ -51,8 +57,9 @@ def _addresses(text: str) -> list[Span]:
     found: list[Span] = []
     for code in _POSTCODE.finditer(text):
         begin = max(0, code.start() - _LINE)
+        begin += max((sentence.end() for sentence in _SENTENCE.finditer(text[begin : code.start()])), default=0)
         street = _STREET.search(text, begin, code.start())
-        if street:
+        if street and not _COUNTED.match(code["town"]):
             found.append((street.start(), code.end()))
     found += [match.span() for match in _HOUSE_THEN_STREET.finditer(text)]
     taken: list[Span] = []
@@ -76,6 +83,7 @@ _PLATE = re.compile(
     r"(?<![\w/.-])(?P<letters>[abcdfhjklmnpqrstvwz][a-z]{0,2}) ?\d{1,4}(?: ?[a-hj-np-y])?(?![\w/-]|[.,:]\d)", re.ASCII
 )
 _NO_PLATE = word_set(
+    "api ev ets suv mpv van saga "
     "jan feb mac mar apr mei jun jul aug sep okt oct nov dis dec rm km cm mm kg ml jam bil no tel hp fb sk smk lot "
     "pkl hb cc top ke di dan dgn via abt at to by for jln pm am ppr blk tmn kod pin had ada nak dah bas lrt mrt kes "
     "mph"

@@ -35,7 +35,8 @@ _NAMED = re.compile(
 )
 _BESIDE = re.compile(rf"\b{_WORDS} [\"'`]?(?P<value>[^\s\"',;`:=]{{6,64}})", re.ASCII)
 _SHORT = re.compile(
-    r"\bpass ?[:=] ?(?P<value>[^\s\"',;`]{4,64})|\b(?:kod )?pin ?(?:[:=]|ialah|adalah|is) ?(?P<pin>\d{4,8})(?![\w-])",
+    r"(?<!boarding )(?<!season )(?<!media )\bpass ?[:=] ?(?P<value>[^\s\"',;`]{4,64})"
+    r"|\b(?:kod )?pin ?(?:[:=]|ialah|adalah|is) ?(?P<pin>\d{4,8})(?![\w-])",
     re.ASCII,
 )
 _TRIGGER = rf"{_KEY_FORMS}|\b{_WORDS}\b|\bpass ?[:=]|\bpin ?(?:[:=]|ialah|adalah|is)"
@@ -68,7 +69,7 @@ def _is_value(value: str, *, beside: bool) -> bool:
     digits = any(c.isdigit() for c in bare)
     if beside and not (digits and any(c.isalpha() for c in bare) and not re.match(r"\d+[-a-z]*\Z", bare)):
         return False
-    spelled = digits or any(not c.isalnum() for c in bare)
+    spelled = digits or any(not c.isalnum() and c not in "-/" for c in bare)  # "sekurang-kurangnya" is a word
     return spelled and not _PLACEHOLDER.fullmatch(value) and entropy(value) >= LEAST_ENTROPY
 
 
