@@ -31,6 +31,9 @@ ROWS = [
     ("look-alike-link", "punycode that reads as a platform", "https://xn--fcebook-2fg.com/a", ["https://xn--fcebook-2fg.com/a"]),
     ("look-alike-link", "an office under a cheap suffix", "https://kwsp-semak.click/a", ["https://kwsp-semak.click/a"]),
     ("look-alike-link", "the real ones", "https://www.maybank2u.com.my https://m.facebook.com/a https://lhdn.gov.my www.hasil.gov.my", []),
+    ("look-alike-link", "m written as rn", "rnaybank2u.com/a", ["rnaybank2u.com/a"]),
+    ("look-alike-link", "my-gov and an aid's name", "my-gov.top/a str-hasil.top/b", ["my-gov.top/a", "str-hasil.top/b"]),
+    ("look-alike-link", "shops and makers abroad", "google.com.sg/a shopee.co.id/b https://telegra.ph/c https://shope.ee/d", []),
     ("look-alike-link", "another government", "https://www.gov.uk https://www.moh.gov.sg", []),
     ("look-alike-link", "a newspaper", "https://www.thestar.com.my/news", []),
 ]  # fmt: skip

@@ -20,6 +20,7 @@ ROWS = [
     ("person-name", "a bin for rubbish", "Use the recycling bin provided", []),
     ("person-name", "a number after the title", "cikgu 30 orang", []),
     ("person-name", "a shop and a program are nobody", "Mr DIY buka. Ms Excel. Cik Siti Wan", ["Cik Siti Wan"]),
+    ("person-name", "where she lives is not her name", "Siti binti Omar tinggal di sini", ["Siti binti Omar"]),
     ("person-list", "three lines", "1. Ali bin Abu\n2. Siti binti Omar\n3. Raju a/l Muthu", ["1. Ali bin Abu", "2. Siti binti Omar", "3. Raju a/l Muthu"]),
     ("person-list", "between commas", "Hadir: Ali bin Abu, Siti binti Omar, Raju a/l Muthu", ["Hadir: Ali bin Abu", "Siti binti Omar", "Raju a/l Muthu"]),
     ("person-list", "numbered in one line with numbers", "1) Chong Wei Jie 120304100789 2) Priya a/p Raman 120611080456 3) Ahmad Faiz 120911080457", ["1) Chong Wei Jie 120304100789", "2) Priya a/p Raman 120611080456", "3) Ahmad Faiz 120911080457"]),

@@ -23,6 +23,7 @@ ROWS = [
     ("secret", "password is", "the password is Mesy2027!", True),
     ("secret", "Malay ialah", "Kata laluan portal ialah hadir@2027", True),
     ("secret", "pass with colon", "user: hr01 pass: cuti1234", True),
+    ("secret", "passwordnya", "passwordnya Kpkt1234", True),
     ("secret", "a PIN", "pin: 482913", True),
     ("secret", "Wi-Fi pw", "wifi aras 3, pw: pejabat3a", True),
     ("secret", "straight after the word", "username finance01 password Budget2027!", True),

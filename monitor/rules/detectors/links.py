@@ -99,13 +99,13 @@ _BRANDS: dict[str, tuple[str, ...]] = {
     "mybsn": ("mybsn.com.my", "bsn.com.my"),
     "agrobank": ("agrobank.com.my",),
     "touchngo": ("touchngo.com.my", "tngdigital.com.my"),
-    "shopee": ("shopee.com.my", "shopee.com", "shopee.sg"),
+    "shopee": ("shopee.com.my", "shopee.com", "shopee.sg", "shope.ee"),
     "lazada": ("lazada.com.my", "lazada.com", "lazada.sg"),
     "poslaju": ("pos.com.my", "poslaju.com.my"),
     "facebook": ("facebook.com",),
     "instagram": ("instagram.com",),
     "whatsapp": ("whatsapp.com", "whatsapp.net"),
-    "telegram": ("telegram.org", "telegram.me", "telegram.dog"),
+    "telegram": ("telegram.org", "telegram.me", "telegram.dog", "telegra.ph"),
     "tiktok": ("tiktok.com",),
     "twitter": ("twitter.com",),
     "google": ("google.com", "google.com.my", "google.co.uk"),
@@ -115,6 +115,7 @@ _BRANDS: dict[str, tuple[str, ...]] = {
     "netflix": ("netflix.com",),
 }
 _OFFICES = word_set(
+    "gov mygov kerajaan malaysia madani rahmah str hasil jpa "
     "mysejahtera lhdn kwsp perkeso socso jpj myjpj jpn pdrm sprm mysikap padu mykasih bnm bantuan mysubsidi subsidi "
     "brim bkm budimadani kkm spr moh myeg mysalam"
 )
@@ -122,7 +123,12 @@ _CHEAP = word_set(
     "xyz top click link icu cyou sbs buzz cfd rest quest vip win bid loan shop online site live store fun space "
     "club pw tk ml ga cf gq"
 )
-_GOV = re.compile(r"(?:^|[.-])(?:www)?gov-?my(?:[.-]|$)|(?:^|[.-])gov[.-]my[.-]|[a-z]-gov-my|gov-my", re.ASCII)
+_GOV = re.compile(
+    r"(?:^|[.-])my-gov(?:[.-]|$)|(?:^|[.-])(?:www)?gov-?my(?:[.-]|$)|(?:^|[.-])gov[.-]my[.-]|[a-z]-gov-my|gov-my",
+    re.ASCII,
+)
+_EVERYWHERE = frozenset({"google", "shopee", "lazada"})  # who hold their name in most countries
+_COUNTRY = re.compile(r"\.[a-z]{2}\Z", re.ASCII)
 _LEET = str.maketrans("0135", "oles")
 _LEAST_TYPO = 6  # letters of a name in which one wrong letter is no other word
 
@@ -156,7 +162,9 @@ def _is_weak(registered: str, tokens: Sequence[str]) -> bool:
 
 
 def _resembles(token: str, registered: str) -> bool:
-    plain = token.translate(_LEET)
+    plain = token.replace("rn", "m").replace("vv", "w").translate(_LEET)
+    if token in _EVERYWHERE and registered.startswith(f"{token}.") and _COUNTRY.search(registered):
+        return False
     for brand, owned in _BRANDS.items():
         if token == brand or (plain == brand.translate(_LEET) and token != brand):
             return registered not in owned

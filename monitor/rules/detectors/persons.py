@@ -21,6 +21,7 @@ _BEFORE = re.compile(r"[a-z][a-z'`@ -]{0,60} \Z", re.ASCII)
 _AFTER = re.compile(rf"{_WORD}(?: {_WORD}){{0,3}}", re.ASCII)
 _TITLED = re.compile(rf"(?<![\w/-])(?:{_TITLES}) (?=(?P<name>{_WORD}(?: {_WORD}){{0,3}}))", re.ASCII)
 _NO_NAME = word_set(
+    "tinggal menetap berasal meninggal dilaporkan "
     "diy excel word universe world malaysia juara johan naib menang hadir jadi dgn buka "
     "ada adalah agar akan aku alamat anak anda anggota antara apa atas atau awak awam baharu bahawa bahru baik bagi "
     "baru beberapa belum berikut bersama boleh buat bukan cuti dah dalam dan dapat dapatkan dari daripada datang "

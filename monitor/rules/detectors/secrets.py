@@ -26,7 +26,7 @@ _KEY_FORMS = (
     r"|\b[a-z][a-z0-9+]{2,12}://[^\s:@/]{1,40}:[^\s:@/]{3,40}@[a-z0-9.-]{3,100}"  # a connection with its password
 )
 _KEY_FORM = re.compile(_KEY_FORMS, re.ASCII)
-_WORDS = r"(?:kata ?laluan|pass?word|passwd|pwd|pass ?code|pass ?phrase|pw|p/w)"
+_WORDS = r"(?:kata ?laluan|pass?word|passwd|pwd|pass ?code|pass ?phrase|pw|p/w)(?:nya)?"
 _VALUE = r"[\"'`]?(?P<value>[^\s\"',;`]{4,64})"
 _NAMED = re.compile(
     rf"\b{_WORDS}\b[^\n:=]{{0,40}}(?:[:=]{{1,2}}|->|→) ?{_VALUE}"
