@@ -1,6 +1,6 @@
 """Numbers that name a person: MyKad, passport, service number of police and army, tax number. Pure.
 
-Facts: a MyKad is YYMMDD-PB-###G without a check digit (by the rules of Jabatan Pendaftaran Negara); python-stdnum knows
+Facts: a MyKad is YYMMDD-PB-###G without a check digit (as python-stdnum has it); python-stdnum knows
 the dates and the place codes. Valid MyKad numbers by form are also registration numbers of the Companies Commission
 (SSM) of 2001–2012, and mobile numbers written 6011….
 """
@@ -108,7 +108,7 @@ _CALLED_PASSPORT = words(_PASSPORT_WORDS)
 
 
 def _passports(text: str) -> list[Span]:
-    """Return numbers called a passport's: A, H or K and eight digits by Jabatan Imigresen, others by ICAO Doc 9303."""
+    """Return numbers called a passport's: A, H or K and eight digits, foreign ones alike (unverified)."""
     called = context(_CALLED_PASSPORT, text)
     return [m.span() for m in _PASSPORT.finditer(text) if called.near(m.span(), before=60, after=40)]
 
@@ -146,7 +146,7 @@ _HANDLE_PHONE = re.compile(r"ig[ -]01\d{8,9}", re.ASCII)  # Instagram, and then 
 
 
 def _tax_numbers(text: str) -> list[Span]:
-    """Return tax numbers: IG (older SG, OG) and 9–11 digits by form, entities' 10–11 digits by a word (by the LHDN)."""
+    """Return tax numbers: IG (older SG, OG) and 9–11 digits by form, entities' 10–11 digits by a word (prefixes unverified)."""
     called = context(_CALLED_TAX, text)
     return [
         match.span()

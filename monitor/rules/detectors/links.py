@@ -83,7 +83,7 @@ SHORTENERS = word_set(
 # ---------------------------------------------------------------- hosts that imitate others
 
 _BRANDS: dict[str, tuple[str, ...]] = {
-    # name in a host: the domains that may use it (as their owners publish them)
+    # name in a host: the domains that may use it (from memory, unverified)
     "maybank2u": ("maybank2u.com.my", "maybank2u.com"),
     "maybank": ("maybank.com", "maybank.com.my"),
     "cimb": ("cimb.com", "cimb.com.my", "cimb.com.sg"),

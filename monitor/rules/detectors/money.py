@@ -12,7 +12,7 @@ from monitor.rules.text import Span
 _BANKS = (
     r"may ?bank|mbb|cimb|public bank|pbb|pbe|rhb|hong ?leong(?: bank)?|hlb|am ?bank|bsn|bank islam|bimb|bank rakyat|"
     r"bank muamalat|muamalat|affin(?: ?bank)?|agro ?bank|alliance bank|ocbc|uob|hsbc|standard chartered|scb|citi ?bank|"
-    r"al[ -]?rajhi|mbsb|gx ?bank|aeon bank|boost bank"  # the banks under Bank Negara's licence, as people call them
+    r"al[ -]?rajhi|mbsb|gx ?bank|aeon bank|boost bank"  # as people call them (unverified, not complete)
 )
 _ACCOUNT = r"(?:no\.? ?)?(?:akaun|acc(?:oun)?t?|a/c|acc)(?: ?(?:no\.?|number|num|bank))?"
 _CALLED = words(_BANKS, _ACCOUNT)

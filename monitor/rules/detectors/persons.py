@@ -1,7 +1,7 @@
 """Persons: names by their form, lists of them, and private e-mail addresses. Pure.
 
-Facts: Malay names join with bin and binti, Indian ones with a/l and a/p (anak lelaki, anak perempuan), by the rules of
-Jabatan Pendaftaran Negara; Chinese ones begin with the family's name. The words below are common ones (by habit).
+Facts: Malay names join with bin and binti, Indian ones with a/l and a/p (anak lelaki, anak perempuan), by
+common use; Chinese ones begin with the family's name. The words below are common ones (by habit).
 """
 
 from __future__ import annotations

@@ -91,7 +91,7 @@ _NO_PLATE = word_set(
 
 
 def _car_plates(text: str) -> list[Span]:
-    """Return plates near a word for a car: letters by region, then one to four digits (by the JPJ's series)."""
+    """Return plates near a word for a car: letters by region, then one to four digits (unverified)."""
     called = context(_CALLED_VEHICLE, text)
     return [
         match.span()

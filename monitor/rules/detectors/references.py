@@ -1,4 +1,4 @@
-"""References of government files. Pure. Their shape, by the rules of the National Archives' filing plan: agency, class
+"""References of government files. Pure. Their shape, as seen in nine real ones (see the tests): agency, class
 letter in brackets, groups of digits, volume (`Jld.`, `Jrd.`), and the enclosure in brackets.
 """
 

@@ -1,7 +1,7 @@
 """Telephone numbers of persons. Hotlines and the agency's own numbers are none. Pure.
 
 Facts: mobile numbers are 01[02-46-9] and seven digits, or 011 and eight; landlines 03 and eight, others nine in all (by
-the numbering plan of the MCMC, as kept in Google's libphonenumber). Short codes, 1-300 and 1-800 are public.
+Google's libphonenumber). Short codes, 1-300 and 1-800 are public.
 """
 
 from __future__ import annotations
