@@ -146,7 +146,7 @@ _HANDLE_PHONE = re.compile(r"ig[ -]01\d{8,9}", re.ASCII)  # Instagram, and then 
 
 
 def _tax_numbers(text: str) -> list[Span]:
-    """Return tax numbers: IG (older SG, OG) and 9–11 digits by form, entities' 10–11 digits by a word (prefixes unverified)."""
+    """Return tax numbers: IG (older SG, OG) and 9–11 digits entities' 10–11 with a word near (prefixes unverified)."""
     called = context(_CALLED_TAX, text)
     return [
         match.span()
