@@ -6,7 +6,7 @@ PIP := $(BIN)/python -m pip install --disable-pip-version-check --quiet --requir
 SELF := $(BIN)/python -m pip install --disable-pip-version-check --quiet --no-deps --no-build-isolation --editable .
 SOURCES := monitor connectors alerts tests
 
-.PHONY: run test fix bench lock clean
+.PHONY: run test fix bench learn lock clean
 
 run: $(VENV)/.run
 	@exec $(BIN)/pantau demo
@@ -24,6 +24,11 @@ fix: $(VENV)/.dev
 
 bench: $(VENV)/.dev
 	$(BIN)/python tests/bench.py
+
+# The second opinion, from the labelled posts of the project but those that measure it (frozen).
+LABELLED := tests/data/detection
+learn: $(VENV)/.dev
+	$(BIN)/pantau rules learn $(filter-out $(LABELLED)/frozen.jsonl,$(sort $(wildcard $(LABELLED)/*.jsonl)))
 
 $(VENV)/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Pantau needs Python 3.11 or newer (make PYTHON=python3.12 …)"; exit 1; }

@@ -587,3 +587,45 @@ def test_a_reader_that_leaves_early_is_no_error(read):
     assert eventually(lambda: process.poll() is not None)
     assert "Traceback" not in process.stderr.read()
     process.stderr.close()
+
+
+# ---------------------------------------------------------------- the second opinion
+
+LABELLED = [
+    *({"text": f"kek isteri saya RM{n}, jumpa di kaunter", "breach": True, "clause": "3c"} for n in range(9)),
+    *({"text": f"jualan rahmah di dataran RM{n}", "breach": False, "clause": ""} for n in range(9)),
+]
+
+
+def labelled(folder, rows):
+    file = folder / "labelled.jsonl"
+    file.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    return str(file)
+
+
+def test_labelled_posts_make_an_opinion_that_the_rules_load(pantau, here, tmp_path):
+    answer = pantau("rules", "learn", labelled(tmp_path, LABELLED))
+    assert "from 18 labelled posts and 0 verdicts" in " ".join(answer.out.split())
+    assert (here.folder / "rules" / "mampu-2009" / "opinion.json").exists()
+    assert "2 rules, all right" in pantau("rules", "check").out
+
+
+@pytest.mark.parametrize(
+    ("row", "words"),
+    [
+        pytest.param({"text": "x"}, "labelled.jsonl:19: expected text, breach and clause", id="no label"),
+        pytest.param(
+            {"text": "x", "breach": True, "clause": "9"}, "labelled.jsonl:19: clause '9'", id="unknown clause"
+        ),
+    ],
+)
+def test_a_labelled_post_that_is_wrong_is_named_with_its_line(pantau, tmp_path, row, words):
+    answer = pantau("rules", "learn", labelled(tmp_path, [*LABELLED, row]))
+    assert answer.code == 2
+    assert words in " ".join(answer.err.split())
+
+
+def test_learning_from_nothing_says_so(pantau):
+    answer = pantau("rules", "learn")
+    assert answer.code == 2
+    assert "name files of labelled posts" in " ".join(answer.err.split())

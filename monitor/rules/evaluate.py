@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 
 from monitor.model import Finding, Severity, Subject
 from monitor.rules.rule import Rule, RuleSet, Shift, Status
@@ -19,7 +20,7 @@ def evaluate(rules: RuleSet, subject: Subject) -> tuple[Finding, ...]:
         if candidates:
             text = Text(original)
             findings = (judge(rule, text, subject, name, absent) for rule, absent in candidates)
-            found += [finding for finding in findings if finding is not None]
+            found += [_with_opinion(rules, finding, text) for finding in findings if finding is not None]
     return tuple(found)
 
 
@@ -48,6 +49,14 @@ def judge(rule: Rule, text: Text, subject: Subject, field: str, absent: Iterable
         spans=tuple(text.original_span(start, end) for start, end in merged(spans)),
         shadow=rule.status is Status.SHADOW,
     )
+
+
+def _with_opinion(rules: RuleSet, finding: Finding, text: Text) -> Finding:
+    """Return a low finding as a medium one, if the learned opinion is sure of the same clause."""
+    opinion = rules.opinions.get(finding.clause.instrument)
+    if finding.severity > Severity.LOW or opinion is None or not opinion.agrees(text, finding.clause.ref):
+        return finding
+    return replace(finding, severity=Severity.MEDIUM)
 
 
 def _applies(rule: Rule, subject: Subject) -> bool:

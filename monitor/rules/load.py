@@ -1,6 +1,7 @@
 """YAML files → rules. A set is loaded whole or not at all; every mistake is reported at once, where it stands.
 
 rules/<instrument>/instrument.yaml      the instrument and its clauses, quoted in Malay and English
+rules/<instrument>/opinion.json         the learned second opinion, if there is one
 rules/<instrument>/lists/<name>.yaml    words that several rules share
 rules/<instrument>/…/<name>.yaml        one rule each
 """
@@ -21,11 +22,13 @@ from monitor.rules.conditions import BadCondition, Condition, parse, unknown_par
 from monitor.rules.detectors import DETECTORS
 from monitor.rules.document import Value
 from monitor.rules.evaluate import judge
+from monitor.rules.opinion import BadOpinion, Opinion, loaded
 from monitor.rules.parts import VIEWS, BadPattern, DetectorPart, Part, PatternPart, pattern, phrases
 from monitor.rules.rule import SCOPES, Example, Excuse, Rule, RuleSet, Shift, Status
 from monitor.rules.text import Text
 
 INSTRUMENT_FILE = "instrument.yaml"
+OPINION_FILE = "opinion.json"
 LISTS_FOLDER = "lists"
 RULE_KEYS = (
     *("id", "version", "status", "title", "clause", "severity", "disclosure", "scope", "where", "parts"),
@@ -74,9 +77,10 @@ def load_rules(folder: Path, *, today: date) -> RuleSet:
     problems: list[Problem] = []
     files = _read_files(folder, problems)
     instruments = _instruments(files, problems)
+    opinions = _opinions(files, problems)
     rules: dict[str, Rule] = {}
     for path, data in files.items():
-        if path.name == INSTRUMENT_FILE or path.parent.name == LISTS_FOLDER:
+        if path.name in {OPINION_FILE, INSTRUMENT_FILE} or path.parent.name == LISTS_FOLDER:
             continue
         rule = _rule(path, data, instruments, today, problems)
         if rule is not None and rule.id in rules:
@@ -89,7 +93,7 @@ def load_rules(folder: Path, *, today: date) -> RuleSet:
         problems.append(Problem(file=str(folder), place="", message=message))
     if problems:
         raise ConfigurationError(problems)
-    return RuleSet(list(rules.values()), _digest(folder, files))
+    return RuleSet(list(rules.values()), _digest(folder, files), opinions)
 
 
 def run_tests(rules: RuleSet) -> list[TestResult]:
@@ -143,7 +147,7 @@ def _read_files(folder: Path, problems: list[Problem]) -> dict[Path, bytes]:
             continue
         if path.suffix == ".yml":
             problems.append(Problem(file=str(path), place="", message="rename it to .yaml, else it is not read"))
-        if path.suffix != ".yaml":
+        if path.suffix != ".yaml" and path.name != OPINION_FILE:
             continue
         try:
             files[path] = path.read_bytes()
@@ -166,6 +170,20 @@ def _instruments(files: Mapping[Path, bytes], problems: list[Problem]) -> dict[s
             instrument = _instrument(top)
             lists = _lists(path.parent / LISTS_FOLDER, files, problems)
             found[instrument.id] = replace(instrument, lists=lists)
+    return found
+
+
+def _opinions(files: Mapping[Path, bytes], problems: list[Problem]) -> dict[str, Opinion]:
+    found: dict[str, Opinion] = {}
+    for path, data in files.items():
+        if path.name != OPINION_FILE:
+            continue
+        try:
+            opinion = loaded(data.decode())
+        except (BadOpinion, UnicodeDecodeError) as error:
+            problems.append(Problem(file=str(path), place="", message=str(error)))
+        else:
+            found[opinion.instrument] = opinion
     return found
 
 

@@ -131,7 +131,7 @@ class DetectorPart:
         return Triggers(folded=(self.detector.trigger,))
 
     def find(self, text: Text) -> list[Span]:
-        return sorted(self.detector.find(text.folded))[:MOST_SPANS]
+        return self.detector.spans(text)[:MOST_SPANS]
 
 
 def phrases(words: Sequence[str], *, exact: bool = False, views: Sequence[str] = ("folded",)) -> PatternPart:

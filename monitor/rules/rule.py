@@ -8,9 +8,11 @@ from dataclasses import dataclass, field
 from datetime import date
 from enum import StrEnum
 from functools import cached_property
+from types import MappingProxyType
 
 from monitor.model import Clause, Disclosure, Severity
 from monitor.rules.conditions import Condition
+from monitor.rules.opinion import Opinion
 from monitor.rules.parts import Part, PatternPart
 from monitor.rules.sieve import Sieve
 
@@ -83,9 +85,12 @@ class Rule:
 
 
 class RuleSet:
-    """All rules of a configuration; `hash` tells one set from another."""
+    """All rules of a configuration, and the learned opinions by instrument. `hash` tells one set from another."""
 
-    def __init__(self, rules: Sequence[Rule], digest: str) -> None:
+    def __init__(
+        self, rules: Sequence[Rule], digest: str, opinions: Mapping[str, Opinion] = MappingProxyType({})
+    ) -> None:
+        self.opinions = opinions
         self.rules = tuple(sorted(rules, key=lambda rule: rule.id))
         self.hash = hashlib.sha256(f"{ENGINE}:{digest}".encode()).hexdigest()
 

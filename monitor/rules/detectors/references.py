@@ -37,6 +37,6 @@ def _file_references(text: str) -> list[Span]:
 
 FILE_REFERENCE = Detector(
     "file-reference",
-    r"\((?:s|r|rb|t|td|x)\) ?[./a-z-]{0,8}\d|j[lr]d\.? ?[0-9ivx]|\d ?\( ?\d{1,4} ?\)|[a-z]\.(?:s|r|rb|t)\.",
+    r"\((?:s|r|rb|t|td|x)\)|j[lr]d\.? ?[0-9ivx]|\d ?\( ?\d{1,4} ?\)|[a-z]\.(?:s|r|rb|t)\.",
     _file_references,
 )

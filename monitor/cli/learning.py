@@ -1,0 +1,88 @@
+"""rules learn: the second opinion, made from labelled posts and from what people said of alerts."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from monitor.cli.root import GIVEN, bad, listing, out, rules_app
+from monitor.cli.rules import loaded_rules
+from monitor.rules.learning import Labelled, learn
+from monitor.rules.load import OPINION_FILE
+from monitor.rules.opinion import NONE, dumped
+from monitor.rules.rule import RuleSet
+from monitor.rules.suggest import Answer
+from monitor.store.archive import told_texts
+
+LIFT = 0.9
+VERDICT_WEIGHT = 3.0  # what a person said of this installation's own post counts as much as three example posts
+EXTRA = "learning needs pantau[learn]; install it with `pip install 'pantau[learn]'`"
+
+
+@rules_app.command("learn")
+def rules_learn(
+    files: Annotated[
+        list[Path] | None,
+        typer.Argument(
+            metavar="[FILE]...", help='Labelled posts as JSON lines: {"text": …, "breach": true, "clause": "3a"}.'
+        ),
+    ] = None,
+    instrument: Annotated[str, typer.Option(help="The folder of the rules it belongs to.")] = "mampu-2009",
+    lift: Annotated[float, typer.Option(help="How sure it must be to lift a low finding to medium.")] = LIFT,
+) -> None:
+    """Make the second opinion anew, from labelled posts and from alerts resolved as right or as false alarm."""
+    rules = loaded_rules()
+    clauses = {rule.clause.ref for rule in rules.rules if rule.clause.instrument == instrument}
+    folder = GIVEN.folder / "rules" / instrument
+    if not clauses:
+        raise bad(f"--instrument: '{instrument}': no rules of this instrument in {folder}")
+    posts = [post for file in files or () for post in labelled_posts(file, clauses)]
+    verdicts = list(_verdicts(rules, instrument))
+    if len({post.clause for post in (*posts, *verdicts)}) < 2:
+        raise bad("there are no breaches and ordinary posts to learn from; name files of labelled posts")
+    try:
+        opinion = learn([*posts, *verdicts], instrument=instrument, lift=lift)
+    except ImportError:
+        raise bad(EXTRA) from None
+    target = folder / OPINION_FILE
+    target.write_text(dumped(opinion) + "\n", encoding="utf-8")
+    out.print(
+        f"{target} written from {len(posts)} labelled posts and {len(verdicts)} verdicts; try it with"
+        " `pantau backtest`, or take the file away to do without",
+        markup=False,
+    )
+
+
+def labelled_posts(file: Path, clauses: set[str]) -> Iterator[Labelled]:
+    """Yield the posts of a file. Raises ConfigurationError with the line of the first mistake."""
+    try:
+        lines = file.read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise bad(f"{file}: cannot be read ({error})") from None
+    for number, line in enumerate(lines, start=1):
+        if not line.strip():
+            continue
+        try:
+            row = json.loads(line)
+            text, breach, clause = str(row["text"]), row["breach"], row["clause"] if row["breach"] else NONE
+        except (ValueError, KeyError, TypeError) as error:
+            raise bad(f"{file}:{number}: expected text, breach and clause ({type(error).__name__})") from None
+        if breach is not False and clause not in clauses:
+            raise bad(f"{file}:{number}: clause '{clause}': expected one of {', '.join(sorted(clauses))}")
+        yield Labelled(text=text, clause=clause)
+
+
+def _verdicts(rules: RuleSet, instrument: str) -> Iterator[Labelled]:
+    """Yield the stored posts that somebody resolved, without a database none."""
+    by_id = {rule.id: rule for rule in rules.rules if rule.clause.instrument == instrument}
+    with listing() as db:
+        for rule, told in (told_texts(db, by_id.keys()) if db is not None else {}).items():
+            for one in told:
+                if one.answer is Answer.CONFIRMED:
+                    yield Labelled(text=one.text, clause=by_id[rule].clause.ref, weight=VERDICT_WEIGHT)
+                elif one.answer is Answer.FALSE_ALARM:
+                    yield Labelled(text=one.text, weight=VERDICT_WEIGHT)

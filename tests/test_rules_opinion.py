@@ -1,0 +1,131 @@
+"""The learned second opinion: it lifts what the rules found already, and never finds or silences anything itself."""
+
+from __future__ import annotations
+
+import json
+import math
+from pathlib import Path
+
+import pytest
+from builders import rule
+from hypothesis import given
+from hypothesis import strategies as st
+
+from monitor.model import Severity, Subject
+from monitor.rules.evaluate import evaluate
+from monitor.rules.learning import Labelled, learn, matrix
+from monitor.rules.opinion import BadOpinion, Opinion, dumped, loaded
+from monitor.rules.parts import phrases
+from monitor.rules.rule import RuleSet
+from monitor.rules.text import Text
+
+POSTS = [
+    *(Labelled(text=f"kek isteri saya RM{n}, jumpa di kaunter saya", clause="1a") for n in range(20, 30)),
+    *(Labelled(text=f"jualan rahmah di dataran, RM{n} sahaja sekilo") for n in range(20, 30)),
+]
+
+
+@pytest.fixture(scope="module")
+def opinion() -> Opinion:
+    return learn(POSTS, instrument="guide", lift=0.5)
+
+
+def rules(opinion: Opinion, severity: Severity = Severity.LOW) -> RuleSet:
+    price = rule({"price": phrases(["rm*"])}, "price", severity=severity)
+    return RuleSet([price], "test", {"guide": opinion})
+
+
+def severities(found: RuleSet, text: str) -> list[Severity]:
+    return [finding.severity for finding in evaluate(found, Subject(fields={"text": text}))]
+
+
+def test_a_low_finding_is_lifted_when_the_opinion_is_sure_of_the_same_clause(opinion):
+    assert severities(rules(opinion), "kek isteri saya RM55 di kaunter") == [Severity.MEDIUM]
+
+
+def test_a_low_finding_stays_low_when_the_text_reads_like_ordinary_ones(opinion):
+    assert severities(rules(opinion), "jualan rahmah RM55 di dataran") == [Severity.LOW]
+
+
+def test_what_no_rule_found_stays_unfound(opinion):
+    assert severities(rules(opinion), "kek isteri saya, jumpa di kaunter saya") == []
+
+
+def test_a_finding_that_alerts_anyway_is_left_as_it_is(opinion):
+    assert severities(rules(opinion, Severity.HIGH), "jualan rahmah RM55 di dataran") == [Severity.HIGH]
+    assert severities(rules(opinion, Severity.HIGH), "kek isteri saya RM55 di kaunter") == [Severity.HIGH]
+
+
+def test_another_clause_lifts_nothing(opinion):
+    other = learn(
+        [Labelled(text=p.text, clause="9z" if p.clause == "1a" else p.clause) for p in POSTS],
+        instrument="guide",
+        lift=0.5,
+    )
+    assert other.view(Text("kek isteri saya RM55 di kaunter")).clause == "9z"
+    assert severities(rules(other), "kek isteri saya RM55 di kaunter") == [Severity.LOW]
+
+
+def test_a_disguise_changes_nothing(opinion):
+    plain, hidden = "kek isteri saya di kaunter", "k\u200bek isteri s4ya di kaunterrr"
+    assert opinion.view(Text(hidden)) == opinion.view(Text(plain))
+
+
+def test_a_model_on_paper_thinks_as_the_one_in_memory(opinion):
+    again = loaded(dumped(opinion))
+    for post in POSTS:
+        before, after = opinion.view(Text(post.text)), loaded(dumped(again)).view(Text(post.text))
+        assert after.clause == before.clause
+        assert after.sureness == pytest.approx(before.sureness, abs=0.05)
+
+
+def test_the_same_posts_make_the_same_model():
+    assert dumped(learn(POSTS, instrument="guide", lift=0.5)) == dumped(learn(POSTS, instrument="guide", lift=0.5))
+
+
+@given(st.text(max_size=300))
+def test_any_text_has_a_view(text):
+    model = loaded(dumped(learn(POSTS[8:12], instrument="guide", lift=0.5)))
+    assert 0 <= model.view(Text(text)).sureness <= 1
+
+
+def test_the_matrix_weighs_as_the_model_does(opinion):
+    column = list(opinion.weights[1 :: len(opinion.labels)])
+    scores = matrix(POSTS) @ column + opinion.bias[1] - opinion.bias[0]
+    ordinary = matrix(POSTS) @ list(opinion.weights[0 :: len(opinion.labels)])
+    for post, score, other in zip(POSTS, scores, ordinary, strict=True):
+        assert opinion.view(Text(post.text)).sureness == pytest.approx(1 / (1 + math.exp(other - score)), abs=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        pytest.param("{}", "is no learned opinion", id="empty"),
+        pytest.param("no JSON", "is no learned opinion", id="no JSON"),
+        pytest.param('{"format": 9}', "has format 9", id="another format"),
+    ],
+)
+def test_a_file_that_is_no_model_is_refused(text, words):
+    with pytest.raises(BadOpinion, match=words):
+        loaded(text)
+
+
+def test_a_model_of_the_wrong_size_is_refused(opinion):
+    data = json.loads(dumped(opinion)) | {"buckets": 5}
+    with pytest.raises(BadOpinion):
+        loaded(json.dumps(data))
+
+
+def test_shipped_opinion_loads_with_the_rules_and_counts_in_their_hash(tmp_path):
+    from datetime import date
+    from shutil import copytree
+
+    from monitor.rules.load import load_rules
+
+    folder = copytree(Path(__file__).parent.parent / "config" / "rules", tmp_path / "rules")
+    whole = load_rules(folder, today=date(2026, 11, 24))
+    assert set(whole.opinions) == {"mampu-2009"}
+    (folder / "mampu-2009" / "opinion.json").unlink()
+    without = load_rules(folder, today=date(2026, 11, 24))
+    assert without.opinions == {}
+    assert without.hash != whole.hash
