@@ -117,5 +117,6 @@ def test_a_word_between_spaces_is_always_found(before, after):
 
 def test_a_phrase_that_squeezing_leaves_nothing_of_is_looked_for_as_it_is_written():
     assert found("video xxx, masuk x sekali", "xxx", views=("folded", "squeezed")) == ["xxx"]
+    assert found("salam, 5alam", "5alam", views=("folded", "squeezed")) == ["5alam"]
     with pytest.raises(BadPattern, match="too short for the squeezed view"):
         phrases(["xxx"], views=("squeezed",))

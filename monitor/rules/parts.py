@@ -16,7 +16,7 @@ from typing import Any, Protocol
 import re2
 
 from monitor.rules.detectors import Detector
-from monitor.rules.text import Span, Squeezed, Text, single
+from monitor.rules.text import Span, Squeezed, Text, fold, is_disguised, single
 
 VIEWS = ("folded", "squeezed")  # what a rule may ask for; `case: exact` makes the first of them exact
 EXACT = "exact"
@@ -143,7 +143,9 @@ def phrases(words: Sequence[str], *, exact: bool = False, views: Sequence[str] =
     forms = {view: _forms(words, view) for view in seen}
     sources = tuple((view, _alternatives(forms[view])) for view in seen if forms[view])
     if not sources:
-        raise BadPattern(f"is too short for the squeezed view alone: {', '.join(words)}; add the folded one")
+        raise BadPattern(
+            f"is too short for the squeezed view alone, or disguised itself: {', '.join(words)}; add the folded one"
+        )
     shouted = exact and all(_is_shouted(word) for word in words)
     return PatternPart(sources, _phrase_triggers(words, dict(sources)), shouted=shouted)
 
@@ -215,6 +217,8 @@ def compiled(source: str) -> Any:
 
 def _forms(words: Sequence[str], view: str) -> list[str]:
     """Return the words as the view would show them, longest first; without those that it leaves too little of."""
+    if view == "squeezed":  # a phrase such as `5alam` would be read as an ordinary word
+        words = [word for word in words if not is_disguised(fold(word))]
     forms = {_form(word, view) for word in words}
     if view == "squeezed":  # of "xxx" it leaves "x", which stands everywhere
         forms = {form for form in forms if sum(map(str.isalnum, form)) >= LEAST_SQUEEZED}
