@@ -13,9 +13,9 @@ from datetime import date
 from enum import StrEnum
 
 from monitor.model import Finding, Subject
-from monitor.rules.evaluate import evaluate
+from monitor.rules.evaluate import judge
 from monitor.rules.parts import BadPattern, phrases
-from monitor.rules.rule import SCOPES, Excuse, Rule, RuleSet, Status
+from monitor.rules.rule import SCOPES, Excuse, Rule
 from monitor.rules.text import Span, Text
 
 CONTEXTS = ((1, 0), (0, 1), (1, 1), (2, 0), (0, 2), (2, 1), (1, 2), (2, 2))  # words taken before and after a match
@@ -64,14 +64,22 @@ class Suggestion:
     unsafe: tuple[tuple[str, str], ...]
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class _Read:
+    """A text made ready once for many trials."""
+
+    told: Told
+    text: Text
+
+
 def suggest(rule: Rule, told: Sequence[Told]) -> Suggestion:
     """Propose exceptions, the safest first. The same texts always give the same proposals."""
     alarms = [one for one in told if one.answer is Answer.FALSE_ALARM]
-    alone = _alone(rule)
-    loud = [one for one in told if _alerts(alone, one)]
-    waiting = [one for one in loud if one.answer is Answer.FALSE_ALARM][:MOST_ALARMS]
-    folded = [(one, Text(one.text).folded) for one in loud]
-    candidates = {covers: _trial(rule, covers, folded) for covers in sorted(set(_candidates(alone, waiting)))}
+    rule = replace(rule, where={}, scope=frozenset(SCOPES))  # the circumstances were those it asks for
+    loud = [one for one in (_Read(one, Text(one.text)) for one in told) if _alerts(rule, one)]
+    waiting = [one.told for one in loud if one.told.answer is Answer.FALSE_ALARM][:MOST_ALARMS]
+    tried = sorted(set(_candidates(rule, [one for one in loud if one.told in waiting])))
+    candidates = {covers: _trial(rule, covers, loud) for covers in tried}
     safe = {c: silenced for c, silenced in candidates.items() if not _of(silenced, Answer.CONFIRMED)}
     proposals = []
     while chosen := _best(safe, waiting):
@@ -81,11 +89,12 @@ def suggest(rule: Rule, told: Sequence[Told]) -> Suggestion:
         undecided = tuple(sorted({one.case for one in _of(silenced, Answer.OPEN)}))
         cases = tuple(sorted({one.case for one in done}))
         proposals.append(Proposal(covers=chosen, silences=cases, undecided=undecided))
+    fired = {one.told.case for one in loud}
     return Suggestion(
         rule=rule.id,
         false_alarms=len({one.case for one in alarms}),
-        confirmed=len({one.case for one in loud if one.answer is Answer.CONFIRMED}),
-        quiet_already=tuple(sorted({one.case for one in alarms} - {one.case for one in loud})),
+        confirmed=len({one.told.case for one in loud if one.told.answer is Answer.CONFIRMED}),
+        quiet_already=tuple(sorted({one.case for one in alarms} - fired)),
         proposals=tuple(proposals),
         unsafe=tuple(sorted({(one.case, _reason(one, candidates)) for one in waiting})),
     )
@@ -113,46 +122,43 @@ def _best(safe: dict[tuple[str, ...], list[Told]], waiting: Sequence[Told]) -> t
     return min(useful, key=order, default=None)
 
 
-def _trial(rule: Rule, covers: tuple[str, ...], loud: Sequence[tuple[Told, str]]) -> list[Told]:
+def _trial(rule: Rule, covers: tuple[str, ...], loud: Sequence[_Read]) -> list[Told]:
     """Return the texts that the rule would no longer alert on with these phrases as an exception."""
     try:
         words = phrases(covers)
     except BadPattern:
         return []
     excuse = Excuse(name="suggested", covers=words, reason="", owner="", expires=date.max)
-    milder = _alone(replace(rule, exceptions=(*rule.exceptions, excuse)))
+    milder = replace(rule, exceptions=(*rule.exceptions, excuse))
     needed = [[Text(word).folded for word in phrase.split()] for phrase in covers]
     return [
-        one
-        for one, folded in loud
-        if any(all(word in folded for word in phrase) for phrase in needed) and not _alerts(milder, one)
+        one.told
+        for one in loud
+        if any(all(word in one.text.folded for word in phrase) for phrase in needed)
+        and words.find(one.text)
+        and not _alerts(milder, one)
     ]
 
 
-def _alone(rule: Rule) -> RuleSet:
-    """Return the rule as a set of its own, as if it were live and the circumstances those it asks for."""
-    return RuleSet([replace(rule, status=Status.LIVE, where={}, scope=frozenset(SCOPES))], "")
-
-
-def _alerts(alone: RuleSet, one: Told) -> bool:
-    finding = _finding(alone, one)
+def _alerts(rule: Rule, one: _Read) -> bool:
+    finding = _finding(rule, one)
     return finding is not None and finding.severity.alerts
 
 
-def _finding(alone: RuleSet, one: Told) -> Finding | None:
-    return next(iter(evaluate(alone, Subject(fields={one.field: one.text}))), None)
+def _finding(rule: Rule, one: _Read) -> Finding | None:
+    return judge(rule, one.text, Subject(fields={one.told.field: one.told.text}), one.told.field)
 
 
 # ---------------------------------------------------------------- phrases around matches
 
 
-def _candidates(alone: RuleSet, alarms: Sequence[Told]) -> Iterator[tuple[str, ...]]:
+def _candidates(rule: Rule, alarms: Sequence[_Read]) -> Iterator[tuple[str, ...]]:
     """Yield one phrase around one match, and one phrase around each of the matches together."""
     for one in alarms:
-        finding = _finding(alone, one)
+        finding = _finding(rule, one)
         spans = finding.spans if finding is not None else ()
         for before, after in CONTEXTS:
-            around = [_phrase(one.text, span, spans, before, after) for span in spans]
+            around = [_phrase(one.told.text, span, spans, before, after) for span in spans]
             yield from ((phrase,) for phrase in around if phrase)
             if len(around) > 1 and all(around):
                 yield tuple(sorted({phrase for phrase in around if phrase}))
