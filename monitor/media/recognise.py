@@ -31,8 +31,6 @@ SPACE = 0.015
 HEIGHT = 48  # of the recognition model's input
 WIDEST = 60.0  # times the height
 BATCH = 6
-LONG_LINE = 8.0  # times its height
-AIR = 0.1
 MOST_PIECES = 250
 STAMP_PIXELS = 700_000
 STAMP_SCORE = 0.8
@@ -193,7 +191,6 @@ def _upside_down(pieces: Sequence[Piece], cuts: Sequence[Any]) -> bool:
 def _recognised(cuts: Sequence[Any]) -> list[tuple[str, float]]:
     """Return (text, score) of each cut, its spaces restored."""
     model = _models().text_rec
-    cuts = [_with_air(cut) for cut in cuts]
     shapes = [min(WIDEST, cut.shape[1] / cut.shape[0]) for cut in cuts]
     order = sorted(range(len(cuts)), key=lambda n: shapes[n])
     found: list[tuple[str, float]] = [("", 0.0)] * len(cuts)
@@ -204,17 +201,6 @@ def _recognised(cuts: Sequence[Any]) -> list[tuple[str, float]]:
         for n, likely in zip(batch, model.session(images)[0], strict=True):
             found[n] = spaced(likely, model.postprocess_op.character)
     return found
-
-
-def _with_air(cut: Any) -> Any:
-    """Return a long line with some more of its ground above and below: smaller letters read as well, and faster."""
-    import cv2
-
-    high, wide = cut.shape[:2]
-    if wide < LONG_LINE * high:
-        return cut
-    air = round(AIR * high)
-    return cv2.copyMakeBorder(np.ascontiguousarray(cut), air, air, 0, 0, cv2.BORDER_REPLICATE)
 
 
 def spaced(likely: Any, letters: Sequence[str]) -> tuple[str, float]:
