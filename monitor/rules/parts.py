@@ -24,6 +24,7 @@ LEAST_SQUEEZED = 3  # letters and digits of a phrase in the squeezed view
 MOST_SPANS = 200  # of one part in one text; more tell nothing new
 MOST_MEMORY = 256 << 20  # bytes for what RE2 builds while it runs
 _GAP = r"[\s_/-]{0,3}"  # between the words of a phrase: also a line break, a hyphen, or nothing (#tempatterhad)
+_LETTERS = r"\w*"  # what a * in a phrase stands for
 _PROBES = ("", "a", "a1 .\n", "sulit 12", "\n\n")
 
 
@@ -152,8 +153,8 @@ def phrases(words: Sequence[str], *, exact: bool = False, views: Sequence[str] =
 
 def _phrase_triggers(words: Sequence[str], sources: Mapping[str, str]) -> Triggers:
     """One pattern a phrase, so that RE2 can join what begins alike: the whole set is one tree of letters."""
-    dropped = tuple(sorted({_written(single(form)) for form in _forms(words, "folded")}))
-    squeezed = tuple(map(_written, _forms(words, "squeezed"))) if "squeezed" in sources else ()
+    dropped = tuple(sorted({_trigger(single(form)) for form in _forms(words, "folded")}))
+    squeezed = tuple(map(_trigger, _forms(words, "squeezed"))) if "squeezed" in sources else ()
     return Triggers(single=dropped, squeezed=squeezed)
 
 
@@ -257,10 +258,15 @@ def _written(form: str) -> str:
     return before + _GAP.join(map(_escaped_word, form.split(" "))) + after
 
 
+def _trigger(form: str) -> str:
+    """Return a pattern that matches wherever the form does: more letters at its ends need not be walked through."""
+    return _written(form).removeprefix(_LETTERS).removesuffix(_LETTERS)
+
+
 def _escaped_word(word: str) -> str:
     begin, end = word.startswith("*"), word.endswith("*")
     escaped: str = re2.escape(word.strip("*"))
-    return r"\w*" * begin + escaped + r"\w*" * end
+    return _LETTERS * begin + escaped + _LETTERS * end
 
 
 def _edge(character: str) -> str:

@@ -1,0 +1,179 @@
+"""`make bench`, rules: how fast posts are judged, how fast rules load, and how well labelled posts are told apart.
+
+The floor of judging is RE2 alone looking for every pattern of the same rules in the same folded texts; the peer is
+Presidio's pattern recogniser with the same patterns.
+"""
+
+from __future__ import annotations
+
+import json
+import random
+import statistics
+import tempfile
+import time
+from collections.abc import Callable, Iterable, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+
+import many_rules
+from detection import labelled, score, summary
+
+from monitor.model import Subject
+from monitor.rules.evaluate import evaluate
+from monitor.rules.load import load_rules
+from monitor.rules.rule import RuleSet
+from monitor.rules.sieve import pattern_set
+from monitor.rules.text import fold
+
+LABELLED = Path(__file__).parent / "data" / "detection"
+LENGTH = 110  # characters of a post
+POSTS = 20_000
+RULES = 2_000
+ROUNDS = 3  # the best counts: others use the machine too
+PEER_POSTS = 200
+TODAY = datetime.now(UTC).date()
+
+
+def posts() -> list[str]:
+    """Return ordinary posts cut to one length, and one in a hundred that breaks a rule; the same ones every time."""
+    dice = random.Random(7)
+    rows = [json.loads(line) for line in (LABELLED / "ordinary.jsonl").read_text(encoding="utf-8").splitlines()]
+    ordinary = " ".join(row["text"] for row in rows)
+    breaches = [post.text for post in labelled(LABELLED / "posts.jsonl") if post.breach]
+    starts = [dice.randrange(len(ordinary) - LENGTH) for _ in range(POSTS)]
+    return [
+        dice.choice(breaches) if number % 100 == 0 else ordinary[start : start + LENGTH]
+        for number, start in enumerate(starts)
+    ]
+
+
+def rate(work: Callable[[], object], count: int) -> float:
+    """Return how many a second are done, in the best of some rounds."""
+    took = []
+    for _ in range(ROUNDS):
+        begin = time.perf_counter()
+        work()
+        took.append(time.perf_counter() - begin)
+    return count / min(took)
+
+
+def every_pattern(rules: RuleSet) -> list[str]:
+    triggers = [part.triggers for rule in rules.rules for part in rule.parts.values()]
+    return sorted({pattern for one in triggers for pattern in (*one.folded, *one.single)})
+
+
+def bench_judging(name: str, rules: RuleSet, texts: Sequence[str]) -> None:
+    subjects = [Subject(fields={"text": text}) for text in texts]
+    folded = [fold(text) for text in texts]
+    patterns = every_pattern(rules)
+    bare = pattern_set(patterns)
+    whole = rate(lambda: [evaluate(rules, subject) for subject in subjects], len(texts))
+    floor = rate(lambda: [bare.Match(text) for text in folded], len(texts))
+    found = sum(bool(evaluate(rules, subject)) for subject in subjects)
+    print(
+        f"{name:<12} {len(rules.rules)} rules, {len(patterns)} patterns, posts of {LENGTH} characters: {whole:,.0f} posts/s"
+        f" ({found / len(texts):.1%} with a finding); RE2 alone {floor:,.0f} posts/s; ratio {whole / floor:.2f}"
+    )
+
+
+def bench_loading(folder: Path) -> RuleSet:
+    begin = time.perf_counter()
+    rules = load_rules(folder, today=TODAY)
+    loaded = time.perf_counter()
+    tests = sum(len(rule.tests) for rule in rules.rules)
+    _ = rules.sieve
+    print(
+        f"{'loading':<12} {len(rules.rules)} rules with {tests} tests: {loaded - begin:.2f} s;"
+        f" the sieve for the first post {time.perf_counter() - loaded:.2f} s"
+    )
+    return rules
+
+
+def bench_peer(rules: RuleSet, texts: Sequence[str]) -> None:
+    """Compare with Presidio's pattern recogniser, which tries pattern after pattern with the `regex` package."""
+    try:
+        from presidio_analyzer import Pattern, PatternRecognizer
+    except ImportError:
+        print(f"{'presidio':<12} not installed (pip install presidio-analyzer): no comparison")
+        return
+    patterns = [Pattern(name=str(n), regex=p, score=0.5) for n, p in enumerate(every_pattern(rules))]
+    peer = PatternRecognizer(supported_entity="BREACH", patterns=patterns, supported_language="en")
+    few = [fold(text) for text in texts[:PEER_POSTS]]
+    peer.analyze(few[0], ["BREACH"])  # compiles
+    begin = time.perf_counter()
+    for text in few:
+        peer.analyze(text, ["BREACH"])
+    theirs = len(few) / (time.perf_counter() - begin)
+    subjects = [Subject(fields={"text": text}) for text in texts]
+    ours = rate(lambda: [evaluate(rules, subject) for subject in subjects], len(texts))
+    print(
+        f"{'presidio':<12} {len(patterns)} patterns: {theirs:,.0f} posts/s; ours {ours:,.0f}; ratio {ours / theirs:,.0f}"
+    )
+
+
+def bench_hostile(rules: RuleSet) -> None:
+    slowest = max(hostile(), key=lambda text: _took(rules, text))
+    times = statistics.median(_took(rules, slowest) for _ in range(ROUNDS))
+    print(f"{'hostile':<12} slowest of {len(list(hostile()))} posts: {times * 1000:.0f} ms ({slowest[:20]!r}…)")
+
+
+def hostile() -> Iterable[str]:
+    """Yield posts as long as any platform lets through (Facebook: 63,206 characters) that try what engines are bad at."""
+    longest = 63_206
+    seeds = (
+        *(
+            "a",
+            "1",
+            "1-",
+            "a ",
+            "a.",
+            "(",
+            "@a",
+            "ab@",
+            "s u l i t ",
+            "sulit ",
+            "5ul1t ",
+            "😀",
+            "\u0301",
+            "ｓ",
+            "ا",
+            "é",
+        ),
+        *(
+            "900101-14-1234 ",
+            "http://",
+            "a.b.c/",
+            "jalan ",
+            "kata laluan: ",
+            "RM1 ",
+            "\n",
+            "su.lit",
+            "ahmad bin ",
+            "10.0.0.",
+        ),
+    )
+    for seed in seeds:
+        yield (seed * (longest // len(seed) + 1))[:longest]
+
+
+def _took(rules: RuleSet, text: str) -> float:
+    begin = time.perf_counter()
+    evaluate(rules, Subject(fields={"text": text}))
+    return time.perf_counter() - begin
+
+
+def main() -> None:
+    texts = posts()
+    pack = load_rules(many_rules.PACK, today=TODAY)
+    bench_judging("the pack", pack, texts)
+    with tempfile.TemporaryDirectory() as place:
+        many = bench_loading(many_rules.write(Path(place), RULES))
+    bench_judging("many rules", many, texts)
+    bench_peer(many, texts)
+    bench_hostile(pack)
+    for part in sorted(LABELLED.glob("*.jsonl")):
+        print("\n".join(summary(part.stem, score(pack, labelled(part)))))
+
+
+if __name__ == "__main__":
+    main()
