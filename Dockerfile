@@ -19,6 +19,10 @@ RUN /opt/pantau/bin/pip install --no-cache-dir --disable-pip-version-check --no-
     fi
 
 FROM docker.io/library/python:${PYTHON}-slim
+ARG EXTRAS=""
+# What OpenCV, which finds the lines in pictures, links to.
+RUN case "$EXTRAS" in *media*) apt-get update && apt-get install -y --no-install-recommends libgl1 libglib2.0-0 \
+ && rm -rf /var/lib/apt/lists/* ;; esac
 RUN useradd --uid 10001 --shell /usr/sbin/nologin --home-dir /var/lib/pantau --create-home pantau
 COPY --from=build /opt/pantau /opt/pantau
 ENV PATH=/opt/pantau/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 MPLCONFIGDIR=/tmp/matplotlib \

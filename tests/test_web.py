@@ -87,7 +87,8 @@ def test_another_host_name_is_refused(console):
 
 
 def test_health_measures_progress(console, stalled):
-    assert console("/healthz").json() == {"status": "ok", "stalled": [], "failing": []}
+    media = {"waiting": 0, "oldest": None}
+    assert console("/healthz").json() == {"status": "ok", "stalled": [], "failing": [], "media": media}
     stalled.append("outbox")
     answer = console("/healthz")
     assert (answer.status_code, answer.json()["stalled"]) == (503, ["outbox"])

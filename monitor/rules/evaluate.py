@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 
 from monitor.model import Finding, Severity, Subject
+from monitor.rules.opinion import View
 from monitor.rules.rule import Rule, RuleSet, Shift, Status
 from monitor.rules.text import Span, Text, fold
 
@@ -19,8 +20,8 @@ def evaluate(rules: RuleSet, subject: Subject) -> tuple[Finding, ...]:
         candidates = rules.sieve.candidates(fold(original))
         if candidates:
             text = Text(original)
-            findings = (judge(rule, text, subject, name, absent) for rule, absent in candidates)
-            found += [_with_opinion(rules, finding, text) for finding in findings if finding is not None]
+            judged = (judge(rule, text, subject, name, absent) for rule, absent in candidates)
+            found += _lifted(rules, [finding for finding in judged if finding is not None], text)
     return tuple(found)
 
 
@@ -51,12 +52,19 @@ def judge(rule: Rule, text: Text, subject: Subject, field: str, absent: Iterable
     )
 
 
-def _with_opinion(rules: RuleSet, finding: Finding, text: Text) -> Finding:
-    """Return a low finding as a medium one, if the learned opinion is sure of the same clause."""
-    opinion = rules.opinions.get(finding.clause.instrument)
-    if finding.severity > Severity.LOW or opinion is None or not opinion.agrees(text, finding.clause.ref):
-        return finding
-    return replace(finding, severity=Severity.MEDIUM)
+def _lifted(rules: RuleSet, findings: Sequence[Finding], text: Text) -> Iterator[Finding]:
+    """Yield the findings, low ones as medium where the learned opinion is sure of the same clause."""
+    views: dict[str, View] = {}
+    for finding in findings:
+        name = finding.clause.instrument
+        opinion = rules.opinions.get(name)
+        if finding.severity > Severity.LOW or opinion is None:
+            yield finding
+            continue
+        if name not in views:
+            views[name] = opinion.view(text)
+        agrees = opinion.agrees(views[name], finding.clause.ref)
+        yield replace(finding, severity=Severity.MEDIUM) if agrees else finding
 
 
 def _applies(rule: Rule, subject: Subject) -> bool:

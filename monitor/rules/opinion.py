@@ -56,9 +56,8 @@ class Opinion:
     lift: float
     _kept: dict[str, tuple[float, ...]] = field(default_factory=dict, compare=False, repr=False)
 
-    def agrees(self, text: Text, clause: str) -> bool:
-        """Tell whether it is sure that a text breaks just this clause."""
-        view = self.view(text)
+    def agrees(self, view: View, clause: str) -> bool:
+        """Tell whether it is sure that just this clause is broken."""
         return view.clause == clause and view.sureness >= self.lift
 
     def view(self, text: Text) -> View:

@@ -22,6 +22,7 @@ from monitor.settings import Web, is_loopback
 from monitor.store.alerts import find_case, load_alert
 from monitor.store.database import Database
 from monitor.store.listings import coverage_of, list_accounts, list_alerts, mails_of
+from monitor.store.media import media_queue
 
 SHOWN_ALERTS = 200
 HEADERS = {
@@ -64,7 +65,9 @@ def build(console: Console) -> FastAPI:
     def health() -> JSONResponse:
         stalled, failing = console.stalled(), console.failing()
         status = "stalled" if stalled else "failing" if failing else "ok"
-        answer = {"status": status, "stalled": stalled, "failing": failing}
+        queue = media_queue(console.db, after=console.clock())
+        media = {"waiting": queue.waiting, "oldest": queue.since.isoformat() if queue.since else None}
+        answer = {"status": status, "stalled": stalled, "failing": failing, "media": media}
         return JSONResponse(answer, status_code=200 if status == "ok" else 503)
 
     @app.get("/")
