@@ -167,7 +167,7 @@ def main() -> None:
     pack = load_rules(many_rules.PACK, today=TODAY)
     bench_judging("the pack", pack, texts)
     with tempfile.TemporaryDirectory() as place:
-        many = bench_loading(many_rules.write(Path(place), RULES))
+        many = bench_loading(many_rules.write(Path(place) / "rules", RULES))
     bench_judging("many rules", many, texts)
     bench_peer(many, texts)
     bench_hostile(pack)

@@ -1,4 +1,4 @@
-"""A configuration with as many rules as asked for: those of the pack, and more of the same make with other words."""
+"""A configuration with as many rules as asked for, of the make of the design's sample and with words of real posts."""
 
 from __future__ import annotations
 
@@ -35,15 +35,16 @@ tests:
 
 
 def write(folder: Path, count: int) -> Path:
-    """Write the pack and generated rules, `count` in all, below `folder`, the same ones every time."""
-    shutil.copytree(PACK, folder, dirs_exist_ok=True)
-    have = sum(path.parent.name not in {"lists", "mampu-2009"} for path in folder.rglob("*.yaml"))
+    """Write that many rules below `folder`, the same ones every time."""
+    (folder / "mampu-2009").mkdir(parents=True)
+    shutil.copy(PACK / "mampu-2009" / "instrument.yaml", folder / "mampu-2009")
     dice = random.Random(7)
     words = _words()
-    for number in range(count - have):
+    for number in range(count):
         clause = dice.choice(("3a", "3b", "3c", "4"))
-        made = _rule(dice, words, clause, number)
-        (folder / "mampu-2009" / clause / f"made-{number}.yaml").write_text(made, encoding="utf-8")
+        file = folder / "mampu-2009" / clause / f"made-{number}.yaml"
+        file.parent.mkdir(exist_ok=True)
+        file.write_text(_rule(dice, words, clause, number), encoding="utf-8")
     return folder
 
 

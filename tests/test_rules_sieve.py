@@ -64,6 +64,13 @@ def test_a_stretched_pattern_is(source, stretched):
     assert compiled(_stretched(source))
 
 
+@pytest.mark.parametrize("text", ["#BalikKampung", "balik kampung", "juallah", "juallllah", "jualan lah", "lla"])
+def test_words_written_as_one_that_share_a_letter_are_not_hidden(text):
+    part = phrases(["balik kampung", "jual* lah", "l la"])
+    assert part.find(Text(text))
+    assert rule_set(rule({"p": part}, "p")).sieve.candidates(fold(text))
+
+
 @given(st.text(alphabet="sulit 5.1🔥\n", max_size=60))
 def test_the_trigger_of_a_squeezed_part_never_hides_a_match(text):
     for part in (

@@ -11,6 +11,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import pairwise
 from typing import Any, Protocol
 
 import re2
@@ -153,7 +154,7 @@ def phrases(words: Sequence[str], *, exact: bool = False, views: Sequence[str] =
 
 def _phrase_triggers(words: Sequence[str], sources: Mapping[str, str]) -> Triggers:
     """One pattern a phrase, so that RE2 can join what begins alike: the whole set is one tree of letters."""
-    dropped = tuple(sorted({_trigger(single(form)) for form in _forms(words, "folded")}))
+    dropped = tuple(sorted({_trigger(single(form), joined=True) for form in _forms(words, "folded")}))
     squeezed = tuple(map(_trigger, _forms(words, "squeezed"))) if "squeezed" in sources else ()
     return Triggers(single=dropped, squeezed=squeezed)
 
@@ -251,16 +252,33 @@ def _alternatives(forms: Sequence[str]) -> str:
     return "(?:" + "|".join(map(_written, forms)) + ")"
 
 
-def _written(form: str) -> str:
+def _written(form: str, *, joined: bool = False) -> str:
     letters = form.replace("*", "").replace(" ", "")
     before = "" if form.startswith("*") else _edge(letters[0])
     after = "" if form.endswith("*") else _edge(letters[-1])
-    return before + _GAP.join(map(_escaped_word, form.split(" "))) + after
+    words = form.split(" ")
+    return before + (_joined(words) if joined else _GAP.join(map(_escaped_word, words))) + after
 
 
-def _trigger(form: str) -> str:
-    """Return a pattern that matches wherever the form does: more letters at its ends need not be walked through."""
-    return _written(form).removeprefix(_LETTERS).removesuffix(_LETTERS)
+def _trigger(form: str, *, joined: bool = False) -> str:
+    """Return a pattern that matches wherever the form does: more letters at its ends need not be walked through.
+
+    `joined`: it is meant for a text without repeated letters, where `balik kampung`, written as one, lacks a k.
+    """
+    return _written(form, joined=joined).removeprefix(_LETTERS).removesuffix(_LETTERS)
+
+
+def _joined(words: Sequence[str]) -> str:
+    """Return the words' pattern: where one ends as the next begins, gap and letter may be missing together."""
+    whole = _escaped_word(words[0])
+    for before, word in pairwise(words):
+        end = before.rstrip("*")[-1:]
+        if end.isalpha() and word.startswith(end):
+            rest = _escaped_word(word[1:]) if word[1:] else ""
+            whole = f"{whole.removesuffix(_LETTERS)}(?:{_LETTERS * before.endswith('*')}{_GAP}{end})?{rest}"
+        else:
+            whole += _GAP + _escaped_word(word)
+    return whole
 
 
 def _escaped_word(word: str) -> str:

@@ -18,12 +18,13 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 import re2
 
 from monitor.rules.parts import Triggers, options
-from monitor.rules.text import DISGUISE, fold, readings, single
+from monitor.rules.text import DISGUISE, DOUBLED, fold, readings, single
 
 if TYPE_CHECKING:
     from monitor.rules.rule import Rule
 
 MOST_KNOWN = 10_000  # combinations of hits that a rule keeps
+_DISGUISE_HIT, _DOUBLED_HIT = 0, 1  # the first patterns of the first set
 _PER_CHARACTER = 1e-4  # a long list of words matches more often than a short one, whatever the tests hold
 
 
@@ -32,7 +33,7 @@ Match = Callable[[str], list[int] | None]
 Candidate = tuple["Rule", AbstractSet[str]]  # with the parts that are known not to match
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _Seen:
     """A text as triggers are looked for in it: folded, without repeated letters, and its readings if disguised."""
 
@@ -48,26 +49,34 @@ class Sieve:
         rarity = _rarities(rules)
         self._rules = [_Closer(rule) for rule in rules]
         self._always: set[int] = set()
-        wanted: dict[Triggers, set[int]] = {Triggers(folded=(DISGUISE,)): set()}
+        wanted: dict[Triggers, set[int]] = {}
         for number, rule in enumerate(rules):
             signs = rule.condition.signs(lambda name, rule=rule: rarity[rule.parts[name].triggers])  # type: ignore[misc]
             if signs is None:
                 self._always.add(number)
             for name in signs or ():
                 wanted.setdefault(rule.parts[name].triggers, set()).add(number)
-        self._folded, self._single, self._squeezed = _looking(wanted)
+        gates = {Triggers(folded=(DISGUISE,)): set[int](), Triggers(folded=(DOUBLED,)): set[int]()}
+        together = {Triggers(folded=(*one.folded, *one.single)): behind for one, behind in wanted.items()}
+        self._first, _, _ = _looking(gates | together)
+        _, self._single, self._squeezed = _looking(wanted)
 
     def candidates(self, folded: str) -> list[Candidate]:
         """Return the rules that a text may break, by its folded view."""
-        without = single(folded)
-        in_folded, in_single = self._folded.match(folded), self._single.match(without)
-        if in_folded is None and in_single is None and not self._always:
+        hits = self._first.match(folded)
+        if hits is None and not self._always:
             return []
-        numbers = self._always.union(self._folded.behind(in_folded), self._single.behind(in_single))
-        seen = _Seen(folded, without)
-        if in_folded is not None and 0 in in_folded:
-            seen = _Seen(folded, without, tuple(one.text for one in readings(folded)))
-            numbers = numbers.union(*(self._squeezed.behind(self._squeezed.match(one)) for one in seen.readings))
+        numbers = self._always.union(self._first.behind(hits))
+        seen = _Seen(folded, folded)
+        if hits is not None and _DOUBLED_HIT in hits:
+            seen.single = single(folded)
+            numbers.update(self._single.behind(self._single.match(seen.single)))
+        if hits is not None and _DISGUISE_HIT in hits:
+            seen.readings = tuple(one.text for one in readings(folded))
+            for reading in seen.readings:
+                numbers.update(self._squeezed.behind(self._squeezed.match(reading)))
+        if not numbers:
+            return []
         looked = ((self._rules[number], self._rules[number].absent(seen)) for number in sorted(numbers))
         return [(closer.rule, absent) for closer, absent in looked if absent is not None]
 

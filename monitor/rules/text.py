@@ -13,6 +13,7 @@ and match nothing: all that takes a walk over the single characters is done when
 from __future__ import annotations
 
 import re
+import string
 import unicodedata
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cached_property, lru_cache
@@ -89,6 +90,7 @@ _LEET = rf"[a-z][{_SIGNS}]{{1,2}}[a-z]|\b[01345][a-z]{{3}}|[$@][a-z]{{3}}|[a-z]{
 _SPACED = r"\b[^\W_](?:[\W_]{1,3}[^\W_]){2,}\b"
 _BROKEN = r"\b[a-z]{1,4}(?:(?:_|[^\w\s,;:!?()&@/'\"$|]{1,2})[a-z]{1,4}){1,12}\b"
 DISGUISE = f"{_LEET}|{_SPACED}|{_BROKEN}"
+DOUBLED = "|".join(letter * 2 for letter in string.ascii_lowercase)
 
 _FIND_LEET = re2.compile(_LEET)
 _FIND_DISGUISE = re2.compile(DISGUISE)
