@@ -1,13 +1,12 @@
-"""`make bench`: how long one whole pass over 1,000 accounts takes, and how fast rules judge, each beside its floor.
+"""`make bench`: how long one whole pass over 1,000 accounts takes, and what the other bench_*.py measure.
 
 The floor of a pass is a bare `requests` loop that asks the same server the same number of questions and throws the
-answers away; the floor of judging is RE2 alone looking for every pattern at once.
+answers away.
 """
 
 from __future__ import annotations
 
 import itertools
-import json
 import multiprocessing
 import os
 import subprocess
@@ -20,20 +19,17 @@ from datetime import UTC, datetime, timedelta
 from multiprocessing.connection import Connection
 from pathlib import Path
 
-import re2
+import bench_backtest
+import bench_media
+import bench_rules
 import requests
 from installation import AGENCY, Installation
 
 from connectors.sandbox.server import Sandbox
 from connectors.sandbox.story import BREACHES, ORDINARY
 from connectors.sandbox.world import World
-from monitor import jsonlines
-from monitor.rules.load import load_rules
-from monitor.rules.parts import options
 
-RULES = Path(__file__).parent.parent / "config" / "rules"
 POSTS_EACH = 10
-LINES = 20_000
 SHARES = (("x", 450), ("facebook", 400), ("rss", 130), ("myspace", 20))
 SETTINGS = """[database]
 url = "sqlite:///pantau.db"
@@ -138,30 +134,8 @@ def bench_passes() -> None:
         print(f"{'':<12} {stored} posts stored, {mails} mails")
 
 
-def bench_evaluate() -> None:
-    rules = load_rules(RULES, today=datetime.now(UTC).date())
-    texts = list(itertools.islice(itertools.cycle([*ORDINARY["ms"], *ORDINARY["en"], BREACHES[0][0]]), LINES))
-    lines = [json.dumps({"id": n, "text": f"{text} #{n}"}).encode() for n, text in enumerate(texts)]
-    for _ in jsonlines.answer_lines(rules, lines[:100]):
-        pass
-    begin = time.monotonic()
-    alerts = sum('"alert": true' in answer for answer, _ in jsonlines.answer_lines(rules, lines))
-    whole = time.monotonic() - begin
-    patterns = {p for rule in rules.rules for part in rule.parts.values() for _, p in part.triggers}
-    sieve = re2.Set.SearchSet(options())
-    for one in sorted(patterns):
-        sieve.Add(one)
-    sieve.Compile()
-    begin = time.monotonic()
-    for text in texts:
-        sieve.Match(text)
-    floor = time.monotonic() - begin
-    print(
-        f"{'evaluate':<12} {len(rules.rules)} rules, {len(patterns)} patterns: {LINES / whole:,.0f} posts/s"
-        f" ({alerts} alerts in {LINES}); RE2 alone {LINES / floor:,.0f} posts/s; ratio {whole / floor:.1f}"
-    )
-
-
 if __name__ == "__main__":
     bench_passes()
-    bench_evaluate()
+    bench_rules.main()
+    bench_media.main()
+    bench_backtest.main()
