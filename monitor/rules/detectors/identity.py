@@ -8,10 +8,12 @@ the dates and the place codes. Valid MyKad numbers by form are also registration
 from __future__ import annotations
 
 import re
+from itertools import islice
 
 from monitor.rules.detectors.detector import Context, Detector, context, words
 from monitor.rules.text import Span
 
+MOST_TRIED = 500  # numbers of one text; a longer list of them is a leak all the same
 CONTEXT = 300  # characters around a number in which it may be called an identity number
 
 # ---------------------------------------------------------------- MyKad
@@ -49,8 +51,8 @@ _SAMPLE_REACH = 80
 def _mykads(text: str) -> list[Span]:
     """Return identity numbers. Undashed ones only in context, or two and more on one list; samples not at all."""
     samples = context(_CALLED_SAMPLE, text)
-    dashed = [match.span() for match in _DASHED.finditer(text) if is_mykad(match[0])]
-    bare = [match.span() for match in _UNDASHED.finditer(text) if is_mykad(match[0])]
+    dashed = [match.span() for match in islice(_DASHED.finditer(text), MOST_TRIED) if is_mykad(match[0])]
+    bare = [match.span() for match in islice(_UNDASHED.finditer(text), MOST_TRIED) if is_mykad(match[0])]
     if bare:
         companies, phones = context(_CALLED_COMPANY, text), context(_CALLED_PHONE, text)
         bare = [span for span in bare if not _is_other(text, span, companies, phones)]
