@@ -1,55 +1,37 @@
-"""The first rule pack: it loads, covers every clause, and keeps its word on posts that its own tests do not hold.
+"""The shipped pack: it loads, covers every clause, and keeps its word on labelled posts.
 
-The figures here are floors on a set that the pack was tuned with: they guard what was reached, and prove nothing of
-posts that nobody here has seen.
+Floors on the posts that the pack was made with guard what was reached. The frozen part was written by somebody who did
+not see the rules, and nobody tunes them on it: its floors stand a little below what was measured.
 """
 
 from __future__ import annotations
 
-import json
 from collections import Counter
-from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 
 import pytest
+from detection import Labelled, clauses_alerted, labelled, score
 
-from monitor.model import Disclosure, Severity, Subject
-from monitor.rules.evaluate import evaluate
+from monitor.model import Disclosure, Severity
 from monitor.rules.load import load_rules
 from monitor.rules.rule import RuleSet, Status
 
 HERE = Path(__file__).parent
 RULES = HERE.parent / "config" / "rules"
-POSTS = HERE / "data" / "detection" / "posts.jsonl"
-LEAST_PRECISION = 0.97
-LEAST_RECALL = 0.95
-LEAST_RIGHT_CLAUSE = 0.95
-
-
-@dataclass(frozen=True, slots=True)
-class Labelled:
-    text: str
-    breach: bool
-    clause: str
+POSTS = HERE / "data" / "detection"
+FROZEN = POSTS / "frozen.jsonl"
+FLOORS = [  # part, precision, recall, right clause
+    ("posts", 0.97, 0.95, 0.95),
+    ("dev-3a-3b", 0.95, 0.95, 0.95),
+    ("dev-3c-4", 0.95, 0.95, 0.95),
+    ("frozen", 0.90, 0.75, 0.90),
+]
 
 
 @pytest.fixture(scope="module")
 def pack() -> RuleSet:
     return load_rules(RULES, today=date(2026, 11, 24))
-
-
-@pytest.fixture(scope="module")
-def posts() -> Sequence[Labelled]:
-    rows = [json.loads(line) for line in POSTS.read_text(encoding="utf-8").splitlines()]
-    return [Labelled(row["text"], row["breach"], row["clause"]) for row in rows]
-
-
-def clauses_alerted(pack: RuleSet, text: str) -> set[str]:
-    """Return the clauses of the findings that would be mailed: medium and above."""
-    found = evaluate(pack, Subject(fields={"text": text}))
-    return {finding.clause.ref for finding in found if finding.severity >= Severity.MEDIUM}
 
 
 def test_every_clause_has_at_least_three_live_rules(pack: RuleSet) -> None:
@@ -79,26 +61,37 @@ def test_a_hijacked_account_is_critical(pack: RuleSet) -> None:
     assert {rule.severity for rule in hijack} == {Severity.CRITICAL}
 
 
+def test_signs_alone_mail_nobody(pack: RuleSet) -> None:
+    signs = [rule for rule in pack.rules if "/signs-of-" in rule.id]
+    assert len(signs) >= 10
+    assert {rule.severity for rule in signs} == {Severity.LOW}
+
+
 def test_a_file_reference_alone_mails_nobody(pack: RuleSet) -> None:
     assert clauses_alerted(pack, "Rujukan kami: JKR.HQ(S) 100-4/2/1 Jld.3 (22)") == set()
 
 
-def test_the_labelled_set_is_half_breaches_and_names_each_clause(posts: Sequence[Labelled]) -> None:
-    breaches = [post for post in posts if post.breach]
-    assert len(posts) >= 200
-    assert 0.4 <= len(breaches) / len(posts) <= 0.6
-    assert {post.clause for post in posts} == {"3a", "3b", "3c", "4"}
+def test_the_labelled_posts_are_many_and_half_of_them_are_no_breach() -> None:
+    posts = [post for path in POSTS.glob("*.jsonl") for post in labelled(path)]
+    assert len(posts) >= 600
+    assert 0.4 <= sum(post.breach for post in posts) / len(posts) <= 0.6
+    assert {post.clause for post in posts if post.breach} == {"3a", "3b", "3c", "4"}
 
 
-def test_labelled_posts_are_told_apart(pack: RuleSet, posts: Sequence[Labelled]) -> None:
-    alerted = {post: clauses_alerted(pack, post.text) for post in posts}
-    hits = [post for post, clauses in alerted.items() if clauses and post.breach]
-    false_alarms = [post.text for post, clauses in alerted.items() if clauses and not post.breach]
-    missed = [post.text for post, clauses in alerted.items() if not clauses and post.breach]
-    right = [post for post in hits if post.clause in alerted[post]]
-    assert len(hits) / (len(hits) + len(false_alarms)) >= LEAST_PRECISION, false_alarms
-    assert len(hits) / (len(hits) + len(missed)) >= LEAST_RECALL, missed
-    assert len(right) / len(hits) >= LEAST_RIGHT_CLAUSE
+def test_no_frozen_post_stands_among_those_that_are_tuned_on() -> None:
+    others = {post.text for path in POSTS.glob("*.jsonl") if path != FROZEN for post in labelled(path)}
+    assert not others & {post.text for post in labelled(FROZEN)}
+
+
+@pytest.mark.parametrize(("part", "precision", "recall", "right_clause"), FLOORS, ids=[row[0] for row in FLOORS])
+def test_labelled_posts_are_told_apart(
+    pack: RuleSet, part: str, precision: float, recall: float, right_clause: float
+) -> None:
+    found = score(pack, labelled(POSTS / f"{part}.jsonl"))
+    shown: list[Labelled] = [] if part == "frozen" else [*found.false_alarms, *found.missed]
+    assert found.precision >= precision, shown
+    assert found.recall >= recall, shown
+    assert found.right_clause >= right_clause
 
 
 @pytest.mark.parametrize(
@@ -108,10 +101,13 @@ def test_labelled_posts_are_told_apart(pack: RuleSet, posts: Sequence[Labelled])
         pytest.param("ѕlоt gаcоr, klik link bio", id="Cyrillic look-alikes"),
         pytest.param("ｓｌｏｔ ｇａｃｏｒ, klik link bio", id="full-width letters"),
         pytest.param("sl0t g4c0r, klik link bio", id="digits for letters"),
+        pytest.param("s1ot gac0r, klik link bio", id="a one for an l"),
         pytest.param("S L O T  G A C O R, klik link bio", id="spaced letters"),
         pytest.param("slooot gaaacor, klik link bio", id="stretched letters"),
         pytest.param("#SlotGacor klik link bio", id="a hashtag"),
         pytest.param("s.l.o.t g.a.c.o.r, klik link bio", id="dots between"),
+        pytest.param("sl.ot ga.cor, klik link bio", id="broken words"),
+        pytest.param("s🎰l🎰o🎰t g🎰a🎰c🎰o🎰r, klik link bio", id="emoji between"),
     ],
 )
 def test_a_disguised_word_is_still_found(pack: RuleSet, disguise: str) -> None:

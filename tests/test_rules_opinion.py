@@ -31,7 +31,7 @@ def opinion() -> Opinion:
 
 
 def rules(opinion: Opinion, severity: Severity = Severity.LOW) -> RuleSet:
-    price = rule({"price": phrases(["rm*"])}, "price", severity=severity)
+    price = rule({"price": phrases(["rm*"])}, "price", severity=severity, opinion_lifts=True)
     return RuleSet([price], "test", {"guide": opinion})
 
 
@@ -41,6 +41,11 @@ def severities(found: RuleSet, text: str) -> list[Severity]:
 
 def test_a_low_finding_is_lifted_when_the_opinion_is_sure_of_the_same_clause(opinion):
     assert severities(rules(opinion), "kek isteri saya RM55 di kaunter") == [Severity.MEDIUM]
+
+
+def test_a_rule_that_does_not_ask_for_it_is_left_alone(opinion):
+    price = rule({"price": phrases(["rm*"])}, "price", severity=Severity.LOW)
+    assert severities(RuleSet([price], "test", {"guide": opinion}), "kek isteri saya RM55 di kaunter") == [Severity.LOW]
 
 
 def test_a_low_finding_stays_low_when_the_text_reads_like_ordinary_ones(opinion):

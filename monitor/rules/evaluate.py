@@ -20,8 +20,8 @@ def evaluate(rules: RuleSet, subject: Subject) -> tuple[Finding, ...]:
         candidates = rules.sieve.candidates(fold(original))
         if candidates:
             text = Text(original)
-            judged = (judge(rule, text, subject, name, absent) for rule, absent in candidates)
-            found += _lifted(rules, [finding for finding in judged if finding is not None], text)
+            judged = ((rule, judge(rule, text, subject, name, absent)) for rule, absent in candidates)
+            found += _lifted(rules, [(rule, finding) for rule, finding in judged if finding is not None], text)
     return tuple(found)
 
 
@@ -52,13 +52,13 @@ def judge(rule: Rule, text: Text, subject: Subject, field: str, absent: Iterable
     )
 
 
-def _lifted(rules: RuleSet, findings: Sequence[Finding], text: Text) -> Iterator[Finding]:
+def _lifted(rules: RuleSet, judged: Sequence[tuple[Rule, Finding]], text: Text) -> Iterator[Finding]:
     """Yield the findings, low ones as medium where the learned opinion is sure of the same clause."""
     views: dict[str, View] = {}
-    for finding in findings:
+    for rule, finding in judged:
         name = finding.clause.instrument
         opinion = rules.opinions.get(name)
-        if finding.severity > Severity.LOW or opinion is None:
+        if finding.severity > Severity.LOW or opinion is None or not rule.opinion_lifts:
             yield finding
             continue
         if name not in views:

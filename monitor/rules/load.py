@@ -32,13 +32,14 @@ OPINION_FILE = "opinion.json"
 LISTS_FOLDER = "lists"
 RULE_KEYS = (
     *("id", "version", "status", "title", "clause", "severity", "disclosure", "scope", "where", "parts"),
-    *("condition", "stronger", "weaker", "exceptions", "tests"),
+    *("condition", "opinion", "stronger", "weaker", "exceptions", "tests"),
 )
 REQUIRED_KEYS = ("id", "version", "status", "title", "clause", "severity", "disclosure", "parts", "condition", "tests")
 SEVERITIES = {severity.label: severity for severity in Severity}
 DISCLOSURES = {level.label: level for level in Disclosure}
 STATUSES = {status.value: status for status in Status}
 CASES = {"any": False, "exact": True}
+OPINIONS = {"ignored": False, "lifts": True}
 WHERE: Mapping[str, Sequence[str] | None] = {
     "platform": None,
     "agency_kind": tuple(AgencyKind),
@@ -274,6 +275,7 @@ def _built(top: Value, instruments: Mapping[str, Instrument], today: date) -> Ru
         exceptions=excuses,
         tests=tests,
         file=top.file,
+        opinion_lifts=bool(keys["opinion"].choice(OPINIONS)) if "opinion" in keys else False,
     )
 
 

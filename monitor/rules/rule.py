@@ -78,6 +78,7 @@ class Rule:
     exceptions: tuple[Excuse, ...]
     tests: tuple[Example, ...]
     file: str
+    opinion_lifts: bool = False  # whether the learned second opinion may make a low finding a medium one
 
     @property
     def active(self) -> bool:
