@@ -28,7 +28,9 @@ from monitor.rules.backtest import (
     to_json,
     with_stored,
 )
+from monitor.rules.learning import Labelled, learn
 from monitor.rules.load import load_rules
+from monitor.rules.opinion import dumped
 from monitor.store.archive import Archive, stretch_of
 from monitor.store.database import open_database
 
@@ -184,6 +186,21 @@ def test_a_new_and_a_removed_rule_differ(tmp_path):
     (sides[1] / "mampu-2009" / "4" / "password.yaml").unlink()
     loaded = [load_rules(side, today=TODAY) for side in sides]
     assert backtest.differing_rules(*loaded) == backtest.differing_rules(*loaded[::-1]) == [PASSWORD_RULE]
+
+
+LIFTED = (("severity: high", "severity: low\nopinion: lifts"),)
+
+
+def test_another_opinion_makes_the_rules_that_it_lifts_differ(tmp_path):
+    sides = [folder(tmp_path / side, *LIFTED) for side in ("old", "new")]
+    posts = [Labelled(text=LEAK, clause="3c"), Labelled(text="minit mesyuarat persatuan")]
+    file = sides[1] / "mampu-2009" / "opinion.json"
+    file.write_text(dumped(learn(posts, instrument="mampu-2009", lift=0.5)))
+    before, after = (load_rules(side, today=TODAY) for side in sides)
+    assert backtest.differing_rules(before, after) == [MARKING_RULE]
+    outcome = replay([stored_post(LEAK)], between(before, after, [MARKING_RULE]))
+    assert changed(outcome) == (1, 1, 0, 0, 1)
+    assert list(outcome.mails.values()) == [(0, 1)]
 
 
 # ---------------------------------------------------------------- the archive

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 from monitor.model import MALAYSIA, AgencyKind, PostKind, Severity, Subject
 from monitor.rules.evaluate import evaluate
-from monitor.rules.rule import RuleSet
+from monitor.rules.rule import Rule, RuleSet
 
 MOST_REFERENCES = 500  # of a rule's changes in one direction; the counts are of all
 BEFORE = " (before)"  # marks the earlier form of a rule while both run in one pass
@@ -68,11 +68,18 @@ def with_stored(after: RuleSet) -> Comparison:
 
 def between(before: RuleSet, after: RuleSet, differing: Collection[str]) -> Comparison:
     """Compare two rule sets. Only the rules that differ run, both forms of each in one pass over a text."""
-    earlier = [replace(rule, id=rule.id + BEFORE) for rule in before.rules if rule.id in differing]
+    earlier = [_earlier(rule) for rule in before.rules if rule.id in differing]
     later = [rule for rule in after.rules if rule.id in differing]
     same = frozenset(rule.id for rule in after.rules if rule.id not in differing and rule.active)
-    both = RuleSet([*earlier, *later], f"{before.hash}:{after.hash}")
+    opinions = {**after.opinions, **{name + BEFORE: opinion for name, opinion in before.opinions.items()}}
+    both = RuleSet([*earlier, *later], f"{before.hash}:{after.hash}", opinions)
     return Comparison(evaluated=both, before_is_stored=False, unchanged=same)
+
+
+def _earlier(rule: Rule) -> Rule:
+    """Return the rule under a name of its own, and of an instrument of its own: opinions are by instrument."""
+    clause = replace(rule.clause, instrument=rule.clause.instrument + BEFORE)
+    return replace(rule, id=rule.id + BEFORE, clause=clause)
 
 
 @dataclass(slots=True, kw_only=True)
