@@ -454,7 +454,7 @@ def reload_configuration(service: Service) -> None:
     agencies, accounts = read_register(old.settings.folder, problems)
     rules = old.rules
     try:
-        rules = load_rules(old.settings.rules_folder, today=service.clock().date())
+        rules = load_rules(old.settings.rules_folder, today=service.clock().date(), platforms=connectors.CONNECTORS)
     except ConfigurationError as error:
         problems += error.problems
     platforms = dict(old.platforms)

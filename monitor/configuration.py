@@ -49,7 +49,7 @@ def load_configuration(folder: Path, environ: Mapping[str, str], *, today: date)
         problems += error.problems
     agencies, accounts = read_register(folder, problems)
     try:
-        rules = load_rules(folder.resolve() / "rules", today=today)
+        rules = load_rules(folder.resolve() / "rules", today=today, platforms=connectors.CONNECTORS)
     except ConfigurationError as error:
         problems += error.problems
     if settings is not None:

@@ -11,6 +11,7 @@ from enum import IntEnum, StrEnum
 from typing import Any
 from zoneinfo import ZoneInfo
 
+PROFILE_FIELDS = ("name", "handle", "picture", "bio")
 MALAYSIA = ZoneInfo("Asia/Kuala_Lumpur")  # one zone for the whole country, no daylight saving
 Json = Mapping[str, Any]
 
@@ -267,6 +268,12 @@ class Profile:
         seen = [self.name, self.handle, self.bio, _lasting(self.picture_url)]
         return hashlib.sha256(json.dumps(seen, ensure_ascii=False).encode("utf-8", "surrogatepass")).hexdigest()
 
+    def changes_since(self, earlier: Profile) -> frozenset[str]:
+        """Return which of PROFILE_FIELDS a reader would see differ from an earlier snapshot."""
+        mine, theirs = ((p.name, p.handle, _lasting(p.picture_url), p.bio) for p in (self, earlier))
+        pairs = zip(PROFILE_FIELDS, mine, theirs, strict=True)
+        return frozenset(name for name, one, other in pairs if one != other)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Clause:
@@ -315,7 +322,8 @@ class Interval:
 class Subject:
     """What the rules look at: every text of a post version, by field, and the circumstances they may ask about.
 
-    Fields are "text", "picture:N" and "document:N" (N counts from 0 in the order of the post's media).
+    Fields are "text", "picture:N" and "document:N" (N counts from 0 in the order of the post's media). `links` are the
+    addresses that the platform itself names, such as those behind shortened ones.
     """
 
     fields: Mapping[str, str]
@@ -325,6 +333,7 @@ class Subject:
     kind: PostKind = PostKind.ORIGINAL
     language: str = ""
     published_at: datetime | None = None
+    links: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -19,6 +19,7 @@ from connectors.base import Connector, ConnectorError, Page
 from monitor import work
 from monitor.model import Account, AgencyKind, Cause, Finding, Post, Profile, Subject
 from monitor.rules.evaluate import evaluate
+from monitor.rules.history import History
 from monitor.rules.rule import RuleSet
 from monitor.schedule import PROFILE_EVERY, Outcome, next_check, next_interval, reread_soonest
 from monitor.settings import Polling
@@ -35,6 +36,7 @@ from monitor.store.accounts import (
     shut_platforms,
 )
 from monitor.store.database import Database, explained
+from monitor.store.history import Fired, StoredHistory, Unsaved, peers, save_second_look
 from monitor.store.posts import Judged, ReadEnd, Saved, mark_reread, newest_ids, save_page, to_reread, unseen
 
 log = structlog.get_logger(__name__)
@@ -46,6 +48,7 @@ REREADS_OF_A_PASS = 1000  # `pantau once` does not leave the rest for the next c
 PROBES = 3  # accounts that try a platform which refused its credential, until an answer decides
 DISPUTED = frozenset({Cause.NOT_FOUND, Cause.PERMISSION})  # about the account, and perhaps said without any call
 SHOWN_FRAMES = 4
+PROFILE_AGAIN = timedelta(minutes=15)  # a profile as old as this is read again before a rule believes it
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,6 +62,7 @@ class Poller:
     polling: Polling
     clock: Callable[[], datetime]
     stop: threading.Event = field(default_factory=threading.Event)
+    unsaved: Unsaved = field(default_factory=Unsaved)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,6 +102,7 @@ class _Round:
     refusal: _Word | None = None  # its words name no account: each of the platform's meets it
     proven: bool = False  # an answer has shown that the credential is good
     unstored: bool = False  # the database failed: what is fetched from here on could not be kept
+    fired: list[Fired] = field(default_factory=list)  # posts whose text stands elsewhere too, by a rule's word
 
     def note(self, error: ConnectorError, *, met_by: str) -> None:
         """Keep an error that the next account would meet as well."""
@@ -176,6 +181,11 @@ class _Visit:
         gate = _Round(everything=self.everything)
         for checked in _check_all(self.poller, self.platform, batch, gate, self.workers):
             self._keep(checked)
+        if gate.fired and not gate.unstored:
+            try:
+                _second_look(self.poller, gate.fired)
+            except OperationalError as error:  # what the round has stored stands
+                log.warning("no second look", platform=self.platform, reason=explained(error))
         return gate
 
     def probe(self, shut: Shut) -> _Round | None:
@@ -404,7 +414,34 @@ def _with_profile(
     profile = storable_profile(profile)
     if save_profile(poller.db, claimed, profile, now=now):
         log.warning("profile changed", account=claimed.account.label)
-    return replace(claimed, account=replace(claimed.account, native_id=profile.native_id))
+    return replace(claimed, account=replace(claimed.account, native_id=profile.native_id), profile_at=now)
+
+
+@dataclass(slots=True, kw_only=True)
+class _ProfileLook:
+    """Reads an account's profile again, once a check, when a rule asks whether it has changed."""
+
+    poller: Poller
+    connector: Connector
+    claimed: Claimed
+    now: datetime
+    gate: _Round
+    done: bool = False
+
+    def __call__(self) -> None:
+        seen = self.claimed.profile_at
+        if self.done or self.gate.refusal or (seen is not None and abs(self.now - seen) < PROFILE_AGAIN):
+            return
+        self.done = True
+        holder = self.claimed.account
+        try:
+            profile = storable_profile(self.connector.resolve(holder))
+        except ConnectorError as error:
+            self.gate.note(error, met_by=holder.label)
+            log.warning("profile not read again", account=holder.label, cause=error.cause.value, reason=str(error))
+            return
+        if save_profile(self.poller.db, self.claimed, profile, now=self.now):
+            log.warning("profile changed", account=holder.label)
 
 
 def _read(
@@ -415,24 +452,28 @@ def _read(
     Returns the native ids of the posts that were served.
     """
     shown: set[str] = set()
+    look = _ProfileLook(poller=poller, connector=connector, claimed=claimed, now=now, gate=gate)
     for page in connector.pull(claimed.account, claimed.cursor, now=now):
         gate.proven = True
-        judged = _judged(poller, claimed.account, page.posts, now)
-        end = _read_end(poller, claimed, page, saved.new + len(judged), now) if page.last else None
-        rules = poller.rules()
-        saved.add(
-            save_page(
-                poller.db,
-                claimed,
-                judged,
-                rule_set=rules.hash,
-                now=now,
-                reread_window=poller.polling.recheck_window,
-                reread_soonest=reread_soonest(poller.polling),
-                end=end,
-                held_until=poller.clock() + LEASE,
+        fresh = _fresh(poller, claimed.account, page.posts)
+        with poller.unsaved.holding(claimed.account, fresh):
+            judged = _judged(poller, claimed.account, fresh, now, look)
+            end = _read_end(poller, claimed, page, saved.new + len(judged), now) if page.last else None
+            rules = poller.rules()
+            saved.add(
+                save_page(
+                    poller.db,
+                    claimed,
+                    judged,
+                    rule_set=rules.hash,
+                    now=now,
+                    reread_window=poller.polling.recheck_window,
+                    reread_soonest=reread_soonest(poller.polling),
+                    end=end,
+                    held_until=poller.clock() + LEASE,
+                )
             )
-        )
+        gate.fired += _fired(rules, claimed.account, judged)
         shown |= {post.native_id for post in page.posts}
         if poller.stop.is_set() and not page.last:
             raise _Stopped
@@ -482,45 +523,82 @@ def _read_again(
         gate.note(error, met_by=claimed.account.label)
         log.warning("not read again", account=claimed.account.label, cause=error.cause.value, reason=str(error))
         return f"{claimed.account.label}: recent posts could not be read again: {error}"
-    judged = _judged(poller, claimed.account, answer.posts, now)
-    saved.add(
-        save_page(
-            poller.db,
-            claimed,
-            judged,
-            rule_set=poller.rules().hash,
-            now=now,
-            reread_window=window,
-            reread_soonest=soonest,
-            end=None,
+    look = _ProfileLook(poller=poller, connector=connector, claimed=claimed, now=now, gate=gate)
+    fresh = _fresh(poller, claimed.account, answer.posts)
+    with poller.unsaved.holding(claimed.account, fresh):
+        judged = _judged(poller, claimed.account, fresh, now, look)
+        saved.add(
+            save_page(
+                poller.db,
+                claimed,
+                judged,
+                rule_set=poller.rules().hash,
+                now=now,
+                reread_window=window,
+                reread_soonest=soonest,
+                end=None,
+            )
         )
-    )
     present = [post.native_id for post in answer.posts]
     saved.deleted += mark_reread(poller.db, claimed, present, sorted(missing), now=now, window=window, soonest=soonest)
     return None
 
 
-def _judged(poller: Poller, holder: Account, posts: Sequence[Post], now: datetime) -> list[Judged]:
-    """Return the new and changed posts of a page with the rules' verdict on each."""
-    clean = [storable_post(post) for post in posts]
-    fresh = unseen(poller.db, holder.id, clean)
+def _fresh(poller: Poller, holder: Account, posts: Sequence[Post]) -> list[Post]:
+    """Return the new and changed posts of a page, as they can be stored."""
+    return unseen(poller.db, holder.id, [storable_post(post) for post in posts])
+
+
+def _judged(
+    poller: Poller, holder: Account, fresh: Sequence[Post], now: datetime, look: Callable[[], None]
+) -> list[Judged]:
+    """Return the posts with the rules' verdict on each. `look` brings the account's profile up to date."""
     live_from = (holder.registered_at or now) - poller.polling.live_window
     rules, kinds = poller.rules(), poller.agency_kinds()
-    return [_judge(rules, subject_of(post, holder, kinds), post, post.published_at < live_from) for post in fresh]
+    judged = []
+    for post in fresh:
+        history = StoredHistory(poller.db, holder, post, unsaved=poller.unsaved, look=look)
+        findings, error = verdict(rules, subject_of(post, holder, kinds), history)
+        is_old = post.published_at < live_from
+        judged.append(Judged(post=post, findings=findings, error=error, back_catalogue=is_old))
+    return judged
 
 
-def _judge(rules: RuleSet, subject: Subject, post: Post, back_catalogue: bool) -> Judged:
-    findings, error = verdict(rules, subject)
-    return Judged(post=post, findings=findings, error=error, back_catalogue=back_catalogue)
+def _fired(rules: RuleSet, holder: Account, judged: Sequence[Judged]) -> list[Fired]:
+    """Return the posts on which a rule fired that asks for the same text elsewhere."""
+    asking = rules.asking_for_copies
+    if not asking:
+        return []
+    hits = ((one.post, [asking[f.rule] for f in one.findings if f.rule in asking]) for one in judged)
+    return [
+        Fired(account_id=holder.id, text=post.text, at=post.published_at, within=max(spans))
+        for post, spans in hits
+        if spans
+    ]
 
 
-def verdict(rules: RuleSet, subject: Subject) -> tuple[tuple[Finding, ...], str]:
+def _second_look(poller: Poller, fired: Sequence[Fired]) -> None:
+    """Judge again what others published before: whoever was first could not know of the ones who followed."""
+    rules, kinds, now = poller.rules(), poller.agency_kinds(), poller.clock()
+    asking = rules.asking_for_copies
+    for peer in peers(poller.db, fired):
+        history = StoredHistory(poller.db, peer.account, peer.post, unsaved=poller.unsaved)
+        findings, _ = verdict(rules, subject_of(peer.post, peer.account, kinds), history)
+        found = [finding for finding in findings if finding.rule in asking]
+        if found and save_second_look(poller.db, peer, found, rule_set=rules.hash, now=now):
+            log.info("seen on several accounts", account=peer.account.label)
+
+
+def verdict(rules: RuleSet, subject: Subject, history: History | None = None) -> tuple[tuple[Finding, ...], str]:
     """Evaluate, and turn a rule's crash into words: one poison post must not stop the others.
 
-    The words tell the kind of error and its place in the code, never its message: that may repeat the post.
+    The words tell the kind of error and its place in the code, never its message: that may repeat the post. Raises what
+    the database or another worker is to blame for: that says nothing of the post.
     """
     try:
-        return evaluate(rules, subject), ""
+        return evaluate(rules, subject, history), ""
+    except (OperationalError, LeaseLostError):
+        raise
     except Exception as error:  # noqa: BLE001 (quarantine: the post is stored, the error alerts)
         frames = traceback.format_tb(error.__traceback__)[-SHOWN_FRAMES:]
         return (), f"{''.join(frames)}{type(error).__name__}"
@@ -537,6 +615,7 @@ def subject_of(post: Post, holder: Account, kinds: Mapping[str, AgencyKind]) -> 
         kind=post.kind,
         language=post.language,
         published_at=post.published_at,
+        links=post.links,
     )
 
 

@@ -117,7 +117,7 @@ def test_matches_stand_in_the_original_text_and_name_their_exception(rule):
 def test_a_rule_s_own_tests_agree_with_its_reasons(pack):
     for one in pack:
         for example in one.tests:
-            reason = why(one, example.text, MS)
+            reason = why(one, example.text, MS, example.history)
             assert reason.fires is example.fires, (one.id, example.text)
             assert reason.condition_met or not reason.fires
 

@@ -6,6 +6,7 @@ import logging
 import sqlite3
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
+from typing import ClassVar
 
 import pytest
 import structlog
@@ -43,6 +44,7 @@ class Marks:
     """Rules of one line: a text with SULIT breaks one, with KATA LALUAN another; POISON breaks the rule itself."""
 
     hash = "marks"
+    asking_for_copies: ClassVar[dict] = {}
     poison = ValueError("POISON 900101-14-5555 must not be repeated")
 
     def findings(self, text):
@@ -156,7 +158,9 @@ class Desk:
 def marks(monkeypatch):
     quiet = structlog.make_filtering_bound_logger(logging.CRITICAL)  # tracebacks on purpose, many of them
     monkeypatch.setattr("monitor.poll.log", structlog.wrap_logger(None, wrapper_class=quiet))
-    monkeypatch.setattr("monitor.poll.evaluate", lambda rules, subject: tuple(rules.findings(subject.fields["text"])))
+    monkeypatch.setattr(
+        "monitor.poll.evaluate", lambda rules, subject, history=None: tuple(rules.findings(subject.fields["text"]))
+    )
 
 
 @pytest.fixture

@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from connectors import CONNECTORS
 from monitor import jsonlines
 from monitor.cli.root import (
     GIVEN,
@@ -30,7 +31,7 @@ SHOWN_TEST = 70
 
 
 def loaded_rules() -> RuleSet:
-    return load_rules(GIVEN.folder / "rules", today=today())
+    return load_rules(GIVEN.folder / "rules", today=today(), platforms=CONNECTORS)
 
 
 def chosen_rule(rules: RuleSet, name: str) -> Rule:

@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 
 from monitor.model import MALAYSIA, AgencyKind, PostKind, Severity, Subject
 from monitor.rules.evaluate import evaluate
+from monitor.rules.history import asking
 from monitor.rules.rule import Rule, RuleSet
 
 MOST_REFERENCES = 500  # of a rule's changes in one direction; the counts are of all
@@ -53,7 +54,8 @@ class ArchivedPost(NamedTuple):
 class Comparison:
     """Before and after. `before_is_stored`: before is what the archive holds; else it is evaluated beside after.
 
-    `unchanged` names the rules that are the same on both sides: what the archive holds of them counts for both.
+    `unchanged` names the rules that are the same on both sides, and those that ask about history, which is not played
+    again: what the archive holds of them counts for both.
     """
 
     evaluated: RuleSet
@@ -63,11 +65,18 @@ class Comparison:
 
 def with_stored(after: RuleSet) -> Comparison:
     """Compare what the archive holds with what these rules find."""
-    return Comparison(evaluated=after, before_is_stored=True)
+    asking_history = _asking_history(after)
+    replayed = RuleSet([rule for rule in after.rules if rule.id not in asking_history], after.hash, after.opinions)
+    return Comparison(evaluated=replayed, before_is_stored=True, unchanged=asking_history)
+
+
+def _asking_history(rules: RuleSet) -> frozenset[str]:
+    return frozenset(rule.id for rule in rules.rules if rule.active and asking(rule.parts))
 
 
 def between(before: RuleSet, after: RuleSet, differing: Collection[str]) -> Comparison:
     """Compare two rule sets. Only the rules that differ run, both forms of each in one pass over a text."""
+    differing = set(differing) - _asking_history(after)
     earlier = [_earlier(rule) for rule in before.rules if rule.id in differing]
     later = [rule for rule in after.rules if rule.id in differing]
     same = frozenset(rule.id for rule in after.rules if rule.id not in differing and rule.active)
@@ -180,7 +189,9 @@ def _compare(post: ArchivedPost, found: Mapping[str, Strength], comparison: Comp
     for rule, severity, live in post.stored:
         _raise(stored, rule, (severity, live))
     if comparison.before_is_stored:
-        before, after, same = stored, dict(found), {}
+        before = stored
+        after = {**found, **{rule: one for rule, one in stored.items() if rule in comparison.unchanged}}
+        same: dict[str, Strength] = {}
     else:
         before = {rule.removesuffix(BEFORE): one for rule, one in found.items() if rule.endswith(BEFORE)}
         after = {rule: one for rule, one in found.items() if not rule.endswith(BEFORE)}

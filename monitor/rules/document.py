@@ -61,6 +61,20 @@ class Value:
                 self._missing(name)
         return found
 
+    def has(self, name: str) -> bool:
+        """Tell whether a mapping holds a key, before its keys are read."""
+        node = self.node
+        return isinstance(node, yaml.MappingNode) and any(str(key.value) == name for key, _ in node.value)
+
+    def peek(self, name: str) -> str | None:
+        """Return the text of a mapping's key without judging it; None when there is none."""
+        pairs = self.node.value if isinstance(self.node, yaml.MappingNode) else ()
+        return next((str(v.value) for k, v in pairs if k.value == name and isinstance(v, yaml.ScalarNode)), None)
+
+    @property
+    def is_list(self) -> bool:
+        return isinstance(self.node, yaml.SequenceNode)
+
     def items(self) -> list[Value]:
         if not isinstance(self.node, yaml.SequenceNode):
             self.wrong("expected a list, such as [a, b]")

@@ -6,6 +6,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 
 from monitor.model import Finding, Severity, Subject
+from monitor.rules.conditions import Matches
+from monitor.rules.history import NOWHERE, History, HistoryPart, asking
 from monitor.rules.opinion import View
 from monitor.rules.rule import Rule, RuleSet, Shift, Status
 from monitor.rules.text import Span, Text, fold
@@ -13,28 +15,39 @@ from monitor.rules.text import Span, Text, fold
 SCOPE_OF = {"text": "text", "picture": "picture", "video": "picture", "document": "document"}
 
 
-def evaluate(rules: RuleSet, subject: Subject) -> tuple[Finding, ...]:
-    """Return what the active rules find in each text of a post version; shadow findings are marked."""
+def evaluate(rules: RuleSet, subject: Subject, history: History | None = None) -> tuple[Finding, ...]:
+    """Return what the active rules find in each text of a post version; shadow findings are marked.
+
+    Without a history the parts that ask about it match nothing.
+    """
     found: list[Finding] = []
     for name, original in subject.fields.items():
-        candidates = rules.sieve.candidates(fold(original))
+        candidates = rules.sieve.candidates(fold(original), history=history is not None)
         if candidates:
             text = Text(original)
-            judged = ((rule, judge(rule, text, subject, name, absent)) for rule, absent in candidates)
+            judged = ((rule, judge(rule, text, subject, name, absent, history)) for rule, absent in candidates)
             found += _lifted(rules, [(rule, finding) for rule, finding in judged if finding is not None], text)
     return tuple(found)
 
 
-def judge(rule: Rule, text: Text, subject: Subject, field: str, absent: Iterable[str] = ()) -> Finding | None:
+def judge(
+    rule: Rule,
+    text: Text,
+    subject: Subject,
+    field: str,
+    absent: Iterable[str] = (),
+    history: History | None = None,
+) -> Finding | None:
     """Return the rule's finding in one text, or None. Whether the rule is active is the caller's business.
 
     `absent` names parts that are known not to match.
     """
     if SCOPE_OF[field.partition(":")[0]] not in rule.scope or not _applies(rule, subject):
         return None
-    spans = _matches(rule, text, absent)
-    if spans is None:
+    matches = _matches(rule, text, subject, absent, history)
+    if matches is None:
         return None
+    spans = [span for span in matches if span != NOWHERE]
     severity = _severity(rule, text, spans)
     if severity is None:
         return None
@@ -78,15 +91,27 @@ def _applies(rule: Rule, subject: Subject) -> bool:
     return all(facts[name] in values for name, values in rule.where.items())
 
 
-def _matches(rule: Rule, text: Text, absent: Iterable[str]) -> Sequence[Span] | None:
+def part_matches(rule: Rule, name: str, text: Text, subject: Subject, history: History | None = None) -> Sequence[Span]:
+    """Return the matches of one part; that of a part about history is NOWHERE."""
+    part = rule.parts[name]
+    if not isinstance(part, HistoryPart):
+        return part.find(text)
+    return (NOWHERE,) if history is not None and part.holds(subject, text, history) else ()
+
+
+def _matches(
+    rule: Rule, text: Text, subject: Subject, absent: Iterable[str], history: History | None
+) -> Sequence[Span] | None:
     """Return the matches that make the condition true, without those that an exception covers; None: it is false."""
     known: dict[str, Sequence[Span]] = dict.fromkeys(absent, ())
 
     def of(name: str) -> Sequence[Span]:
         if name not in known:
-            known[name] = rule.parts[name].find(text)
+            known[name] = part_matches(rule, name, text, subject, history)
         return known[name]
 
+    if history is not None and not _post_allows(rule, text, subject, of):
+        return None
     spans = rule.condition.matches(of)
     excuses = [excuse for excuse in rule.exceptions if excuse.covers.present(text)] if spans else []
     excused = sorted(span for excuse in excuses for span in excuse.covers.find(text))
@@ -95,8 +120,20 @@ def _matches(rule: Rule, text: Text, absent: Iterable[str]) -> Sequence[Span] | 
     return rule.condition.matches(lambda name: [span for span in of(name) if not _covered(span, excused)])
 
 
+def _post_allows(rule: Rule, text: Text, subject: Subject, of: Matches) -> bool:
+    """Tell whether the condition can be true if history says yes to everything: else it is not asked."""
+
+    def at_best(name: str) -> Sequence[Span]:
+        part = rule.parts[name]
+        if isinstance(part, HistoryPart):
+            return (NOWHERE,) if part.may_hold(subject, text) else ()
+        return of(name)
+
+    return not asking(rule.parts) or rule.condition.matches(at_best) is not None
+
+
 def _covered(span: Span, excused: Iterable[Span]) -> bool:
-    return any(start <= span[0] and span[1] <= end for start, end in excused)
+    return span != NOWHERE and any(start <= span[0] and span[1] <= end for start, end in excused)
 
 
 def _severity(rule: Rule, text: Text, spans: Sequence[Span]) -> Severity | None:

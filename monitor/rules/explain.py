@@ -9,10 +9,11 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from monitor.model import Finding, Language, Severity, Subject
+from monitor.model import PROFILE_FIELDS, Finding, Language, Severity, Subject
 from monitor.rules import conditions
 from monitor.rules.conditions import Condition
-from monitor.rules.evaluate import evaluate
+from monitor.rules.evaluate import evaluate, part_matches
+from monitor.rules.history import EXAMPLE_AT, NOWHERE, History
 from monitor.rules.rule import SCOPES, Rule, RuleSet, Shift, Status
 from monitor.rules.source import Source, texts
 from monitor.rules.text import Span, Text
@@ -72,6 +73,17 @@ MS: Mapping[str, str] = {
     "person-name": "Nama penuh seseorang.",
     "person-list": "Senarai beberapa nama orang.",
     "private-email": "Alamat e-mel peribadi.",
+    "domains": "Pautan ke: {words}.",
+    "same-text": "Teks yang sama pada {accounts} akaun berdaftar atau lebih ({agencies} agensi) dalam {within}.",
+    "posts": "Sekurang-kurangnya {at_least} hantaran akaun ini dalam {within}.",
+    "unusual-hour": "Waktu yang akaun ini hampir tidak pernah membuat hantaran.",
+    "new-domain": "Pautan ke domain yang belum pernah dipautkan oleh akaun ini.",
+    "profile-changed": "Profil akaun berubah ({fields}) dalam {within}.",
+    "other-language": "Bahasa yang hampir tidak pernah digunakan oleh akaun ini.",
+    "profile_name": "nama",
+    "profile_handle": "nama pengguna",
+    "profile_picture": "gambar",
+    "profile_bio": "keterangan",
     "link": "Pautan.",
     "short-link": "Pautan yang dipendekkan.",
     "look-alike-link": "Pautan yang menyerupai laman kerajaan atau laman yang dikenali.",
@@ -153,6 +165,17 @@ EN: Mapping[str, str] = {
     "person-name": "A person's full name.",
     "person-list": "A list of several persons' names.",
     "private-email": "A private mail address.",
+    "domains": "Links to: {words}.",
+    "same-text": "The same text on at least {accounts} registered accounts (of {agencies} agencies) within {within}.",
+    "posts": "At least {at_least} posts of this account within {within}.",
+    "unusual-hour": "An hour at which this account hardly ever publishes.",
+    "new-domain": "A link to a domain that this account never linked to before.",
+    "profile-changed": "The account's profile ({fields}) changed within {within}.",
+    "other-language": "A language that this account hardly ever writes in.",
+    "profile_name": "name",
+    "profile_handle": "handle",
+    "profile_picture": "picture",
+    "profile_bio": "bio",
     "link": "A link.",
     "short-link": "A shortened link.",
     "look-alike-link": "A link that looks like a government site or a well-known one.",
@@ -263,6 +286,11 @@ def _part(rule: Rule, name: str, source: Source, said: Mapping[str, str]) -> Par
     sentences = []
     if "detector" in written:
         sentences.append(said.get(written["detector"], written["detector"]))
+    elif "history" in written:
+        sentences.append(_history(written, said))
+    elif "domains" in written:
+        names = [*texts(written["domains"]), *source.words({"lists": written.get("lists", [])})]
+        sentences.append(said["domains"].format(words=_some(names, said)))
     elif "regex" in written:
         sentences.append(said["pattern"].format(pattern=_cut(written["regex"])))
     else:
@@ -273,6 +301,11 @@ def _part(rule: Rule, name: str, source: Source, said: Mapping[str, str]) -> Par
         sentences.append(said["disguised"])
     examples = tuple(_matches_in_tests(rule, name))
     return PartWords(name=name, looks_for=" ".join(sentences), examples=examples)
+
+
+def _history(written: Mapping[str, Any], said: Mapping[str, str]) -> str:
+    fields = ", ".join(said[f"profile_{name}"] for name in texts(written.get("fields", list(PROFILE_FIELDS))))
+    return said[written["history"]].format(**{"agencies": "1", **written, "fields": fields})
 
 
 def _matches_in_tests(rule: Rule, name: str) -> list[str]:
@@ -396,20 +429,21 @@ class Why:
     finding: Finding | None
 
 
-def why(rule: Rule, text: str, language: Language) -> Why:
-    """Take the rule's way through a text apart."""
+def why(rule: Rule, text: str, language: Language, history: History | None = None) -> Why:
+    """Take the rule's way through a text apart. Without a history the parts that ask about it match nothing."""
     said = WORDS[language]
     folded = Text(text)
-    parts = tuple(_results(rule, folded))
-    left = {one.name: _folded_spans(rule, one.name, folded) for one in parts}
+    found = {name: part_matches(rule, name, folded, _subject(text), history) for name in rule.parts}
+    parts = tuple(_results(rule, found, folded))
+    left = {name: [s for s in spans if not _excused(rule, s, folded)] for name, spans in found.items()}
     of: Callable[[str], Sequence[Span]] = left.__getitem__
     steps = tuple(
         Step(words=in_words(one, said), met=one.matches(of) is not None)
         for one in _joined(rule.condition, conditions.Or)
     )
-    finding = _judged(rule, text)
+    finding = _judged(rule, text, history)
     met = rule.condition.matches(of) is not None
-    shifts = tuple(_shifted(rule, folded)) if met else ()
+    shifts = tuple(_shifted(rule, folded, of)) if met else ()
     return Why(
         fires=finding is not None,
         severity=finding.severity if finding else None,
@@ -422,43 +456,48 @@ def why(rule: Rule, text: str, language: Language) -> Why:
     )
 
 
-def _judged(rule: Rule, text: str) -> Finding | None:
+def _judged(rule: Rule, text: str, history: History | None) -> Finding | None:
     """Return what the engine itself says of the text."""
     alone = replace(rule, status=Status.LIVE, where={}, scope=frozenset(SCOPES))
-    return next(iter(evaluate(RuleSet([alone], ""), Subject(fields={"text": text}))), None)
+    return next(iter(evaluate(RuleSet([alone], ""), _subject(text), history)), None)
+
+
+def _subject(text: str) -> Subject:
+    return Subject(fields={"text": text}, published_at=EXAMPLE_AT)
 
 
 def _excused(rule: Rule, span: Span, text: Text) -> str:
+    if span == NOWHERE:
+        return ""
     for excuse in rule.exceptions:
         if any(start <= span[0] and span[1] <= end for start, end in excuse.covers.find(text)):
             return excuse.name
     return ""
 
 
-def _folded_spans(rule: Rule, name: str, text: Text) -> list[Span]:
-    return [span for span in rule.parts[name].find(text) if not _excused(rule, span, text)]
-
-
-def _results(rule: Rule, text: Text) -> Iterator[PartResult]:
-    for name, part in rule.parts.items():
+def _results(rule: Rule, found: Mapping[str, Sequence[Span]], text: Text) -> Iterator[PartResult]:
+    for name, spans in found.items():
         matches = []
-        for span in part.find(text):
+        for span in spans:
+            if span == NOWHERE:
+                matches.append(Match(start=0, end=0, text=""))
+                continue
             start, end = text.original_span(*span)
             excused_by = _excused(rule, span, text)
             matches.append(Match(start=start, end=end, text=text.original[start:end], excused_by=excused_by))
         yield PartResult(name=name, matches=tuple(matches))
 
 
-def _shifted(rule: Rule, text: Text) -> Iterator[ShiftResult]:
+def _shifted(rule: Rule, text: Text, of: Callable[[str], Sequence[Span]]) -> Iterator[ShiftResult]:
     for sign, shifts in ((1, rule.stronger), (-1, rule.weaker)):
         for shift in shifts:
-            if found := _present(rule, shift, text):
+            if found := _present(rule, shift, text, of):
                 yield ShiftResult(words=tuple(found), by=sign * shift.by)
 
 
-def _present(rule: Rule, shift: Shift, text: Text) -> list[str]:
+def _present(rule: Rule, shift: Shift, text: Text, of: Callable[[str], Sequence[Span]]) -> list[str]:
     """Return the shift's words that count: those within its reach of the matches that make the condition true."""
-    matches = rule.condition.matches(lambda name: _folded_spans(rule, name, text)) or ()
+    matches = [span for span in rule.condition.matches(of) or () if span != NOWHERE]
     found: dict[str, None] = {}
     for start, end in shift.words.find(text):
         reach = shift.within

@@ -10,16 +10,17 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date
 from pathlib import Path
 
 from monitor.model import AgencyKind, Clause, Disclosure, Finding, PostKind, Severity, Subject
 from monitor.problems import ConfigurationError, Problem, suggestion
-from monitor.rules import document
+from monitor.rules import document, history
 from monitor.rules.conditions import BadCondition, Condition, parse, unknown_parts
 from monitor.rules.detectors import DETECTORS
+from monitor.rules.detectors.domains import DomainPart
 from monitor.rules.document import Value
 from monitor.rules.evaluate import judge
 from monitor.rules.opinion import BadOpinion, Opinion, loaded
@@ -46,6 +47,7 @@ WHERE: Mapping[str, Sequence[str] | None] = {
     "kind": tuple(PostKind),
     "language": None,
 }
+_DOMAIN = re.compile(r"(?:\*\.)?[a-z0-9](?:[a-z0-9.-]*[a-z0-9])?\.[a-z0-9-]{2,}|\*\.[a-z]{2,}")
 _ID = re.compile(r"[a-z0-9-]+(?:/[a-z0-9-]+){1,5}")
 MOST_CONTROL = 32  # a backslash in double quotes makes one: "\b"
 _MOST_STEPS = 3
@@ -73,8 +75,11 @@ class TestResult:
     message: str = ""
 
 
-def load_rules(folder: Path, *, today: date) -> RuleSet:
-    """Read all rules below `folder`, run their tests, and return the set. Raises ConfigurationError."""
+def load_rules(folder: Path, *, today: date, platforms: Collection[str] = ()) -> RuleSet:
+    """Read all rules below `folder`, run their tests, and return the set. Raises ConfigurationError.
+
+    Where `platforms` are given, a rule may name no other.
+    """
     problems: list[Problem] = []
     files = _read_files(folder, problems)
     instruments = _instruments(files, problems)
@@ -83,7 +88,7 @@ def load_rules(folder: Path, *, today: date) -> RuleSet:
     for path, data in files.items():
         if path.name in {OPINION_FILE, INSTRUMENT_FILE} or path.parent.name == LISTS_FOLDER:
             continue
-        rule = _rule(path, data, instruments, today, problems)
+        rule = _rule(path, data, instruments, today, platforms, problems)
         if rule is not None and rule.id in rules:
             message = f"'{rule.id}' is also the id of {rules[rule.id].file}; give one of the two another"
             problems.append(Problem(file=str(path), place="id", message=message))
@@ -103,13 +108,14 @@ def run_tests(rules: RuleSet) -> list[TestResult]:
 
 def run_test(rule: Rule, example: Example) -> TestResult:
     """Run one of a rule's own tests, whatever the rule's status."""
-    finding = judge(rule, Text(example.text), _subject(example), "text")
+    finding = judge(rule, Text(example.text), subject_of(example), "text", history=example.history)
     message = _verdict(example, finding)
     kind = "fire" if example.fires else "quiet"
     return TestResult(rule=rule.id, kind=kind, text=example.text, passed=not message, message=message)
 
 
-def _subject(example: Example) -> Subject:
+def subject_of(example: Example) -> Subject:
+    """Return what a rule looks at in one of its own tests."""
     facts = dict(example.where)
     return Subject(
         fields={"text": example.text},
@@ -117,6 +123,7 @@ def _subject(example: Example) -> Subject:
         language=facts.get("language", ""),
         kind=PostKind(facts.get("kind", PostKind.ORIGINAL)),
         agency_kind=AgencyKind(facts["agency_kind"]) if "agency_kind" in facts else None,
+        published_at=history.EXAMPLE_AT,
     )
 
 
@@ -221,12 +228,17 @@ def _bilingual(value: Value, *more: str) -> tuple[str, str]:
 
 
 def _rule(
-    path: Path, data: bytes, instruments: Mapping[str, Instrument], today: date, problems: list[Problem]
+    path: Path,
+    data: bytes,
+    instruments: Mapping[str, Instrument],
+    today: date,
+    platforms: Collection[str],
+    problems: list[Problem],
 ) -> Rule | None:
     """Return the rule of a file, tested. None: something is wrong with it, and `problems` says what."""
     mine: list[Problem] = []
     top = document.read(data, file=str(path), problems=mine)
-    rule = _built(top, instruments, today) if top is not None else None
+    rule = _built(top, instruments, today, platforms) if top is not None else None
     if rule is not None and not mine:
         mine += [
             Problem(file=str(path), place=example.key, message=result.message)
@@ -237,7 +249,7 @@ def _rule(
     return rule if not mine else None
 
 
-def _built(top: Value, instruments: Mapping[str, Instrument], today: date) -> Rule | None:
+def _built(top: Value, instruments: Mapping[str, Instrument], today: date, platforms: Collection[str]) -> Rule | None:
     keys = top.keys(RULE_KEYS, required=REQUIRED_KEYS)
     if not set(REQUIRED_KEYS) <= keys.keys():
         return None
@@ -254,7 +266,7 @@ def _built(top: Value, instruments: Mapping[str, Instrument], today: date) -> Ru
     excuses = _excuses(keys["exceptions"], today) if "exceptions" in keys else ()
     tests = _examples(keys["tests"])
     scope = _scope(keys.get("scope"))
-    where = _where(keys["where"]) if "where" in keys else {}
+    where = _where(keys["where"], platforms) if "where" in keys else {}
     if not (clause and condition and name and severity and status and version) or disclosure is None:
         return None
     return Rule(
@@ -309,7 +321,7 @@ def _scope(value: Value | None) -> frozenset[str]:
     return frozenset(_chosen(value, SCOPES))
 
 
-def _chosen(value: Value, known: Sequence[str]) -> Iterable[str]:
+def _chosen(value: Value, known: Collection[str]) -> Iterable[str]:
     for text in value.texts():
         if text in known:
             yield text
@@ -317,10 +329,10 @@ def _chosen(value: Value, known: Sequence[str]) -> Iterable[str]:
             value.wrong(f"'{text}': unknown{suggestion(text, known)}")
 
 
-def _where(value: Value) -> Mapping[str, frozenset[str]]:
+def _where(value: Value, platforms: Collection[str]) -> Mapping[str, frozenset[str]]:
     found = {}
     for name, inner in value.keys(WHERE).items():
-        known = WHERE[name]
+        known = platforms or None if name == "platform" else WHERE[name]
         found[name] = frozenset(inner.texts() if known is None else _chosen(inner, known))
     return found
 
@@ -339,18 +351,19 @@ def _parts(value: Value, lists: Mapping[str, Sequence[str]]) -> dict[str, Part]:
 
 
 def _part(value: Value, lists: Mapping[str, Sequence[str]]) -> Part | None:
-    keys = value.keys(("phrases", "lists", "regex", "detector", "case", "views"))
-    ways: list[str] = [name for name in ("regex", "detector") if name in keys]
-    ways += ["phrases"] if keys.keys() & {"phrases", "lists"} else []
+    if value.has("history"):
+        return history.read_part(value)
+    keys = value.keys(("phrases", "lists", "regex", "detector", "domains", "case", "views", "history"))
+    ways: list[str] = [name for name in ("regex", "detector", "domains") if name in keys]
+    ways += ["phrases"] if "phrases" in keys or ("lists" in keys and "domains" not in keys) else []
     if len(ways) != 1:
-        value.wrong("needs one of phrases (or lists), regex and detector")
+        value.wrong("needs one of phrases (or lists), regex, detector, domains and history")
         return None
-    if ways == ["detector"]:
-        detector = keys["detector"].choice(DETECTORS)
+    if ways in (["detector"], ["domains"]):
         for name in ("case", "views"):
             if name in keys:
-                keys[name].wrong("a detector has none")
-        return DetectorPart(detector) if detector else None
+                keys[name].wrong(f"{'a detector has' if ways == ['detector'] else 'domains have'} none")
+        return _detector(keys["detector"]) if ways == ["detector"] else _domains(keys, lists)
     exact = bool(keys["case"].choice(CASES)) if "case" in keys else False
     views = list(_chosen(keys["views"], VIEWS)) if "views" in keys else ["folded"]
     if ways == ["regex"]:
@@ -363,11 +376,29 @@ def _part(value: Value, lists: Mapping[str, Sequence[str]]) -> Part | None:
     return _made(value, lambda: phrases(words, exact=exact, views=views)) if words else None
 
 
+def _detector(value: Value) -> DetectorPart | None:
+    detector = value.choice(DETECTORS)
+    return DetectorPart(detector) if detector else None
+
+
+def _domains(keys: Mapping[str, Value], lists: Mapping[str, Sequence[str]]) -> DomainPart | None:
+    names = [*keys["domains"].texts(), *(_listed(keys["lists"], lists) if "lists" in keys else ())]
+    wrong = [name for name in names if not _DOMAIN.fullmatch(name.casefold())]
+    for name in wrong:
+        keys["domains"].wrong(f"'{name}': expected a domain such as bit.ly, or *.xyz for all below a suffix")
+    return DomainPart(frozenset(name.casefold() for name in names)) if names and not wrong else None
+
+
 def _words(keys: Mapping[str, Value], lists: Mapping[str, Sequence[str]]) -> list[str]:
     words = keys["phrases"].texts() if "phrases" in keys else []
-    for name in keys["lists"].texts() if "lists" in keys else ():
+    return [*words, *(_listed(keys["lists"], lists) if "lists" in keys else ())]
+
+
+def _listed(value: Value, lists: Mapping[str, Sequence[str]]) -> list[str]:
+    words: list[str] = []
+    for name in value.texts():
         if name not in lists:
-            keys["lists"].wrong(f"'{name}': no such list{suggestion(name, lists)}")
+            value.wrong(f"'{name}': no such list{suggestion(name, lists)}")
         words += lists.get(name, ())
     return words
 
@@ -394,10 +425,13 @@ def _condition(value: Value, parts: Mapping[str, Part]) -> Condition | None:
         value.wrong(f"'{name}': no such part{suggestion(name, parts) if parts else ''}")
     for name in sorted(parts.keys() - set(condition.parts())):
         value.wrong(f"part '{name}' is not used; use it or take it out")
+    wrong = history.mistakes(condition, parts)
+    for message in wrong:
+        value.wrong(message)
     if not unknown and condition.matches(lambda _: ()) is not None:
         value.wrong("is true of an empty text, and so of every post; it must ask for something that is there")
         return None
-    return condition if not unknown else None
+    return condition if not unknown and not wrong else None
 
 
 # ---------------------------------------------------------------- what shifts, what excuses, what proves
@@ -447,7 +481,7 @@ def _examples(value: Value) -> tuple[Example, ...]:
 
 
 def _example(value: Value, *, fires: bool) -> Example | None:
-    known = ("text", *WHERE, *(("spans", "severity") if fires else ()))
+    known = ("text", "history", *WHERE, *(("spans", "severity") if fires else ()))
     keys = value.keys(known, required=("text",))
     text = keys["text"].text() if "text" in keys else None
     severity = keys["severity"].choice(SEVERITIES) if "severity" in keys else None
@@ -461,4 +495,5 @@ def _example(value: Value, *, fires: bool) -> Example | None:
         return None
     spans = tuple(keys["spans"].texts()) if "spans" in keys else ()
     place = f"{value.key} (line {value.node.start_mark.line + 1})"
-    return Example(text=text, fires=fires, key=place, spans=spans, severity=severity, where=where)
+    told = history.read_stated(keys["history"]) if "history" in keys else None
+    return Example(text=text, fires=fires, key=place, spans=spans, severity=severity, where=where, history=told)

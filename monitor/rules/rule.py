@@ -5,13 +5,14 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import date
+from datetime import date, timedelta
 from enum import StrEnum
 from functools import cached_property
 from types import MappingProxyType
 
 from monitor.model import Clause, Disclosure, Severity
 from monitor.rules.conditions import Condition
+from monitor.rules.history import History, SameText
 from monitor.rules.opinion import Opinion
 from monitor.rules.parts import Part, PatternPart
 from monitor.rules.sieve import Sieve
@@ -57,6 +58,7 @@ class Example:
     spans: tuple[str, ...] = ()
     severity: Severity | None = None
     where: Mapping[str, str] = field(default_factory=dict)
+    history: History | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,3 +101,13 @@ class RuleSet:
     def sieve(self) -> Sieve:
         """Which of the active rules a text may break; made when the first post comes."""
         return Sieve([rule for rule in self.rules if rule.active])
+
+    @cached_property
+    def asking_for_copies(self) -> Mapping[str, timedelta]:
+        """Return the active rules that ask for the same text on other accounts, and how far they look for it."""
+        spans = {
+            rule.id: [part.within for part in rule.parts.values() if isinstance(part, SameText)]
+            for rule in self.rules
+            if rule.active
+        }
+        return {name: max(asked) for name, asked in spans.items() if asked}

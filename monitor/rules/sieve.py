@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 import re2
 
+from monitor.rules.history import HistoryPart
 from monitor.rules.parts import Triggers, options
 from monitor.rules.text import DISGUISE, DOUBLED, fold, readings, single
 
@@ -49,11 +50,14 @@ class Sieve:
         rarity = _rarities(rules)
         self._rules = [_Closer(rule) for rule in rules]
         self._always: set[int] = set()
+        self._always_with_history: set[int] = set()  # what only a history can make true
         wanted: dict[Triggers, set[int]] = {}
         for number, rule in enumerate(rules):
             signs = rule.condition.signs(lambda name, rule=rule: rarity[rule.parts[name].triggers])  # type: ignore[misc]
-            if signs is None:
+            if signs is None and rule.condition.possible(_texts(rule)):
                 self._always.add(number)
+            elif signs is None:
+                self._always_with_history.add(number)
             for name in signs or ():
                 wanted.setdefault(rule.parts[name].triggers, set()).add(number)
         gates = {Triggers(folded=(DISGUISE,)): set[int](), Triggers(folded=(DOUBLED,)): set[int]()}
@@ -61,12 +65,13 @@ class Sieve:
         self._first, _, _ = _looking(gates | together)
         _, self._single, self._squeezed = _looking(wanted)
 
-    def candidates(self, folded: str) -> list[Candidate]:
-        """Return the rules that a text may break, by its folded view."""
+    def candidates(self, folded: str, *, history: bool = False) -> list[Candidate]:
+        """Return the rules that a text may break, by its folded view; `history`: there is one to be asked."""
+        always = self._always | self._always_with_history if history else self._always
         hits = self._first.match(folded)
-        if hits is None and not self._always:
+        if hits is None and not always:
             return []
-        numbers = self._always.union(self._first.behind(hits))
+        numbers = always.union(self._first.behind(hits))
         seen = _Seen(folded, folded)
         if hits is not None and _DOUBLED_HIT in hits:
             seen.single = single(folded)
@@ -77,7 +82,7 @@ class Sieve:
                 numbers.update(self._squeezed.behind(self._squeezed.match(reading)))
         if not numbers:
             return []
-        looked = ((self._rules[number], self._rules[number].absent(seen)) for number in sorted(numbers))
+        looked = ((self._rules[number], self._rules[number].absent(seen, history)) for number in sorted(numbers))
         return [(closer.rule, absent) for closer, absent in looked if absent is not None]
 
 
@@ -87,6 +92,7 @@ class _Closer:
     def __init__(self, rule: Rule) -> None:
         self.rule = rule
         self._always = {name for name, part in rule.parts.items() if part.triggers.always}
+        self._always_by_text = self._always & _texts(rule)
         self._possible: dict[frozenset[str], bool] = {}
 
     @cached_property
@@ -96,10 +102,11 @@ class _Closer:
             wanted.setdefault(self.rule.parts[name].triggers, set()).add(name)
         return _looking(wanted)
 
-    def absent(self, seen: _Seen) -> AbstractSet[str] | None:
+    def absent(self, seen: _Seen, history: bool) -> AbstractSet[str] | None:
         """Return the parts that cannot match; None when the condition cannot be true without them."""
         in_folded, in_single, in_squeezed = self._sets
-        present = self._always.union(in_single.behind(in_single.match(seen.single)))
+        always = self._always if history else self._always_by_text
+        present = always.union(in_single.behind(in_single.match(seen.single)))
         for reading in seen.readings:
             present.update(in_squeezed.behind(in_squeezed.match(reading)))
         if not self._is_possible(frozenset(present | in_folded.every)):
@@ -114,6 +121,11 @@ class _Closer:
                 self._possible.clear()
             known = self._possible[present] = self.rule.condition.possible(present)
         return known
+
+
+def _texts(rule: Rule) -> AbstractSet[str]:
+    """Return the parts that a text alone decides."""
+    return {name for name, part in rule.parts.items() if not isinstance(part, HistoryPart)}
 
 
 class _Looking(Generic[T]):

@@ -10,6 +10,7 @@ from typing import Any
 from sqlalchemy import Connection, RowMapping, and_, func, insert, or_, select, update
 
 from monitor.model import Account, AlertKind, Cause, Disclosure, Finding, Json, MediaKind, Post, Severity
+from monitor.rules.history import text_key
 from monitor.schedule import REREAD_SOONEST, next_reread
 from monitor.store import alerts
 from monitor.store.accounts import Claimed, finish_read, hold, keep
@@ -209,6 +210,7 @@ def _save_version(connection: Connection, post_id: int, number: int, one: Post, 
         "links": list(one.links),
         "content_hash": one.content_hash,
         "raw": dict(one.raw),
+        "text_key": text_key(one.text),
     }
     version_id: int = connection.execute(insert(post_version).returning(post_version.c.id), facts).scalar_one()
     if one.media:

@@ -162,6 +162,7 @@ post = Table(
     Column("deleted_at", Utc),  # tombstone: the evidence stays
     UniqueConstraint("account_id", "native_id"),
     Index(None, "account_id", "reread_at"),
+    Index(None, "account_id", "published_at"),
     Index(None, "published_at"),
 )
 
@@ -178,7 +179,9 @@ post_version = Table(
     Column("links", JSON, nullable=False),
     Column("content_hash", Text, nullable=False),
     Column("raw", JSON, nullable=False),
+    Column("text_key", Text),  # equal for equal texts of several accounts; null for short ones and for rows before 0003
     UniqueConstraint("post_id", "number"),
+    Index(None, "text_key"),
 )
 
 media = Table(
