@@ -38,14 +38,22 @@ def rules_explain(
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
     """Say a rule in plain words; with --text, what it makes of a text."""
-    rule = chosen_rule(loaded_rules(), name)
+    rules = loaded_rules()
+    rule = chosen_rule(rules, name)
     if text is None:
         told = explain(rule, read_source(Path(rule.file)), language)
         _print_json(asdict(told)) if as_json else _print_lines(rule_lines(told, WORDS[language]))
         return
     given = sys.stdin.buffer.read().decode("utf-8", "replace") if text == "-" else text
-    reason = why(rule, given, language)
-    _print_json(_why_json(rule, reason)) if as_json else _print_lines(why_lines(rule, reason, WORDS[language]))
+    opinion = rules.opinions.get(rule.clause.instrument)
+    reason = why(rule, given, language, opinion=opinion)
+    if as_json:
+        _print_json(_why_json(rule, reason))
+        return
+    _print_lines(why_lines(rule, reason, WORDS[language]))
+    if reason.opinion is not None and opinion is not None:
+        sure, lift = round(reason.opinion.sureness * 100), round(opinion.lift * 100)
+        out.print(WORDS[language]["h_opinion"].format(sure=sure, clause=reason.opinion.clause, lift=lift), markup=False)
 
 
 def _print_json(data: Mapping[str, Any]) -> None:
@@ -184,6 +192,7 @@ def _why_json(rule: Rule, reason: Why) -> dict[str, Any]:
         "status": rule.status.value,
         "fires": reason.fires,
         "severity": reason.severity.label if reason.severity else None,
+        "opinion": asdict(reason.opinion) if reason.opinion else None,
         "parts": {
             part.name: [
                 {"span": [one.start, one.end], "text": one.text, "excused_by": one.excused_by or None}

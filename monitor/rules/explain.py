@@ -14,6 +14,7 @@ from monitor.rules import conditions
 from monitor.rules.conditions import Condition
 from monitor.rules.evaluate import evaluate, part_matches
 from monitor.rules.history import EXAMPLE_AT, NOWHERE, History
+from monitor.rules.opinion import Opinion, View
 from monitor.rules.rule import SCOPES, Rule, RuleSet, Shift, Status
 from monitor.rules.source import Source, texts
 from monitor.rules.text import Span, Text
@@ -51,6 +52,8 @@ MS: Mapping[str, str] = {
     "live": "berkuat kuasa",
     "retired": "ditamatkan",
     "low": "rendah: ringkasan mingguan sahaja",
+    "lifts": "; pendapat kedua boleh menaikkannya kepada sederhana",
+    "h_opinion": "Pendapat kedua: {sure} % yakin, perenggan {clause}; dinaikkan mulai {lift} % bagi perenggan ini",
     "medium": "sederhana: ketua jabatan diberitahu melalui e-mel",
     "high": "tinggi: ketua jabatan diberitahu melalui e-mel",
     "critical": "kritikal: e-mel serta-merta, pada bila-bila masa, juga kepada orang kedua",
@@ -143,6 +146,8 @@ EN: Mapping[str, str] = {
     "live": "live",
     "retired": "retired",
     "low": "low: weekly digest only",
+    "lifts": "; the second opinion may lift it to medium",
+    "h_opinion": "Second opinion: {sure} % sure, of paragraph {clause}; it lifts from {lift} % on, for this paragraph",
     "medium": "medium: the head of department is mailed",
     "high": "high: the head of department is mailed",
     "critical": "critical: mailed at once, at any hour, also to the second contact",
@@ -265,7 +270,7 @@ def explain(rule: Rule, source: Source, language: Language) -> Explanation:
         clause=f"{rule.clause.instrument} {rule.clause.ref}",
         clause_text=rule.clause.en if english else rule.clause.ms,
         status=said[rule.status.value],
-        severity=said[rule.severity.label],
+        severity=said[rule.severity.label] + (said["lifts"] if rule.opinion_lifts else ""),
         disclosure=said[rule.disclosure.label],
         looks_at=tuple(said[name] for name in SCOPES if name in rule.scope),
         only_for=tuple(f"{said[name]}: {', '.join(sorted(values))}" for name, values in rule.where.items()),
@@ -427,10 +432,16 @@ class Why:
     base: Severity
     shifts: tuple[ShiftResult, ...]
     finding: Finding | None
+    opinion: View | None = None
 
 
-def why(rule: Rule, text: str, language: Language, history: History | None = None) -> Why:
-    """Take the rule's way through a text apart. Without a history the parts that ask about it match nothing."""
+def why(
+    rule: Rule, text: str, language: Language, history: History | None = None, opinion: Opinion | None = None
+) -> Why:
+    """Take the rule's way through a text apart. Without a history the parts that ask about it match nothing.
+
+    `opinion` is the second one, for a rule that lets itself be lifted.
+    """
     said = WORDS[language]
     folded = Text(text)
     found = {name: part_matches(rule, name, folded, _subject(text), history) for name in rule.parts}
@@ -441,7 +452,7 @@ def why(rule: Rule, text: str, language: Language, history: History | None = Non
         Step(words=in_words(one, said), met=one.matches(of) is not None)
         for one in _joined(rule.condition, conditions.Or)
     )
-    finding = _judged(rule, text, history)
+    finding = _judged(rule, text, history, opinion)
     met = rule.condition.matches(of) is not None
     shifts = tuple(_shifted(rule, folded, of)) if met else ()
     return Why(
@@ -453,13 +464,15 @@ def why(rule: Rule, text: str, language: Language, history: History | None = Non
         base=rule.severity,
         shifts=shifts,
         finding=finding,
+        opinion=opinion.view(folded) if opinion is not None and rule.opinion_lifts else None,
     )
 
 
-def _judged(rule: Rule, text: str, history: History | None) -> Finding | None:
+def _judged(rule: Rule, text: str, history: History | None, opinion: Opinion | None) -> Finding | None:
     """Return what the engine itself says of the text."""
     alone = replace(rule, status=Status.LIVE, where={}, scope=frozenset(SCOPES))
-    return next(iter(evaluate(RuleSet([alone], ""), _subject(text), history)), None)
+    opinions = {rule.clause.instrument: opinion} if opinion is not None else {}
+    return next(iter(evaluate(RuleSet([alone], "", opinions), _subject(text), history)), None)
 
 
 def _subject(text: str) -> Subject:
