@@ -18,7 +18,7 @@ from monitor.rules.rule import RuleSet
 from monitor.rules.suggest import Answer
 from monitor.store.archive import told_texts
 
-LIFT = 0.9
+LIFT = 0.85
 VERDICT_WEIGHT = 3.0  # what a person said of this installation's own post counts as much as three example posts
 EXTRA = "learning needs pantau[learn]; install it with `pip install 'pantau[learn]'`"
 

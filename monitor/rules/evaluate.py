@@ -60,7 +60,7 @@ def judge(
         severity=severity,
         disclosure=rule.disclosure,
         field=field,
-        spans=tuple(text.original_span(start, end) for start, end in merged(spans)),
+        spans=tuple(merged(text.original_span(start, end) for start, end in spans)),
         shadow=rule.status is Status.SHADOW,
     )
 

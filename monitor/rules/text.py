@@ -17,6 +17,7 @@ import string
 import unicodedata
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cached_property, lru_cache
+from itertools import islice
 
 import re2
 
@@ -110,7 +111,7 @@ class Text:
 
     @cached_property
     def exact(self) -> str:
-        return plain(self.original)
+        return plain(_spelled_out(self.original))
 
     @cached_property
     def folded(self) -> str:
@@ -126,9 +127,11 @@ class Text:
     @cached_property
     def _origin(self) -> Sequence[int]:
         """Return for each character of the folded text its place in the original."""
-        if self.original.isascii():
-            return range(len(self.original))
-        return [place for place, character in enumerate(self.original) for _ in _plain(character)]
+        places = [*range(len(self.original)), *(place for _, place in _tags(self.original))]
+        spelled = _spelled_out(self.original)
+        if spelled.isascii():
+            return places
+        return [place for place, character in zip(places, spelled, strict=True) for _ in _plain(character)]
 
     def original_span(self, start: int, end: int) -> Span:
         """Return the half-open span of the original text behind [start, end) of the folded one."""
@@ -176,9 +179,33 @@ _FOLDED_WORDS = _FoldedWords()
 
 def fold(text: str) -> str:
     """Return the folded view of a text; it has the places of the exact one."""
+    text = _spelled_out(text)
     if text.isascii():
         return text.lower()
     return " ".join(map(_FOLDED_WORDS.__getitem__, text.split(" ")))
+
+
+_TAG = re.compile(r"#\w*[a-z][A-Z]\w*")
+MOST_TAGS = 100
+
+
+def _spelled_out(text: str) -> str:
+    """Return the text with the words of hashtags once more at its end: `#SlotGacorMalamIni` is four of them."""
+    if "#" not in text:
+        return text
+    return text + "".join(character for character, _ in _tags(text))
+
+
+def _tags(text: str) -> Iterator[tuple[str, int]]:
+    """Yield the characters of the hashtags' words, each with its place in the text."""
+    if "#" not in text:
+        return
+    for tag in islice(_TAG.finditer(text), MOST_TAGS):
+        yield "\n", tag.start()
+        for place in range(tag.start() + 1, tag.end()):
+            if text[place].isupper() and not text[place - 1].isupper():
+                yield " ", place
+            yield text[place], place
 
 
 def _plain_run(run: re.Match[str]) -> str:
