@@ -60,9 +60,10 @@ class Sieve:
                 self._always_with_history.add(number)
             for name in signs or ():
                 wanted.setdefault(rule.parts[name].triggers, set()).add(number)
-        gates = {Triggers(folded=(DISGUISE,)): set[int](), Triggers(folded=(DOUBLED,)): set[int]()}
-        together = {Triggers(folded=(*one.folded, *one.single)): behind for one, behind in wanted.items()}
-        self._first, _, _ = _looking(gates | together)
+        first: dict[Triggers, set[int]] = {Triggers(folded=(DISGUISE,)): set(), Triggers(folded=(DOUBLED,)): set()}
+        for triggers, behind in wanted.items():
+            first.setdefault(Triggers(folded=(*triggers.folded, *triggers.single)), set()).update(behind)
+        self._first, _, _ = _looking(first)
         _, self._single, self._squeezed = _looking(wanted)
 
     def candidates(self, folded: str, *, history: bool = False) -> list[Candidate]:
