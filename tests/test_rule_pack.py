@@ -71,10 +71,15 @@ def test_a_file_reference_alone_mails_nobody(pack: RuleSet) -> None:
     assert clauses_alerted(pack, "Rujukan kami: JKR.HQ(S) 100-4/2/1 Jld.3 (22)") == set()
 
 
-def test_the_labelled_posts_are_many_and_half_of_them_are_no_breach() -> None:
+@pytest.mark.parametrize("part", ["posts", "dev-3a-3b", "dev-3c-4", "frozen"])
+def test_half_of_the_posts_that_measure_are_no_breach(part: str) -> None:
+    posts = labelled(POSTS / f"{part}.jsonl")
+    assert 0.45 <= sum(post.breach for post in posts) / len(posts) <= 0.55
+
+
+def test_the_labelled_posts_are_many_and_of_every_clause() -> None:
     posts = [post for path in POSTS.glob("*.jsonl") for post in labelled(path)]
     assert len(posts) >= 600
-    assert 0.4 <= sum(post.breach for post in posts) / len(posts) <= 0.6
     assert {post.clause for post in posts if post.breach} == {"3a", "3b", "3c", "4"}
 
 
