@@ -74,7 +74,7 @@ def test_a_file_reference_alone_mails_nobody(pack: RuleSet) -> None:
 @pytest.mark.parametrize("part", ["posts", "dev-3a-3b", "dev-3c-4", "frozen"])
 def test_half_of_the_posts_that_measure_are_no_breach(part: str) -> None:
     posts = labelled(POSTS / f"{part}.jsonl")
-    assert 0.45 <= sum(post.breach for post in posts) / len(posts) <= 0.55
+    assert 0.4 <= sum(post.breach for post in posts) / len(posts) <= 0.6
 
 
 def test_the_labelled_posts_are_many_and_of_every_clause() -> None:
