@@ -9,9 +9,10 @@ import pytest
 from builders import NOW, account, agency, finding, post
 from sqlalchemy import func, select
 
-from monitor.model import AlertKind, Media, MediaKind, Severity
+from monitor.model import AlertKind, Disclosure, Media, MediaKind, Severity
 from monitor.store import tables
 from monitor.store.accounts import claim_accounts
+from monitor.store.alerts import load_alert
 from monitor.store.database import (
     DatabaseUnusableError,
     open_database,
@@ -107,6 +108,18 @@ def test_a_finding_too_low_for_a_mail_opens_no_alert_but_is_kept(db, claimed):
     save(db, claimed, breach(severity=Severity.LOW))
     assert list_alerts(db) == []
     assert count(db, tables.finding) == 1
+
+
+def test_an_alert_is_about_what_is_grave_enough_and_as_silent_as_all_of_it(db, claimed):
+    grave = replace(finding("mampu-2009/3a/selling", Severity.MEDIUM), disclosure=Disclosure.FULL)
+    weak = replace(finding("mampu-2009/3c/signs-of-disclosure", Severity.LOW), disclosure=Disclosure.NONE)
+    save(db, claimed, Judged(post=post(), findings=(grave, weak)))
+    (line,) = list_alerts(db)
+    assert line.rules == ("mampu-2009/3a/selling",)
+    with db.read() as connection:
+        (row,) = connection.execute(select(tables.alert.c.id)).all()
+    alert = load_alert(db, row.id)
+    assert (alert.rules, alert.disclosure) == (("mampu-2009/3a/selling",), Disclosure.NONE)
 
 
 def test_the_back_catalogue_is_one_batch_that_is_never_mailed(db, claimed):

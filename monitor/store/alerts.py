@@ -111,7 +111,7 @@ def alert_for_post(
     if not worth:
         return None
     severity = max(f.severity for f in worth)
-    disclosure = min(f.disclosure for f in worth)
+    disclosure = min(f.disclosure for f in findings if not f.shadow)  # also a weak suspicion keeps words inside
     if back_catalogue:
         return _batch(connection, holder, severity, disclosure, now)
     earlier = _alerted(connection, post_id)
@@ -222,10 +222,14 @@ def to_alert(connection: Connection, row: RowMapping) -> Alert:
 
 
 def _findings(connection: Connection, alert_id: int) -> tuple[Finding, ...]:
-    """Return the alert's findings of the newest version each rule fired on, strongest first."""
+    """Return what the alert is about: findings of the newest version each rule fired on, strongest first.
+
+    Those too low for a mail stay with the post: they are for the digest, and no clause to hold against a head.
+    """
     rows = connection.execute(
         select(finding)
         .where(finding.c.alert_id == alert_id, finding.c.shadow.is_(False))
+        .where(finding.c.severity >= Severity.MEDIUM)
         .order_by(finding.c.post_version_id)
     ).mappings()
     newest = {(row["rule"], row["field"]): to_finding(row) for row in rows}

@@ -227,6 +227,7 @@ def _broken_by(connection: Connection, alert_ids: Sequence[int]) -> Mapping[int,
         rows = connection.execute(
             select(finding.c.alert_id, finding.c.clause, finding.c.rule)
             .where(finding.c.alert_id.in_(part), finding.c.shadow.is_(False))
+            .where(finding.c.severity >= Severity.MEDIUM)
             .distinct()
         )
         for alert_id, clause, rule in rows:
