@@ -25,10 +25,12 @@ fix: $(VENV)/.dev
 bench: $(VENV)/.dev
 	$(BIN)/python tests/bench.py
 
-# The second opinion, from the labelled posts of the project but those that measure it (frozen).
+# The second opinion, from the labelled posts of the project but those that measure it (frozen), and from ordinary texts,
+# one a line, in files that the project does not ship: make learn ORDINARY="tweets.txt headlines.txt"
 LABELLED := tests/data/detection
+ORDINARY :=
 learn: $(VENV)/.dev
-	$(BIN)/pantau rules learn $(filter-out $(LABELLED)/frozen.jsonl,$(sort $(wildcard $(LABELLED)/*.jsonl)))
+	$(BIN)/pantau rules learn $(filter-out $(LABELLED)/frozen%,$(sort $(wildcard $(LABELLED)/*.jsonl))) $(addprefix --ordinary ,$(ORDINARY))
 
 $(VENV)/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Pantau needs Python 3.11 or newer (make PYTHON=python3.12 …)"; exit 1; }

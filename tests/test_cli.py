@@ -605,9 +605,22 @@ def labelled(folder, rows):
 
 def test_labelled_posts_make_an_opinion_that_the_rules_load(pantau, here, tmp_path):
     answer = pantau("rules", "learn", labelled(tmp_path, LABELLED))
-    assert "from 18 labelled posts and 0 verdicts" in " ".join(answer.out.split())
+    assert "from 18 labelled posts, 0 ordinary texts and 0 verdicts" in " ".join(answer.out.split())
     assert (here.folder / "rules" / "mampu-2009" / "opinion.json").exists()
     assert "2 rules, all right" in pantau("rules", "check").out
+
+
+def test_ordinary_texts_stand_one_on_a_line(pantau, here, tmp_path):
+    file = tmp_path / "ordinary.txt"
+    file.write_text("selamat pagi semua\n\nkaunter dibuka pukul lapan\n")
+    answer = pantau("rules", "learn", labelled(tmp_path, LABELLED), "--ordinary", str(file))
+    assert "18 labelled posts, 2 ordinary texts" in " ".join(answer.out.split())
+
+
+def test_a_file_of_ordinary_texts_that_is_missing_is_named(pantau, tmp_path):
+    answer = pantau("rules", "learn", "--ordinary", str(tmp_path / "gone.txt"))
+    assert answer.code == 2
+    assert "gone.txt: cannot be read" in " ".join(answer.err.split())
 
 
 @pytest.mark.parametrize(

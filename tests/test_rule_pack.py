@@ -1,8 +1,9 @@
 """The shipped pack: it loads, covers every clause, and keeps its word on labelled posts.
 
 Floors on the posts that the pack and the second opinion were made with guard what was reached, and prove nothing more.
-The frozen part was written by somebody who did not see the rules; no rule was tuned on it and the opinion never learned
-it, but its totals were looked at when the opinion's threshold was chosen. Its floors stand a little below them.
+The frozen parts were written by people who did not see the rules; no rule was tuned on them and the opinion never
+learned them. The totals of the first were looked at when the opinion's threshold was chosen; the second is of later, and
+only measured. Their floors stand a little below what was reached.
 """
 
 from __future__ import annotations
@@ -21,12 +22,13 @@ from monitor.rules.rule import RuleSet, Status
 HERE = Path(__file__).parent
 RULES = HERE.parent / "config" / "rules"
 POSTS = HERE / "data" / "detection"
-FROZEN = POSTS / "frozen.jsonl"
+FROZEN = ("frozen", "frozen-2")
 FLOORS = [  # part, precision, recall, right clause
     ("posts", 0.97, 0.95, 0.95),
     ("dev-3a-3b", 0.95, 0.95, 0.95),
     ("dev-3c-4", 0.95, 0.95, 0.95),
-    ("frozen", 0.90, 0.75, 0.90),
+    ("frozen", 0.93, 0.70, 0.93),
+    ("frozen-2", 0.86, 0.60, 0.87),
 ]
 
 
@@ -72,7 +74,7 @@ def test_a_file_reference_alone_mails_nobody(pack: RuleSet) -> None:
     assert clauses_alerted(pack, "Rujukan kami: JKR.HQ(S) 100-4/2/1 Jld.3 (22)") == set()
 
 
-@pytest.mark.parametrize("part", ["posts", "dev-3a-3b", "dev-3c-4", "frozen"])
+@pytest.mark.parametrize("part", ["posts", "dev-3a-3b", "dev-3c-4", *FROZEN])
 def test_half_of_the_posts_that_measure_are_no_breach(part: str) -> None:
     posts = labelled(POSTS / f"{part}.jsonl")
     assert 0.4 <= sum(post.breach for post in posts) / len(posts) <= 0.6
@@ -85,8 +87,8 @@ def test_the_labelled_posts_are_many_and_of_every_clause() -> None:
 
 
 def test_no_frozen_post_stands_among_those_that_are_tuned_on() -> None:
-    others = {post.text for path in POSTS.glob("*.jsonl") if path != FROZEN for post in labelled(path)}
-    assert not others & {post.text for post in labelled(FROZEN)}
+    others = {post.text for path in POSTS.glob("*.jsonl") if path.stem not in FROZEN for post in labelled(path)}
+    assert not others & {post.text for part in FROZEN for post in labelled(POSTS / f"{part}.jsonl")}
 
 
 @pytest.mark.parametrize(("part", "precision", "recall", "right_clause"), FLOORS, ids=[row[0] for row in FLOORS])
@@ -94,7 +96,7 @@ def test_labelled_posts_are_told_apart(
     pack: RuleSet, part: str, precision: float, recall: float, right_clause: float
 ) -> None:
     found = score(pack, labelled(POSTS / f"{part}.jsonl"))
-    shown: list[Labelled] = [] if part == "frozen" else [*found.false_alarms, *found.missed]
+    shown: list[Labelled] = [] if part in FROZEN else [*found.false_alarms, *found.missed]
     assert found.precision >= precision, shown
     assert found.recall >= recall, shown
     assert found.right_clause >= right_clause

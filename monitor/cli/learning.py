@@ -18,7 +18,8 @@ from monitor.rules.rule import RuleSet
 from monitor.rules.suggest import Answer
 from monitor.store.archive import told_texts
 
-LIFT = 0.85
+LIFT = 0.5
+ORDINARY_WEIGHT = 0.3  # there are many of them, and nobody looked at each
 VERDICT_WEIGHT = 3.0  # what a person said of this installation's own post counts as much as three example posts
 EXTRA = "learning needs pantau[learn]; install it with `pip install 'pantau[learn]'`"
 
@@ -32,7 +33,10 @@ def rules_learn(
         ),
     ] = None,
     instrument: Annotated[str, typer.Option(help="The folder of the rules it belongs to.")] = "mampu-2009",
-    lift: Annotated[float, typer.Option(help="How sure it must be to lift a low finding to medium.")] = LIFT,
+    ordinary: Annotated[
+        list[Path] | None, typer.Option(help="Texts that break nothing, one a line (thousands: they keep it quiet).")
+    ] = None,
+    lift: Annotated[float, typer.Option(help="How sure it must be to count, 0–1.")] = LIFT,
 ) -> None:
     """Make the second opinion anew, from labelled posts and from alerts resolved as right or as false alarm."""
     rules = loaded_rules()
@@ -41,29 +45,26 @@ def rules_learn(
     if not clauses:
         raise bad(f"--instrument: '{instrument}': no rules of this instrument in {folder}")
     posts = [post for file in files or () for post in labelled_posts(file, clauses)]
+    ordinaries = [text for file in ordinary or () for text in ordinary_texts(file)]
     verdicts = list(_verdicts(rules, instrument))
-    if len({post.clause for post in (*posts, *verdicts)}) < 2:
+    if len({post.clause for post in (*posts, *ordinaries, *verdicts)}) < 2:
         raise bad("there are no breaches and ordinary posts to learn from; name files of labelled posts")
     try:
-        opinion = learn([*posts, *verdicts], instrument=instrument, lift=lift)
+        opinion = learn([*posts, *ordinaries, *verdicts], instrument=instrument, lift=lift)
     except ImportError:
         raise bad(EXTRA) from None
     target = folder / OPINION_FILE
     target.write_text(dumped(opinion) + "\n", encoding="utf-8")
     out.print(
-        f"{target} written from {len(posts)} labelled posts and {len(verdicts)} verdicts; try it with"
-        " `pantau backtest`, or take the file away to do without",
+        f"{target} written from {len(posts)} labelled posts, {len(ordinaries)} ordinary texts and {len(verdicts)}"
+        " verdicts; try it with `pantau backtest`, or take the file away to do without",
         markup=False,
     )
 
 
 def labelled_posts(file: Path, clauses: set[str]) -> Iterator[Labelled]:
     """Yield the posts of a file. Raises ConfigurationError with the line of the first mistake."""
-    try:
-        lines = file.read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise bad(f"{file}: cannot be read ({error})") from None
-    for number, line in enumerate(lines, start=1):
+    for number, line in enumerate(_lines(file), start=1):
         if not line.strip():
             continue
         try:
@@ -74,6 +75,18 @@ def labelled_posts(file: Path, clauses: set[str]) -> Iterator[Labelled]:
         if breach is not False and clause not in clauses:
             raise bad(f"{file}:{number}: clause '{clause}': expected one of {', '.join(sorted(clauses))}")
         yield Labelled(text=text, clause=clause)
+
+
+def ordinary_texts(file: Path) -> Iterator[Labelled]:
+    """Yield the lines of a file as texts that break nothing. Raises ConfigurationError if it cannot be read."""
+    yield from (Labelled(text=line, weight=ORDINARY_WEIGHT) for line in _lines(file) if line.strip())
+
+
+def _lines(file: Path) -> list[str]:
+    try:
+        return file.read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise bad(f"{file}: cannot be read ({error})") from None
 
 
 def _verdicts(rules: RuleSet, instrument: str) -> Iterator[Labelled]:

@@ -9,7 +9,7 @@ from monitor.model import Finding, Severity, Subject
 from monitor.rules.conditions import Matches
 from monitor.rules.history import NOWHERE, History, HistoryPart, asking
 from monitor.rules.opinion import View
-from monitor.rules.rule import Rule, RuleSet, Shift, Status
+from monitor.rules.rule import Rule, RuleSet, Shift, Status, Weight
 from monitor.rules.text import Span, Text, fold
 
 SCOPE_OF = {"text": "text", "picture": "picture", "video": "picture", "document": "document"}
@@ -26,7 +26,7 @@ def evaluate(rules: RuleSet, subject: Subject, history: History | None = None) -
         if candidates:
             text = Text(original)
             judged = ((rule, judge(rule, text, subject, name, absent, history)) for rule, absent in candidates)
-            found += _lifted(rules, [(rule, finding) for rule, finding in judged if finding is not None], text)
+            found += _weighed(rules, [(rule, finding) for rule, finding in judged if finding is not None], text)
     return tuple(found)
 
 
@@ -65,19 +65,28 @@ def judge(
     )
 
 
-def _lifted(rules: RuleSet, judged: Sequence[tuple[Rule, Finding]], text: Text) -> Iterator[Finding]:
-    """Yield the findings, low ones as medium where the learned opinion is sure of the same clause."""
+def _weighed(rules: RuleSet, judged: Sequence[tuple[Rule, Finding]], text: Text) -> Iterator[Finding]:
+    """Yield the findings, weighed by the learned opinion where their rule asks for it."""
     views: dict[str, View] = {}
     for rule, finding in judged:
         name = finding.clause.instrument
         opinion = rules.opinions.get(name)
-        if finding.severity > Severity.LOW or opinion is None or not rule.opinion_lifts:
+        if opinion is None or not _asked(rule, finding):
             yield finding
             continue
         if name not in views:
             views[name] = opinion.view(text)
         agrees = opinion.agrees(views[name], finding.clause.ref)
-        yield replace(finding, severity=Severity.MEDIUM) if agrees else finding
+        if rule.opinion is Weight.LIFTS:
+            yield replace(finding, severity=Severity.MEDIUM) if agrees else finding
+        else:
+            yield finding if agrees else replace(finding, severity=Severity.LOW)
+
+
+def _asked(rule: Rule, finding: Finding) -> bool:
+    """Tell whether the opinion can change anything: it lifts what is low, and confirms what is not."""
+    low = finding.severity is Severity.LOW
+    return rule.opinion is (Weight.LIFTS if low else Weight.CONFIRMS)
 
 
 def _applies(rule: Rule, subject: Subject) -> bool:

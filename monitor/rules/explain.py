@@ -15,7 +15,7 @@ from monitor.rules.conditions import Condition
 from monitor.rules.evaluate import evaluate, part_matches
 from monitor.rules.history import EXAMPLE_AT, NOWHERE, History
 from monitor.rules.opinion import Opinion, View
-from monitor.rules.rule import SCOPES, Rule, RuleSet, Shift, Status
+from monitor.rules.rule import SCOPES, Rule, RuleSet, Shift, Status, Weight
 from monitor.rules.source import Source, texts
 from monitor.rules.text import Span, Text
 
@@ -52,7 +52,9 @@ MS: Mapping[str, str] = {
     "live": "berkuat kuasa",
     "retired": "ditamatkan",
     "low": "rendah: ringkasan mingguan sahaja",
+    "ignored": "",
     "lifts": "; pendapat kedua boleh menaikkannya kepada sederhana",
+    "confirms": "; rendah jika pendapat kedua tidak bersetuju",
     "h_opinion": "Pendapat kedua: {sure} % yakin, perenggan {clause}; dinaikkan mulai {lift} % bagi perenggan ini",
     "medium": "sederhana: ketua jabatan diberitahu melalui e-mel",
     "high": "tinggi: ketua jabatan diberitahu melalui e-mel",
@@ -146,7 +148,9 @@ EN: Mapping[str, str] = {
     "live": "live",
     "retired": "retired",
     "low": "low: weekly digest only",
+    "ignored": "",
     "lifts": "; the second opinion may lift it to medium",
+    "confirms": "; low unless the second opinion agrees",
     "h_opinion": "Second opinion: {sure} % sure, of paragraph {clause}; it lifts from {lift} % on, for this paragraph",
     "medium": "medium: the head of department is mailed",
     "high": "high: the head of department is mailed",
@@ -270,7 +274,7 @@ def explain(rule: Rule, source: Source, language: Language) -> Explanation:
         clause=f"{rule.clause.instrument} {rule.clause.ref}",
         clause_text=rule.clause.en if english else rule.clause.ms,
         status=said[rule.status.value],
-        severity=said[rule.severity.label] + (said["lifts"] if rule.opinion_lifts else ""),
+        severity=said[rule.severity.label] + said[rule.opinion.value],
         disclosure=said[rule.disclosure.label],
         looks_at=tuple(said[name] for name in SCOPES if name in rule.scope),
         only_for=tuple(f"{said[name]}: {', '.join(sorted(values))}" for name, values in rule.where.items()),
@@ -464,7 +468,7 @@ def why(
         base=rule.severity,
         shifts=shifts,
         finding=finding,
-        opinion=opinion.view(folded) if opinion is not None and rule.opinion_lifts else None,
+        opinion=opinion.view(folded) if opinion is not None and rule.opinion is not Weight.IGNORED else None,
     )
 
 

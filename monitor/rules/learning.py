@@ -11,7 +11,7 @@ from monitor.rules.opinion import NONE, Opinion, buckets_of, scale, terms, words
 from monitor.rules.text import Text
 
 BUCKETS = 1 << 16
-STRENGTH = 10.0  # of the fit; greater trusts single posts more
+STRENGTH = 20.0  # of the fit; greater trusts single posts more
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,8 +1,8 @@
 """A learned second opinion: how much a text reads like posts that broke a clause. Pure, and quick.
 
-It never suppresses anything, and never finds anything alone: it lifts a low finding to medium when it is sure that just
-that clause is broken. So a rule may look for the signs of a breach broadly, and mail nobody for the ordinary posts that
-show them too.
+It never finds anything alone, and a finding stays a finding whatever it says. A rule may ask it to lift what is low
+(the rule looks for the signs of a breach broadly, and mails nobody for the ordinary posts that show them too), or to
+confirm what is not (the finding is low unless it is sure that just that clause is broken).
 
 A linear model on the words of the squeezed text, their pairs, and the letters inside them: what a word adds to each
 clause is worked out once and kept, so that a post costs one look-up a word. `monitor.rules.learning` makes the model,

@@ -61,6 +61,16 @@ class Example:
     history: History | None = None
 
 
+class Weight(StrEnum):
+    """What the learned second opinion counts for in a rule."""
+
+    IGNORED = "ignored"
+    LIFTS = "lifts"  # a low finding is medium when it agrees
+    CONFIRMS = (
+        "confirms"  # the rule's severity counts when it agrees; else, where there is an opinion, the finding is low
+    )
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rule:
     id: str
@@ -80,7 +90,7 @@ class Rule:
     exceptions: tuple[Excuse, ...]
     tests: tuple[Example, ...]
     file: str
-    opinion_lifts: bool = False  # whether the learned second opinion may make a low finding a medium one
+    opinion: Weight = Weight.IGNORED
 
     @property
     def active(self) -> bool:
