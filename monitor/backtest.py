@@ -22,7 +22,7 @@ from pathlib import Path
 from monitor.rules.backtest import Comparison, Outcome, between, from_json, replay, to_json, with_stored
 from monitor.rules.load import load_rules
 from monitor.rules.opinion import Opinion
-from monitor.rules.rule import Rule, RuleSet, Weight
+from monitor.rules.rule import OpinionUse, Rule, RuleSet
 from monitor.rules.source import read_source
 from monitor.store.archive import Archive, Stretch
 from monitor.store.database import Database
@@ -82,7 +82,7 @@ def differing_rules(before: RuleSet, after: RuleSet) -> list[str]:
     """Return the rules that may find something else on the other side, or are on one side alone."""
     sides = [{rule.id: _digest(Path(rule.file)) for rule in rules.rules} for rules in (before, after)]
     names = sides[0].keys() | sides[1].keys()
-    asking = [rule for rule in after.rules if rule.opinion is not Weight.IGNORED]
+    asking = [rule for rule in after.rules if rule.opinion is not OpinionUse.IGNORED]
     weighed = {rule.id for rule in asking if _opinion(rule, before) != _opinion(rule, after)}
     return sorted(name for name in names if sides[0].get(name) != sides[1].get(name) or name in weighed)
 

@@ -46,8 +46,6 @@ def pantau(here, monkeypatch, capsys):
 
     def call(*arguments, folder=None, given=None):
         monkeypatch.setattr("sys.argv", ["pantau", "--config", str(folder or here.folder), *arguments])
-        monkeypatch.setattr(cli.out, "file", None)
-        monkeypatch.setattr(cli.err, "file", None)
         if given is not None:
             monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(given)))
         with pytest.raises(SystemExit) as ended:
@@ -615,6 +613,15 @@ def test_ordinary_texts_stand_one_on_a_line(pantau, here, tmp_path):
     file.write_text("selamat pagi semua\n\nkaunter dibuka pukul lapan\n")
     answer = pantau("rules", "learn", labelled(tmp_path, LABELLED), "--ordinary", str(file))
     assert "18 labelled posts, 2 ordinary texts" in " ".join(answer.out.split())
+
+
+def test_a_rule_that_must_be_confirmed_is_learned_from_its_own_examples(pantau, here, tmp_path):
+    rule = next(here.folder.glob("rules/mampu-2009/*/marking.yaml"))
+    rule.write_text(rule.read_text().replace("severity: high", "severity: high\nopinion: confirms"))
+    file = tmp_path / "ordinary.txt"
+    file.write_text("selamat pagi semua\nkaunter dibuka pukul lapan\n")
+    answer = pantau("rules", "learn", "--ordinary", str(file))
+    assert (answer.code, "written from 0 labelled posts, 2 ordinary texts" in " ".join(answer.out.split())) == (0, True)
 
 
 def test_a_file_of_ordinary_texts_that_is_missing_is_named(pantau, tmp_path):

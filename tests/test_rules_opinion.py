@@ -16,7 +16,7 @@ from monitor.rules.evaluate import evaluate
 from monitor.rules.learning import Labelled, learn, matrix
 from monitor.rules.opinion import BadOpinion, Opinion, dumped, loaded
 from monitor.rules.parts import phrases
-from monitor.rules.rule import RuleSet, Weight
+from monitor.rules.rule import OpinionUse, RuleSet
 from monitor.rules.text import Text
 
 POSTS = [
@@ -30,7 +30,7 @@ def opinion() -> Opinion:
     return learn(POSTS, instrument="guide", lift=0.5)
 
 
-def rules(opinion: Opinion, severity: Severity = Severity.LOW, weight: Weight = Weight.LIFTS) -> RuleSet:
+def rules(opinion: Opinion, severity: Severity = Severity.LOW, weight: OpinionUse = OpinionUse.LIFTS) -> RuleSet:
     price = rule({"price": phrases(["rm*"])}, "price", severity=severity, opinion=weight)
     return RuleSet([price], "test", {"guide": opinion})
 
@@ -58,18 +58,18 @@ def test_what_no_rule_found_stays_unfound(opinion):
 
 def test_a_finding_that_alerts_anyway_is_left_as_it_is(opinion):
     assert severities(rules(opinion, Severity.HIGH), "jualan rahmah RM55 di dataran") == [Severity.HIGH]
+    assert severities(rules(opinion, Severity.HIGH), "kek isteri saya RM55 di kaunter") == [Severity.HIGH]
 
 
 def test_a_finding_that_must_be_confirmed_is_low_when_the_opinion_does_not_agree(opinion):
-    found = rules(opinion, Severity.HIGH, Weight.CONFIRMS)
+    found = rules(opinion, Severity.HIGH, OpinionUse.CONFIRMS)
     assert severities(found, "kek isteri saya RM55 di kaunter") == [Severity.HIGH]
     assert severities(found, "jualan rahmah RM55 di dataran") == [Severity.LOW]
 
 
 def test_a_finding_that_must_be_confirmed_stands_where_there_is_no_opinion(opinion):
-    alone = RuleSet(rules(opinion, Severity.HIGH, Weight.CONFIRMS).rules, "test")
+    alone = RuleSet(rules(opinion, Severity.HIGH, OpinionUse.CONFIRMS).rules, "test")
     assert severities(alone, "jualan rahmah RM55 di dataran") == [Severity.HIGH]
-    assert severities(rules(opinion, Severity.HIGH), "kek isteri saya RM55 di kaunter") == [Severity.HIGH]
 
 
 def test_another_clause_lifts_nothing(opinion):

@@ -14,12 +14,13 @@ from monitor.cli.rules import loaded_rules
 from monitor.rules.learning import Labelled, learn
 from monitor.rules.load import OPINION_FILE
 from monitor.rules.opinion import NONE, dumped
-from monitor.rules.rule import RuleSet
+from monitor.rules.rule import OpinionUse, RuleSet
 from monitor.rules.suggest import Answer
 from monitor.store.archive import told_texts
 
-LIFT = 0.5
+LIFT = 0.5  # more likely that clause than not
 ORDINARY_WEIGHT = 0.3  # there are many of them, and nobody looked at each
+EXAMPLE_WEIGHT = 3.0  # a rule that asks to be confirmed must be, of what its writer said it is for
 VERDICT_WEIGHT = 3.0  # what a person said of this installation's own post counts as much as three example posts
 EXTRA = "learning needs pantau[learn]; install it with `pip install 'pantau[learn]'`"
 
@@ -38,7 +39,7 @@ def rules_learn(
     ] = None,
     lift: Annotated[float, typer.Option(help="How sure it must be to count, 0–1.")] = LIFT,
 ) -> None:
-    """Make the second opinion anew, from labelled posts and from alerts resolved as right or as false alarm."""
+    """Make the second opinion anew, from labelled posts, from examples of the rules that ask it, and from verdicts."""
     rules = loaded_rules()
     clauses = {rule.clause.ref for rule in rules.rules if rule.clause.instrument == instrument}
     folder = GIVEN.folder / "rules" / instrument
@@ -47,10 +48,11 @@ def rules_learn(
     posts = [post for file in files or () for post in labelled_posts(file, clauses)]
     ordinaries = [text for file in ordinary or () for text in ordinary_texts(file)]
     verdicts = list(_verdicts(rules, instrument))
-    if len({post.clause for post in (*posts, *ordinaries, *verdicts)}) < 2:
+    every = [*posts, *ordinaries, *_examples(rules, instrument), *verdicts]
+    if len({post.clause for post in every}) < 2:
         raise bad("there are no breaches and ordinary posts to learn from; name files of labelled posts")
     try:
-        opinion = learn([*posts, *ordinaries, *verdicts], instrument=instrument, lift=lift)
+        opinion = learn(every, instrument=instrument, lift=lift)
     except ImportError:
         raise bad(EXTRA) from None
     target = folder / OPINION_FILE
@@ -87,6 +89,15 @@ def _lines(file: Path) -> list[str]:
         return file.read_text(encoding="utf-8").splitlines()
     except (OSError, UnicodeDecodeError) as error:
         raise bad(f"{file}: cannot be read ({error})") from None
+
+
+def _examples(rules: RuleSet, instrument: str) -> Iterator[Labelled]:
+    """Yield the posts on which rules that ask the opinion say that they fire. Quiet ones may break another clause."""
+    for rule in rules.rules:
+        if rule.clause.instrument == instrument and rule.opinion is not OpinionUse.IGNORED:
+            for example in rule.tests:
+                if example.fires:
+                    yield Labelled(text=example.text, clause=rule.clause.ref, weight=EXAMPLE_WEIGHT)
 
 
 def _verdicts(rules: RuleSet, instrument: str) -> Iterator[Labelled]:

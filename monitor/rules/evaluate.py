@@ -9,7 +9,7 @@ from monitor.model import Finding, Severity, Subject
 from monitor.rules.conditions import Matches
 from monitor.rules.history import NOWHERE, History, HistoryPart, asking
 from monitor.rules.opinion import View
-from monitor.rules.rule import Rule, RuleSet, Shift, Status, Weight
+from monitor.rules.rule import OpinionUse, Rule, RuleSet, Shift, Status
 from monitor.rules.text import Span, Text, fold
 
 SCOPE_OF = {"text": "text", "picture": "picture", "video": "picture", "document": "document"}
@@ -71,22 +71,19 @@ def _weighed(rules: RuleSet, judged: Sequence[tuple[Rule, Finding]], text: Text)
     for rule, finding in judged:
         name = finding.clause.instrument
         opinion = rules.opinions.get(name)
-        if opinion is None or not _asked(rule, finding):
+        asked = OpinionUse.LIFTS if finding.severity is Severity.LOW else OpinionUse.CONFIRMS
+        if opinion is None or rule.opinion is not asked:
             yield finding
             continue
         if name not in views:
             views[name] = opinion.view(text)
-        agrees = opinion.agrees(views[name], finding.clause.ref)
-        if rule.opinion is Weight.LIFTS:
-            yield replace(finding, severity=Severity.MEDIUM) if agrees else finding
-        else:
-            yield finding if agrees else replace(finding, severity=Severity.LOW)
-
-
-def _asked(rule: Rule, finding: Finding) -> bool:
-    """Tell whether the opinion can change anything: it lifts what is low, and confirms what is not."""
-    low = finding.severity is Severity.LOW
-    return rule.opinion is (Weight.LIFTS if low else Weight.CONFIRMS)
+        match asked, opinion.agrees(views[name], finding.clause.ref):
+            case OpinionUse.LIFTS, True:
+                yield replace(finding, severity=Severity.MEDIUM)
+            case OpinionUse.CONFIRMS, False:
+                yield replace(finding, severity=Severity.LOW)
+            case _:
+                yield finding
 
 
 def _applies(rule: Rule, subject: Subject) -> bool:

@@ -15,7 +15,7 @@ from monitor.rules.conditions import Condition
 from monitor.rules.evaluate import evaluate, part_matches
 from monitor.rules.history import EXAMPLE_AT, NOWHERE, History
 from monitor.rules.opinion import Opinion, View
-from monitor.rules.rule import SCOPES, Rule, RuleSet, Shift, Status, Weight
+from monitor.rules.rule import SCOPES, OpinionUse, Rule, RuleSet, Shift, Status
 from monitor.rules.source import Source, texts
 from monitor.rules.text import Span, Text
 
@@ -55,7 +55,7 @@ MS: Mapping[str, str] = {
     "ignored": "",
     "lifts": "; pendapat kedua boleh menaikkannya kepada sederhana",
     "confirms": "; rendah jika pendapat kedua tidak bersetuju",
-    "h_opinion": "Pendapat kedua: {sure} % yakin, perenggan {clause}; dinaikkan mulai {lift} % bagi perenggan ini",
+    "h_opinion": "Pendapat kedua: {sure} % yakin, perenggan {clause}; diambil kira mulai {lift} % bagi perenggan ini",
     "medium": "sederhana: ketua jabatan diberitahu melalui e-mel",
     "high": "tinggi: ketua jabatan diberitahu melalui e-mel",
     "critical": "kritikal: e-mel serta-merta, pada bila-bila masa, juga kepada orang kedua",
@@ -151,7 +151,7 @@ EN: Mapping[str, str] = {
     "ignored": "",
     "lifts": "; the second opinion may lift it to medium",
     "confirms": "; low unless the second opinion agrees",
-    "h_opinion": "Second opinion: {sure} % sure, of paragraph {clause}; it lifts from {lift} % on, for this paragraph",
+    "h_opinion": "Second opinion: {sure} % sure, of paragraph {clause}; it counts from {lift} % on, for this paragraph",
     "medium": "medium: the head of department is mailed",
     "high": "high: the head of department is mailed",
     "critical": "critical: mailed at once, at any hour, also to the second contact",
@@ -468,7 +468,7 @@ def why(
         base=rule.severity,
         shifts=shifts,
         finding=finding,
-        opinion=opinion.view(folded) if opinion is not None and rule.opinion is not Weight.IGNORED else None,
+        opinion=opinion.view(folded) if opinion is not None and rule.opinion is not OpinionUse.IGNORED else None,
     )
 
 

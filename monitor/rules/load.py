@@ -25,7 +25,7 @@ from monitor.rules.document import Value
 from monitor.rules.evaluate import judge
 from monitor.rules.opinion import BadOpinion, Opinion, loaded
 from monitor.rules.parts import VIEWS, BadPattern, DetectorPart, Part, PatternPart, pattern, phrases
-from monitor.rules.rule import SCOPES, Example, Excuse, Rule, RuleSet, Shift, Status, Weight
+from monitor.rules.rule import SCOPES, Example, Excuse, OpinionUse, Rule, RuleSet, Shift, Status
 from monitor.rules.text import Text
 
 INSTRUMENT_FILE = "instrument.yaml"
@@ -40,7 +40,7 @@ SEVERITIES = {severity.label: severity for severity in Severity}
 DISCLOSURES = {level.label: level for level in Disclosure}
 STATUSES = {status.value: status for status in Status}
 CASES = {"any": False, "exact": True}
-OPINIONS = {weight.value: weight for weight in Weight}
+OPINIONS = {weight.value: weight for weight in OpinionUse}
 WHERE: Mapping[str, Sequence[str] | None] = {
     "platform": None,
     "agency_kind": tuple(AgencyKind),
@@ -287,7 +287,7 @@ def _built(top: Value, instruments: Mapping[str, Instrument], today: date, platf
         exceptions=excuses,
         tests=tests,
         file=top.file,
-        opinion=(keys["opinion"].choice(OPINIONS) if "opinion" in keys else None) or Weight.IGNORED,
+        opinion=(keys["opinion"].choice(OPINIONS) if "opinion" in keys else None) or OpinionUse.IGNORED,
     )
 
 

@@ -61,14 +61,15 @@ class Example:
     history: History | None = None
 
 
-class Weight(StrEnum):
-    """What the learned second opinion counts for in a rule."""
+class OpinionUse(StrEnum):
+    """What a rule asks of the learned second opinion: to lift a low finding to medium, or to confirm a graver one.
+
+    What is not confirmed is low; where there is no opinion, the rule's own severity stands.
+    """
 
     IGNORED = "ignored"
-    LIFTS = "lifts"  # a low finding is medium when it agrees
-    CONFIRMS = (
-        "confirms"  # the rule's severity counts when it agrees; else, where there is an opinion, the finding is low
-    )
+    LIFTS = "lifts"
+    CONFIRMS = "confirms"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,7 +91,7 @@ class Rule:
     exceptions: tuple[Excuse, ...]
     tests: tuple[Example, ...]
     file: str
-    opinion: Weight = Weight.IGNORED
+    opinion: OpinionUse = OpinionUse.IGNORED
 
     @property
     def active(self) -> bool:
