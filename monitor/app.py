@@ -27,7 +27,7 @@ from alerts.policy import Policy, plan_digest, policy_of
 from connectors import http
 from connectors.base import Connector
 from monitor import logs
-from monitor.configuration import Configuration, FileWatch, platform_settings, read_register
+from monitor.configuration import Configuration, FileWatch, platform_settings, read_policy, read_register
 from monitor.model import Account, WeekReport
 from monitor.poll import Checked, Poller, poll_platform
 from monitor.poll_media import MediaRead, MediaReader, read_waiting
@@ -452,6 +452,7 @@ def reload_configuration(service: Service) -> None:
     old = service.configuration
     problems: list[Problem] = []
     agencies, accounts = read_register(old.settings.folder, problems)
+    policy = read_policy(old.settings.folder, agencies, problems)
     rules = old.rules
     try:
         rules = load_rules(old.settings.rules_folder, today=service.clock().date(), platforms=connectors.CONNECTORS)
@@ -470,6 +471,7 @@ def reload_configuration(service: Service) -> None:
         accounts=tuple(accounts),
         rules=rules,
         platforms=platforms,
+        escalation=policy,
     )
     built = build_connectors(service.configuration, accounts)
     for name in built.keys() - service.platforms.keys():

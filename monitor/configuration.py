@@ -5,14 +5,16 @@ from __future__ import annotations
 import hashlib
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
 from typing import Any
 
 import connectors
 from connectors import addresses
+from monitor import escalation
 from monitor import register as registers
+from monitor.escalation import Escalation, read_escalation
 from monitor.model import Account, AccountStatus, Agency, AgencyKind
 from monitor.problems import ConfigurationError, Problem, suggestion
 from monitor.rules.load import load_rules
@@ -29,7 +31,8 @@ class Configuration:
     accounts: tuple[Account, ...]
     rules: RuleSet
     platforms: Mapping[str, Any]
-    fingerprint: str = ""  # of register and rules, taken before they were read
+    escalation: Escalation = field(default_factory=Escalation)
+    fingerprint: str = ""  # of register, rules and policy, taken before they were read
 
     @property
     def kinds(self) -> Mapping[str, AgencyKind]:
@@ -48,6 +51,7 @@ def load_configuration(folder: Path, environ: Mapping[str, str], *, today: date)
     except ConfigurationError as error:
         problems += error.problems
     agencies, accounts = read_register(folder, problems)
+    policy = read_policy(folder, agencies, problems)
     try:
         rules = load_rules(folder.resolve() / "rules", today=today, platforms=connectors.CONNECTORS)
     except ConfigurationError as error:
@@ -62,6 +66,7 @@ def load_configuration(folder: Path, environ: Mapping[str, str], *, today: date)
         accounts=tuple(accounts),
         rules=rules,
         platforms=platforms,
+        escalation=policy,
         fingerprint=seen,
     )
 
@@ -78,6 +83,18 @@ def read_register(folder: Path, problems: list[Problem]) -> tuple[list[Agency], 
         accounts, wrong = read_accounts(data, file=str(place / "accounts.csv"), agencies=agencies)
         problems += wrong
     return agencies, accounts
+
+
+def read_policy(folder: Path, agencies: Sequence[Agency], problems: list[Problem]) -> Escalation:
+    """Read who is told when; an agency that it names must be registered."""
+    policy = read_escalation(folder, problems)
+    known = [agency.code for agency in agencies]
+    for code in policy.out_of_band:
+        if code not in known:
+            message = f"no agency has this code{suggestion(code, known)}"
+            file = str(folder.resolve() / escalation.FILE_NAME)
+            problems.append(Problem(file=file, place=f"out_of_band.{code}", message=message))
+    return policy
 
 
 def read_accounts(data: bytes, *, file: str, agencies: Sequence[Agency]) -> tuple[list[Account], list[Problem]]:
@@ -144,7 +161,7 @@ def _accounts(count: int) -> str:
 
 def secrets_of(configuration: Configuration) -> list[Secret]:
     settings = configuration.settings
-    found = [settings.mail.password, settings.sentry.dsn]
+    found = [settings.mail.password, settings.mailbox.password, settings.deadman.url, settings.sentry.dsn]
     for table in configuration.platforms.values():
         found += [value for name in table.__slots__ if isinstance(value := getattr(table, name), Secret)]
     return found
@@ -167,10 +184,10 @@ class FileWatch:
 
 
 def fingerprint(folder: Path) -> str:
-    """Return what changes with any file of the register or the rules. The files are not read."""
+    """Return what changes with the policy or any file of the register or the rules. The files are not read."""
     found = hashlib.sha256()
-    for part in ("register", "rules"):
-        for path in sorted((folder / part).rglob("*")):
+    for part in ("register", "rules", escalation.FILE_NAME):
+        for path in [folder / part, *sorted((folder / part).rglob("*"))]:
             try:
                 facts = path.stat()
             except OSError:

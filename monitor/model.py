@@ -111,6 +111,8 @@ class AlertKind(StrEnum):
     CREDENTIAL = "credential"  # a token that the platform refuses
     DEAD_LETTER = "dead_letter"  # a mail nobody accepted
     EVALUATION = "evaluation"  # a post that the rules could not check
+    PROFILE = "profile"  # an account that calls itself something else: an early sign of a hijack
+    CANARY = "canary"  # the daily proof that an alert finds its way
 
 
 class AlertState(StrEnum):
@@ -140,6 +142,14 @@ class NotificationState(StrEnum):
     UNCERTAIN = "uncertain"  # the server's answer was lost: sent again with the same Message-ID
     DEAD = "dead"  # refused for good
     CANCELLED = "cancelled"  # the alert was closed before the mail left
+    BOUNCED = "bounced"  # accepted, and returned later
+
+
+class Removal(StrEnum):
+    """What became of a post that somebody reported as removed."""
+
+    REPORTED = "reported"  # it is read again until its deletion is seen
+    CONFIRMED = "confirmed"
 
 
 class CoverageKind(StrEnum):
@@ -362,6 +372,18 @@ class Alert:
     detail: str = ""
     next_action_at: datetime | None = None
     waiting_reason: str = ""
+    owner: str = ""  # who acknowledged it
+    note: str = ""  # what was said with that
+    deadline: datetime | None = None  # by when the owner wants it resolved; past it, it is open again
+    acknowledged_at: datetime | None = None
+    resolved_at: datetime | None = None
+    resolution: Resolution | None = None
+    resolution_note: str = ""
+    removal: Removal | None = None
+    round: int = 0  # how often it was reopened: each round tells its people anew
+    steps: int = 0  # how many steps of the escalation this round has taken
+    policy: str = ""  # hash of the escalation policy it began with; a later one never touches it
+    reopened_for: str = ""  # why the last round began; empty in the first
 
     @property
     def clauses(self) -> tuple[str, ...]:
@@ -376,11 +398,12 @@ class Alert:
 class NewNotification:
     """A mail that policy decided on: one person, one step of one alert (or one week's digest)."""
 
-    step: str  # "first", "first-second-contact", "operators", "recovery", "digest"
-    template: str  # "alert", "blind", "recovery", "credential", "dead_letter", "evaluation", "digest", "test"
+    step: str  # "first", "first-second-contact", "operators", "recovery", "digest"; with its number from the second on
+    template: str  # a file name of alerts/templates: "alert", "reminder", "blind", "recovery", "digest", …
     recipient: str
     language: Language
     message_id: str
+    also_about: tuple[int, ...] = ()  # further alerts that share the mail
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -398,6 +421,26 @@ class Delivery:
     message_id: str
     attempts: int  # finished tries before this one
     rendered: bytes | None  # the mail as it was rendered at the first try
+    uncertain: bool = False  # an earlier try may have been accepted
+    also_about: tuple[int, ...] = ()  # further alerts that share the mail
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Silence:
+    """Who wants no mail about what, why, and until when. A scope names an account or a rule, or both."""
+
+    id: int
+    author: str
+    reason: str
+    created_at: datetime
+    expires_at: datetime
+    rule: str = ""
+    account_id: int | None = None
+
+    def covers(self, alert: Alert) -> bool:
+        """Say whether the alert falls in the scope: of its account, and about nothing but the rule."""
+        of_account = self.account_id is None or (alert.account is not None and alert.account.id == self.account_id)
+        return of_account and (not self.rule or set(alert.rules) == {self.rule})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

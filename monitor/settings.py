@@ -72,6 +72,53 @@ class Mail:
     ca_file: Path | None = None
     post_link: bool = True
     timeout: timedelta = timedelta(seconds=30)
+    group_interval: timedelta = timedelta(
+        minutes=2
+    )  # alerts of one account within it share a mail; critical never wait
+    flood_limit: int = 20  # first mails to one agency within an hour; what comes on top is gathered into one mail
+    per_minute: int = 0  # mails at most; 0: as many as the server takes
+    certificates: Path | None = None  # a folder of <address>.pem: mails to these recipients are encrypted (S/MIME)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Mailbox:
+    """An IMAP mailbox that gets a copy of every mail (journal) and what comes back (bounces). Off without a host."""
+
+    host: str = ""
+    port: int = 993
+    security: str = field(default="tls", metadata={"one_of": ("tls", "starttls", "none")})
+    username: str = ""
+    password: Secret = field(default_factory=Secret)
+    ca_file: Path | None = None
+    journal: str = ""  # the folder with a copy of every mail; empty: lost answers are not looked up
+    bounces: str = "INBOX"
+    timeout: timedelta = timedelta(seconds=30)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Canary:
+    """The daily proof that an alert finds its way. `recipient` empty: to the sender's own address."""
+
+    enabled: bool = True
+    at: time = time(7, 30)
+    recipient: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Deadman:
+    """An address that is called while all is well, so that somebody outside notices when it is not. Empty: off."""
+
+    url: Secret = field(default_factory=Secret)
+    every: timedelta = timedelta(minutes=5)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Retention:
+    """After how many days the words of posts, mails and audit entries are purged; 0: never."""
+
+    post_days: int = 0
+    mail_days: int = 0
+    audit_days: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,6 +138,7 @@ class Operators:
 class Web:
     listen: str = "127.0.0.1:8080"
     public_url: str = ""
+    link_lifetime: timedelta = timedelta(days=14)  # of the signed links in mails
 
     @property
     def host(self) -> str:
@@ -147,7 +195,11 @@ class Settings:
     source: Path
     database: Database
     mail: Mail
+    mailbox: Mailbox
     digest: Digest
+    canary: Canary
+    deadman: Deadman
+    retention: Retention
     operators: Operators
     web: Web
     polling: Polling
@@ -171,6 +223,10 @@ class Settings:
 SECTIONS: Mapping[str, type[Any]] = {
     "database": Database,
     "mail": Mail,
+    "mailbox": Mailbox,
+    "canary": Canary,
+    "deadman": Deadman,
+    "retention": Retention,
     "digest": Digest,
     "operators": Operators,
     "web": Web,
@@ -470,6 +526,7 @@ def _mail_contradictions(settings: Settings) -> list[tuple[str, str]]:
     for key, addresses in (
         ("digest.recipients", settings.digest.recipients),
         ("operators.recipients", settings.operators.recipients),
+        ("canary.recipient", (settings.canary.recipient,) if settings.canary.recipient else ()),
     ):
         found += [(key, f"'{a}' is not a mail address") for a in addresses if not is_mail_address(a)]
     return found

@@ -23,8 +23,11 @@ from monitor.model import (
     NotificationState,
     Post,
     PostKind,
+    Removal,
+    Resolution,
     Severity,
 )
+from monitor.store import audit
 from monitor.store.database import Database, insert_if_new
 from monitor.store.register import responsible, to_account
 from monitor.store.tables import account, alert, finding, media, notification, post, post_version
@@ -75,6 +78,8 @@ def open_alert(
         return int(connection.execute(known).scalar_one())
     case = f"PTU-{now.astimezone(MALAYSIA).year}-{number:06d}"
     connection.execute(update(alert).where(alert.c.id == number).values(case=case))
+    facts = {"case": case, "key": dedup_key, "kind": kind.value, "severity": severity.label, "agency": agency or ""}
+    audit.append(connection, "alert opened", now=now, alert_id=int(number), facts=facts)
     return int(number)
 
 
@@ -218,6 +223,18 @@ def to_alert(connection: Connection, row: RowMapping) -> Alert:
         detail=row["detail"],
         next_action_at=row["next_action_at"],
         waiting_reason=row["waiting_reason"],
+        owner=row["owner"],
+        note=row["note"],
+        deadline=row["deadline"],
+        acknowledged_at=row["acknowledged_at"],
+        resolved_at=row["resolved_at"],
+        resolution=Resolution(row["resolution"]) if row["resolution"] else None,
+        resolution_note=row["resolution_note"] or "",
+        removal=Removal(row["removal"]) if row["removal"] else None,
+        round=row["round"],
+        steps=row["steps"],
+        policy=row["policy"] or "",
+        reopened_for=row["reopened_for"],
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
-from sqlalchemy import Connection, and_, delete, or_, select, update
+from sqlalchemy import Connection, and_, delete, insert, or_, select, update
 
 from monitor.model import (
     Alert,
@@ -18,9 +18,9 @@ from monitor.model import (
     NotificationState,
     Severity,
 )
-from monitor.store import alerts
+from monitor.store import alerts, audit
 from monitor.store.database import Database, insert_if_new
-from monitor.store.tables import alert, meta, notification
+from monitor.store.tables import alert, meta, notification, notification_alert
 
 HOLD = "mail_held"  # the fact that the mail server fails as a whole: "since until"
 
@@ -91,7 +91,21 @@ def _insert_new(
             "created_at": now,
             "due_at": now,
         }
-        new += connection.execute(insert_if_new(connection, notification).values(**facts)).rowcount
+        written = insert_if_new(connection, notification).values(**facts).returning(notification.c.id)
+        number = connection.execute(written).scalar_one_or_none()
+        if number is None:
+            continue
+        new += 1
+        shared = [{"notification_id": number, "alert_id": other} for other in one.also_about]
+        if shared:
+            connection.execute(insert(notification_alert), shared)
+        audit.append(
+            connection,
+            "mail planned",
+            now=now,
+            alert_id=alert_id,
+            facts={"message_id": one.message_id, "recipient": one.recipient, "step": one.step, "period": period},
+        )
     return new
 
 
@@ -119,6 +133,7 @@ def claim(db: Database, *, now: datetime, lease: timedelta) -> Delivery | None:
             .where(notification.c.id == row["id"])
             .values(state=NotificationState.SENDING.value, fence=notification.c.fence + 1, leased_until=now + lease)
         )
+        also = _also_about(connection, row["id"])
     return Delivery(
         id=row["id"],
         fence=row["fence"] + 1,
@@ -131,7 +146,14 @@ def claim(db: Database, *, now: datetime, lease: timedelta) -> Delivery | None:
         message_id=row["message_id"],
         attempts=row["attempts"],
         rendered=row["rendered"],
+        uncertain=row["state"] != NotificationState.PENDING.value,
+        also_about=also,
     )
+
+
+def _also_about(connection: Connection, notification_id: int) -> tuple[int, ...]:
+    shared = select(notification_alert.c.alert_id).where(notification_alert.c.notification_id == notification_id)
+    return tuple(connection.execute(shared.order_by(notification_alert.c.alert_id)).scalars())
 
 
 def _write(db: Database, delivery: Delivery, **values: object) -> bool:
@@ -170,16 +192,25 @@ def still_wanted(db: Database, delivery: Delivery) -> bool:
 
 def mark_accepted(db: Database, delivery: Delivery, now: datetime) -> bool:
     """Write that the mail server took responsibility for the mail."""
-    return _write(
-        db,
-        delivery,
-        state=NotificationState.ACCEPTED.value,
-        accepted_at=now,
-        ended_at=now,
-        attempts=delivery.attempts + 1,
-        leased_until=None,
-        error="",
-    )
+    with db.write() as connection:
+        accepted = _write_in(
+            connection,
+            delivery,
+            state=NotificationState.ACCEPTED.value,
+            accepted_at=now,
+            ended_at=now,
+            attempts=delivery.attempts + 1,
+            leased_until=None,
+            error="",
+        )
+        if accepted:
+            _audit(connection, "mail accepted", delivery, now)
+        return accepted
+
+
+def _audit(connection: Connection, event: str, delivery: Delivery, now: datetime, **facts: object) -> None:
+    about = {"message_id": delivery.message_id, "recipient": delivery.recipient, "step": delivery.step, **facts}
+    audit.append(connection, event, now=now, alert_id=delivery.alert_id, facts=about)
 
 
 def mark_retry(db: Database, delivery: Delivery, at: datetime, error: str) -> bool:
@@ -259,12 +290,19 @@ def mark_dead(db: Database, delivery: Delivery, now: datetime, error: str) -> bo
                 detail=f"{what} → {delivery.recipient}: {error}"[:500],
                 now=now,
             )
+        if ended:
+            _audit(connection, "mail refused", delivery, now, error=error[:500])
         return ended
 
 
 def cancel(db: Database, delivery: Delivery, now: datetime) -> bool:
     """End the mail unsent: its alert was closed first."""
-    return _write(db, delivery, state=NotificationState.CANCELLED.value, ended_at=now, leased_until=None)
+    with db.write() as connection:
+        values = {"state": NotificationState.CANCELLED.value, "ended_at": now, "leased_until": None}
+        ended = _write_in(connection, delivery, **values)
+        if ended:
+            _audit(connection, "mail cancelled", delivery, now)
+        return ended
 
 
 def retry_now(db: Database, now: datetime) -> None:

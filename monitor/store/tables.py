@@ -238,6 +238,16 @@ alert = Table(
     Column("resolved_at", Utc),
     Column("resolution", Text),  # a `Resolution`; null while unresolved, and when it ended by itself
     Column("resolution_note", Text),
+    Column("owner", Text, nullable=False, default=""),
+    Column("note", Text, nullable=False, default=""),
+    Column("deadline", Utc),
+    Column("removal", Text),  # a `Removal`
+    Column("removal_due_at", Utc),  # seen alive from then on, a post reported as removed reopens its alert
+    Column("round", Integer, nullable=False, default=0),
+    Column("steps", Integer, nullable=False, default=0),
+    Column("policy", Text),  # escalation_policy.hash; no foreign key: SQLite adds none to a table that is there
+    Column("silence_id", Id),
+    Column("reopened_for", Text, nullable=False, default=""),
     Index(None, "state", "next_action_at"),
     Index(None, "post_id"),
     Index(None, "opened_at"),
@@ -292,6 +302,66 @@ notification = Table(
     Column("error", Text, nullable=False, default=""),
     Index(None, "state", "due_at"),
     Index(None, "alert_id"),
+)
+
+# Alerts that share a notification beside the one it is filed under.
+notification_alert = Table(
+    "notification_alert",
+    metadata,
+    Column("notification_id", ForeignKey("notification.id"), primary_key=True),
+    Column("alert_id", ForeignKey("alert.id"), primary_key=True),
+    Index(None, "alert_id"),
+)
+
+# Escalation policies as they were when alerts began with them.
+escalation_policy = Table(
+    "escalation_policy",
+    metadata,
+    Column("hash", Text, primary_key=True),
+    Column("content", Text, nullable=False),
+    Column("since", Utc, nullable=False),
+)
+
+silence = Table(
+    "silence",
+    metadata,
+    _id(),
+    Column("author", Text, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("created_at", Utc, nullable=False),
+    Column("expires_at", Utc, nullable=False),
+    Column("rule", Text, nullable=False, default=""),
+    Column("account_id", ForeignKey("account.id")),
+    Index(None, "expires_at"),
+)
+
+# Append-only and hash-chained: see store/audit.py. A purge empties `payload` and `salt`; the chain still verifies.
+audit = Table(
+    "audit",
+    metadata,
+    Column("seq", Id, primary_key=True, autoincrement=False),
+    Column("at", Utc, nullable=False),
+    Column("event", Text, nullable=False),
+    Column("alert_id", ForeignKey("alert.id")),
+    Column("payload", Text),
+    Column("salt", Text),
+    Column("payload_hash", Text, nullable=False),
+    Column("hash", Text, nullable=False),
+    Index(None, "alert_id"),
+    Index(None, "at"),
+)
+
+# What must not be purged: an account's or an agency's data, or all of it when both are null.
+legal_hold = Table(
+    "legal_hold",
+    metadata,
+    _id(),
+    Column("author", Text, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("since", Utc, nullable=False),
+    Column("ended_at", Utc),
+    Column("agency", ForeignKey("agency.code")),
+    Column("account_id", ForeignKey("account.id")),
 )
 
 coverage = Table(

@@ -1,0 +1,243 @@
+"""The life of an alert after its opening: acknowledged, resolved, silenced, open again. Each change is in the audit.
+
+States: open → acknowledged → resolved, open → resolved, open → suppressed; any of the last three → open again. Who
+asks twice for the same change gets the same answer, and nothing is written the second time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+from sqlalchemy import Connection, RowMapping, and_, insert, or_, select, update
+
+from monitor.model import AlertState, NotificationState, Removal, Resolution, Silence
+from monitor.store import audit
+from monitor.store.database import Database
+from monitor.store.tables import alert, notification, post, silence
+
+REMOVAL_GRACE = timedelta(hours=1)  # caches and second looks: a post said to be removed may be seen for so long
+NOTE_LIMIT = 2000
+PERSON_LIMIT = 200
+ALIVE = (AlertState.OPEN, AlertState.ACKNOWLEDGED)
+
+
+class Answer(StrEnum):
+    """What became of a request to change an alert."""
+
+    DONE = "done"
+    ALREADY = "already so"
+    CLOSED = "already closed"
+
+
+def acknowledge(
+    db: Database, alert_id: int, *, by: str, deadline: datetime, note: str = "", via: str, now: datetime
+) -> Answer:
+    """Note that a person has taken the alert in hand until `deadline`. No mail about it leaves from here on.
+
+    `via` says how: "link", "command line". Past the deadline the alert is open again. Raises LookupError.
+    """
+    with db.write() as connection:
+        row = _row(connection, alert_id)
+        state = AlertState(row["state"])
+        if state is AlertState.ACKNOWLEDGED:
+            return Answer.ALREADY
+        if state is not AlertState.OPEN:
+            return Answer.CLOSED
+        values: dict[str, object] = {
+            "state": AlertState.ACKNOWLEDGED.value,
+            "acknowledged_at": now,
+            "owner": by[:PERSON_LIMIT],
+            "note": note[:NOTE_LIMIT],
+            "deadline": deadline,
+            "next_action_at": deadline,
+            "waiting_reason": f"acknowledged; open again at {deadline:%Y-%m-%d %H:%M} UTC unless it is resolved",
+        }
+        _change(connection, alert_id, values)
+        facts = {"via": via, "note": note[:NOTE_LIMIT], "deadline": deadline.isoformat()}
+        audit.append(connection, "alert acknowledged", now=now, actor=by, alert_id=alert_id, facts=facts)
+    return Answer.DONE
+
+
+def resolve(
+    db: Database, alert_id: int, *, resolution: Resolution, by: str, note: str = "", via: str, now: datetime
+) -> Answer:
+    """Note how a person ended the alert. A post reported as removed is read again until its deletion is seen.
+
+    Resolving again with another word is a correction, and is written down as one. Raises LookupError.
+    """
+    with db.write() as connection:
+        row = _row(connection, alert_id)
+        if row["state"] == AlertState.RESOLVED.value and row["resolution"] == resolution.value:
+            return Answer.ALREADY
+        values: dict[str, object] = {
+            "state": AlertState.RESOLVED.value,
+            "resolved_at": now,
+            "resolution": resolution.value,
+            "resolution_note": note[:NOTE_LIMIT],
+            "next_action_at": None,
+            "waiting_reason": f"resolved: {resolution.value}",
+            "removal": None,
+            "removal_due_at": None,
+        }
+        if row["acknowledged_at"] is None:
+            values |= {"acknowledged_at": now, "owner": by[:PERSON_LIMIT]}
+        if resolution is Resolution.POST_REMOVED and row["post_id"] is not None:
+            values |= _removal(connection, row["post_id"], now)
+        _change(connection, alert_id, values)
+        facts = {"via": via, "note": note[:NOTE_LIMIT], "resolution": resolution.value, "before": row["state"]}
+        audit.append(connection, "alert resolved", now=now, actor=by, alert_id=alert_id, facts=facts)
+    return Answer.DONE
+
+
+def _removal(connection: Connection, post_id: int, now: datetime) -> dict[str, object]:
+    """Have the post read again soon; without need when its deletion was seen already."""
+    seen = connection.execute(select(post.c.deleted_at).where(post.c.id == post_id)).scalar_one()
+    if seen is not None:
+        return {"removal": Removal.CONFIRMED.value}
+    connection.execute(update(post).where(post.c.id == post_id).values(reread_at=now))
+    return {"removal": Removal.REPORTED.value, "removal_due_at": now + REMOVAL_GRACE}
+
+
+def reopen(db: Database, alert_id: int, *, by: str, reason: str, now: datetime) -> Answer:
+    """Open an alert again on a person's word. Its people are told anew. Raises LookupError."""
+    with db.write() as connection:
+        row = _row(connection, alert_id)
+        if row["state"] == AlertState.OPEN.value:
+            return Answer.ALREADY
+        reopen_in(connection, row, by=by, reason=reason[:NOTE_LIMIT], now=now)
+    return Answer.DONE
+
+
+def reopen_in(connection: Connection, row: RowMapping, *, reason: str, now: datetime, by: str = audit.SYSTEM) -> None:
+    """Begin the alert's next round: nothing of the last one holds, and `reason` is told to its people."""
+    values: dict[str, object] = {
+        "state": AlertState.OPEN.value,
+        "round": row["round"] + 1,
+        "steps": 0,
+        "reopened_for": reason,
+        "next_action_at": now,
+        "waiting_reason": "",
+        "acknowledged_at": None,
+        "owner": "",
+        "note": "",
+        "deadline": None,
+        "resolved_at": None,
+        "resolution": None,
+        "resolution_note": None,
+        "removal": None,
+        "removal_due_at": None,
+        "recovered_at": None,
+        "silence_id": None,
+    }
+    _change(connection, row["id"], values)
+    waiting = and_(
+        notification.c.alert_id == row["id"],
+        notification.c.state.in_([NotificationState.PENDING.value, NotificationState.UNCERTAIN.value]),
+    )  # of the last round: what it said is no longer so
+    connection.execute(
+        update(notification).where(waiting).values(state=NotificationState.CANCELLED.value, ended_at=now)
+    )
+    facts = {"reason": reason, "before": row["state"], "round": row["round"] + 1, "was": _last_round(row)}
+    audit.append(connection, "alert reopened", now=now, actor=by, alert_id=row["id"], facts=facts)
+
+
+def _last_round(row: RowMapping) -> Mapping[str, object]:
+    kept = ("owner", "note", "resolution", "resolution_note")
+    return {key: row[key] for key in kept if row[key]}
+
+
+def suppress(connection: Connection, alert_id: int, covering: Silence, *, now: datetime) -> None:
+    """Let nobody be told of the alert: a silence covers it. It stays in the digest."""
+    values: dict[str, object] = {
+        "state": AlertState.SUPPRESSED.value,
+        "silence_id": covering.id,
+        "next_action_at": None,
+        "waiting_reason": f"silenced by {covering.author}: {covering.reason}"[:500],
+    }
+    _change(connection, alert_id, values)
+    facts = {"silence": covering.id, "reason": covering.reason}
+    audit.append(connection, "alert suppressed", now=now, actor=covering.author, alert_id=alert_id, facts=facts)
+
+
+def add_silence(
+    db: Database, *, author: str, reason: str, expires_at: datetime, rule: str, account_id: int | None, now: datetime
+) -> Silence:
+    """Write a silence down: alerts that open while it lasts are suppressed when it covers them.
+
+    Raises ValueError for a scope that is not narrow: it names an account, a rule, or both.
+    """
+    if not rule and account_id is None:
+        raise ValueError("a silence names an account, a rule, or both")
+    values = {
+        "author": author[:PERSON_LIMIT],
+        "reason": reason[:NOTE_LIMIT],
+        "created_at": now,
+        "expires_at": expires_at,
+        "rule": rule,
+        "account_id": account_id,
+    }
+    with db.write() as connection:
+        number = connection.execute(insert(silence).values(**values).returning(silence.c.id)).scalar_one()
+        facts = {"silence": number, "reason": reason, "rule": rule, "account": account_id}
+        facts["expires_at"] = expires_at.isoformat()
+        audit.append(connection, "silence begun", now=now, actor=author, facts=facts)
+    return Silence(id=number, **values)  # type: ignore[arg-type]  # the same names
+
+
+def end_silence(db: Database, silence_id: int, *, by: str, now: datetime) -> Answer:
+    """End a silence before its time. Raises LookupError."""
+    with db.write() as connection:
+        row = connection.execute(select(silence).where(silence.c.id == silence_id)).mappings().first()
+        if row is None:
+            raise LookupError(f"no silence has the number {silence_id}")
+        if row["expires_at"] <= now:
+            return Answer.ALREADY
+        connection.execute(update(silence).where(silence.c.id == silence_id).values(expires_at=now))
+        audit.append(connection, "silence ended", now=now, actor=by, facts={"silence": silence_id})
+    return Answer.DONE
+
+
+def list_silences(db: Database, *, at: datetime | None = None) -> Sequence[Silence]:
+    """Return the silences that hold at that moment; all there ever were without one."""
+    query = select(silence).order_by(silence.c.id)
+    if at is not None:
+        query = query.where(silence.c.expires_at > at, silence.c.created_at <= at)
+    with db.read() as connection:
+        return [Silence(**row) for row in connection.execute(query).mappings()]
+
+
+def confirm_removals(connection: Connection, post_ids: Sequence[int], *, now: datetime) -> None:
+    """Note that posts reported as removed are gone, in the transaction that saw it."""
+    for row in _of_posts(connection, post_ids, alert.c.removal == Removal.REPORTED.value):
+        _change(connection, row["id"], {"removal": Removal.CONFIRMED.value, "removal_due_at": None})
+        audit.append(connection, "removal confirmed", now=now, alert_id=row["id"])
+
+
+def doubt_removals(connection: Connection, post_ids: Sequence[int], *, now: datetime) -> None:
+    """Reopen what was resolved as removed while the posts were just seen: still there past the grace, or back again."""
+    overdue = or_(alert.c.removal == Removal.CONFIRMED.value, alert.c.removal_due_at <= now)
+    for row in _of_posts(connection, post_ids, overdue):
+        back = row["removal"] == Removal.CONFIRMED.value
+        reopen_in(connection, row, reason="the post is back" if back else "the post is still there", now=now)
+
+
+def _of_posts(connection: Connection, post_ids: Sequence[int], which: object) -> Sequence[RowMapping]:
+    if not post_ids:
+        return []
+    resolved = and_(alert.c.state == AlertState.RESOLVED.value, alert.c.removal.is_not(None), which)  # type: ignore[arg-type]  # a column expression
+    query = select(alert).where(resolved, alert.c.post_id.in_(list(post_ids))).order_by(alert.c.id)
+    return connection.execute(query).mappings().all()
+
+
+def _row(connection: Connection, alert_id: int) -> RowMapping:
+    query = select(alert).where(alert.c.id == alert_id).with_for_update()
+    row = connection.execute(query).mappings().first()
+    if row is None:
+        raise LookupError(f"no alert with id {alert_id}")
+    return row
+
+
+def _change(connection: Connection, alert_id: int, values: Mapping[str, object]) -> None:
+    connection.execute(update(alert).where(alert.c.id == alert_id).values(**values))
