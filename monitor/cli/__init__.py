@@ -8,6 +8,7 @@ import sys
 from sqlalchemy.exc import SQLAlchemyError
 
 from monitor.cli import (  # noqa: F401 (each adds its commands)
+    answers,
     backtest,
     daemon,
     learning,

@@ -56,6 +56,7 @@ def _run(
 
 def _serve(service: Any, prepare: Callable[[Any, str], None] | None) -> int:
     from monitor import app as wiring
+    from monitor.acts import listening
     from monitor.store.register import registered
     from monitor.web.console import Console, build
     from monitor.web.server import ListenError, bind, serving
@@ -76,7 +77,7 @@ def _serve(service: Any, prepare: Callable[[Any, str], None] | None) -> int:
         taken = bind(service.settings.web)
     except ListenError as error:
         raise bad(str(error)) from None
-    with serving(pages, taken) as address:
+    with serving(pages, taken) as address, listening(service.db):
         if prepare is not None:
             prepare(service, address)
         return wiring.run(service, progress)

@@ -104,12 +104,13 @@ def _alert_row(one: AlertLine) -> dict[str, Any]:
 def alerts_show(case: Annotated[str, typer.Argument(metavar="CASE")], as_json: AsJson = False) -> None:
     """Show one alert: what was found, and which mails went to whom. No text of the post."""
     from monitor.store.alerts import find_case, load_alert
+    from monitor.store.audit import events_of
 
     with listing() as db:
         alert_id = find_case(db, case) if db is not None else None
         if db is None or alert_id is None:
             raise bad(f"'{case}': no alert has this case number; `pantau alerts list` shows them")
-        alert, mails = load_alert(db, alert_id), mails_of(db, alert_id)
+        alert, mails, events = load_alert(db, alert_id), mails_of(db, alert_id), events_of(db, alert_id)
         line = next(one for one in list_alerts(db) if one.case == alert.case)
     row = _alert_row(line) | {
         "kind": line.kind.value,
@@ -118,6 +119,14 @@ def alerts_show(case: Annotated[str, typer.Argument(metavar="CASE")], as_json: A
         "cause": alert.cause.value if alert.cause else None,
         "detail": alert.detail,
         "waiting": alert.waiting_reason,
+        "next_action_at": iso(alert.next_action_at),
+        "owner": alert.owner,
+        "note": alert.note,
+        "deadline_at": iso(alert.deadline),
+        "resolution": alert.resolution.value if alert.resolution else None,
+        "resolution_note": alert.resolution_note,
+        "removal": alert.removal.value if alert.removal else None,
+        "reopened_for": alert.reopened_for,
         "findings": [
             {
                 "rule": f.rule,
@@ -143,18 +152,23 @@ def alerts_show(case: Annotated[str, typer.Argument(metavar="CASE")], as_json: A
             }
             for m in mails
         ],
+        "events": [
+            {"at": e.at.isoformat(), "event": e.event, "actor": e.actor, "facts": dict(e.facts)} for e in events
+        ],
     }
     if as_json:
         sys.stdout.write(json.dumps([row], ensure_ascii=False, indent=2) + "\n")
         return
     for key, value in row.items():
-        if key not in {"findings", "mails"}:
+        if key not in {"findings", "mails", "events"}:
             shown = shown_time(value) if key.endswith("_at") else cell(value)
             out.print(f"{key:<16} {shown}", markup=False)
     out.print("\nfindings")
     print_rows(row["findings"], False, ("clause", "severity", "title", "rule", "field"))
     out.print("\nmails")
     print_rows(row["mails"], False, ("step", "recipient", "state", "accepted_at", "attempts", "error"))
+    out.print("\nevents")
+    print_rows([one | {"happened_at": one["at"]} for one in row["events"]], False, ("happened_at", "event", "actor"))
 
 
 @app.command()

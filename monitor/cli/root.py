@@ -37,6 +37,7 @@ posts_app = typer.Typer(no_args_is_help=True, help="The stored posts.")
 alerts_app = typer.Typer(no_args_is_help=True, help="What somebody must look at.")
 rules_app = typer.Typer(no_args_is_help=True, help="The rules of the circular.")
 mail_app = typer.Typer(no_args_is_help=True, help="The way of the mails.")
+silences_app = typer.Typer(no_args_is_help=True, help="What nobody is told of for a while.")
 for name, sub in (
     ("accounts", accounts_app),
     ("agencies", agencies_app),
@@ -44,6 +45,7 @@ for name, sub in (
     ("alerts", alerts_app),
     ("rules", rules_app),
     ("mail", mail_app),
+    ("silences", silences_app),
 ):
     app.add_typer(sub, name=name)
 

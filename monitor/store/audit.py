@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from sqlalchemy import Connection, func, insert, select, text
+from sqlalchemy import Connection, RowMapping, func, insert, select, text
 
 from monitor.store.database import Database
 from monitor.store.tables import audit
@@ -88,3 +88,26 @@ def head_in(connection: Connection) -> Head:
 def head(db: Database) -> Head:
     with db.read() as connection:
         return head_in(connection)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Event:
+    """An entry of the chain as people read it. After a purge `facts` are empty and `actor` is "purged"."""
+
+    at: datetime
+    event: str
+    actor: str
+    facts: Mapping[str, object]
+
+
+def events_of(db: Database, alert_id: int) -> list[Event]:
+    """Return what happened to an alert, oldest first."""
+    query = select(audit).where(audit.c.alert_id == alert_id).order_by(audit.c.seq)
+    with db.read() as connection:
+        return [to_event(row) for row in connection.execute(query).mappings()]
+
+
+def to_event(row: RowMapping) -> Event:
+    payload = json.loads(row["payload"]) if row["payload"] is not None else {"actor": "purged"}
+    actor = str(payload.pop("actor", ""))
+    return Event(at=row["at"], event=row["event"], actor=actor, facts=payload)
