@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from email.utils import parseaddr
 from urllib.parse import quote, urlsplit
@@ -16,6 +16,7 @@ from urllib.parse import quote, urlsplit
 from alerts import charts, weekly, wording
 from alerts.policy import mail_domain
 from alerts.rendering import Letter, mail_bytes, render
+from monitor import links
 from monitor.disclosure import excerpt, level_of, one_line
 from monitor.model import (
     Alert,
@@ -39,12 +40,16 @@ TECHNICAL_STEPS = frozenset({"operators", "security-team"})  # a head is told th
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Envelope:
-    """What every mail has in common. `public_url` is where the console is seen from outside; empty: nowhere."""
+    """What every mail has in common. `public_url` is where the console is seen from outside; empty: nowhere.
+
+    `link_key` signs the links by which an alert is answered; without it mails carry none.
+    """
 
     sender: str
     slogans: tuple[str, ...]
     post_link: bool
     public_url: str
+    link_key: str = field(default="", repr=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,12 +72,13 @@ class BrokenClause:
     breaches: tuple[Breach, ...]
 
 
-def envelope_of(settings: Settings) -> Envelope:
+def envelope_of(settings: Settings, *, link_key: str = "") -> Envelope:
     return Envelope(
         sender=settings.mail.sender,
         slogans=settings.letter.slogans,
         post_link=settings.mail.post_link,
         public_url=settings.web.public_url.rstrip("/"),
+        link_key=link_key,
     )
 
 
@@ -175,7 +181,15 @@ def _words(alert: Alert, delivery: Delivery, envelope: Envelope, now: datetime) 
         **_refused(alert, envelope),
         "no_contact": delivery.template == "alert" and delivery.step in TECHNICAL_STEPS,
         "console": _console(alert.case, envelope),
+        "answer": answer_link(alert, delivery, envelope, now),
     }
+
+
+def answer_link(alert: Alert, delivery: Delivery, envelope: Envelope, now: datetime) -> str:
+    """Return where this recipient answers the alert; empty when nothing is left to answer, or there is nowhere to."""
+    if delivery.template == "recovery":
+        return ""
+    return links.answer_url(envelope.public_url, envelope.link_key, alert, delivery.recipient, now)
 
 
 def _console(case: str, envelope: Envelope) -> str:
@@ -244,18 +258,18 @@ def _post_words(alert: Alert, language: Language, envelope: Envelope) -> dict[st
         "has_post": post is not None,
         "published_at": wording.moment(post.published_at, language) if post else "",
         "edited_at": wording.moment(post.edited_at, language) if post and post.edited_at else "",
-        "link": _link(post, envelope),
+        "link": post_link(post) if envelope.post_link else "",
         "clause_names": wording.clause_names(refs, language),
         "broken_clauses": broken_clauses(alert, language),
-        "excerpt": _excerpt(alert),
+        "excerpt": allowed_excerpt(alert),
         "masked": min(alert.disclosure, level_of(alert.findings)) is not Disclosure.FULL,
         "maybe_hijacked": "3b" in refs,
     }
 
 
-def _link(post: Post | None, envelope: Envelope) -> str:
-    """Return the post's public address, when mails carry it and it is one that a browser opens harmlessly."""
-    if post is None or not envelope.post_link or len(post.url) > LINK_LIMIT:
+def post_link(post: Post | None) -> str:
+    """Return the post's public address, when it is one that a browser opens harmlessly."""
+    if post is None or len(post.url) > LINK_LIMIT:
         return ""
     url = quote(one_line(post.url, limit=LINK_LIMIT + 1), safe="!#$%&'()*+,/:;=?@[]~")
     try:
@@ -265,7 +279,7 @@ def _link(post: Post | None, envelope: Envelope) -> str:
     return url if parts.scheme in {"http", "https"} and parts.hostname else ""
 
 
-def _excerpt(alert: Alert) -> str:
+def allowed_excerpt(alert: Alert) -> str:
     """Return what the disclosure level lets through of the post's text; empty for a match outside the text."""
     if alert.post is None or not any(finding.field == "text" for finding in alert.findings):
         return ""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import secrets
 import threading
 import time
 import uuid
@@ -157,6 +158,7 @@ def open_service(
             with db.alone():
                 installed_at = datetime.fromisoformat(fact(db, "installed_at", now.isoformat()))
                 instance = fact(db, "instance", uuid.uuid4().hex)
+                link_key = fact(db, "link_key", secrets.token_hex(32))
                 save_register(db, configuration.agencies, configuration.accounts, now=now)
             if path is not None:
                 release_abandoned(db, now)
@@ -166,7 +168,7 @@ def open_service(
                 db=db,
                 platforms=build_connectors(configuration, registered(db)),
                 policy=policy_of(settings, instance=instance),
-                envelope=envelope_of(settings),
+                envelope=envelope_of(settings, link_key=link_key),
                 channel=open_channel(settings.mail),
                 installed_at=installed_at,
                 clock=clock,

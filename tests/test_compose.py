@@ -7,8 +7,9 @@ import pytest
 from builders import NOW, account, agency, alert, delivery, finding, post
 from mail_servers import read_mail
 
-from alerts.compose import Envelope, broken_clauses, compose_alert, compose_test, envelope_of
+from alerts.compose import Envelope, answer_link, broken_clauses, compose_alert, compose_test, envelope_of
 from alerts.rendering import Letter, mail_bytes
+from monitor import links
 from monitor.model import AlertKind, Cause, Clause, Disclosure, Language, Media, MediaKind, Severity
 from monitor.settings import load_settings
 
@@ -282,6 +283,32 @@ def test_the_envelope_comes_from_the_settings(tmp_path):
     )
     envelope = envelope_of(load_settings(tmp_path, {}))
     assert envelope == Envelope(sender="Pantau <p@a.my>", slogans=("SATU",), post_link=False, public_url="https://p.my")
+
+
+@pytest.mark.parametrize(
+    ("changes", "template"),
+    [
+        pytest.param({"public_url": ""}, "alert", id="a console that nobody sees from outside"),
+        pytest.param({"link_key": ""}, "alert", id="no key"),
+        pytest.param({}, "recovery", id="nothing left to answer"),
+    ],
+)
+def test_without_a_place_or_a_need_to_answer_there_is_no_link(changes, template):
+    envelope = replace(ENVELOPE, **{"link_key": "key", **changes})
+    assert answer_link(alert(), delivery(template=template), envelope, NOW) == ""
+
+
+def test_the_link_of_a_mail_is_its_recipient_s_for_this_alert_and_round():
+    envelope = replace(ENVELOPE, link_key="key")
+    url = answer_link(alert(id=7, round=2), delivery(recipient="timbalan@jpd.example.my"), envelope, NOW)
+    assert url.startswith("https://pantau.example.my/a/")
+    token = url.rpartition("/")[2]
+    link = links.read(token, "key", now=NOW, lifetime=timedelta(days=14))
+    assert link == links.Link(alert_id=7, round=2, recipient="timbalan@jpd.example.my")
+
+
+def test_the_key_of_links_is_not_in_what_an_envelope_shows_of_itself():
+    assert "s3cret" not in repr(replace(ENVELOPE, link_key="s3cret"))
 
 
 @pytest.mark.parametrize("length", range(20, 120))

@@ -29,14 +29,16 @@ class Answer(StrEnum):
     DONE = "done"
     ALREADY = "already so"
     CLOSED = "already closed"
+    OUTDATED = "changed since it was seen"  # somebody else's answer, or a new round: nothing was written
 
 
 def acknowledge(
-    db: Database, alert_id: int, *, by: str, deadline: datetime, note: str = "", via: str, now: datetime
+    db: Database, alert_id: int, *, by: str, deadline: datetime, note: str = "", via: str, now: datetime, seen: str = ""
 ) -> Answer:
     """Note that a person has taken the alert in hand until `deadline`. No mail about it leaves from here on.
 
-    `via` says how: "link", "command line". Past the deadline the alert is open again. Raises LookupError.
+    `via` says how: "link", "command line". `seen`: how it stood when the person looked (`standing`); when it stands
+    otherwise by now, nothing is written. Past the deadline the alert is open again. Raises LookupError.
     """
     with db.write() as connection:
         row = _row(connection, alert_id)
@@ -45,6 +47,8 @@ def acknowledge(
             return Answer.ALREADY
         if state is not AlertState.OPEN:
             return Answer.CLOSED
+        if seen and seen != standing(row["round"], state, row["resolution"]):
+            return Answer.OUTDATED
         values: dict[str, object] = {
             "state": AlertState.ACKNOWLEDGED.value,
             "acknowledged_at": now,
@@ -61,16 +65,27 @@ def acknowledge(
 
 
 def resolve(
-    db: Database, alert_id: int, *, resolution: Resolution, by: str, note: str = "", via: str, now: datetime
+    db: Database,
+    alert_id: int,
+    *,
+    resolution: Resolution,
+    by: str,
+    note: str = "",
+    via: str,
+    now: datetime,
+    seen: str = "",
 ) -> Answer:
     """Note how a person ended the alert. A post reported as removed is read again until its deletion is seen.
 
-    Resolving again with another word is a correction, and is written down as one. Raises LookupError.
+    Resolving again with another word is a correction, and is written down as one; with `seen` (see `acknowledge`) only
+    by who saw what is corrected. Raises LookupError.
     """
     with db.write() as connection:
         row = _row(connection, alert_id)
         if row["state"] == AlertState.RESOLVED.value and row["resolution"] == resolution.value:
             return Answer.ALREADY
+        if seen and seen != standing(row["round"], AlertState(row["state"]), row["resolution"]):
+            return Answer.OUTDATED
         values: dict[str, object] = {
             "state": AlertState.RESOLVED.value,
             "resolved_at": now,
@@ -89,6 +104,11 @@ def resolve(
         facts = {"via": via, "note": note[:NOTE_LIMIT], "resolution": resolution.value, "before": row["state"]}
         audit.append(connection, "alert resolved", now=now, actor=by, alert_id=alert_id, facts=facts)
     return Answer.DONE
+
+
+def standing(round_: int, state: AlertState, resolution: str | None) -> str:
+    """Return what an answer is an answer to: the round, and how it ended so far, whoever acknowledged it."""
+    return f"{round_}/{'ended' if state is AlertState.RESOLVED else 'alive'}/{resolution or ''}"
 
 
 def _removal(connection: Connection, post_id: int, now: datetime) -> dict[str, object]:
