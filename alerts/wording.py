@@ -36,6 +36,7 @@ KINDS: Mapping[Language, Mapping[AlertKind, str]] = {
         AlertKind.CREDENTIAL: "platform tidak menerima akses Pantau",
         AlertKind.DEAD_LETTER: "e-mel ditolak",
         AlertKind.EVALUATION: "hantaran tidak dapat diperiksa",
+        AlertKind.CANARY_MISSING: "ujian harian Pantau tidak sampai",
     },
     EN: {
         AlertKind.POST: "suspected post",
@@ -44,6 +45,7 @@ KINDS: Mapping[Language, Mapping[AlertKind, str]] = {
         AlertKind.CREDENTIAL: "no access to the platform",
         AlertKind.DEAD_LETTER: "mail refused",
         AlertKind.EVALUATION: "post could not be checked",
+        AlertKind.CANARY_MISSING: "Pantau's daily proof did not arrive",
     },
 }
 STATES: Mapping[Language, Mapping[AlertState, str]] = {

@@ -6,7 +6,7 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from enum import IntEnum, StrEnum
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -112,7 +112,8 @@ class AlertKind(StrEnum):
     DEAD_LETTER = "dead_letter"  # a mail nobody accepted
     EVALUATION = "evaluation"  # a post that the rules could not check
     PROFILE = "profile"  # an account that calls itself something else: an early sign of a hijack
-    CANARY = "canary"  # the daily proof that an alert finds its way
+    CANARY = "canary"  # the daily proof that an alert finds its way; never counted as an agency's alert
+    CANARY_MISSING = "canary_missing"  # that proof failed: alerts may not find their way either
 
 
 class AlertState(StrEnum):
@@ -150,6 +151,17 @@ class Removal(StrEnum):
 
     REPORTED = "reported"  # it is read again until its deletion is seen
     CONFIRMED = "confirmed"
+
+
+class CanaryOutcome(StrEnum):
+    """What became of a day's canary. The value is what a person sees in listings."""
+
+    ARRIVED = "arrived"
+    LATE = "late"  # its mail was accepted, but not within the hour
+    WAITING = "waiting"
+    MISSING = "missing"  # its mail was refused, or not accepted within the hour
+    NOT_FIRED = "rules did not fire"
+    NOT_RUN = "not run"  # Pantau was not running, or the canary is switched off
 
 
 class CoverageKind(StrEnum):
@@ -453,6 +465,26 @@ class AccountWeek:
     gaps: tuple[Interval, ...]
     posts: int
     degraded: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CanaryDay:
+    """How the proof of one Malaysian calendar day went: begun, judged by the live rules, its mail accepted."""
+
+    day: date
+    outcome: CanaryOutcome
+    began_at: datetime | None = None
+    evaluated_ms: float | None = None  # None: the rules raised an error, or did not run
+    accepted_at: datetime | None = None
+    rule: str = ""  # whose own example was the canary's text
+    error: str = ""
+
+    @property
+    def seconds(self) -> float | None:
+        """Return how long it took from the beginning until the mail server took the mail."""
+        if self.began_at is None or self.accepted_at is None:
+            return None
+        return (self.accepted_at - self.began_at).total_seconds()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

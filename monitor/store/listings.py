@@ -157,9 +157,9 @@ def _of_account(agency: str, platform: str, handle: str) -> list[ColumnElement[b
 
 
 def count_alerts(db: Database, *, since: datetime) -> tuple[int, int]:
-    """Return how many alerts of any kind were opened since then, and how many are open in all."""
+    """Return how many alerts were opened since then, and how many are open in all; canaries are none."""
     with db.read() as connection:
-        counted = select(func.count()).select_from(alert)
+        counted = select(func.count()).select_from(alert).where(alert.c.kind != AlertKind.CANARY.value)
         opened = connection.execute(counted.where(alert.c.opened_at >= since)).scalar_one()
         still = connection.execute(counted.where(alert.c.state == AlertState.OPEN.value)).scalar_one()
     return opened, still
@@ -173,8 +173,12 @@ def list_alerts(
     opened: tuple[datetime, datetime] | None = None,
     before: datetime | None = None,
     limit: int | None = None,
+    canaries: bool = False,
 ) -> list[AlertLine]:
-    """Return alerts, newest first. `opened` is a half-open stretch; `before` keeps what was opened earlier."""
+    """Return alerts, newest first. `opened` is a half-open stretch; `before` keeps what was opened earlier.
+
+    Canaries are proofs and nobody's alerts: they are left out unless they are asked for.
+    """
     query = (
         select(alert, account.c.platform, account.c.handle, account.c.url, post.c.native_id)
         .add_columns(post.c.url.label("post_url"))
@@ -183,6 +187,8 @@ def list_alerts(
         .order_by(alert.c.opened_at.desc(), alert.c.id.desc())
         .limit(limit)
     )
+    if not canaries:
+        query = query.where(alert.c.kind != AlertKind.CANARY.value)
     if states:
         query = query.where(alert.c.state.in_([state.value for state in states]))
     if agency:

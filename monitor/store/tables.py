@@ -11,6 +11,7 @@ from sqlalchemy import (
     Column,
     DateTime,
     Dialect,
+    Float,
     ForeignKey,
     Index,
     Integer,
@@ -349,6 +350,21 @@ audit = Table(
     Column("hash", Text, nullable=False),
     Index(None, "alert_id"),
     Index(None, "at"),
+)
+
+# The daily proofs (key "canary:2026-11-30") and those asked for by hand (no day).
+canary = Table(
+    "canary",
+    metadata,
+    _id(),
+    Column("key", Text, nullable=False, unique=True),
+    Column("day", Text, nullable=False, default=""),
+    Column("began_at", Utc, nullable=False),
+    Column("evaluated_ms", Float),
+    Column("rule", Text, nullable=False, default=""),
+    Column("error", Text, nullable=False, default=""),
+    Column("alert_id", ForeignKey("alert.id")),
+    Index(None, "began_at"),
 )
 
 # What must not be purged: an account's or an agency's data, or all of it when both are null.
