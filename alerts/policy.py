@@ -17,6 +17,7 @@ OPERATOR_KINDS = {
     AlertKind.CREDENTIAL: "credential",
     AlertKind.DEAD_LETTER: "dead_letter",
     AlertKind.EVALUATION: "evaluation",
+    AlertKind.CANARY_MISSING: "canary_missing",
 }
 
 
@@ -32,6 +33,7 @@ class Policy:
     security_team: tuple[str, ...] = ()
     operators: tuple[str, ...] = ()
     team_language: Language = Language.MS
+    canary: str = ""  # who gets the daily proof
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,6 +52,7 @@ def policy_of(settings: Settings, *, instance: str) -> Policy:
         security_team=settings.digest.recipients,
         operators=settings.operators.recipients,
         team_language=Language(settings.digest.language),
+        canary=settings.canary.recipient or parseaddr(settings.mail.sender)[1],
     )
 
 
@@ -75,6 +78,8 @@ def message_id(policy: Policy, *parts: str) -> str:
 
 def plan(alert: Alert, policy: Policy, now: datetime) -> Plan:  # noqa: ARG001 (escalation by working hours needs it)
     """Decide who is told of the alert now."""
+    if alert.kind is AlertKind.CANARY:
+        return _canary(alert, policy)
     if alert.recovered_at is not None:
         return _recovery(alert, policy)
     if silence := _silence(alert):
@@ -86,6 +91,18 @@ def plan(alert: Alert, policy: Policy, now: datetime) -> Plan:  # noqa: ARG001 (
         people, why = _operators(alert, policy)
         return _told(alert, policy, OPERATOR_KINDS[alert.kind], people, why)
     return _post(alert, policy)
+
+
+def _canary(alert: Alert, policy: Policy) -> Plan:
+    """Plan the one mail of a canary; its acceptance ends the alert, and nobody has to look at it."""
+    mail = NewNotification(
+        step="canary",
+        template="canary",
+        recipient=policy.canary,
+        language=policy.team_language,
+        message_id=message_id(policy, alert.key, "canary", policy.canary.casefold()),
+    )
+    return Plan(notifications=(mail,), next_action_at=None, reason="a canary: it ends when its mail is accepted")
 
 
 def _silence(alert: Alert) -> str:

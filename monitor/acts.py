@@ -20,6 +20,7 @@ import structlog
 
 from monitor.model import Resolution
 from monitor.store import life
+from monitor.store.canaries import ask_canary
 from monitor.store.database import Database, DatabaseBusyError, open_database, sole_process
 
 log = structlog.get_logger(__name__)
@@ -73,12 +74,18 @@ def _end_silence(db: Database, asked: Mapping[str, Any], now: datetime) -> Answe
     return {"answer": life.end_silence(db, asked["silence"], by=asked["by"], now=now).value}
 
 
+def _canary(db: Database, asked: Mapping[str, Any], now: datetime) -> Answer:
+    ask_canary(db, asked["key"], now=now)
+    return {}
+
+
 ACTS: Mapping[str, Act] = {
     "acknowledge": _acknowledge,
     "resolve": _resolve,
     "reopen": _reopen,
     "silence": _silence,
     "end silence": _end_silence,
+    "canary": _canary,
 }
 
 

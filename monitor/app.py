@@ -27,8 +27,9 @@ from alerts.outbox import Sent, deliver_due, open_channel, plan_due
 from alerts.policy import Policy, plan_digest, policy_of
 from connectors import http
 from connectors.base import Connector
-from monitor import logs
+from monitor import canary, logs
 from monitor.configuration import Configuration, FileWatch, platform_settings, read_policy, read_register
+from monitor.deadman import Ping, troubles
 from monitor.model import Account, WeekReport
 from monitor.poll import Checked, Poller, poll_platform
 from monitor.poll_media import MediaRead, MediaReader, read_waiting
@@ -42,6 +43,7 @@ from monitor.store.accounts import (
     resting_accounts,
     shut_platforms,
 )
+from monitor.store.canaries import asked_canaries, daily_key, has_canary, settle_canaries
 from monitor.store.database import Database, fact, open_database, sole_process
 from monitor.store.listings import count_alerts
 from monitor.store.outbox import release_abandoned, retry_now, schedule_digest
@@ -53,6 +55,7 @@ log = structlog.get_logger(__name__)
 MEDIA_WORKERS = 2
 GOODBYE_SECONDS = 6.0  # of the ten that the contract allows
 CLOCK_STEP = timedelta(seconds=5)  # a larger difference of wall clock and monotonic clock is a step
+AUDIT_EVERY = timedelta(minutes=1)  # at least; far below what the guardian takes for a stall
 STALLED_AFTER = timedelta(minutes=15)
 LONG_PAUSE_SECONDS = 60.0
 MAILS_AT_ONCE = 25  # of the daemon: a portion that ends before the guardian loses patience, however slow each mail
@@ -80,6 +83,7 @@ class Service:
     stop: threading.Event = field(default_factory=threading.Event)
     on_checked: Callable[[Checked], None] | None = None  # the demo tells its viewer what happens
     on_delivered: Callable[[str], None] | None = None
+    troubles: tuple[str, ...] = ()  # what the last audit found; while there are any, the dead-man address is not called
 
     @property
     def settings(self) -> Settings:
@@ -244,9 +248,11 @@ def once(
     say("reading pictures and documents")
     read = read_waiting(service.media_reader(), workers=MEDIA_WORKERS)
     say("delivering mails")
+    watch_canaries(service)
     retry_now(service.db, service.clock())
     digests = plan_due_digest(service)
     sent = deliver_all(service)
+    watch_canaries(service)
     return Passed(
         checked=tuple(checked),
         held=held,
@@ -350,6 +356,25 @@ def schedule_week(service: Service, week: str) -> int:
     return schedule_digest(service.db, week, plan_digest(week, service.policy), now=service.clock())
 
 
+def watch_canaries(service: Service) -> None:
+    """Begin the canary of the day and those that people asked for, and see what became of the earlier ones."""
+    now, rules = service.clock(), service.configuration.rules
+    for key in asked_canaries(service.db):
+        _began(key, canary.begin(service.db, rules, key, day=None, now=now))
+    day = canary.due_day(now, service.settings.canary, not_before=service.installed_at)
+    if day is not None and not has_canary(service.db, daily_key(day)):
+        _began(daily_key(day), canary.begin(service.db, rules, daily_key(day), day=day, now=now))
+    for key in settle_canaries(service.db, now=now):
+        log.error("canary missing: its mail was not accepted within an hour", canary=key)
+
+
+def _began(key: str, judged: canary.Judged | None) -> None:
+    if judged is not None and judged.error:
+        log.error("canary not found by the live rules", canary=key, reason=judged.error)
+    elif judged is not None:
+        log.info("canary begun", canary=key, rule=judged.rule)
+
+
 # ---------------------------------------------------------------- the daemon
 
 
@@ -389,8 +414,9 @@ class Tick:
 
 
 def ticks(service: Service, progress: Progress) -> list[Tick]:
-    """Return the daemon's fixed ticks: one a platform, and media, outbox, blind, digest and reload."""
+    """Return the daemon's fixed ticks: one a platform, and the others by their subject."""
     reader = service.media_reader()
+    ping = Ping(service.settings.deadman, service.settings.network)
     watch = FileWatch(service.settings.folder, service.configuration.fingerprint)
     second = timedelta(seconds=1)
     return [
@@ -402,6 +428,12 @@ def ticks(service: Service, progress: Progress) -> list[Tick]:
         Tick(name="outbox", every=2 * second, body=lambda: _mails(service, progress)),
         Tick(name="blind", every=30 * second, body=lambda: _look_for_blind(service)),
         Tick(name="digest", every=60 * second, body=lambda: _digest(service)),
+        Tick(name="canary", every=5 * second, body=lambda: watch_canaries(service)),
+        Tick(
+            name="audit",
+            every=min(service.settings.deadman.every, AUDIT_EVERY),
+            body=lambda: _audit(service, progress, ping),
+        ),
         Tick(name="reload", every=3 * second, body=lambda: _reload(service, watch)),
     ]
 
@@ -447,6 +479,19 @@ def _read_media(reader: MediaReader) -> None:
 def _digest(service: Service) -> None:
     if plan_due_digest(service):
         log.info("weekly digest planned")
+
+
+def _audit(service: Service, progress: Progress, ping: Ping) -> None:
+    """Look whether all is well; only then the dead-man address is called."""
+    failing = sorted(progress.failed - {"audit"})
+    found = tuple(troubles(service.db, now=service.clock(), stalled=progress.stalled(), failing=failing))
+    if found and found != service.troubles:
+        log.warning("all is not well: the dead-man address is not called", troubles=found)
+    elif service.troubles and not found:
+        log.info("all is well again")
+    service.troubles = found
+    if not found:
+        ping.call(steady=time.monotonic())
 
 
 def reload_configuration(service: Service) -> None:

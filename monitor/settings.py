@@ -547,6 +547,8 @@ def _other_contradictions(settings: Settings) -> list[tuple[str, str]]:
         found.append(("polling.workers", "is at least 1"))
     if not re.fullmatch(r"(\[[0-9a-fA-F:]+\]|[^:\s]+):\d{1,5}", web.listen) or web.port > 65535:
         found.append(("web.listen", f"'{web.listen}': expected host:port, such as \"127.0.0.1:8080\""))
+    if (called := settings.deadman.url.reveal()) and not re.match(r"https?://[^\s/?#]+", called):
+        found.append(("deadman.url", "expected an address that begins with https://"))
     if web.public_url and urlsplit(web.public_url).scheme not in {"http", "https"}:
         found.append(("web.public_url", "expected an address that begins with https://"))
     return found
@@ -565,6 +567,12 @@ def _database_mistake(url: str) -> str:
     return 'expected "sqlite:///var/pantau.db" or "postgresql://user@host/pantau"'
 
 
+def _canary_line(settings: Settings) -> str:
+    canary = settings.canary
+    to = canary.recipient or parseaddr(settings.mail.sender)[1]
+    return f"every day at {canary.at:%H:%M} to {to}" if canary.enabled else "off"
+
+
 def summary(settings: Settings) -> list[tuple[str, str]]:
     """Return the settings a person wants to verify, resolved; secrets only as "set" or "not set"."""
     mail = settings.mail
@@ -580,6 +588,8 @@ def summary(settings: Settings) -> list[tuple[str, str]]:
         ("mail.password", "set" if mail.password else "not set"),
         ("digest.recipients", ", ".join(settings.digest.recipients) or "nobody"),
         ("operators.recipients", ", ".join(settings.operators.recipients) or "nobody"),
+        ("canary", _canary_line(settings)),
+        ("deadman.url", "set" if settings.deadman.url else "not set"),
         ("polling", f"{settings.polling.min_interval} to {settings.polling.max_interval}"),
         ("web.listen", settings.web.listen),
         ("sentry.dsn", "set" if settings.sentry.dsn else "not set"),

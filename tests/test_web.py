@@ -88,7 +88,8 @@ def test_another_host_name_is_refused(console):
 
 def test_health_measures_progress(console, stalled):
     media = {"waiting": 0, "oldest": None}
-    assert console("/healthz").json() == {"status": "ok", "stalled": [], "failing": [], "media": media}
+    well = {"status": "ok", "stalled": [], "failing": [], "media": media, "troubles": []}
+    assert console("/healthz").json() == well
     stalled.append("outbox")
     answer = console("/healthz")
     assert (answer.status_code, answer.json()["stalled"]) == (503, ["outbox"])

@@ -10,6 +10,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from monitor.cli import (  # noqa: F401 (each adds its commands)
     answers,
     backtest,
+    canary,
     daemon,
     learning,
     listings,

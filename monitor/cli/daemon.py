@@ -70,6 +70,7 @@ def _serve(service: Any, prepare: Callable[[Any, str], None] | None) -> int:
             degraded=lambda: wiring.degraded_platforms(registered(service.db)),
             stalled=progress.stalled,
             failing=lambda: sorted(progress.failed),
+            troubles=lambda: service.troubles,
             clock=service.clock,
         )
     )

@@ -26,6 +26,7 @@ from monitor.store.tables import alert, canary, meta, notification
 
 ON_TIME = timedelta(hours=1)  # a proof that takes longer is none
 REFUSED = frozenset({NotificationState.DEAD, NotificationState.BOUNCED})
+UNJUDGED = and_(canary.c.alert_id.is_(None), canary.c.error == "")
 NO_CONTACT = "nobody could be told: set canary.recipient"
 
 
@@ -57,18 +58,31 @@ def has_canary(db: Database, key: str) -> bool:
         return connection.execute(select(canary.c.id).where(canary.c.key == key)).first() is not None
 
 
+def ask_canary(db: Database, key: str, *, now: datetime) -> None:
+    """Write down that a person wants a canary now: whoever holds the rules judges it."""
+    with db.write() as connection:
+        connection.execute(insert_if_new(connection, canary).values(key=key, began_at=now))
+
+
+def asked_canaries(db: Database) -> list[str]:
+    """Return the keys of the canaries that nobody has judged yet."""
+    with db.read() as connection:
+        return list(connection.execute(select(canary.c.key).where(UNJUDGED).order_by(canary.c.id)).scalars())
+
+
 def save_canary(
     db: Database, key: str, *, day: date | None, evaluated_ms: float | None, rule: str, error: str, now: datetime
 ) -> bool:
-    """Write a judged canary down and open its alert, in one transaction. False: this key was written down before.
+    """Write a judged canary down and open its alert, in one transaction. False: that was done before.
 
     With an `error` the rules did not find it: that opens the operators' alert at once (for a day's canary).
     """
-    facts = {"key": key, "day": day.isoformat() if day else "", "began_at": now}
     judged = {"evaluated_ms": evaluated_ms, "rule": rule, "error": error}
     with db.write() as connection:
-        written = insert_if_new(connection, canary).values(**facts, **judged).returning(canary.c.id)
-        number = connection.execute(written).scalar_one_or_none()
+        begun = {"key": key, "day": day.isoformat() if day else "", "began_at": now}
+        connection.execute(insert_if_new(connection, canary).values(**begun))
+        mine = update(canary).where(canary.c.key == key, UNJUDGED).values(**judged).returning(canary.c.id)
+        number = connection.execute(mine).scalar_one_or_none()
         if number is None:
             return False
         if not error:
@@ -248,3 +262,12 @@ def _outcome(row: RowMapping, now: datetime) -> CanaryOutcome:
     if row["accepted_at"] is not None:
         return CanaryOutcome.ARRIVED if row["accepted_at"] - row["began_at"] <= ON_TIME else CanaryOutcome.LATE
     return CanaryOutcome.MISSING if now - row["began_at"] > ON_TIME else CanaryOutcome.WAITING
+
+
+def missing_canary(db: Database, *, now: datetime) -> date | None:
+    """Return the day of the newest daily canary when it failed; None when it arrived, or still may."""
+    newest = select(func.max(canary.c.day)).where(canary.c.day <= now.astimezone(MALAYSIA).date().isoformat())
+    with db.read() as connection:
+        found = _lines(connection, now, canary.c.day != "", canary.c.day == newest.scalar_subquery())
+    failed = {CanaryOutcome.MISSING, CanaryOutcome.NOT_FIRED}
+    return found[0].day if found and found[0].outcome in failed else None

@@ -36,7 +36,10 @@ HEADERS = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Console:
-    """What the pages need. `stalled` names the ticks that got nowhere, `failing` those whose last run failed."""
+    """What the pages need. `stalled` names the ticks that got nowhere, `failing` those whose last run failed.
+
+    `troubles` says in words what is wrong outside of them; a restart would not mend that, so health stays 200.
+    """
 
     db: Database
     web: Web
@@ -45,6 +48,7 @@ class Console:
     stalled: Callable[[], list[str]]
     clock: Callable[[], datetime]
     failing: Callable[[], list[str]] = list
+    troubles: Callable[[], Collection[str]] = tuple
 
 
 def build(console: Console) -> FastAPI:
@@ -68,6 +72,7 @@ def build(console: Console) -> FastAPI:
         queue = media_queue(console.db, after=console.clock())
         media = {"waiting": queue.waiting, "oldest": queue.since.isoformat() if queue.since else None}
         answer = {"status": status, "stalled": stalled, "failing": failing, "media": media}
+        answer["troubles"] = list(console.troubles())
         return JSONResponse(answer, status_code=200 if status == "ok" else 503)
 
     @app.get("/")
