@@ -21,6 +21,7 @@ from detection import labelled, score, summary
 from monitor.model import Subject
 from monitor.rules.evaluate import evaluate
 from monitor.rules.load import load_rules
+from monitor.rules.parts import single_pattern
 from monitor.rules.rule import RuleSet
 from monitor.rules.sieve import pattern_set
 from monitor.rules.text import fold
@@ -62,7 +63,7 @@ def rate(work: Callable[[], object], count: int) -> float:
 
 def every_pattern(rules: RuleSet) -> list[str]:
     triggers = [part.triggers for rule in rules.rules for part in rule.parts.values()]
-    return sorted({pattern for one in triggers for pattern in (*one.folded, *one.single)})
+    return sorted({pattern for one in triggers for pattern in (*one.folded, *map(single_pattern, one.phrases))})
 
 
 def bench_judging(name: str, rules: RuleSet, texts: Sequence[str]) -> None:

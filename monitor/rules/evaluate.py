@@ -10,7 +10,7 @@ from monitor.rules.conditions import Matches
 from monitor.rules.history import NOWHERE, History, HistoryPart, asking
 from monitor.rules.opinion import View
 from monitor.rules.rule import OpinionUse, Rule, RuleSet, Shift, Status
-from monitor.rules.text import Span, Text, fold
+from monitor.rules.text import Span, Text
 
 SCOPE_OF = {"text": "text", "picture": "picture", "video": "picture", "document": "document"}
 
@@ -22,7 +22,7 @@ def evaluate(rules: RuleSet, subject: Subject, history: History | None = None) -
     """
     found: list[Finding] = []
     for name, original in subject.fields.items():
-        candidates = rules.sieve.candidates(fold(original), history=history is not None)
+        candidates = rules.sieve.candidates(original, history=history is not None)
         if candidates:
             text = Text(original)
             judged = ((rule, judge(rule, text, subject, name, absent, history)) for rule, absent in candidates)

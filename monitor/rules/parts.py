@@ -8,7 +8,7 @@ those of all rules at once, so they may say too much, but never too little.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import pairwise
@@ -35,14 +35,14 @@ class BadPattern(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Triggers:
-    """What must be there before a part can match: one of these patterns, each in the text that it is meant for.
+    """What must be there before a part can match: one of these phrases or patterns.
 
-    `folded` and `squeezed` are looked for in those views, `single` in the folded text with every repeated letter
-    dropped. `always`: nothing can be said beforehand.
+    The patterns are looked for in those views. The phrases lack repeated letters, and are looked for in texts that lack
+    them too (`single_pattern`), or with any number of each (`word_tree`). `always`: nothing can be said beforehand.
     """
 
+    phrases: tuple[str, ...] = ()
     folded: tuple[str, ...] = ()
-    single: tuple[str, ...] = ()
     squeezed: tuple[str, ...] = ()
     always: bool = False
 
@@ -149,14 +149,8 @@ def phrases(words: Sequence[str], *, exact: bool = False, views: Sequence[str] =
             f"is too short for the squeezed view alone, or disguised itself: {', '.join(words)}; add the folded one"
         )
     shouted = exact and all(_is_shouted(word) for word in words)
-    return PatternPart(sources, _phrase_triggers(words, dict(sources)), shouted=shouted)
-
-
-def _phrase_triggers(words: Sequence[str], sources: Mapping[str, str]) -> Triggers:
-    """One pattern a phrase, so that RE2 can join what begins alike: the whole set is one tree of letters."""
-    dropped = tuple(sorted({_trigger(single(form), joined=True) for form in _forms(words, "folded")}))
-    squeezed = tuple(map(_trigger, _forms(words, "squeezed"))) if "squeezed" in sources else ()
-    return Triggers(single=dropped, squeezed=squeezed)
+    triggers = Triggers(phrases=tuple(sorted({single(form) for form in _forms(words, "folded")})))
+    return PatternPart(sources, triggers, shouted=shouted)
 
 
 def pattern(source: str, *, exact: bool = False, views: Sequence[str] = ("folded",)) -> PatternPart:
@@ -203,6 +197,31 @@ def _stretched_atom(atom: re.Match[str]) -> str:
         return atom[0]
     times = atom["times"] or ""
     return atom["one"] + ("*" if times.startswith(("*", "?", "{0")) else "+")
+
+
+_COUNTS_FAR = 12
+_COUNTED = re.compile(r"\{\d*,?(\d+)\}")
+_LETTER = re.compile(r"[^\s.\[\\]|\\[^a-zA-Z0-9\s]")  # itself, or a sign that stands for itself
+
+
+def is_wide(source: str) -> bool:
+    """Tell whether a pattern counts characters without having met a letter first, as `[a-z ]{3,30} bin` does."""
+    if not any(int(most) >= _COUNTS_FAR for most in _COUNTED.findall(source)):
+        return False
+    met = [False]  # by open group
+    for atom in _ATOM.finditer(source):
+        group, one, times = atom["group"] or "", atom["one"], atom["times"] or ""
+        if group.startswith("(") and not group.endswith(")"):
+            met.append(met[-1])
+        elif group.startswith(")") and len(met) > 1:
+            met[-2:] = [met[-2] or (met[-1] and not group.endswith(("?", "*")))]
+        elif group == "|":
+            met[-1] = len(met) > 1 and met[-2]
+        elif one is not None and _LETTER.fullmatch(one):
+            met[-1] |= not times.startswith(("*", "?", "{0"))
+        elif one is not None and not met[-1] and (counted := _COUNTED.match(times)) and int(counted[1]) >= _COUNTS_FAR:
+            return True
+    return False
 
 
 @lru_cache(maxsize=4_096)
@@ -260,12 +279,65 @@ def _written(form: str, *, joined: bool = False) -> str:
     return before + (_joined(words) if joined else _GAP.join(map(_escaped_word, words))) + after
 
 
-def _trigger(form: str, *, joined: bool = False) -> str:
-    """Return a pattern that matches wherever the form does: more letters at its ends need not be walked through.
+def single_pattern(phrase: str) -> str:
+    """Return the pattern of a trigger's phrase in a text without repeated letters.
 
-    `joined`: it is meant for a text without repeated letters, where `balik kampung`, written as one, lacks a k.
+    More letters at its ends need not be walked through. `balik kampung`, written as one word, lacks a k.
     """
-    return _written(form, joined=joined).removeprefix(_LETTERS).removesuffix(_LETTERS)
+    return _written(phrase, joined=True).removeprefix(_LETTERS).removesuffix(_LETTERS)
+
+
+def word_tree(phrases: Iterable[str]) -> str:
+    """Return one pattern for all of these triggers' phrases, in a folded text: letters may stand there repeated.
+
+    RE2 joins what begins alike, but not where letters may be repeated: here it is joined already.
+    """
+    root: _Tree = {}
+    for phrase in phrases:
+        node = root
+        for atom in _stretched_atoms(phrase):
+            node = node.setdefault(atom, {})
+            if _END in node:
+                break  # a shorter phrase says enough
+        else:
+            node.clear()
+            node[_END] = {}
+    return _branches(root)
+
+
+_Tree = dict[str, "_Tree"]
+_END = ""
+
+
+def _stretched_atoms(phrase: str) -> Iterator[str]:
+    letters = phrase.replace("*", "").replace(" ", "")
+    words = phrase.strip("*").split(" ")
+    if not phrase.startswith("*"):
+        yield _edge(letters[0]) or _NOTHING
+    for place, word in enumerate(words):
+        if place:
+            yield _GAP
+        yield from map(_stretched_letter, word)
+    if not phrase.endswith("*"):
+        yield _edge(letters[-1]) or _NOTHING
+
+
+@lru_cache(maxsize=4_096)
+def _stretched_letter(letter: str) -> str:
+    if letter == "*":
+        return _LETTERS
+    return f"{letter}+" if letter.isascii() and letter.isalpha() else str(re2.escape(letter))
+
+
+_NOTHING = "(?:)"
+
+
+def _branches(node: _Tree) -> str:
+    whole = ""
+    while len(node) == 1:
+        ((atom, node),) = node.items()
+        whole += atom
+    return f"{whole}(?:{'|'.join(atom + _branches(inner) for atom, inner in node.items())})" if node else whole
 
 
 def _joined(words: Sequence[str]) -> str:

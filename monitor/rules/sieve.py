@@ -1,46 +1,44 @@
-"""Which rules a text may break, told in one pass of RE2: nearly every post is let through here.
+"""Which rules a text may break, told by what RE2 sees in it at a glance: nearly every post is let through here.
 
-Of each rule the sieve holds only what must be there before its condition can be true, and of that the rarest: of
-`shop near 60 price and not official` the shop's words or the price's, never both. How rare a part is shows in the
-texts that the rules' own tests want left alone.
+A rule is asked for only after one of its signs was seen: of what must be there before its condition can be true, the
+rarest. Of `shop near 60 price and not official` the shop's words or the price's, never both. How rare a part is shows
+in the texts that the rules' own tests want left alone. Only then is the text looked through for the other parts of all
+rules at once; a rule whose condition cannot be true with what was seen is let go.
 """
 
 from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
-from functools import cached_property
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any
 
 import re2
 
 from monitor.rules.history import HistoryPart
-from monitor.rules.parts import Triggers, options
-from monitor.rules.text import DISGUISE, DOUBLED, fold, readings, single
+from monitor.rules.parts import Part, Triggers, is_wide, options, single_pattern, word_tree
+from monitor.rules.text import DISGUISE, fold, fold_single, readings, single
 
 if TYPE_CHECKING:
     from monitor.rules.rule import Rule
 
-MOST_KNOWN = 10_000  # combinations of hits that a rule keeps
-_DISGUISE_HIT, _DOUBLED_HIT = 0, 1  # the first patterns of the first set
+MOST_KNOWN = 10_000  # combinations of parts that a rule keeps
 _PER_CHARACTER = 1e-4  # a long list of words matches more often than a short one, whatever the tests hold
+_HISTORY, _ANYTHING, _FIRST_PART = 1, 2, 4  # bits of what is seen; from the last one on, of parts
+_DISGUISED = 0  # the place of its pattern among the first
 
-
-T = TypeVar("T")
-Match = Callable[[str], list[int] | None]
 Candidate = tuple["Rule", AbstractSet[str]]  # with the parts that are known not to match
+Behind = tuple[int, int]  # bits of the parts that may match now, and of the rules that are now to be asked
 
 
 @dataclass(slots=True)
 class _Seen:
-    """A text as triggers are looked for in it: folded, without repeated letters, and its readings if disguised."""
+    """What a text showed so far, in bits."""
 
-    folded: str
-    single: str
-    readings: tuple[str, ...] = ()
+    parts: int
+    rules: int
 
 
 class Sieve:
@@ -48,80 +46,70 @@ class Sieve:
 
     def __init__(self, rules: Sequence[Rule]) -> None:
         rarity = _rarities(rules)
-        self._rules = [_Closer(rule) for rule in rules]
-        self._always: set[int] = set()
-        self._always_with_history: set[int] = set()  # what only a history can make true
-        wanted: dict[Triggers, set[int]] = {}
+        bits = {triggers: _FIRST_PART << number for number, triggers in enumerate(rarity)}
+        self._rules = [_Suspect(rule, bits) for rule in rules]
+        self._always = self._always_with_history = 0  # rules without a sign; what only a history can make true
+        asking: dict[Triggers, int] = {}
         for number, rule in enumerate(rules):
             signs = rule.condition.signs(lambda name, rule=rule: rarity[rule.parts[name].triggers])  # type: ignore[misc]
-            if signs is None and rule.condition.possible(_texts(rule)):
-                self._always.add(number)
-            elif signs is None:
-                self._always_with_history.add(number)
             for name in signs or ():
-                wanted.setdefault(rule.parts[name].triggers, set()).add(number)
-        first: dict[Triggers, set[int]] = {Triggers(folded=(DISGUISE,)): set(), Triggers(folded=(DOUBLED,)): set()}
-        for triggers, behind in wanted.items():
-            first.setdefault(Triggers(folded=(*triggers.folded, *triggers.single)), set()).update(behind)
-        self._first, _, _ = _looking(first)
-        _, self._single, self._squeezed = _looking(wanted)
+                triggers = rule.parts[name].triggers
+                asking[triggers] = asking.get(triggers, 0) | 1 << number
+            if signs is None:
+                self._always_with_history |= 1 << number
+                self._always |= rule.condition.possible(_texts(rule)) << number
+        self._signs = _Looks({one: (bits[one], numbers) for one, numbers in asking.items()})
+        self._others = _Looks({one: (bit, 0) for one, bit in bits.items() if one not in asking})
+        words = sorted({phrase for one in asking for phrase in one.phrases})
+        self._first = pattern_set([DISGUISE, word_tree(words)] if words else [DISGUISE]).Match
+        self._ends_early = not (self._always_with_history or self._signs.folded.sets)
 
-    def candidates(self, folded: str, *, history: bool = False) -> list[Candidate]:
-        """Return the rules that a text may break, by its folded view; `history`: there is one to be asked."""
-        always = self._always | self._always_with_history if history else self._always
-        hits = self._first.match(folded)
-        if hits is None and not always:
+    def candidates(self, original: str, *, history: bool = False) -> list[Candidate]:
+        """Return the rules that a text may break; `history`: there is one to be asked."""
+        folded = fold(original)
+        encoded = folded.encode()
+        hits = self._first(encoded)
+        if hits is None and self._ends_early:
             return []
-        numbers = always.union(self._first.behind(hits))
-        seen = _Seen(folded, folded)
-        if hits is not None and _DOUBLED_HIT in hits:
-            seen.single = single(folded)
-            numbers.update(self._single.behind(self._single.match(seen.single)))
-        if hits is not None and _DISGUISE_HIT in hits:
-            seen.readings = tuple(one.text for one in readings(folded))
-            for reading in seen.readings:
-                numbers.update(self._squeezed.behind(self._squeezed.match(reading)))
-        if not numbers:
+        seen = _Seen(_ANYTHING, self._always)
+        if history:
+            seen = _Seen(_ANYTHING | _HISTORY, self._always_with_history)
+        plain = fold_single(original).encode()
+        read = [one.text.encode() for one in readings(folded)] if hits and _DISGUISED in hits else ()
+        self._signs.look(encoded, plain if hits else b"", read, seen)
+        if not seen.rules:
             return []
-        looked = ((self._rules[number], self._rules[number].absent(seen, history)) for number in sorted(numbers))
-        return [(closer.rule, absent) for closer, absent in looked if absent is not None]
+        self._others.look(encoded, plain, read, seen)
+        return [one for number in _ones(seen.rules) if (one := self._rules[number].candidate(seen.parts)) is not None]
 
 
-class _Closer:
-    """One rule, and a closer look at which of its parts can match. RE2 builds its sets at the first one."""
+class _Suspect:
+    """One rule, and what its condition comes to with whatever was seen."""
 
-    def __init__(self, rule: Rule) -> None:
-        self.rule = rule
-        self._always = {name for name, part in rule.parts.items() if part.triggers.always}
-        self._always_by_text = self._always & _texts(rule)
-        self._possible: dict[frozenset[str], bool] = {}
+    def __init__(self, rule: Rule, bits: Mapping[Triggers, int]) -> None:
+        self._rule = rule
+        self._bits = {name: _bit(part, bits) for name, part in rule.parts.items()}
+        self._mask = 0
+        for bit in self._bits.values():
+            self._mask |= bit
+        self._known: dict[int, Candidate | None] = {}
 
-    @cached_property
-    def _sets(self) -> tuple[_Looking[str], _Looking[str], _Looking[str]]:
-        wanted: dict[Triggers, set[str]] = {}
-        for name in self.rule.condition.parts():
-            wanted.setdefault(self.rule.parts[name].triggers, set()).add(name)
-        return _looking(wanted)
+    def candidate(self, seen: int) -> Candidate | None:
+        """Return the rule with the parts that cannot match; None when its condition cannot be true without them."""
+        mine = seen & self._mask
+        if mine not in self._known:
+            if len(self._known) >= MOST_KNOWN:
+                self._known.clear()
+            present = {name for name, bit in self._bits.items() if bit & mine}
+            is_possible = self._rule.condition.possible(present)
+            self._known[mine] = (self._rule, self._bits.keys() - present) if is_possible else None
+        return self._known[mine]
 
-    def absent(self, seen: _Seen, history: bool) -> AbstractSet[str] | None:
-        """Return the parts that cannot match; None when the condition cannot be true without them."""
-        in_folded, in_single, in_squeezed = self._sets
-        always = self._always if history else self._always_by_text
-        present = always.union(in_single.behind(in_single.match(seen.single)))
-        for reading in seen.readings:
-            present.update(in_squeezed.behind(in_squeezed.match(reading)))
-        if not self._is_possible(frozenset(present | in_folded.every)):
-            return None
-        present.update(in_folded.behind(in_folded.match(seen.folded)))
-        return self.rule.parts.keys() - present if self._is_possible(frozenset(present)) else None
 
-    def _is_possible(self, present: frozenset[str]) -> bool:
-        known = self._possible.get(present)
-        if known is None:
-            if len(self._possible) >= MOST_KNOWN:
-                self._possible.clear()
-            known = self._possible[present] = self.rule.condition.possible(present)
-        return known
+def _bit(part: Part, bits: Mapping[Triggers, int]) -> int:
+    if isinstance(part, HistoryPart):
+        return _HISTORY
+    return _ANYTHING if part.triggers.always else bits[part.triggers]
 
 
 def _texts(rule: Rule) -> AbstractSet[str]:
@@ -129,31 +117,52 @@ def _texts(rule: Rule) -> AbstractSet[str]:
     return {name for name, part in rule.parts.items() if not isinstance(part, HistoryPart)}
 
 
-class _Looking(Generic[T]):
-    """One set of patterns, with what stands behind each of them."""
-
-    def __init__(self, patterns: Mapping[str, Collection[T]]) -> None:
-        self._behind = list(patterns.values())
-        self.every = {one for behind in self._behind for one in behind}
-        self.match: Match = pattern_set(patterns).Match if patterns else _no_match
-
-    def behind(self, hits: Iterable[int] | None) -> Iterable[T]:
-        return (one for hit in hits or () for one in self._behind[hit])
+def _ones(bits: int) -> Iterator[int]:
+    while bits:
+        lowest = bits & -bits
+        yield lowest.bit_length() - 1
+        bits ^= lowest
 
 
-def _no_match(text: str) -> list[int] | None:  # noqa: ARG001 (RE2 takes half a microsecond to find nothing of nothing)
-    return None
+class _Looks:
+    """Some triggers, looked for in all views of a text."""
+
+    def __init__(self, behind: Mapping[Triggers, Behind]) -> None:
+        self.folded = _Look((one.folded, bits) for one, bits in behind.items())
+        self._single = _Look((map(single_pattern, one.phrases), bits) for one, bits in behind.items())
+        self._squeezed = _Look((one.squeezed, bits) for one, bits in behind.items())
+
+    def look(self, folded: bytes, single: bytes, readings: Iterable[bytes], seen: _Seen) -> None:
+        self.folded.look(folded, seen)
+        self._single.look(single, seen)
+        for reading in readings:  # it has no repeated letters either
+            self._single.look(reading, seen)
+            self._squeezed.look(reading, seen)
 
 
-def _looking(wanted: Mapping[Triggers, Collection[T]]) -> tuple[_Looking[T], _Looking[T], _Looking[T]]:
-    """Return the sets for the folded text, the one without repeated letters and the squeezed one."""
-    sets: tuple[dict[str, set[T]], ...] = ({}, {}, {})
-    for triggers, behind in wanted.items():
-        for one, patterns in zip(sets, (triggers.folded, triggers.single, triggers.squeezed), strict=True):
+class _Look:
+    """Sets of patterns for one view of a text, and what stands behind each pattern.
+
+    A wide pattern has a set of its own: RE2 keeps a state for every combination of places in its patterns, and with
+    one that is nearly everywhere under way nearly every character of every post would need a new one.
+    """
+
+    def __init__(self, triggers: Iterable[tuple[Iterable[str], Behind]]) -> None:
+        behind: dict[str, Behind] = {}
+        for patterns, (parts, rules) in triggers:
             for pattern in patterns:
-                one.setdefault(pattern, set()).update(behind)
-    in_folded, in_single, in_squeezed = map(_Looking, sets)
-    return in_folded, in_single, in_squeezed
+                known = behind.get(pattern, (0, 0))
+                behind[pattern] = (known[0] | parts, known[1] | rules)
+        wide = [pattern for pattern in behind if is_wide(pattern)]
+        groups = [sorted(behind.keys() - set(wide)), *([one] for one in wide)]
+        self.sets = [(pattern_set(group).Match, [behind[one] for one in group]) for group in groups if group]
+
+    def look(self, text: bytes, seen: _Seen) -> None:
+        for match, behind in self.sets:
+            for hit in match(text) or ():
+                parts, rules = behind[hit]
+                seen.parts |= parts
+                seen.rules |= rules
 
 
 def pattern_set(patterns: Iterable[str]) -> Any:
@@ -167,17 +176,18 @@ def pattern_set(patterns: Iterable[str]) -> Any:
 
 def _rarities(rules: Sequence[Rule]) -> Mapping[Triggers, float]:
     """Return how often each part may match in ordinary posts, by its triggers in the quiet tests of all rules."""
-    every = {part.triggers for rule in rules for part in rule.parts.values()}
+    every = {part.triggers: None for rule in rules for part in rule.parts.values()}
     texts = {fold(example.text) for rule in rules for example in rule.tests if not example.fires}
-    hits = Counter(_hits({t for one in every for t in one.folded}, texts))
-    hits.update(_hits({t for one in every for t in one.single}, map(single, texts)))
+    phrases = {phrase: single_pattern(phrase) for one in every for phrase in one.phrases}
+    hits = Counter(_hits({pattern: pattern for one in every for pattern in one.folded}, texts))
+    hits.update(_hits(phrases, map(single, texts)))
     return {
-        one: math.inf if one.always else sum(hits[t] + len(t) * _PER_CHARACTER for t in (*one.folded, *one.single))
+        one: math.inf if one.always else sum(hits[t] + len(t) * _PER_CHARACTER for t in (*one.folded, *one.phrases))
         for one in every
     }
 
 
-def _hits(triggers: Iterable[str], texts: Iterable[str]) -> Iterable[str]:
-    names = sorted(triggers)
-    every = pattern_set(names)
+def _hits(patterns: Mapping[str, str], texts: Iterable[str]) -> Iterable[str]:
+    names = list(patterns)
+    every = pattern_set(patterns.values())
     return (names[hit] for text in texts for hit in every.Match(text) or ())
