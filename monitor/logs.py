@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import re
 import sys
@@ -16,6 +17,7 @@ from monitor.settings import Log, Secret, Sentry
 QUIET = ("apscheduler", "urllib3", "tweepy", "facebook", "sqlalchemy", "alembic", "uvicorn", "matplotlib", "PIL")
 IN_ADDRESS = re.compile(r"(?i)\b((?:access_token|appsecret_proof|input_token|bearer_token|token|sig)=)[^&\s\"'#]+")
 BEARER = re.compile(r"(?i)\b(bearer\s+)[\w.~+/%=-]{8,}")
+ANSWER_LINK = re.compile(r"(/a/)[\w.%-]{20,}|\b[\w-]{8,}\.[\w-]{6}\.[\w-]{43}")  # the address, or the bare token
 MOST_CAUSES = 10  # of one error; a chain could go in a circle
 SHORTEST_SECRET = 6  # shorter ones would blank ordinary words
 
@@ -32,7 +34,7 @@ def start_logging(log: Log, secrets: Iterable[Secret]) -> None:
     renderer: Any = structlog.processors.JSONRenderer(ensure_ascii=False)
     if log.format == "text":
         renderer = structlog.dev.ConsoleRenderer(colors=False, pad_event_to=0)
-    handler = logging.StreamHandler(sys.stderr)
+    handler = _Lines(sys.stderr)
     handler.setFormatter(_Redacting(redact, renderer, shared))
     root = logging.getLogger()
     root.handlers[:] = [handler]
@@ -63,6 +65,14 @@ def traced(exc_info: Any) -> str:
     return "\nwhich came of\n".join(told)
 
 
+class _Lines(logging.StreamHandler):  # type: ignore[type-arg]  # generic in the type stubs only
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 (logging's own name)
+        """Say that a line was lost. Logging's own way would print its words and arguments, past the redaction."""
+        kind = sys.exc_info()[0]
+        with contextlib.suppress(OSError, ValueError):  # standard error itself may be closed or full
+            print(f"a log line of {record.name} was lost ({kind.__name__ if kind else '?'})", file=sys.stderr)  # noqa: T201
+
+
 class _Redacting(structlog.stdlib.ProcessorFormatter):
     def __init__(self, redact: Callable[[str], str], renderer: Any, foreign: list[Any]) -> None:
         remove = structlog.stdlib.ProcessorFormatter.remove_processors_meta
@@ -80,7 +90,7 @@ def redaction(secrets: Iterable[Secret]) -> Callable[[str], str]:
     def redact(line: str) -> str:
         for value in values:
             line = line.replace(value, "…")
-        return BEARER.sub(r"\1…", IN_ADDRESS.sub(r"\1…", line))
+        return ANSWER_LINK.sub(r"\1…", BEARER.sub(r"\1…", IN_ADDRESS.sub(r"\1…", line)))
 
     return redact
 

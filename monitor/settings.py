@@ -549,9 +549,26 @@ def _other_contradictions(settings: Settings) -> list[tuple[str, str]]:
         found.append(("web.listen", f"'{web.listen}': expected host:port, such as \"127.0.0.1:8080\""))
     if (called := settings.deadman.url.reveal()) and not re.match(r"https?://[^\s/?#]+", called):
         found.append(("deadman.url", "expected an address that begins with https://"))
-    if web.public_url and urlsplit(web.public_url).scheme not in {"http", "https"}:
-        found.append(("web.public_url", "expected an address that begins with https://"))
+    if web.public_url and (wrong := _public_url_mistake(web.public_url)):
+        found.append(("web.public_url", wrong))
     return found
+
+
+def _public_url_mistake(url: str) -> str:
+    """Return what is wrong with the address of the console: the links of mails are made from it, and are a right."""
+    try:
+        parts = urlsplit(url)
+        host = parts.hostname or ""
+        parts.port  # noqa: B018 (reading it is what checks it)
+    except ValueError:
+        host, parts = "", urlsplit("")
+    if parts.scheme not in {"http", "https"} or not host:
+        return "expected an address that begins with https://"
+    if parts.query or parts.fragment or parts.username is not None:
+        return "expected an address alone, without user, ? or #"
+    if parts.scheme == "http" and not is_loopback(host):
+        return "the links of mails, by which alerts are answered, must not travel in clear; use https://"
+    return ""
 
 
 def _database_mistake(url: str) -> str:
@@ -592,6 +609,7 @@ def summary(settings: Settings) -> list[tuple[str, str]]:
         ("deadman.url", "set" if settings.deadman.url else "not set"),
         ("polling", f"{settings.polling.min_interval} to {settings.polling.max_interval}"),
         ("web.listen", settings.web.listen),
+        ("web.public_url", settings.web.public_url or "not set: mails carry no link to answer by"),
         ("sentry.dsn", "set" if settings.sentry.dsn else "not set"),
         *((key, str(path)) for key, path in sorted(settings.files.items())),
     ]

@@ -81,6 +81,14 @@ def test_a_traceback_tells_the_way_and_never_the_words_of_an_error(form, capsys,
     assert "No such file or directory" in capsys.readouterr().err
 
 
+def test_a_line_that_cannot_be_written_is_not_printed_past_the_redaction(capsys, quiet_root):
+    start_logging(Log(format="json"), [])
+    logging.getLogger("foreign").warning("%d posts", "SULIT-MARKER")
+    written = capsys.readouterr().err
+    assert "a log line of foreign was lost (TypeError)" in written
+    assert "MARKER" not in written
+
+
 def test_json_lines_are_json(capsys, quiet_root):
     start_logging(Log(format="json"), [])
     structlog.get_logger("a").info("checked", account="x/jpd", new=2)

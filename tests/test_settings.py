@@ -91,6 +91,15 @@ MISTAKES = [
     pytest.param('[digest]\nweekday = "isnin"', "digest.weekday", "unknown", id="bad weekday"),
     pytest.param('[network]\nallow = ["10.0.0.0/99"]', "network.allow", "expected networks", id="bad network"),
     pytest.param('[web]\nlisten = "8080"', "web.listen", "expected host:port", id="bad listen address"),
+    pytest.param('[web]\npublic_url = "pantau.gov.my"', "web.public_url", "begins with https", id="no address"),
+    pytest.param('[web]\npublic_url = "https:///a"', "web.public_url", "begins with https", id="an address of nowhere"),
+    pytest.param('[web]\npublic_url = "https://p:x"', "web.public_url", "begins with https", id="a port of letters"),
+    pytest.param(
+        '[web]\npublic_url = "https://p.my/?a=1"', "web.public_url", "without user, ?", id="more than a place"
+    ),
+    pytest.param(
+        '[web]\npublic_url = "http://pantau.gov.my"', "web.public_url", "must not travel in clear", id="links in clear"
+    ),
     pytest.param("mail = 3", "mail", "expected a section", id="a value where a section belongs"),
     pytest.param("[mail", "", "is not valid TOML", id="broken TOML"),
 ]
@@ -129,6 +138,11 @@ def test_an_unreadable_secret_file_is_named(tmp_path):
 @pytest.mark.parametrize(("text", "seconds"), [("1s", 1), ("1.5m", 90), ("24h", 86400), ("7d", 604800), (" 2M ", 120)])
 def test_durations(text, seconds):
     assert duration(text) == timedelta(seconds=seconds)
+
+
+@pytest.mark.parametrize("url", ["https://pantau.gov.my/", "https://p.my:8443/pantau", "http://127.0.0.1:8080"])
+def test_links_of_mails_may_lead_over_tls_or_to_this_machine(tmp_path, url):
+    assert load(tmp_path, f'[web]\npublic_url = "{url}"').web.public_url == url
 
 
 def test_loading_touches_nothing(tmp_path):

@@ -7,6 +7,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -72,6 +73,8 @@ def _serve(service: Any, prepare: Callable[[Any, str], None] | None) -> int:
             failing=lambda: sorted(progress.failed),
             troubles=lambda: service.troubles,
             clock=service.clock,
+            link_key=service.envelope.link_key,
+            acknowledged_for=lambda: service.configuration.escalation.acknowledged_for,
         )
     )
     try:
@@ -180,6 +183,7 @@ def demo() -> None:
         def prepare(service: Any, address: str) -> None:
             out.print(f"The console is at {address}; in another terminal: pantau --config {_shown(folder)} alerts list")
             out.print("Fictional agencies publish on a sandbox of the platforms. Stop with Ctrl-C.\n")
+            service.envelope = replace(service.envelope, public_url=address.rstrip("/"))  # the port is known only now
             service.on_checked = lambda checked: _tell(checked, say)
             service.on_delivered = lambda where: say(f"    mail    → {_shown(Path(where))}")
             threading.Thread(

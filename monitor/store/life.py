@@ -252,7 +252,9 @@ def _of_posts(connection: Connection, post_ids: Sequence[int], which: object) ->
 
 
 def _row(connection: Connection, alert_id: int) -> RowMapping:
-    query = select(alert).where(alert.c.id == alert_id).with_for_update()
+    # Not the whole lock: an entry of the audit that refers to the alert, in another transaction, needs a share of it
+    # while that one holds the end of the chain. PostgreSQL would find them waiting for each other.
+    query = select(alert).where(alert.c.id == alert_id).with_for_update(key_share=True)
     row = connection.execute(query).mappings().first()
     if row is None:
         raise LookupError(f"no alert with id {alert_id}")

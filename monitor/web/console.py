@@ -1,12 +1,13 @@
 """The console: state, coverage and alerts as server-rendered pages, and the health of the daemon.
 
-Without sign-in there is no text of posts here, and nothing that can be changed.
+Without sign-in there is no text of posts here, and nothing that can be changed. What the signed links of the mails lead
+to is in `answer`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -17,12 +18,14 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 
 from monitor.disclosure import one_line
+from monitor.escalation import Escalation
 from monitor.model import MALAYSIA, AlertState
 from monitor.settings import Web, is_loopback
 from monitor.store.alerts import find_case, load_alert
 from monitor.store.database import Database
 from monitor.store.listings import coverage_of, list_accounts, list_alerts, mails_of
 from monitor.store.media import media_queue
+from monitor.web import answer
 
 SHOWN_ALERTS = 200
 HEADERS = {
@@ -39,6 +42,7 @@ class Console:
     """What the pages need. `stalled` names the ticks that got nowhere, `failing` those whose last run failed.
 
     `troubles` says in words what is wrong outside of them; a restart would not mend that, so health stays 200.
+    `link_key` signs the links of the mails; without it there are no pages to answer on.
     """
 
     db: Database
@@ -49,6 +53,8 @@ class Console:
     clock: Callable[[], datetime]
     failing: Callable[[], list[str]] = list
     troubles: Callable[[], Collection[str]] = tuple
+    link_key: str = field(default="", repr=False)
+    acknowledged_for: Callable[[], timedelta] = lambda: Escalation().acknowledged_for
 
 
 def build(console: Console) -> FastAPI:
@@ -62,7 +68,8 @@ def build(console: Console) -> FastAPI:
     @app.middleware("http")
     async def _harden(request: Request, call_next: Callable) -> Response:  # type: ignore[type-arg]  # Starlette's own type
         response: Response = await call_next(request)
-        response.headers.update(HEADERS)
+        for name, value in HEADERS.items():
+            response.headers.setdefault(name, value)
         return response
 
     @app.get("/healthz")
@@ -104,7 +111,20 @@ def build(console: Console) -> FastAPI:
         page = pages.get_template("alert.html").render(now=console.clock(), alert=alert, mails=mails)
         return HTMLResponse(page)
 
+    if console.link_key:
+        app.include_router(answer.router(_answering(console, pages)))
     return app
+
+
+def _answering(console: Console, pages: Environment) -> answer.Answering:
+    return answer.Answering(
+        db=console.db,
+        web=console.web,
+        key=console.link_key,
+        clock=console.clock,
+        acknowledged_for=console.acknowledged_for,
+        pages=pages,
+    )
 
 
 def _hosts(web: Web) -> list[str]:
