@@ -20,7 +20,7 @@ from apscheduler.executors.pool import ThreadPoolExecutor as TickThreads
 from apscheduler.schedulers.background import BackgroundScheduler
 
 import connectors
-from alerts import digest
+from alerts import digest, seal
 from alerts.channel import Channel
 from alerts.compose import Envelope, envelope_of
 from alerts.outbox import Sent, deliver_due, open_channel, plan_due
@@ -162,6 +162,7 @@ def open_service(
             with db.alone():
                 installed_at = datetime.fromisoformat(fact(db, "installed_at", now.isoformat()))
                 instance = fact(db, "instance", uuid.uuid4().hex)
+                fact(db, seal.KEY_FACT, seal.new_key())
                 link_key = fact(db, "link_key", secrets.token_hex(32))
                 save_register(db, configuration.agencies, configuration.accounts, now=now)
             if path is not None:

@@ -11,6 +11,7 @@ from monitor.cli import (  # noqa: F401 (each adds its commands)
     answers,
     backtest,
     canary,
+    certificate,
     daemon,
     learning,
     listings,

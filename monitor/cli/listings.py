@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
 from typing import Annotated, Any
 
@@ -26,8 +27,10 @@ from monitor.cli.root import (
     print_rows,
     shown_time,
 )
-from monitor.model import MALAYSIA, AccountWeek, AlertLine, AlertState
+from monitor.model import MALAYSIA, AccountWeek, AlertLine, AlertState, Language, Verdict
 from monitor.store.listings import PostLine, coverage_of, list_alerts, list_posts, mails_of
+
+GAPS_SHOWN = 3  # of an account in the table; --json prints all
 
 
 @posts_app.command("list")
@@ -111,7 +114,7 @@ def alerts_show(case: Annotated[str, typer.Argument(metavar="CASE")], as_json: A
         if db is None or alert_id is None:
             raise bad(f"'{case}': no alert has this case number; `pantau alerts list` shows them")
         alert, mails, events = load_alert(db, alert_id), mails_of(db, alert_id), events_of(db, alert_id)
-        line = next(one for one in list_alerts(db) if one.case == alert.case)
+        line = next(one for one in list_alerts(db, canaries=True) if one.case == alert.case)
     row = _alert_row(line) | {
         "kind": line.kind.value,
         "first_mail_at": iso(line.first_mail_at),
@@ -172,30 +175,91 @@ def alerts_show(case: Annotated[str, typer.Argument(metavar="CASE")], as_json: A
 
 
 @app.command()
-def coverage(as_json: AsJson = False, days: Annotated[int, typer.Option(min=1, help="How far back.")] = 7) -> None:
-    """Show for each account what was read, and every gap with its cause."""
-    from monitor.app import degraded_platforms, patience, utc_now
+def coverage(
+    as_json: AsJson = False,
+    agency: OfAgency = "",
+    days: Annotated[int | None, typer.Option(min=1, help="How far back; default: 7.")] = None,
+    week: Annotated[str, typer.Option(help="This ISO week, such as 2026-W47, instead of --days.")] = "",
+) -> None:
+    """Show for each account what was read, and every gap with its cause. `certificate issue` makes a page of it."""
+    from monitor.app import degraded_platforms, patience
     from monitor.settings import load_settings
     from monitor.store.register import registered
 
+    start, end = _stretch(days, week)
     polling = load_settings(GIVEN.folder, os.environ).polling
-    now = utc_now()
     weeks: list[AccountWeek] = []
     with listing() as db:
         if db is not None:
             weeks = coverage_of(
                 db,
-                start=now - timedelta(days=days),
-                end=now,
+                start=start,
+                end=end,
                 patience=patience(polling),
                 degraded=degraded_platforms(registered(db)),
+                agency=agency,
             )
-    rows = [_coverage_row(week) for week in weeks]
+    rows = [_coverage_row(one) for one in weeks]
     if as_json:
         print_rows(rows, True, ())
         return
-    shown = [row | {"gaps": [f"{g['cause']} since {shown_time(g['from'])}" for g in row["gaps"][-2:]]} for row in rows]
+    shown = [row | {"covered": _share(one), "gaps": _gaps(one)} for row, one in zip(rows, weeks, strict=True)]
     print_rows(shown, False, ("agency", "platform", "account", "verdict", "covered", "gaps"))
+    for line in _totals(weeks):
+        out.print(line, markup=False)
+
+
+def _stretch(days: int | None, week: str) -> tuple[datetime, datetime]:
+    """Return what is to be shown: the last days, or an ISO week in Malaysian time as far as it has come."""
+    from alerts.digest import iso_week
+    from monitor.app import utc_now
+
+    now = utc_now()
+    if not week:
+        return now - timedelta(days=days or 7), now
+    if days is not None:
+        raise bad("--week and --days: choose one of the two")
+    try:
+        start, end = iso_week(week)
+    except ValueError as error:
+        raise bad(f"--week: {error}") from None
+    if start > now:
+        raise bad(f"--week: {week} has not begun yet")
+    return start, min(end, now)
+
+
+def _share(week: AccountWeek) -> str:
+    """Return the share read, rounded down: a gap is never rounded away."""
+    return "100 %" if week.verdict is Verdict.FULL else f"{min(int(week.covered * 1000), 999) / 10:.1f} %"
+
+
+def _gaps(week: AccountWeek) -> list[str]:
+    """Return the longest gaps with their causes and lengths, and how many more there are."""
+    from alerts.wording import span
+
+    longest = sorted(week.gaps, key=lambda gap: -gap.length)[:GAPS_SHOWN]
+    named = [
+        f"{gap.cause.value if gap.cause else 'unknown'} {span(gap.length, Language.EN)} "
+        f"since {shown_time(gap.start.isoformat())}"
+        for gap in sorted(longest, key=lambda gap: gap.start)
+    ]
+    more = len(week.gaps) - len(longest)
+    return [*named, f"and {more} more"] if more else named
+
+
+def _totals(weeks: Sequence[AccountWeek]) -> Iterator[str]:
+    """Yield one line an agency: how many of its accounts were wholly read, and what is missing."""
+    by_agency: dict[str, list[AccountWeek]] = {}
+    for one in weeks:
+        by_agency.setdefault(one.account.agency, []).append(one)
+    for code, own in by_agency.items():
+        full = sum(one.verdict is Verdict.FULL for one in own)
+        blind = sum(one.verdict is Verdict.BLIND for one in own)
+        lost = sum((gap.length for one in own for gap in one.gaps), timedelta())
+        words = [f"{full} of {len(own)} accounts fully monitored"]
+        words += [f"{blind} blind"] if blind else []
+        words += [f"{lost.total_seconds() / 3600:.1f} account hours not read"] if lost else []
+        yield f"{code}: {', '.join(words)}"
 
 
 def _coverage_row(week: AccountWeek) -> dict[str, Any]:

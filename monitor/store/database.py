@@ -232,3 +232,10 @@ def fact(db: Database, key: str, default: str) -> str:
         if value is None:
             connection.execute(insert(meta).values(key=key, value=default))
         return str(default if value is None else value)
+
+
+def known_fact(db: Database, key: str) -> str | None:
+    """Return a fact about this installation without writing one down."""
+    with db.read() as connection:
+        value: str | None = connection.execute(select(meta.c.value).where(meta.c.key == key)).scalars().first()
+    return value

@@ -276,13 +276,19 @@ def mails_of(db: Database, alert_id: int) -> list[MailLine]:
 
 
 def coverage_of(
-    db: Database, *, start: datetime, end: datetime, patience: timedelta, degraded: Collection[str] = ()
+    db: Database,
+    *,
+    start: datetime,
+    end: datetime,
+    patience: timedelta,
+    degraded: Collection[str] = (),
+    agency: str = "",
 ) -> list[AccountWeek]:
-    """Return each active account's coverage of [start, end), from its registration on.
+    """Return each active account's coverage of [start, end), from its registration on; of all agencies, or of one.
 
     `patience` is how long an account may go unread before that is a gap; `degraded` names the dying platforms.
     """
-    active = account.c.status == AccountStatus.ACTIVE.value
+    active = and_(account.c.status == AccountStatus.ACTIVE.value, *_of_account(agency, "", ""))
     order = (account.c.agency, account.c.platform, account.c.key)
     with db.read() as connection:
         holders = [to_account(r) for r in connection.execute(select(account).where(active).order_by(*order)).mappings()]
