@@ -40,9 +40,9 @@ def test_the_sample_rule_loads_and_passes_its_own_tests(tmp_path):
 def test_the_commands_it_names_exist():
     named = {
         f"{a} {b}".strip()
-        for a, b in re.findall(r"pantau (?:--config \S+ )?([a-z]+)(?: (import|list|show|test|check))?", README)
+        for a, b in re.findall(r"pantau (?:--config \S+ )?([a-z]+)(?: (import|list|show|test|check|issue|verify))?", README)
     }
-    named -= {"canary", "accounts", "agencies", "posts", "rules", "mail", "alerts"}
+    named -= {"accounts", "agencies", "posts", "rules", "mail", "alerts", "certificate"}
     words = {name.split()[0] for name in commands()}
     assert {"run", "once", "check", "doctor", "agencies import", "mail test"} <= named
     assert [name for name in named if name.split()[0] in words and name not in commands()] == []
@@ -75,7 +75,7 @@ def test_its_settings_are_settings(tmp_path):
 def test_every_line_of_the_default_configuration_is_a_setting_also_when_it_is_uncommented(tmp_path):
     text = (ROOT / "config/pantau.toml").read_text()
     (tmp_path / "secrets").mkdir()
-    for name in ("smtp", "x", "facebook", "facebook-app", "sentry"):
+    for name in ("smtp", "x", "facebook", "facebook-app", "sentry", "deadman"):
         (tmp_path / "secrets" / name).write_text("https://key@127.0.0.1/1")
     (tmp_path / "ca.pem").touch()
     (tmp_path / "pantau.toml").write_text(re.sub(r"^# (?=[a-z_]+ = )", "", text, flags=re.MULTILINE))
