@@ -54,24 +54,37 @@ def _of_the_disk(path: Path | None) -> Iterator[str]:
 
 
 class Ping:
-    """Calls the address, at most once each `every`. `steady` are seconds of a clock that nobody sets."""
+    """Calls the address, once each `every`. `steady` are seconds of a clock that nobody sets.
+
+    A call that was lost is made again at the next look: what listens outside counts the minutes. The log tells of the
+    first of several that fail alike, and of the first that succeeds again.
+    """
 
     def __init__(self, deadman: Deadman, network: Network) -> None:
         self._url = deadman.url.reveal()
         self._every = deadman.every.total_seconds()
-        self._last: float | None = None
+        self._heard: float | None = None
+        self._failure = ""
         self._session = http.open_session(base_url=self._url, network=network, credential=True)
 
     def call(self, *, steady: float) -> None:
         """Say that all is well, when it is time to. Never raises; the log never holds the address."""
-        if not self._url or (self._last is not None and steady - self._last < self._every):
+        if not self._url or (self._heard is not None and steady - self._heard < self._every):
             return
-        self._last = steady
+        failure = self._called()
+        if not failure:
+            self._heard = steady
+        if failure and failure != self._failure:
+            log.warning("the dead-man call failed", reason=failure)
+        elif self._failure and not failure:
+            log.info("the dead-man call succeeds again")
+        self._failure = failure
+
+    def _called(self) -> str:
+        """Return why the call failed; empty when it was heard."""
         try:
             with self._session.get(self._url, timeout=(SECONDS, SECONDS), stream=True) as answer:
-                status = answer.status_code
+                refused = answer.status_code >= requests.codes.bad_request
+                return f"deadman.url: the server answered HTTP {answer.status_code}" if refused else ""
         except requests.RequestException as error:
-            log.warning("the dead-man address was not reached", reason=str(http.failure(error, what="deadman.url")))
-            return
-        if status >= 400:
-            log.warning("the dead-man address refused the call", status=status)
+            return str(http.failure(error, what="deadman.url"))

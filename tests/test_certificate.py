@@ -94,7 +94,7 @@ def words(page):
 def test_a_week_without_a_gap_is_fully_monitored():
     page = words(issued(language=Language.EN))
     assert "FULLY MONITORED" in page
-    assert "All registered accounts (1) were read through the whole period without a gap." in page
+    assert "All registered active accounts (1) were read through the whole period without a gap." in page
     assert "7 of 7 days: the test notice arrived (at most 2.1 s)" in page
     assert f"12:{'ab' * 32}" in page
 

@@ -78,8 +78,21 @@ def test_a_refused_call_is_a_log_line_without_the_address(said, answer):
 
 def test_a_server_that_is_not_there_is_a_log_line_without_the_address(said):
     ping(f"http://127.0.0.1:1/ping/{TOKEN}").call(steady=0.0)
-    assert [event for event, _ in said] == ["the dead-man address was not reached"]
+    assert [event for event, _ in said] == ["the dead-man call failed"]
     assert TOKEN not in str(said)
+
+
+def test_a_call_that_was_lost_is_made_again_soon_and_the_log_tells_it_once(said):
+    down = [True]
+    with Replay(lambda _: Answer(status=503 if down[0] else 200)) as server:
+        called = ping(f"{server.url}/ping/{TOKEN}")
+        for steady in (0.0, 60.0, 120.0):
+            called.call(steady=steady)
+        down[0] = False
+        called.call(steady=180.0)
+        called.call(steady=240.0)
+        assert len(server.asked) == 4
+    assert [event for event, _ in said] == ["the dead-man call failed", "the dead-man call succeeds again"]
 
 
 def test_a_server_that_hangs_is_left_after_the_time_out(said, monkeypatch):

@@ -40,7 +40,9 @@ def test_the_sample_rule_loads_and_passes_its_own_tests(tmp_path):
 def test_the_commands_it_names_exist():
     named = {
         f"{a} {b}".strip()
-        for a, b in re.findall(r"pantau (?:--config \S+ )?([a-z]+)(?: (import|list|show|test|check|issue|verify))?", README)
+        for a, b in re.findall(
+            r"pantau (?:--config \S+ )?([a-z]+)(?: (import|list|show|test|check|issue|verify))?", README
+        )
     }
     named -= {"accounts", "agencies", "posts", "rules", "mail", "alerts", "certificate"}
     words = {name.split()[0] for name in commands()}
