@@ -12,14 +12,16 @@ import socket
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from datetime import UTC, datetime
+from dataclasses import asdict
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import structlog
 
 from monitor.model import Resolution
-from monitor.store import life
+from monitor.settings import Retention
+from monitor.store import holds, life, retention
 from monitor.store.canaries import ask_canary
 from monitor.store.database import Database, DatabaseBusyError, open_database, sole_process
 
@@ -27,6 +29,7 @@ log = structlog.get_logger(__name__)
 
 LONGEST_REQUEST = 64 * 1024
 SECONDS_TO_ASK = 10.0
+PURGE_AT_ONCE = timedelta(seconds=5)  # of one request: other commands wait for it
 SECONDS_TO_ANSWER = 120.0  # longer than a foreign lock on the database is waited for
 
 Answer = dict[str, Any]
@@ -79,6 +82,29 @@ def _canary(db: Database, asked: Mapping[str, Any], now: datetime) -> Answer:
     return {}
 
 
+def _hold(db: Database, asked: Mapping[str, Any], now: datetime) -> Answer:
+    made = holds.add_hold(
+        db,
+        author=asked["author"],
+        reason=asked["reason"],
+        agency=asked["agency"],
+        account_id=asked["account"],
+        by=asked["by"],
+        now=now,
+    )
+    return {"hold": made.id}
+
+
+def _end_hold(db: Database, asked: Mapping[str, Any], now: datetime) -> Answer:
+    who = {"author": asked["author"], "reason": asked["reason"], "by": asked["by"]}
+    return {"answer": holds.end_hold(db, asked["hold"], **who, now=now).value}
+
+
+def _purge(db: Database, asked: Mapping[str, Any], now: datetime) -> Answer:
+    """Purge for a while; who asks goes on asking as long as there is `more`."""
+    return asdict(retention.purge(db, Retention(**asked), now=now, within=PURGE_AT_ONCE))
+
+
 ACTS: Mapping[str, Act] = {
     "acknowledge": _acknowledge,
     "resolve": _resolve,
@@ -86,6 +112,9 @@ ACTS: Mapping[str, Act] = {
     "silence": _silence,
     "end silence": _end_silence,
     "canary": _canary,
+    "hold": _hold,
+    "end hold": _end_hold,
+    "purge": _purge,
 }
 
 

@@ -18,6 +18,7 @@ from importlib.metadata import version
 import structlog
 from apscheduler.executors.pool import ThreadPoolExecutor as TickThreads
 from apscheduler.schedulers.background import BackgroundScheduler
+from sqlalchemy.exc import SQLAlchemyError
 
 import connectors
 from alerts import digest, seal
@@ -35,7 +36,8 @@ from monitor.poll import Checked, Poller, poll_platform
 from monitor.poll_media import MediaRead, MediaReader, read_waiting
 from monitor.problems import ConfigurationError, Problem
 from monitor.rules.load import load_rules
-from monitor.settings import Polling, Settings
+from monitor.settings import Polling, Retention, Settings
+from monitor.store import in_force, retention
 from monitor.store.accounts import (
     held_accounts,
     open_blind_alerts,
@@ -44,7 +46,7 @@ from monitor.store.accounts import (
     shut_platforms,
 )
 from monitor.store.canaries import asked_canaries, daily_key, has_canary, settle_canaries
-from monitor.store.database import Database, fact, open_database, sole_process
+from monitor.store.database import Database, explained, fact, open_database, sole_process
 from monitor.store.listings import count_alerts
 from monitor.store.outbox import release_abandoned, retry_now, schedule_digest
 from monitor.store.register import Changes, platforms_in_use, registered, save_register
@@ -165,6 +167,7 @@ def open_service(
                 fact(db, seal.KEY_FACT, seal.new_key())
                 link_key = fact(db, "link_key", secrets.token_hex(32))
                 save_register(db, configuration.agencies, configuration.accounts, now=now)
+                in_force.note_in_force(db, configuration.rules, configuration.escalation, now=now)
             if path is not None:
                 release_abandoned(db, now)
                 release_held(db)
@@ -199,14 +202,14 @@ def build_connectors(configuration: Configuration, accounts: Sequence[Account]) 
     }
 
 
-def sync_register(configuration: Configuration, *, now: datetime) -> Changes:
+def sync_register(configuration: Configuration, *, now: datetime, actor: str) -> Changes:
     """Bring the database up to the register. Raises DatabaseBusyError when a daemon holds it (it reloads by itself)."""
     url = configuration.settings.database.url
     with sole_process(Database(url).path):
         db = open_database(url)
         try:
             with db.alone():
-                return save_register(db, configuration.agencies, configuration.accounts, now=now)
+                return save_register(db, configuration.agencies, configuration.accounts, now=now, actor=actor)
         finally:
             db.close()
 
@@ -435,6 +438,7 @@ def ticks(service: Service, progress: Progress) -> list[Tick]:
             every=min(service.settings.deadman.every, AUDIT_EVERY),
             body=lambda: _audit(service, progress, ping),
         ),
+        Tick(name="purge", every=60 * second, body=lambda: purge_daily(service, lambda: progress.touch("purge"))),
         Tick(name="reload", every=3 * second, body=lambda: _reload(service, watch)),
     ]
 
@@ -495,6 +499,19 @@ def _audit(service: Service, progress: Progress, ping: Ping) -> None:
         ping.call(steady=time.monotonic())
 
 
+def purge_daily(service: Service, touch: Callable[[], None] = lambda: None) -> None:
+    """Empty what has grown older than the configuration allows, once a day."""
+    kept, now = service.settings.retention, service.clock()
+    if kept == Retention() or not retention.is_time(service.db, now=now):
+        return
+    purged = retention.purge(service.db, kept, now=now, touch=touch, stopped=service.stop.is_set)
+    if not purged.more:
+        retention.was_done(service.db, now=now)
+    if purged.left:
+        log.warning("copies of what was purged may still stand in the database file", reason=purged.left)
+    log.info("purged", posts=purged.posts, profiles=purged.profiles, mails=purged.mails, entries=purged.entries)
+
+
 def reload_configuration(service: Service) -> None:
     """Take over a changed register or changed rules; with any mistake the old ones stay, and the log says so."""
     old = service.configuration
@@ -526,6 +543,7 @@ def reload_configuration(service: Service) -> None:
         service.platforms[name] = built[name]
     with service.db.alone():
         changes = save_register(service.db, agencies, accounts, now=service.clock())
+        in_force.note_in_force(service.db, rules, policy, now=service.clock())
     log.info("configuration reloaded", accounts=len(accounts), rules=len(rules.rules), changed=bool(changes))
 
 
@@ -554,6 +572,7 @@ def run(service: Service, progress: Progress, *, ready: Callable[[], None] | Non
     This thread is the guardian: it watches progress, not APScheduler's word for it, and the steps of the wall clock.
     """
     wall, steady = service.clock(), time.monotonic()
+    _note_process(service, in_force.STARTED)
     scheduler = _start_scheduler(service, progress)
     if ready is not None:
         ready()
@@ -568,7 +587,17 @@ def run(service: Service, progress: Progress, *, ready: Callable[[], None] | Non
             code = 1
             service.stop.set()
     _say_goodbye(scheduler, progress)
+    if not progress.started:  # else a tick may hold the database
+        _note_process(service, in_force.STOPPED, code=code)
     return code
+
+
+def _note_process(service: Service, event: str, **facts: object) -> None:
+    """Write the start or the end into the audit. A full disk must keep no daemon from starting or ending."""
+    try:
+        in_force.note_process(service.db, event, now=service.clock(), version=version("pantau"), **facts)
+    except SQLAlchemyError as error:
+        log.warning("not in the audit", what=event, reason=explained(error))
 
 
 def _start_scheduler(service: Service, progress: Progress) -> BackgroundScheduler:

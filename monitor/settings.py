@@ -114,7 +114,7 @@ class Deadman:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Retention:
-    """After how many days the words of posts, mails and audit entries are purged; 0: never."""
+    """After how many days the words of posts, mails and audit entries are purged; 0: never. See store/retention.py."""
 
     post_days: int = 0
     mail_days: int = 0
@@ -238,6 +238,8 @@ SECTIONS: Mapping[str, type[Any]] = {
     "letter": Letter,
 }
 LEAST_BYTES = 100_000
+LONGEST_DAYS_KEPT = 36_500
+LEAST_DAYS_KEPT = 35  # a rule may look back 31 days for the same text, and a month's letter tells of its audit entries
 DURATION_FLOOR, DURATION_CEILING = timedelta(seconds=1), timedelta(days=3650)
 
 
@@ -541,6 +543,7 @@ def _other_contradictions(settings: Settings) -> list[tuple[str, str]]:
         found.append(("polling.min_interval", "is longer than polling.max_interval"))
     if polling.overlap < timedelta(minutes=2):
         found.append(("polling.overlap", "is at least 2m: posts appear late and out of order"))
+    found += _retention_mistakes(settings)
     if settings.network.max_bytes < LEAST_BYTES:
         found.append(("network.max_bytes", f"is at least {LEAST_BYTES}: a page of posts must fit"))
     if polling.workers < 1:
@@ -569,6 +572,18 @@ def _public_url_mistake(url: str) -> str:
     if parts.scheme == "http" and not is_loopback(host):
         return "the links of mails, by which alerts are answered, must not travel in clear; use https://"
     return ""
+
+
+def _retention_mistakes(settings: Settings) -> list[tuple[str, str]]:
+    kept = settings.retention
+    words = f"is at least {LEAST_DAYS_KEPT}, or 0 to keep them for good"
+    days = {"retention.post_days": kept.post_days, "retention.audit_days": kept.audit_days}
+    found = [(key, words) for key, number in days.items() if 0 < number < LEAST_DAYS_KEPT]
+    if kept.post_days and settings.polling.recheck_window.days >= kept.post_days:
+        found.append(("retention.post_days", "is not longer than polling.recheck_window"))
+    if max(dataclasses.astuple(kept)) > LONGEST_DAYS_KEPT:
+        found.append(("retention", f"holds more than {LONGEST_DAYS_KEPT} days; 0 keeps for good"))
+    return found
 
 
 def _database_mistake(url: str) -> str:

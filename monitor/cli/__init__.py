@@ -9,6 +9,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from monitor.cli import (  # noqa: F401 (each adds its commands)
     answers,
+    audit,
     backtest,
     canary,
     certificate,
@@ -17,6 +18,7 @@ from monitor.cli import (  # noqa: F401 (each adds its commands)
     listings,
     mail,
     register,
+    retention,
     rulebook,
     rules,
     setup,

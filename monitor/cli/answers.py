@@ -44,7 +44,7 @@ def ack(
         raise bad(f"--for: {error}") from None
     deadline = datetime.now(UTC) + length
     asked = {"alert": _alert(case), "by": _person(by), "note": note, "deadline": deadline.isoformat()}
-    _say(case, _perform("acknowledge", asked)["answer"], f"acknowledged until {_local(deadline)}")
+    _say(case, perform_act("acknowledge", asked)["answer"], f"acknowledged until {_local(deadline)}")
 
 
 @alerts_app.command("resolve")
@@ -61,7 +61,7 @@ def resolve(
             f"--as: '{resolution}': unknown{suggestion(resolution, RESOLUTIONS)}; known: {', '.join(RESOLUTIONS)}"
         )
     asked = {"alert": _alert(case), "by": _person(by), "note": note, "resolution": wanted.value}
-    _say(case, _perform("resolve", asked)["answer"], f"resolved: {wanted.value}")
+    _say(case, perform_act("resolve", asked)["answer"], f"resolved: {wanted.value}")
 
 
 @alerts_app.command("reopen")
@@ -72,7 +72,7 @@ def reopen(
     if not reason.strip():
         raise bad("--reason: is empty; its people are told why")
     asked = {"alert": _alert(case), "by": _person(by), "reason": reason}
-    _say(case, _perform("reopen", asked)["answer"], "open again")
+    _say(case, perform_act("reopen", asked)["answer"], "open again")
 
 
 @silences_app.command("add")
@@ -102,9 +102,9 @@ def silences_add(
         "reason": reason,
         "until": until.isoformat(),
         "rule": _rule(rule),
-        "account": _account(account) if account else None,
+        "account": registered_account(account) if account else None,
     }
-    made = _perform("silence", asked)
+    made = perform_act("silence", asked)
     out.print(f"silence {made['silence']} holds until {_local(until)}; suppressed alerts stand in the digest")
 
 
@@ -138,11 +138,11 @@ def silences_list(
 @silences_app.command("end")
 def silences_end(number: Annotated[int, typer.Argument(metavar="SILENCE")], by: By = "") -> None:
     """End a silence now. What it suppressed stays suppressed; `alerts reopen` opens it."""
-    answer = _perform("end silence", {"silence": number, "by": _person(by)})["answer"]
+    answer = perform_act("end silence", {"silence": number, "by": _person(by)})["answer"]
     out.print(f"silence {number} has ended" if answer == "done" else f"silence {number} had ended before")
 
 
-def _perform(act: str, asked: dict[str, Any]) -> dict[str, Any]:
+def perform_act(act: str, asked: dict[str, Any]) -> dict[str, Any]:
     from monitor.acts import ActRefusedError, perform
     from monitor.settings import load_settings
 
@@ -162,7 +162,7 @@ def _alert(case: str) -> int:
     return number
 
 
-def _account(label: str) -> int:
+def registered_account(label: str) -> int:
     from monitor.store.register import registered
 
     with listing() as db:

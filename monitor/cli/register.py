@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import getpass
 import os
 from dataclasses import replace
 from datetime import datetime
@@ -90,7 +91,7 @@ def _synced(count: int, what: str, added: int, configuration: Configuration) -> 
 
     out.print(f"{count} {what} read, {added} of them new in {GIVEN.folder / 'register'}")
     try:
-        changes = sync_register(configuration, now=utc_now())
+        changes = sync_register(configuration, now=utc_now(), actor=getpass.getuser())
     except DatabaseBusyError:
         out.print("a running Pantau takes this over within seconds")
         return

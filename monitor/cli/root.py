@@ -38,6 +38,8 @@ alerts_app = typer.Typer(no_args_is_help=True, help="What somebody must look at.
 rules_app = typer.Typer(no_args_is_help=True, help="The rules of the circular.")
 mail_app = typer.Typer(no_args_is_help=True, help="The way of the mails.")
 silences_app = typer.Typer(no_args_is_help=True, help="What nobody is told of for a while.")
+audit_app = typer.Typer(no_args_is_help=True, help="The record of what happened; it can be proved unchanged.")
+hold_app = typer.Typer(no_args_is_help=True, help="Legal holds: what no purge may empty.")
 for name, sub in (
     ("accounts", accounts_app),
     ("agencies", agencies_app),
@@ -46,6 +48,8 @@ for name, sub in (
     ("rules", rules_app),
     ("mail", mail_app),
     ("silences", silences_app),
+    ("audit", audit_app),
+    ("hold", hold_app),
 ):
     app.add_typer(sub, name=name)
 

@@ -66,17 +66,24 @@ class Archive:
             self._holders = _holders(connection)
             self._has_media = _any(connection, select(media.c.id).where(_legible()))
             self._has_findings = _any(connection, select(finding.c.id))
+            self._has_purged = _any(connection, select(post_version.c.id).where(post_version.c.purged_at.is_not(None)))
 
     def posts(self, stretch: Stretch) -> Iterator[ArchivedPost]:
-        """Yield the posts of a stretch with all their versions and what was found in them, from one snapshot."""
+        """Yield the posts of a stretch with all their versions and what was found in them, from one snapshot.
+
+        Posts of which something was purged are left out: what was found there could not be found again.
+        """
         with self._db.read() as connection:
             read = _media_texts(connection, stretch) if self._has_media else {}
             stored = _stored(connection, stretch) if self._has_findings else {}
             confirmed = _confirmed(connection, stretch) if stored else {}
             rows = connection.execute(_versions(stretch)).fetchall()
+            purged = _purged(connection, stretch) if self._has_purged else frozenset()
         last: ArchivedPost | None = None
         versions: list[tuple[str, Mapping[str, str]]] = []
         for post_id, account_id, published_at, kind, version_id, language, text in rows:
+            if post_id in purged:
+                continue
             if last is None or post_id != last.id:
                 if last is not None:
                     yield last
@@ -123,6 +130,11 @@ def _versions(stretch: Stretch) -> Select[Any]:
         .order_by(post.c.id, post_version.c.number)
     )
     return query if stretch.since is None else query.where(post.c.published_at >= stretch.since)
+
+
+def _purged(connection: Connection, stretch: Stretch) -> frozenset[int]:
+    query = select(post_version.c.post_id).where(_within(stretch, post_version.c.post_id))
+    return frozenset(connection.execute(query.where(post_version.c.purged_at.is_not(None))).scalars())
 
 
 def _legible() -> ColumnElement[bool]:
@@ -224,7 +236,7 @@ def told_texts(db: Database, rules: Collection[str]) -> dict[str, list[Told]]:
         .join(post_version, post_version.c.id == finding.c.post_version_id)
         .outerjoin(alert, alert.c.id == finding.c.alert_id)
         .outerjoin(media, and_(media.c.post_version_id == post_version.c.id, finding.c.field == _media_field()))
-        .where(finding.c.rule.in_(rules))
+        .where(finding.c.rule.in_(rules), post_version.c.purged_at.is_(None))
         .order_by(finding.c.id)
     )
     found: defaultdict[str, list[Told]] = defaultdict(list)

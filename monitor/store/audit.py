@@ -2,26 +2,37 @@
 
 Each entry's hash covers the one before it, its own facts and the hash of its salted payload. So nothing can be changed
 or taken out unseen, while a purge may empty payloads: what identifies people lives only there. A chain does not show
-that its end was cut off; its head is therefore printed in every digest, where it can be compared.
+that its end was cut off; its head is therefore printed in every digest, where it can be compared. `verify` walks the
+chain and names the first place where it does not hold.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
+import re
 import secrets
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from enum import StrEnum
+from typing import Any
 
-from sqlalchemy import Connection, RowMapping, func, insert, select, text
+from sqlalchemy import Connection, RowMapping, Select, Text, func, insert, select, text, type_coerce
+from sqlalchemy.exc import DBAPIError
 
 from monitor.store.database import Database
-from monitor.store.tables import audit
+from monitor.store.tables import alert, audit
 
 GENESIS = hashlib.sha256(b"pantau audit chain").hexdigest()
 SYSTEM = "pantau"
 CHAIN_LOCK = 0x50616E746163  # PostgreSQL's number for the lock of the chain's end
+PURGED = "data purged"  # with how many payloads it emptied: `verify` counts whether no other was
+HOLD_BEGUN, HOLD_ENDED = "legal hold begun", "legal hold ended"
+NEVER_EMPTIED = (PURGED, HOLD_BEGUN, HOLD_ENDED)  # they say why others are empty, or must not be
+STAMP = "%Y-%m-%d %H:%M:%S.%f"  # how SQLAlchemy stores a time in SQLite
+CHUNK = 1_000  # entries in memory at once while the chain is walked
+SHORTEST_HASH = 16  # hexadecimal digits of a published head, when a letter shows no more
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,7 +62,7 @@ def append(
     if connection.dialect.name == "postgresql":
         connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": CHAIN_LOCK})
     end = head_in(connection)
-    payload = json.dumps({"actor": actor, **(facts or {})}, sort_keys=True, ensure_ascii=False, default=str)
+    payload = _payload({"actor": actor, **(facts or {})})
     salt = secrets.token_hex(16)
     sealed = payload_hash(salt, payload)
     seq = end.seq + 1
@@ -69,13 +80,23 @@ def append(
     connection.execute(insert(audit).values(**values))
 
 
+def _payload(facts: Mapping[str, object]) -> str:
+    """Return the facts as JSON that every database stores: lone surrogates, as of a command line, are escaped."""
+    written = json.dumps(facts, sort_keys=True, ensure_ascii=False, default=str)
+    try:
+        written.encode()
+    except UnicodeEncodeError:
+        return json.dumps(facts, sort_keys=True, default=str)
+    return written
+
+
 def payload_hash(salt: str, payload: str) -> str:
     return hashlib.sha256(f"{salt}\n{payload}".encode("utf-8", "surrogatepass")).hexdigest()
 
 
 def entry_hash(previous: str, *, seq: int, at: datetime, event: str, alert_id: int | None, payload: str) -> str:
     stamp = at.astimezone(UTC).isoformat(timespec="microseconds")
-    parts = (previous, str(seq), stamp, event, str(alert_id or ""), payload)
+    parts = (previous, str(seq), stamp, event, "" if alert_id is None else str(alert_id), payload)
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()
 
 
@@ -98,6 +119,8 @@ class Event:
     event: str
     actor: str
     facts: Mapping[str, object]
+    seq: int = 0
+    case: str = ""  # of the alert that it is about
 
 
 def events_of(db: Database, alert_id: int) -> list[Event]:
@@ -110,4 +133,248 @@ def events_of(db: Database, alert_id: int) -> list[Event]:
 def to_event(row: RowMapping) -> Event:
     payload = json.loads(row["payload"]) if row["payload"] is not None else {"actor": "purged"}
     actor = str(payload.pop("actor", ""))
-    return Event(at=row["at"], event=row["event"], actor=actor, facts=payload)
+    case = row.get("case") or ""
+    return Event(at=row["at"], event=row["event"], actor=actor, facts=payload, seq=row["seq"], case=case)
+
+
+def list_events(
+    db: Database, *, alert_id: int | None = None, since: datetime | None = None, limit: int | None = None
+) -> list[Event]:
+    """Return entries of the chain, newest first."""
+    query = select(audit, alert.c.case).outerjoin(alert, alert.c.id == audit.c.alert_id).order_by(audit.c.seq.desc())
+    if alert_id is not None:
+        query = query.where(audit.c.alert_id == alert_id)
+    if since is not None:
+        query = query.where(audit.c.at >= since)
+    with db.read() as connection:
+        return [to_event(row) for row in connection.execute(query.limit(limit)).mappings()]
+
+
+# ---------------------------------------------------------------- verifying
+
+
+class Kind(StrEnum):
+    """What is wrong at a place of the chain."""
+
+    CHANGED = "changed entry"
+    MISSING = "missing entry"
+    FOREIGN = "entry out of place"
+    PAYLOAD = "changed payload"
+    EMPTIED = "emptied payload"
+    REWRITTEN = "rewritten chain"
+    CUT = "cut tail"
+
+
+MEANING: Mapping[Kind, str] = {
+    Kind.CHANGED: "the entry, or the hash before it, was changed after it was written",
+    Kind.MISSING: "entries were taken out of the chain here",
+    Kind.FOREIGN: "an entry stands here that was never appended",
+    Kind.PAYLOAD: "who did it and how, as this entry tells, was changed after it was written",
+    Kind.EMPTIED: "payloads were emptied, and no purge has written that down",
+    Kind.REWRITTEN: "the chain is sound in itself, but not the one whose head was published: it was computed anew",
+    Kind.CUT: "entries up to a published head are gone: the end was cut off, or an older backup was restored",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Break:
+    """The first place where the chain does not hold."""
+
+    seq: int
+    kind: Kind
+    detail: str = ""
+
+    @property
+    def words(self) -> str:
+        return f"entry {self.seq}: {self.kind.value}: {MEANING[self.kind]}{self.detail and f' ({self.detail})'}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Report:
+    """What a walk along the chain found. `entries` and `purged` are those up to the first break."""
+
+    entries: int
+    head: Head  # the last entry that holds
+    purged: int  # payloads that a purge emptied
+    published: int  # heads that it was compared with
+    broken: Break | None
+
+
+def read_head(words: str) -> Head:
+    """Read a published head, such as "123:0f3a…"; its hash may be shortened. Raises ValueError."""
+    match = re.fullmatch(r"\s*([0-9]{1,18})\s*:\s*([0-9A-Fa-f]{16,64})(?:…|\.\.\.)?\s*", words)
+    if match is None:
+        raise ValueError(
+            f"'{words}': expected a head as a digest prints it: the number of entries, a colon, and the hash "
+            f"(64 hexadecimal digits, at least the first {SHORTEST_HASH} of them)"
+        )
+    return Head(seq=int(match[1]), hash=match[2].lower())
+
+
+def verify(db: Database, published: Sequence[Head] = ()) -> Report:
+    """Walk the whole chain, also beside a daemon that appends to it; memory stays the same however long it is.
+
+    `published` are heads from outside, such as from digests: without one, nobody can tell that the end was cut off or
+    that all was computed anew. Nor can anybody tell an entry that was appended by Pantau from one that somebody who may
+    write to the database appended in the same way.
+    """
+    walk = _Walk(_by_seq(published))
+    broken = walk.begin()
+    for row in _stored(db):
+        broken = broken or walk.step(row)
+        if broken is not None:
+            break
+    broken = broken or walk.finish()
+    return Report(entries=walk.entries, head=walk.end, purged=walk.purged, published=len(published), broken=broken)
+
+
+def _by_seq(published: Sequence[Head]) -> dict[int, list[Head]]:
+    found: dict[int, list[Head]] = {}
+    for one in published:
+        found.setdefault(one.seq, []).append(one)
+    return found
+
+
+@dataclass(slots=True)
+class _Walk:
+    """Where a walk along the chain stands."""
+
+    published: Mapping[int, Sequence[Head]]
+    end: Head = field(default_factory=lambda: Head(seq=0, hash=GENESIS))
+    entries: int = 0
+    purged: int = 0
+    recorded: int = 0  # of the payloads that purges say they emptied
+    last_emptied: int = 0
+
+    def begin(self) -> Break | None:
+        return self._compared(0, GENESIS)
+
+    def step(self, row: _Entry) -> Break | None:
+        """Go one entry on. Returns what is wrong with it."""
+        broken = self._linked(row) or self._filled(row) or self._compared(row.seq, row.hash)
+        if broken is None:
+            self.entries += 1
+            self.end = Head(seq=row.seq, hash=row.hash)
+        return broken
+
+    def finish(self) -> Break | None:
+        """Return what only the end shows: a cut tail, or payloads that vanished without a purge."""
+        beyond = [seq for seq in self.published if seq > self.end.seq]
+        if beyond:
+            said = f"the chain ends at {self.end.seq}, and a head at {max(beyond)} was published"
+            return Break(seq=self.end.seq + 1, kind=Kind.CUT, detail=said)
+        if self.purged > self.recorded:
+            said = f"{self.purged} are empty, purges wrote down {self.recorded}; the last is here"
+            return Break(seq=self.last_emptied, kind=Kind.EMPTIED, detail=said)
+        return None
+
+    def _linked(self, row: _Entry) -> Break | None:
+        wanted = self.end.seq + 1
+        if row.seq > wanted:
+            last = row.seq - 1
+            said = f"{wanted} to {last} are not there" if last > wanted else ""
+            return Break(seq=wanted, kind=Kind.MISSING, detail=said)
+        if row.seq < wanted:
+            return Break(seq=row.seq, kind=Kind.FOREIGN)
+        return None if row.link(self.end.hash) == row.hash else Break(seq=row.seq, kind=Kind.CHANGED)
+
+    def _filled(self, row: _Entry) -> Break | None:
+        """Look at the payload: as it was sealed, or emptied as a purge does it."""
+        if row.payload is None and row.salt is None:
+            self.purged += 1
+            self.last_emptied = row.seq
+            return Break(seq=row.seq, kind=Kind.EMPTIED) if row.event in NEVER_EMPTIED else None
+        if row.payload is None or row.salt is None or payload_hash(row.salt, row.payload) != row.payload_hash:
+            return Break(seq=row.seq, kind=Kind.PAYLOAD)
+        if row.event == PURGED:
+            self.recorded += int(json.loads(row.payload).get("entries", 0))
+        return None
+
+    def _compared(self, seq: int, found: str) -> Break | None:
+        """Compare an entry with the heads that were published when it was the last one."""
+        if all(found.startswith(one.hash) for one in self.published.get(seq, ())):
+            return None
+        return Break(seq=seq, kind=Kind.REWRITTEN)
+
+
+@dataclass(frozen=True, slots=True)
+class _Entry:
+    """A row of the table as it is stored, whatever somebody may have made of it."""
+
+    seq: int
+    at: datetime | None  # None: not as Pantau writes a time
+    event: str
+    alert_id: int | None
+    payload: str | None
+    salt: str | None
+    payload_hash: str
+    hash: str
+    sound: bool = True
+
+    def link(self, previous: str) -> str:
+        """Return the hash that the entry should have after the one before it; nothing when no hash could be right."""
+        if not self.sound or self.at is None:
+            return ""
+        return entry_hash(
+            previous, seq=self.seq, at=self.at, event=self.event, alert_id=self.alert_id, payload=self.payload_hash
+        )
+
+
+AS_STORED = select(
+    audit.c.seq,
+    type_coerce(audit.c.at, Text).label("at"),  # SQLite keeps a text, and more than one text is read as one time
+    audit.c.event,
+    audit.c.alert_id,
+    audit.c.payload,
+    audit.c.salt,
+    audit.c.payload_hash,
+    audit.c.hash,
+).order_by(audit.c.seq)
+
+
+def _stored(db: Database) -> Iterator[_Entry]:
+    """Yield the entries in their order, a chunk at a time, each chunk in a short transaction of its own."""
+    after: int | None = None
+    while True:
+        query = (AS_STORED if after is None else AS_STORED.where(audit.c.seq > after)).limit(CHUNK)
+        chunk = _chunk(db, query)
+        yield from chunk
+        if not chunk:
+            return
+        after = chunk[-1].seq
+
+
+def _chunk(db: Database, query: Select[Any]) -> list[_Entry]:
+    with db.read() as connection:
+        try:
+            return [_entry(row) for row in connection.execute(query)]
+        except DBAPIError:  # bytes that are no text make the whole answer fail
+            return [_one(connection, seq) for seq in connection.execute(query.with_only_columns(audit.c.seq)).scalars()]
+
+
+def _one(connection: Connection, seq: int) -> _Entry:
+    try:
+        return _entry(connection.execute(AS_STORED.where(audit.c.seq == seq)).one())
+    except DBAPIError:
+        return _Entry(seq, None, "", None, "", "", "", "", sound=False)
+
+
+def _entry(row: Any) -> _Entry:
+    seq, at, event, alert_id, payload, salt, sealed, linked = row
+    texts = all(isinstance(one, str) for one in (event, sealed, linked))
+    texts &= all(one is None or isinstance(one, str) for one in (payload, salt))
+    sound = texts and (alert_id is None or type(alert_id) is int)
+    if not sound:
+        return _Entry(seq, None, "", None, "", "", "", "", sound=False)
+    return _Entry(seq, _moment(at), event, alert_id, payload, salt, sealed, linked)
+
+
+def _moment(stored: object) -> datetime | None:
+    """Return the time of a row; of SQLite's texts only the one that Pantau writes, to the letter."""
+    if isinstance(stored, datetime):
+        return stored
+    try:
+        moment = datetime.strptime(str(stored), STAMP).replace(tzinfo=UTC)
+    except ValueError:
+        return None
+    return moment if moment.strftime(STAMP) == stored else None

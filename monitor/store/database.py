@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import fcntl
 import os
+import shutil
+import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -22,6 +24,9 @@ from sqlalchemy.pool import ConnectionPoolEntry
 from monitor.store.tables import meta
 
 WRITER_WAIT_SECONDS = 120  # longer than the 60 s for which a foreign lock on the file is survived
+BUSY_MILLISECONDS = 10_000
+COMPACTED_UP_TO = 512 << 20  # bytes: some seconds in which nothing else is written
+ROOM_TO_COMPACT = 3  # times the size of the file: a copy, and the copy in the WAL
 SETTING_UP = 0x50616E746175  # PostgreSQL's number for a lock that is ours: "Pantau"
 
 
@@ -87,6 +92,51 @@ class Database:
             connection.execute(select(func.pg_advisory_xact_lock(SETTING_UP)))
             yield
 
+    def forget(self, *, up_to: int | None = COMPACTED_UP_TO) -> str:
+        """Leave nothing in the SQLite file of what was emptied. Returns what stands in the way, "" when nothing does.
+
+        `secure_delete` overwrites what a row held, yet pages that were split before keep old copies in their unused
+        parts. So the file is written anew (VACUUM), and the WAL is cut. Writers wait meanwhile, hence `up_to` bytes.
+        """
+        if self.path is None:
+            return ""
+        if up_to is not None and self.path.stat().st_size > up_to:
+            return self._cut_wal() or f"the file has more than {up_to >> 20} MiB; stop Pantau, `pantau purge --compact`"
+        if shutil.disk_usage(self.path.parent).free < ROOM_TO_COMPACT * self.path.stat().st_size:
+            return self._cut_wal() or f"writing it anew takes {ROOM_TO_COMPACT} times its size of free disk"
+        return self._compact(self.path.parent) or self._cut_wal()
+
+    def _compact(self, folder: Path) -> str:
+        before = os.environ.get("SQLITE_TMPDIR")
+        os.environ["SQLITE_TMPDIR"] = str(folder)  # its copy is as well kept as the file, and has room
+        try:
+            self._alone("VACUUM")
+        except sqlite3.Error as error:
+            return f"it could not be written anew ({error})"
+        finally:
+            os.environ.pop("SQLITE_TMPDIR") if before is None else os.environ.update(SQLITE_TMPDIR=before)
+        return ""
+
+    def _cut_wal(self) -> str:
+        """Move everything from the WAL into the file. Who reads for longer than we wait stands in the way."""
+        busy, *_ = self._alone("PRAGMA busy_timeout=1000", "PRAGMA wal_checkpoint(TRUNCATE)")
+        self._alone(f"PRAGMA busy_timeout={BUSY_MILLISECONDS}")
+        return "somebody reads an older state; the next purge does it again" if busy else ""
+
+    def _alone(self, *statements: str) -> tuple[Any, ...]:
+        """Run statements on the writer's connection outside a transaction. Returns the last one's first row."""
+        raw = self._writer.raw_connection()
+        try:
+            cursor = raw.cursor()
+            row: tuple[Any, ...] = ()
+            for statement in statements:
+                cursor.execute(statement)
+                row = cursor.fetchone() or ()
+            cursor.close()
+            return row
+        finally:
+            raw.close()
+
     def close(self) -> None:
         self._reader.dispose()
         self._writer.dispose()
@@ -108,9 +158,10 @@ def _sqlite_engine(url: str, *, pool_size: int, query_only: bool) -> Engine:
     def _settings(dbapi: Any, _entry: ConnectionPoolEntry) -> None:
         dbapi.isolation_level = None  # we say BEGIN ourselves; pysqlite's guess would begin too late
         cursor = dbapi.cursor()
-        cursor.execute("PRAGMA busy_timeout=10000")
+        cursor.execute(f"PRAGMA busy_timeout={BUSY_MILLISECONDS}")
         if not query_only:
             cursor.execute("PRAGMA journal_mode=WAL")
+            cursor.execute("PRAGMA secure_delete=ON")  # what a purge empties is overwritten, not merely unlinked
         cursor.execute("PRAGMA synchronous=FULL")
         cursor.execute("PRAGMA foreign_keys=ON")
         if query_only:

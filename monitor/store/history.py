@@ -143,7 +143,7 @@ class StoredHistory:
     @cached_property
     def _known_domains(self) -> Known:
         rows = self._texts(MOST_HABITS)
-        names = {name for text, links in rows for name in linked_domains(fold(text), links)}
+        names = {name for text, links, _ in rows for name in linked_domains(fold(text), links)}
         return Known(posts=len(rows), domains=frozenset(names))
 
     def languages(self) -> Mapping[str, int]:
@@ -151,13 +151,16 @@ class StoredHistory:
 
     @cached_property
     def _languages(self) -> Mapping[str, int]:
-        return Counter(guess(text) for text, _ in self._texts(MOST_SPOKEN))
+        rows = self._texts(MOST_SPOKEN)
+        return Counter(guess(text) if spoken is None else spoken for text, _, spoken in rows)
 
-    def _texts(self, most: int) -> list[tuple[str, list[str]]]:
+    def _texts(self, most: int) -> list[tuple[str, list[str], str | None]]:
+        """Return texts and links; a purge leaves domains for links, and for the text what language it was in."""
         newest = and_(post_version.c.post_id == post.c.id, post_version.c.number == post.c.versions)
-        query = select(post_version.c.text, post_version.c.links).select_from(post.join(post_version, newest))
+        columns = (post_version.c.text, post_version.c.links, post_version.c.spoken)
+        query = select(*columns).select_from(post.join(post_version, newest))
         with self._db.read() as connection:
-            return [(row[0], row[1]) for row in connection.execute(self._before(query, most))]
+            return [(row[0], row[1], row[2]) for row in connection.execute(self._before(query, most))]
 
     def _before(self, query: Select[Any], most: int) -> Select[Any]:
         """Narrow a query to the account's newest posts that make its habits."""
@@ -173,7 +176,8 @@ class StoredHistory:
     @cached_property
     def _changes(self) -> Sequence[tuple[datetime, frozenset[str]]]:
         columns = ("seen_at", "native_id", "name", "handle", "bio", "picture_url")
-        query = select(*(profile.c[name] for name in columns)).where(profile.c.account_id == self._holder.id)
+        mine = and_(profile.c.account_id == self._holder.id, profile.c.purged_at.is_(None))
+        query = select(*(profile.c[name] for name in columns)).where(mine)
         with self._db.read() as connection:
             rows = connection.execute(query.order_by(profile.c.id.desc()).limit(MOST_HABITS)).mappings().all()
         seen = [(row["seen_at"], Profile(**{name: row[name] for name in columns[1:]})) for row in reversed(rows)]
@@ -220,6 +224,7 @@ def peers(db: Database, fired: Sequence[Fired]) -> list[Peer]:
             window = post.c.published_at.between(one.at - one.within, one.at + one.within)
             query = select(*columns).select_from(versions)
             query = query.where(post_version.c.text_key == key, window, post.c.account_id != one.account_id)
+            query = query.where(post_version.c.purged_at.is_(None))
             for row in connection.execute(query).mappings():
                 found[row["version_id"]] = _to_peer(row)
     return list(found.values())

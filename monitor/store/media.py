@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import func, select, update
+from sqlalchemy import and_, func, select, update
 
 from monitor.model import Account, Finding, MediaKind
 from monitor.store import alerts, posts
@@ -122,7 +122,8 @@ def save_read(
     """
     with db.write() as connection:
         values = {"state": "read", "text": text, "reason": left_out, "attempts": item.attempts + 1, "due_at": None}
-        connection.execute(update(media).where(media.c.id == item.id).values(**values))
+        still = and_(media.c.id == item.id, media.c.state == "waiting")  # no longer when it was purged meanwhile
+        connection.execute(update(media).where(still).values(**values))
         alert_id = alerts.alert_for_post(
             connection,
             holder=item.account,
@@ -151,4 +152,5 @@ def save_unreadable(db: Database, item: Waiting, reason: str, *, retry_at: datet
         "due_at": retry_at if again else None,
     }
     with db.write() as connection:
-        connection.execute(update(media).where(media.c.id == item.id).values(**values))
+        still = and_(media.c.id == item.id, media.c.state == "waiting")
+        connection.execute(update(media).where(still).values(**values))

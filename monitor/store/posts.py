@@ -83,8 +83,10 @@ def _is_news(connection: Connection, one: Post, known: RowMapping | None) -> boo
 def _is_poorer(connection: Connection, one: Post, own: Json, known: RowMapping) -> bool:
     """Say whether a post is the stored version again, served without something that it refers to."""
     newest = and_(post_version.c.post_id == known["id"], post_version.c.number == known["versions"])
-    columns = (post_version.c.id, post_version.c.text, post_version.c.raw)
+    columns = (post_version.c.id, post_version.c.text, post_version.c.raw, post_version.c.purged_at)
     version = connection.execute(select(*columns).where(newest)).mappings().one()
+    if version["purged_at"] is not None:
+        return True  # there is nothing left to compare a poorer answer with; a whole one has its hash
     stored = select(func.count()).select_from(media).where(media.c.post_version_id == version["id"])
     has_more = len(one.media) > connection.execute(stored).scalar_one()
     has_more |= len(one.text) > len(version["text"]) and one.text.startswith(version["text"])

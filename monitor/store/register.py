@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from typing import Any
 
@@ -11,6 +11,7 @@ from sqlalchemy import Connection, RowMapping, insert, select, update
 
 from monitor.model import Account, AccountStatus, Agency, AgencyKind, Contacts, Language, State
 from monitor.register import account_key
+from monitor.store import audit, holds
 from monitor.store.database import Database
 from monitor.store.tables import account, agency, contacts
 
@@ -34,13 +35,27 @@ class Changes:
     accounts_added: int = 0
     accounts_changed: int = 0
     accounts_missing: int = 0  # in the database, no longer in the file: they stay monitored
+    told: dict[str, dict[str, Any]] = field(default_factory=dict)  # for the audit: what happened → to whom → facts
 
     def __bool__(self) -> bool:
         return bool(self.agencies_added or self.agencies_changed or self.accounts_added or self.accounts_changed)
 
+    def tell(self, what: str, whom: str, facts: Mapping[str, Any]) -> None:
+        self.told.setdefault(what, {})[whom] = dict(facts)
 
-def save_register(db: Database, agencies: Sequence[Agency], accounts: Sequence[Account], *, now: datetime) -> Changes:
-    """Bring agencies and accounts up to the register, in one transaction. Rows that left the file stay as they are."""
+
+def save_register(
+    db: Database,
+    agencies: Sequence[Agency],
+    accounts: Sequence[Account],
+    *,
+    now: datetime,
+    actor: str = audit.SYSTEM,
+) -> Changes:
+    """Bring agencies and accounts up to the register, in one transaction. Rows that left the file stay as they are.
+
+    What changes is one entry of the audit, with old and new values; `actor` is who asked for it.
+    """
     changes = Changes()
     with db.write() as connection:
         for row in agencies:
@@ -51,6 +66,8 @@ def save_register(db: Database, agencies: Sequence[Agency], accounts: Sequence[A
             present = known.pop(account_key(one), None) or _moved(one, known, named)
             _save_account(connection, one, present, now, changes)
         changes.accounts_missing = sum(r["status"] == AccountStatus.ACTIVE for r in known.values()) if accounts else 0
+        if changes.told:
+            audit.append(connection, "register changed", now=now, actor=actor, facts=changes.told)
     return changes
 
 
@@ -61,12 +78,25 @@ def _save_agency(connection: Connection, row: Agency, now: datetime, changes: Ch
         connection.execute(insert(agency).values(code=row.code, **facts))
         connection.execute(_tenure(row, since=None))
         changes.agencies_added += 1
+        people = {key: getattr(row.contacts, key) for key in PEOPLE if getattr(row.contacts, key)}
+        changes.tell("agencies added", row.code, facts | people)
         return
-    changed = any(present[key] != value for key, value in facts.items())
+    changed = _differences(present, facts)
     if changed:
         connection.execute(update(agency).where(agency.c.code == row.code).values(**facts))
-    if _save_contacts(connection, row, now) or changed:
+    changed |= _save_contacts(connection, row, now)
+    if changed:
         changes.agencies_changed += 1
+        changes.tell("agencies changed", row.code, changed)
+
+
+def _differences(present: RowMapping, values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return by column the old and the new value of what differs, as JSON holds them."""
+    return {key: [_plain(present[key]), _plain(value)] for key, value in values.items() if present[key] != value}
+
+
+def _plain(value: Any) -> Any:
+    return value.isoformat() if isinstance(value, datetime) else value
 
 
 def _tenure(row: Agency, *, since: datetime | None) -> Any:
@@ -74,8 +104,8 @@ def _tenure(row: Agency, *, since: datetime | None) -> Any:
     return insert(contacts).values(agency=row.code, since=since, declared_since=row.contacts.since, **people)
 
 
-def _save_contacts(connection: Connection, row: Agency, now: datetime) -> bool:
-    """Correct the present tenure, or begin a new one when another person heads the agency."""
+def _save_contacts(connection: Connection, row: Agency, now: datetime) -> dict[str, Any]:
+    """Correct the present tenure, or begin a new one when another person heads the agency. Returns what changed."""
     newest = (
         select(contacts)
         .where(contacts.c.agency == row.code)
@@ -85,21 +115,20 @@ def _save_contacts(connection: Connection, row: Agency, now: datetime) -> bool:
     people = {key: getattr(row.contacts, key) for key in PEOPLE}
     if present is None:
         connection.execute(_tenure(row, since=None))
-        return True
+        return {key: ["", value] for key, value in people.items() if value}
     if _is_another(present, row.contacts):
         since = row.contacts.since if row.contacts.since != present["declared_since"] else None
         since = since or now
         if present["since"] is None or since > present["since"]:
             connection.execute(_tenure(row, since=since))
-            return True
+            return _differences(present, people | {"since": since})
     values: dict[str, object] = dict(people)
     values["declared_since"] = row.contacts.since
     if present["since"] is not None and row.contacts.since is not None:
         values["since"] = row.contacts.since
-    if all(present[key] == value for key, value in values.items()):
-        return False
-    connection.execute(update(contacts).where(contacts.c.id == present["id"]).values(**values))
-    return True
+    if changed := _differences(present, values):
+        connection.execute(update(contacts).where(contacts.c.id == present["id"]).values(**values))
+    return changed
 
 
 def _moved(one: Account, known: dict[tuple[str, str], RowMapping], named: set[tuple[str, str]]) -> RowMapping | None:
@@ -143,11 +172,15 @@ def _save_account(
     if present is None:
         connection.execute(insert(account).values(platform=platform, registered_at=now, next_check_at=now, **facts))
         changes.accounts_added += 1
-    elif any(present[name] != value for name, value in facts.items()):
+        changes.tell("accounts added", one.label, {"agency": one.agency, "status": one.status.value})
+    elif changed := _differences(present, facts):
+        if "agency" in changed:
+            holds.follow(connection, present["id"], present["agency"], now=now)
         if present["url"] != one.url:
             facts["native_id"] = ""  # it may be another profile now
         connection.execute(update(account).where(account.c.id == present["id"]).values(next_check_at=now, **facts))
         changes.accounts_changed += 1
+        changes.tell("accounts changed", one.label, changed)
 
 
 def to_account(row: RowMapping) -> Account:

@@ -143,6 +143,7 @@ profile = Table(
     Column("bio", Text, nullable=False),
     Column("picture_url", Text, nullable=False),
     Column("content_hash", Text, nullable=False),
+    Column("purged_at", Utc),  # its words are gone: see store/retention.py
     Index(None, "account_id", "seen_at"),
 )
 
@@ -181,8 +182,11 @@ post_version = Table(
     Column("content_hash", Text, nullable=False),
     Column("raw", JSON, nullable=False),
     Column("text_key", Text),  # equal for equal texts of several accounts; null for short ones and for rows before 0003
+    Column("purged_at", Utc),  # its words are gone: see store/retention.py
+    Column("spoken", Text),  # of a purged one: which language its text was in, for the account's habits
     UniqueConstraint("post_id", "number"),
     Index(None, "text_key"),
+    Index(None, "purged_at", "seen_at"),
 )
 
 media = Table(
@@ -303,6 +307,13 @@ notification = Table(
     Column("error", Text, nullable=False, default=""),
     Index(None, "state", "due_at"),
     Index(None, "alert_id"),
+)
+# What a purge may empty is found without reading the mails themselves.
+Index(
+    "ix_notification_rendered_until",
+    notification.c.ended_at,
+    sqlite_where=notification.c.rendered.is_not(None),
+    postgresql_where=notification.c.rendered.is_not(None),
 )
 
 # Alerts that share a notification beside the one it is filed under.
