@@ -586,8 +586,7 @@ def run(service: Service, progress: Progress, *, ready: Callable[[], None] | Non
             log.critical("no progress; ending, so that the supervisor starts Pantau anew", ticks=stalled)
             code = 1
             service.stop.set()
-    _say_goodbye(scheduler, progress)
-    if not progress.started:  # else a tick may hold the database
+    if _say_goodbye(scheduler, progress):  # else a tick may hold the database
         _note_process(service, in_force.STOPPED, code=code)
     return code
 
@@ -628,17 +627,22 @@ def _mend_clock_step(
     return present, now
 
 
-def _say_goodbye(scheduler: BackgroundScheduler, progress: Progress) -> None:
-    """Let the jobs in hand finish for a few seconds; what is cut off then is begun again at the next start."""
+def _say_goodbye(scheduler: BackgroundScheduler, progress: Progress) -> bool:
+    """Let the jobs in hand finish for a few seconds; what is cut off then is begun again at the next start.
+
+    Returns whether all of them did.
+    """
     scheduler.pause()
     deadline = time.monotonic() + GOODBYE_SECONDS
     while progress.started and time.monotonic() < deadline:
         time.sleep(0.05)
-    if progress.started:
-        log.warning("ended with work in hand; it is begun again at the next start", ticks=sorted(progress.started))
+    cut = sorted(progress.started)
+    if cut:
+        log.warning("ended with work in hand; it is begun again at the next start", ticks=cut)
     else:
         scheduler.shutdown(wait=False)
     log.info("stopped")
+    return not cut
 
 
 def end_process(code: int) -> None:
