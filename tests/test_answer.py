@@ -644,6 +644,30 @@ def test_nothing_is_sent_after_an_answer(either, action):
     assert [line.state.value for line in mails_of(either.db, 1)] == ["cancelled"]
 
 
+def test_what_was_planned_before_an_answer_is_not_written_down_after_it(either):
+    """The planner read the alert as open; meanwhile it was answered."""
+    assert outbox.due_alerts(either.db, either.now)
+    either.answer(either.url(), "acknowledge", days="5")
+    planned(either)
+    assert mails_of(either.db, 1) == []
+    assert either.alert().next_action_at == NOW + 5 * DAY, "the deadline, not the planner's next step"
+
+
+def test_answers_and_plans_at_the_same_moment_do_not_wait_for_each_other(either):
+    """Both write to the alert and to the audit; PostgreSQL ends one of two that take them in different orders."""
+    numbers = [1, *(either.breach(str(n)) for n in range(2, 17))]
+
+    def answer(number):
+        until = NOW + DAY
+        return life.acknowledge(either.db, number, by=HEAD, deadline=until, via="link", now=NOW)
+
+    with ThreadPoolExecutor(8) as pool:
+        work = [pool.submit(do, number) for number in numbers for do in (lambda n: planned(either, n), answer)]
+        for one in work:
+            one.result()
+    assert {either.alert(number).next_action_at for number in numbers} == {NOW + DAY}
+
+
 @pytest.mark.parametrize("turn", range(8))
 def test_nothing_is_sent_after_an_answer_that_comes_anywhere_between_claim_and_sending(desk, turn):
     """Fault 10, I7. The delivery asks for the time again and again; at one of these moments the head answers."""

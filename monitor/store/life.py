@@ -248,6 +248,7 @@ def _of_posts(connection: Connection, post_ids: Sequence[int], which: object) ->
         return []
     resolved = and_(alert.c.state == AlertState.RESOLVED.value, alert.c.removal.is_not(None), which)  # type: ignore[arg-type]  # a column expression
     query = select(alert).where(resolved, alert.c.post_id.in_(list(post_ids))).order_by(alert.c.id)
+    query = query.with_for_update(key_share=True)  # all of them before the first entry of the audit: see `_row`
     return connection.execute(query).mappings().all()
 
 

@@ -51,9 +51,12 @@ def schedule_notifications(
 ) -> None:
     """Write down who is to be told and what the alert waits for. A mail already written down is left alone.
 
-    An alert that has recovered is resolved with this: its people are told, and nothing is left to do.
+    An alert that has recovered is resolved with this: its people are told, and nothing is left to do. One that somebody
+    answered since it was planned stays as it is.
     """
     with db.write() as connection:
+        if not _still_acts(connection, alert_id):
+            return
         _insert_new(connection, notifications, alert_id=alert_id, period="", now=now)
         values: dict[str, object] = {"next_action_at": next_action_at, "waiting_reason": waiting_reason}
         connection.execute(update(alert).where(alert.c.id == alert_id).values(**values))
@@ -61,6 +64,13 @@ def schedule_notifications(
         connection.execute(
             update(alert).where(recovered).values(state=AlertState.RESOLVED.value, resolved_at=alert.c.recovered_at)
         )
+
+
+def _still_acts(connection: Connection, alert_id: int) -> bool:
+    """Say whether the alert still wants mails. Takes its row before anything goes to the audit, as `life` does."""
+    query = select(alert.c.state, alert.c.recovered_at).where(alert.c.id == alert_id)
+    row = connection.execute(query.with_for_update(key_share=True)).one()
+    return row.state == AlertState.OPEN.value or row.recovered_at is not None
 
 
 def schedule_digest(db: Database, period: str, notifications: Sequence[NewNotification], *, now: datetime) -> int:
