@@ -40,7 +40,7 @@ def start_logging(log: Log, secrets: Iterable[Secret]) -> None:
     root.handlers[:] = [handler]
     root.setLevel(log.level.upper())
     for name in QUIET:
-        logging.getLogger(name).setLevel(logging.WARNING)
+        logging.getLogger(name).setLevel(max(logging.WARNING, root.level))
     structlog.configure(
         processors=[
             structlog.stdlib.filter_by_level,

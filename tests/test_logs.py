@@ -89,6 +89,15 @@ def test_a_line_that_cannot_be_written_is_not_printed_past_the_redaction(capsys,
     assert "MARKER" not in written
 
 
+def test_a_log_of_errors_alone_has_no_warnings_of_libraries(capsys, quiet_root):
+    start_logging(Log(level="error"), [])
+    logging.getLogger("apscheduler").warning("skipped")
+    logging.getLogger("apscheduler").error("failed")
+    written = capsys.readouterr().err
+    assert "skipped" not in written
+    assert "failed" in written
+
+
 def test_json_lines_are_json(capsys, quiet_root):
     start_logging(Log(format="json"), [])
     structlog.get_logger("a").info("checked", account="x/jpd", new=2)
