@@ -7,18 +7,20 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from email.utils import parseaddr
 from urllib.parse import quote, urlsplit
 
-from alerts import charts, weekly, wording
+from alerts import charts, monthly, weekly, wording
+from alerts.attachments import csv_files
 from alerts.policy import mail_domain
-from alerts.rendering import Letter, mail_bytes, render
+from alerts.rendering import Attachment, Letter, mail_bytes, render
 from monitor import links
 from monitor.disclosure import excerpt, level_of, one_line
 from monitor.model import (
+    Agency,
     Alert,
     AlertKind,
     Delivery,
@@ -26,6 +28,7 @@ from monitor.model import (
     Finding,
     Language,
     MediaKind,
+    MonthReport,
     Post,
     Severity,
     WeekReport,
@@ -33,6 +36,7 @@ from monitor.model import (
 from monitor.settings import Settings
 
 CHART_CID = "pantau-carta"
+MAP_CID = "pantau-liputan"
 NAME_LIMIT = 80  # code points of an account's name in a mail; some feeds are named by long addresses
 LINK_LIMIT = 1000
 TECHNICAL_STEPS = frozenset({"operators", "security-team"})  # a head is told the cause, not the library's words
@@ -93,25 +97,71 @@ def compose_alert(alert: Alert, delivery: Delivery, envelope: Envelope, *, now: 
     return _mail(letter, delivery, envelope, now=now, headers=headers)
 
 
+def compose_period(report: WeekReport | MonthReport, delivery: Delivery, envelope: Envelope, *, now: datetime) -> bytes:
+    """Return the mail about a stretch of time: the weekly digest, or the monthly letter."""
+    if isinstance(report, MonthReport):
+        return compose_monthly(report, delivery, envelope, now=now)
+    return compose_digest(report, delivery, envelope, now=now)
+
+
 def compose_digest(report: WeekReport, delivery: Delivery, envelope: Envelope, *, now: datetime) -> bytes:
-    """Return the weekly digest with its chart as an inline picture."""
-    letter = digest_letter(report, delivery.language, envelope, chart=f"cid:{CHART_CID}", now=now)
+    """Return the weekly digest with its charts as inline pictures, and its rows as CSV files."""
+    pictures = week_pictures(report, delivery.language)
+    letter = digest_letter(
+        report, delivery.language, envelope, pictures={name: f"cid:{name}" for name in pictures}, now=now
+    )
     headers = [("List-Id", f"Pantau <digest.pantau.{mail_domain(envelope.sender)}>")]
-    pictures = {CHART_CID: charts.week_chart(report, delivery.language)}
-    return _mail(letter, delivery, envelope, now=now, headers=headers, pictures=pictures)
+    files = csv_files(report)
+    return _mail(letter, delivery, envelope, now=now, headers=headers, pictures=pictures, attachments=files)
 
 
-def digest_letter(report: WeekReport, language: Language, envelope: Envelope, *, chart: str, now: datetime) -> Letter:
-    """Return the digest's texts; `chart` is the picture's address, `now` tells a week that still runs."""
+def week_pictures(report: WeekReport, language: Language) -> dict[str, bytes]:
+    """Return the digest's charts by name, of what there is to draw."""
+    drawn = {}
+    if any(sum(counts.values()) for _, counts in report.alerts_per_week):
+        drawn[CHART_CID] = charts.week_chart(report, language)
+    if report.accounts:
+        drawn[MAP_CID] = charts.coverage_map(report, language)
+    return drawn
+
+
+def digest_letter(
+    report: WeekReport, language: Language, envelope: Envelope, *, pictures: Mapping[str, str], now: datetime
+) -> Letter:
+    """Return the digest's texts; `pictures` are the charts' addresses, `now` tells a week that still runs."""
     words = {
         **_letterhead(language, envelope, now),
         **weekly.words(report, language),
-        "chart": chart,
+        "chart": pictures.get(CHART_CID, ""),
+        "map": pictures.get(MAP_CID, ""),
         "unfinished": now < report.end,
         "salutation": _nobody_in_particular(language),
         "console": envelope.public_url,
     }
-    return render("digest", language, words)
+    return _tidy(render("digest", language, words))
+
+
+def compose_monthly(report: MonthReport, delivery: Delivery, envelope: Envelope, *, now: datetime) -> bytes:
+    letter = monthly_letter(report, delivery.language, envelope, recipient=delivery.recipient, now=now)
+    return _mail(letter, delivery, envelope, now=now)
+
+
+def monthly_letter(
+    report: MonthReport, language: Language, envelope: Envelope, *, recipient: str, now: datetime
+) -> Letter:
+    """Return the month's letter to an agency; to its head by name, to anyone else in general."""
+    words = {
+        **_letterhead(language, envelope, now),
+        **_office(report.agency, recipient, language),
+        **monthly.words(report, language),
+        "unfinished": now < report.end,
+    }
+    return _tidy(render("monthly", language, words))
+
+
+def _tidy(letter: Letter) -> Letter:
+    """Return the letter with no more than one empty line between two parts of its text."""
+    return replace(letter, text=re.sub(r"\n{3,}", "\n\n", letter.text))
 
 
 def compose_test(recipient: str, envelope: Envelope, *, now: datetime) -> tuple[str, bytes]:
@@ -130,7 +180,8 @@ def _mail(
     *,
     now: datetime,
     headers: Sequence[tuple[str, str]] = (),
-    pictures: dict[str, bytes] | None = None,
+    pictures: Mapping[str, bytes] | None = None,
+    attachments: Sequence[Attachment] = (),
 ) -> bytes:
     return mail_bytes(
         letter,
@@ -140,6 +191,7 @@ def _mail(
         now=now,
         headers=headers,
         pictures=pictures,
+        attachments=attachments,
     )
 
 
@@ -211,14 +263,16 @@ def _refused(alert: Alert, envelope: Envelope) -> dict[str, object]:
 
 
 def _addressee(alert: Alert, delivery: Delivery) -> dict[str, object]:
+    return _office(alert.agency, delivery.recipient, delivery.language)
+
+
+def _office(agency: Agency | None, recipient: str, language: Language) -> dict[str, object]:
     """Return salutation and address lines: the head's as the register has them, for anyone else the general ones."""
-    head = alert.agency.contacts if alert.agency else None
-    is_head = head is not None and delivery.recipient.casefold() == head.head_email.casefold()
-    if head is None or not is_head:
-        return {"salutation": _nobody_in_particular(delivery.language), "address_lines": [], "to_agency": False}
-    assert alert.agency is not None
-    lines = [one_line(part) for part in (head.head_name, head.head_title, alert.agency.name)]
-    salutation = one_line(head.head_salutation).rstrip(",") or _nobody_in_particular(delivery.language)
+    head = agency.contacts if agency else None
+    if agency is None or head is None or recipient.casefold() != head.head_email.casefold():
+        return {"salutation": _nobody_in_particular(language), "address_lines": [], "to_agency": False}
+    lines = [one_line(part) for part in (head.head_name, head.head_title, agency.name)]
+    salutation = one_line(head.head_salutation).rstrip(",") or _nobody_in_particular(language)
     return {"salutation": salutation, "address_lines": [line for line in lines if line], "to_agency": True}
 
 

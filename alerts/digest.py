@@ -9,10 +9,9 @@ from dataclasses import dataclass
 from datetime import datetime, time, timedelta
 from email.utils import parseaddr
 
-from alerts import charts
-from alerts.compose import Envelope, compose_digest, digest_letter
+from alerts.compose import Envelope, compose_digest, compose_monthly, digest_letter, monthly_letter, week_pictures
 from alerts.policy import mail_domain
-from monitor.model import MALAYSIA, Delivery, Language, WeekReport
+from monitor.model import MALAYSIA, Delivery, Language, MonthReport, WeekReport
 from monitor.settings import WEEKDAYS, Digest, Settings
 
 WEEK = timedelta(weeks=1)
@@ -63,31 +62,48 @@ def due_week(now: datetime, digest: Digest, *, not_before: datetime) -> str | No
 
 
 def digest_html(report: WeekReport, language: Language, envelope: Envelope, *, now: datetime) -> str:
-    """Return the digest as one page with its chart inside."""
-    picture = base64.b64encode(charts.week_chart(report, language)).decode("ascii")
-    return digest_letter(report, language, envelope, chart=f"data:image/png;base64,{picture}", now=now).html
+    """Return the digest as one page with its charts inside."""
+    drawn = week_pictures(report, language)
+    inside = {name: f"data:image/png;base64,{base64.b64encode(png).decode('ascii')}" for name, png in drawn.items()}
+    return digest_letter(report, language, envelope, pictures=inside, now=now).html
 
 
 def digest_files(report: WeekReport, settings: Settings, envelope: Envelope, *, now: datetime) -> DigestFiles:
     """Return the digest as it would go to its first recipient, without writing down that it went."""
     recipient = next(iter(settings.digest.recipients), parseaddr(envelope.sender)[1])
     language = Language(settings.digest.language)
-    identity = hashlib.sha256(f"preview\0{report.week}\0{now.isoformat()}".encode()).hexdigest()[:32]
-    preview = Delivery(
+    preview = _preview("digest", report.week, recipient, language, envelope, now)
+    return DigestFiles(
+        text=digest_letter(report, language, envelope, pictures={}, now=now).text,
+        html=digest_html(report, language, envelope, now=now),
+        mail=compose_digest(report, preview, envelope, now=now),
+    )
+
+
+def letter_files(report: MonthReport, envelope: Envelope, *, now: datetime) -> DigestFiles:
+    """Return the month's letter as it would go to the agency, without writing down that it went."""
+    people, language = report.agency.contacts, report.agency.language
+    addresses = (people.head_email, people.deputy_email, people.ictso_email, parseaddr(envelope.sender)[1])
+    recipient = next(one for one in addresses if one)
+    letter = monthly_letter(report, language, envelope, recipient=recipient, now=now)
+    preview = _preview("monthly", report.month, recipient, language, envelope, now)
+    return DigestFiles(text=letter.text, html=letter.html, mail=compose_monthly(report, preview, envelope, now=now))
+
+
+def _preview(
+    template: str, period: str, recipient: str, language: Language, envelope: Envelope, now: datetime
+) -> Delivery:
+    identity = hashlib.sha256(f"preview\0{template}\0{period}\0{now.isoformat()}".encode()).hexdigest()[:32]
+    return Delivery(
         id=0,
         fence=0,
         alert_id=None,
-        period=report.week,
-        step="digest",
-        template="digest",
+        period=period,
+        step=template,
+        template=template,
         recipient=recipient,
         language=language,
         message_id=f"<pantau.{identity}@{mail_domain(envelope.sender)}>",
         attempts=0,
         rendered=None,
-    )
-    return DigestFiles(
-        text=digest_letter(report, language, envelope, chart="", now=now).text,
-        html=digest_html(report, language, envelope, now=now),
-        mail=compose_digest(report, preview, envelope, now=now),
     )

@@ -11,11 +11,11 @@ from datetime import datetime, timedelta
 import structlog
 
 from alerts.channel import Channel, DeliveryFailed
-from alerts.compose import Envelope, compose_alert, compose_digest
+from alerts.compose import Envelope, compose_alert, compose_period
 from alerts.folder import FolderChannel
 from alerts.policy import Policy, plan
 from alerts.smtp import SmtpChannel
-from monitor.model import Delivery, WeekReport
+from monitor.model import Delivery, MonthReport, WeekReport
 from monitor.settings import Mail
 from monitor.store import outbox as store
 from monitor.store.database import Database
@@ -48,7 +48,7 @@ class _Run:
     channel: Channel
     envelope: Envelope
     clock: Callable[[], datetime]
-    report: Callable[[str], WeekReport]
+    report: Callable[[str], WeekReport | MonthReport]
     sent: Sent
 
 
@@ -92,7 +92,7 @@ def deliver_due(
     *,
     now: datetime,
     clock: Callable[[], datetime],
-    report: Callable[[str], WeekReport],
+    report: Callable[[str], WeekReport | MonthReport],
     stop: threading.Event | None = None,
     lease: timedelta = LEASE,
     limit: int | None = None,
@@ -170,7 +170,7 @@ def _rendered(run: _Run, delivery: Delivery) -> bytes | None:
 def _compose(run: _Run, delivery: Delivery) -> bytes:
     now = run.clock()
     if delivery.alert_id is None:
-        return compose_digest(run.report(delivery.period), delivery, run.envelope, now=now)
+        return compose_period(run.report(delivery.period), delivery, run.envelope, now=now)
     return compose_alert(store.load_alert(run.db, delivery.alert_id), delivery, run.envelope, now=now)
 
 

@@ -46,6 +46,14 @@ class Letter:
     html: str
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Attachment:
+    """A CSV file that goes with a mail, in UTF-8."""
+
+    name: str
+    content: bytes
+
+
 @cache
 def _environment() -> Environment:
     """Texts are escaped in HTML, and a name that a template misspells is an error, not a hole in a letter."""
@@ -105,6 +113,7 @@ def mail_bytes(
     now: datetime,
     headers: Iterable[tuple[str, str]] = (),
     pictures: Mapping[str, bytes] | None = None,
+    attachments: Iterable[Attachment] = (),
 ) -> bytes:
     """Return the mail as it goes over the wire: text and HTML, PNG `pictures` by Content-ID, always the same bytes."""
     mail = EmailMessage(policy=_Policy(linesep=SMTP.linesep))
@@ -124,6 +133,8 @@ def mail_bytes(
         html = mail.get_payload()[1]  # type: ignore[index]  # the alternative added just above
         assert isinstance(html, EmailMessage)
         html.add_related(picture, "image", "png", cid=f"<{cid}>", disposition="inline", filename=f"{cid}.png")
+    for file in attachments:
+        mail.add_attachment(file.content, "text", "csv", filename=file.name, params={"charset": "utf-8"})
     _fix_boundaries(mail, message_id)
     return mail.as_bytes()
 

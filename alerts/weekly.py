@@ -1,27 +1,41 @@
-"""What the weekly digest says, from the week's report: bounded, with coverage before everything else. Pure."""
+"""What the weekly digest says, from the week's report: bounded, coverage first, then what waits for somebody. Pure."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from statistics import median
 
-from alerts import wording
+from alerts import weekly_service, wording
+from alerts.days import day_names, days_of, percent, worst_first
+from alerts.overdue import is_overdue
 from monitor.disclosure import one_line
-from monitor.model import AccountWeek, AlertKind, AlertLine, AlertState, Interval, Language, Verdict, WeekReport
+from monitor.model import (
+    AccountWeek,
+    AlertKind,
+    AlertLine,
+    AlertState,
+    Interval,
+    Language,
+    Severity,
+    Verdict,
+    WeekReport,
+)
 
-ROWS = 60  # rows of a table in a mail; what is beyond is counted, and named in full by the command line
-GAPS_SHOWN = 3  # holes of one account; the largest first
+# Rows of a list in a mail, so that Gmail, which cuts a mail at 102 KB, shows all of it; the CSV files have the rest.
+HOLES, GAPS, DAYS = 15, 3, 8
+CASES, AGENCIES = 10, 10
 NAME_LIMIT = 60
 NO_CLAUSE = "–"
 NO_AGENCY = {Language.MS: "(tiada agensi)", Language.EN: "(no agency)"}
+AND_MORE = {Language.MS: "dan {number} lagi", Language.EN: "and {number} more"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Hole:
-    """An account that was not wholly read, with its largest holes."""
+    """An account that was not wholly read, with its largest holes in order."""
 
     agency: str
     account: str
@@ -29,6 +43,7 @@ class Hole:
     blind: bool
     covered: str
     gaps: tuple[str, ...]
+    case: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,27 +67,29 @@ class Case:
     severity: str
     clauses: str
     opened: str
+    age: str
     told: str
     acknowledged: str
     resolved: str
     state: str
+    reopened_for: str
+    deadline: str  # of an owner who has not resolved it yet
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class RuleRow:
-    title: str
-    rule: str
-    clause: str
-    severity: str
-    findings: int
-    shadow: bool
+class Times:
+    """How long something took, from the alert's opening on: for how many, the middle one, and the slowest."""
+
+    number: int
+    middle: str
+    worst: str
 
 
 def words(report: WeekReport, language: Language) -> Mapping[str, object]:
     """Return everything the digest's templates name."""
     names = {agency.code: one_line(agency.name, limit=NAME_LIMIT) for agency in report.agencies}
     verdicts = Counter(week.verdict for week in report.accounts)
-    holed = _worst_first(week for week in report.accounts if week.verdict is not Verdict.FULL)
+    holed = [week for week in worst_first(report.accounts) if week.verdict is not Verdict.FULL]
     return {
         "week": report.week,
         "first_day": wording.date(report.start, language),
@@ -81,22 +98,22 @@ def words(report: WeekReport, language: Language) -> Mapping[str, object]:
         "verdicts": [(wording.VERDICTS[language][v], verdicts[v], v.name.lower()) for v in Verdict],
         "fully": verdicts[Verdict.FULL],
         "not_fully": len(holed),
+        "blind": verdicts[Verdict.BLIND],
         "posts_read": report.posts_read,
         "clause_5": wording.CLAUSE_5,
-        "rule_set": report.rule_set[:12],
-        **_cut("holes", [_hole(week, names, language) for week in holed[:ROWS]], len(holed)),
+        "holes": [_hole(week, report, names, language) for week in holed[:HOLES]],
+        "more_holes": max(0, len(holed) - HOLES),
+        "remedies": _remedies(holed[:HOLES], language),
         **_degraded(report),
-        **_blind(holed, report, names, language),
-        **_tallies(report, names, language),
+        **_day_table(report, language),
+        **_severities(report, language),
         **_cases(report, names, language),
         **_response(report, language),
-        **_rules(report, language),
-        "trend": _trend(report),
+        **_tallies(report, names, language),
+        "trend": [(week, sum(counts.values()), _shares(counts)) for week, counts in report.alerts_per_week],
         "quiet": quiet(report),
         "clean": quiet(report) and bool(report.accounts) and not holed and not _degraded(report)["degraded"],
-        "mails_accepted": report.mails_accepted,
-        "mails_waiting": report.mails_waiting,
-        "mails_dead": report.mails_dead,
+        **weekly_service.words(report, language),
     }
 
 
@@ -105,34 +122,39 @@ def quiet(report: WeekReport) -> bool:
     return not report.alerts and not any(rule.findings for rule in report.rules if not rule.shadow)
 
 
-def _cut(name: str, rows: Sequence[object], total: int) -> dict[str, object]:
-    """Return the rows, and how many more there are."""
-    return {name: rows[:ROWS], f"more_{name}": max(0, total - ROWS)}
+# ---------------------------------------------------------------- coverage
 
 
-def _worst_first(weeks: Iterable[AccountWeek]) -> list[AccountWeek]:
-    return sorted(weeks, key=lambda week: (week.verdict is not Verdict.BLIND, week.covered, week.account.label))
-
-
-def _hole(week: AccountWeek, names: Mapping[str, str], language: Language) -> Hole:
+def _hole(week: AccountWeek, report: WeekReport, names: Mapping[str, str], language: Language) -> Hole:
     largest = sorted(week.gaps, key=lambda gap: -gap.length)
-    gaps = [_gap(gap, language) for gap in largest[:GAPS_SHOWN]]
-    if len(largest) > GAPS_SHOWN:
-        rest = sum((gap.length for gap in largest[GAPS_SHOWN:]), timedelta())
-        more = (
-            f"dan {len(largest) - GAPS_SHOWN} lagi"
-            if language is Language.MS
-            else f"and {len(largest) - GAPS_SHOWN} more"
-        )
+    gaps = [_gap(gap, language) for gap in sorted(largest[:GAPS], key=lambda gap: gap.start)]
+    if len(largest) > GAPS:
+        rest = sum((gap.length for gap in largest[GAPS:]), timedelta())
+        more = AND_MORE[language].format(number=len(largest) - GAPS)
         gaps.append(f"{more} ({wording.span(rest, language)})")
+    blind = week.verdict is Verdict.BLIND
     return Hole(
         agency=_agency(week.account.agency, names),
         account=one_line(week.account.label, limit=NAME_LIMIT),
         verdict=wording.VERDICTS[language][week.verdict],
-        blind=week.verdict is Verdict.BLIND,
+        blind=blind,
         covered=share(week.covered),
         gaps=tuple(gaps),
+        case=_blind_case(week, report) if blind else "",
     )
+
+
+def _remedies(holed: Sequence[AccountWeek], language: Language) -> list[tuple[str, str]]:
+    """Return what helps against the causes for which accounts are blind, each once."""
+    blind = [week.gaps for week in holed if week.verdict is Verdict.BLIND and week.gaps]
+    causes = [max(gaps, key=lambda gap: gap.length).cause for gaps in blind]
+    return [wording.cause(cause, language) for cause in dict.fromkeys(causes)]
+
+
+def _blind_case(week: AccountWeek, report: WeekReport) -> str:
+    name = (week.account.platform, week.account.handle or week.account.url)
+    lines = (one for one in (*report.alerts, *report.still_open) if one.kind is AlertKind.BLIND)
+    return next((one.case for one in lines if (one.platform, one.account) == name), "")
 
 
 def share(part: float) -> str:
@@ -159,20 +181,125 @@ def _degraded(report: WeekReport) -> dict[str, object]:
     return {"degraded": [(one_line(wording.platform(name)), number) for name, number in sorted(counted.items())]}
 
 
-def _blind(
-    holed: Sequence[AccountWeek], report: WeekReport, names: Mapping[str, str], language: Language
-) -> dict[str, object]:
-    """Return blind accounts with their cause of longest standing and the case that tells of it."""
-    cases = {(a.platform, a.account): a.case for a in (*report.still_open, *report.alerts) if a.kind is AlertKind.BLIND}
-    rows = []
-    blind = [week for week in holed if week.verdict is Verdict.BLIND]
-    for week in blind[:ROWS]:
-        longest = max(week.gaps, key=lambda gap: gap.length, default=None)
-        why, remedy = wording.cause(longest.cause if longest else None, language)
-        case = cases.get((week.account.platform, week.account.handle or week.account.url), "")
-        label = one_line(week.account.label, limit=NAME_LIMIT)
-        rows.append((label, _agency(week.account.agency, names), why, remedy, case))
-    return _cut("blind", rows, len(blind))
+def _day_table(report: WeekReport, language: Language) -> dict[str, object]:
+    """Return the map's numbers for the worst accounts, and how many there are beside them."""
+    days = days_of(report)
+    holed = [one for one in days if not one.whole]
+    rows = [(one_line(one.account, limit=NAME_LIMIT), [percent(part) for part in one.shares]) for one in holed[:DAYS]]
+    return {
+        "day_names": day_names(report, language),
+        "day_rows": rows,
+        "more_days": max(0, len(holed) - DAYS),
+        "whole_accounts": len(days) - len(holed),
+    }
+
+
+# ---------------------------------------------------------------- alerts
+
+
+def _severities(report: WeekReport, language: Language) -> dict[str, object]:
+    """Return for each severity how many are new, unanswered, in hand, and overdue; and the same in all."""
+    everything = [*report.alerts, *report.still_open]
+    at = report.as_of or report.end
+
+    def row(which: Callable[[AlertLine], bool]) -> tuple[int, ...]:
+        these = [one for one in everything if which(one)]
+        return (
+            sum(one.opened_at >= report.start for one in these),
+            sum(one.state is AlertState.OPEN for one in these),
+            sum(one.state is AlertState.ACKNOWLEDGED for one in these),
+            sum(is_overdue(one, at) for one in these),
+        )
+
+    levels = [level for level in sorted(Severity, reverse=True) if level.alerts or _any_of(everything, level)]
+    rows = [
+        (wording.SEVERITIES[language][level], row(lambda one, level=level: one.severity is level))  # type: ignore[misc]
+        for level in levels
+    ]
+    total = row(lambda _: True)
+    return {
+        "severities": rows,
+        "severity_total": total,
+        "new_total": total[0],
+        "unresolved_total": total[1] + total[2],
+        "overdue_total": total[3],
+    }
+
+
+def _any_of(lines: Sequence[AlertLine], level: Severity) -> bool:
+    return any(one.severity is level for one in lines)
+
+
+def _cases(report: WeekReport, names: Mapping[str, str], language: Language) -> dict[str, object]:
+    """Return what waits for somebody: the overdue ones, those not resolved, and those that came back or may."""
+    at = report.as_of or report.end
+    unresolved = [one for one in (*report.alerts, *report.still_open) if one.unresolved]
+    overdue = [one for one in unresolved if is_overdue(one, at)]
+    lists = {
+        "overdue": sorted(overdue, key=lambda one: (-one.severity, one.opened_at)),
+        "waiting": sorted(
+            (one for one in unresolved if not is_overdue(one, at)), key=lambda one: (-one.severity, one.opened_at)
+        ),
+        "reopened": sorted(report.reopened, key=lambda one: one.opened_at),
+        "unconfirmed": list(report.unconfirmed),
+    }
+    found: dict[str, object] = {}
+    for name, lines in lists.items():
+        found[name] = [_case(one, names, language, at) for one in lines[:CASES]]
+        found[f"more_{name}"] = max(0, len(lines) - CASES)
+        found[f"{name}_number"] = len(lines)
+    return found
+
+
+def _case(alert: AlertLine, names: Mapping[str, str], language: Language, now: datetime) -> Case:
+    def at(moment: datetime | None) -> str:
+        return wording.short(moment) if moment else "–"
+
+    return Case(
+        case=alert.case,
+        what=wording.KINDS[language].get(alert.kind, alert.kind.value),
+        agency=_agency(alert.agency, names),
+        account=one_line(f"{alert.platform}/{alert.account}", limit=NAME_LIMIT).strip("/") or "–",
+        severity=wording.SEVERITIES[language][alert.severity],
+        clauses=wording.clause_names(_heads(alert), language),
+        opened=wording.short(alert.opened_at),
+        age=wording.span(now - alert.opened_at, language),
+        told=at(alert.first_mail_at),
+        acknowledged=at(alert.acknowledged_at),
+        resolved=at(alert.resolved_at),
+        state=wording.STATES[language][alert.state],
+        deadline=at(alert.deadline) if alert.state is AlertState.ACKNOWLEDGED else "",
+        reopened_for=wording.reopened(alert.reopened_for, language) if alert.round else "",
+    )
+
+
+def _response(report: WeekReport, language: Language) -> dict[str, object]:
+    """Return how the week's alerts were answered: how many, the median time from the opening on, and the longest."""
+    mailed = [one for one in report.alerts if needs_answer(one)]
+
+    def times(moment: Callable[[AlertLine], datetime | None]) -> Times:
+        return _times([at - one.opened_at for one in mailed if (at := moment(one))], language)
+
+    return {
+        "mailed_total": len(mailed),
+        "told": times(lambda one: one.first_mail_at),
+        "acknowledged": times(lambda one: one.acknowledged_at),
+        "resolved": times(lambda one: one.resolved_at),
+        "unanswered": sum(one.state is AlertState.OPEN for one in mailed),
+    }
+
+
+def needs_answer(one: AlertLine) -> bool:
+    """Say whether somebody is asked to answer: not of back catalogues, nor of what a silence covers."""
+    silent = one.kind is AlertKind.BACKLOG or one.state is AlertState.SUPPRESSED
+    return one.severity.alerts and not silent
+
+
+def _times(lengths: Sequence[timedelta], language: Language) -> Times:
+    if not lengths:
+        return Times(number=0, middle="–", worst="–")
+    middle = timedelta(seconds=median(length.total_seconds() for length in lengths))
+    return Times(number=len(lengths), middle=wording.span(middle, language), worst=wording.span(max(lengths), language))
 
 
 def _tallies(report: WeekReport, names: Mapping[str, str], language: Language) -> dict[str, object]:
@@ -184,6 +311,7 @@ def _tallies(report: WeekReport, names: Mapping[str, str], language: Language) -
         counts.setdefault(alert.agency, Counter()).update(_heads(alert))
     heads = sorted({head for row in counts.values() for head in row}, key=lambda head: (head == NO_CLAUSE, head))
     order = sorted(totals, key=lambda code: (not code, -totals[code], code))
+    whole: Counter[str] = sum(counts.values(), Counter())
     rows = [
         Tally(
             agency=_agency(code, names) if code else NO_AGENCY[language],
@@ -191,10 +319,16 @@ def _tallies(report: WeekReport, names: Mapping[str, str], language: Language) -
             shares=_shares(counts[code]),
             total=totals[code],
         )
-        for code in order[:ROWS]
+        for code in order[:AGENCIES]
     ]
-    shown = [wording.clause_name(head) for head in heads]
-    return {"tally_heads": shown, "alerts_total": len(report.alerts), **_cut("tallies", rows, len(order))}
+    return {
+        "tally_heads": [wording.clause_name(head) for head in heads],
+        "tallies": rows,
+        "more_tallies": max(0, len(order) - AGENCIES),
+        "tally_total": Tally(
+            agency="", counts=tuple(whole[head] for head in heads), shares=_shares(whole), total=len(report.alerts)
+        ),
+    }
 
 
 def _shares(counts: Mapping[str, int]) -> str:
@@ -207,78 +341,3 @@ def _heads(alert: AlertLine) -> tuple[str, ...]:
     if alert.clauses:
         return alert.clauses
     return ("5",) if alert.kind is AlertKind.BLIND else (NO_CLAUSE,)  # clause 5: "dipantau sepenuhnya"
-
-
-def _cases(report: WeekReport, names: Mapping[str, str], language: Language) -> dict[str, object]:
-    strongest = sorted(report.alerts, key=lambda alert: (-alert.severity, alert.opened_at))
-    oldest = sorted(report.still_open, key=lambda alert: alert.opened_at)
-    return {
-        **_cut("cases", [_case(alert, names, language) for alert in strongest[:ROWS]], len(strongest)),
-        **_cut("still_open", [_case(alert, names, language) for alert in oldest[:ROWS]], len(oldest)),
-        "still_open_total": len(oldest),
-    }
-
-
-def _case(alert: AlertLine, names: Mapping[str, str], language: Language) -> Case:
-    def at(moment: object) -> str:
-        return wording.short(moment) if moment else "–"  # type: ignore[arg-type]  # a datetime or None
-
-    return Case(
-        case=alert.case,
-        what=wording.KINDS[language][alert.kind],
-        agency=_agency(alert.agency, names),
-        account=one_line(f"{alert.platform}/{alert.account}", limit=NAME_LIMIT).strip("/") or "–",
-        severity=wording.SEVERITIES[language][alert.severity],
-        clauses=wording.clause_names(_heads(alert), language),
-        opened=wording.short(alert.opened_at),
-        told=at(alert.first_mail_at),
-        acknowledged=at(alert.acknowledged_at),
-        resolved=at(alert.resolved_at),
-        state=wording.STATES[language][alert.state],
-    )
-
-
-def _trend(report: WeekReport) -> list[tuple[str, int, str]]:
-    """Return the chart's numbers: week, alerts counted under clauses, and each clause's share of them."""
-    return [
-        (
-            week,
-            sum(counts.values()),
-            _shares(counts),
-        )
-        for week, counts in report.alerts_per_week
-    ]
-
-
-def _response(report: WeekReport, language: Language) -> dict[str, object]:
-    """Return how the week's alerts were answered: numbers, and median times from the opening on."""
-    mailed = [alert for alert in report.alerts if alert.severity.alerts and alert.kind is not AlertKind.BACKLOG]
-    told = [a.first_mail_at - a.opened_at for a in mailed if a.first_mail_at]
-    acknowledged = [a.acknowledged_at - a.opened_at for a in mailed if a.acknowledged_at]
-    resolved = [a.resolved_at - a.opened_at for a in mailed if a.resolved_at]
-
-    def middle(times: Sequence[timedelta]) -> str:
-        return wording.span(timedelta(seconds=median(t.total_seconds() for t in times)), language) if times else "–"
-
-    return {
-        "mailed_total": len(mailed),
-        "told": (len(told), middle(told)),
-        "acknowledged": (len(acknowledged), middle(acknowledged)),
-        "resolved": (len(resolved), middle(resolved)),
-        "unanswered": sum(a.state is AlertState.OPEN for a in mailed),
-    }
-
-
-def _rules(report: WeekReport, language: Language) -> dict[str, object]:
-    rows = [
-        RuleRow(
-            title=one_line(rule.title_ms if language is Language.MS else rule.title_en, limit=NAME_LIMIT * 2),
-            rule=one_line(rule.rule, limit=NAME_LIMIT),
-            clause=wording.clause_name(rule.clause),
-            severity=wording.SEVERITIES[language][rule.severity],
-            findings=rule.findings,
-            shadow=rule.shadow,
-        )
-        for rule in report.rules[:ROWS]
-    ]
-    return _cut("rules", rows, len(report.rules))

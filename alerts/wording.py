@@ -37,6 +37,8 @@ KINDS: Mapping[Language, Mapping[AlertKind, str]] = {
         AlertKind.DEAD_LETTER: "e-mel ditolak",
         AlertKind.EVALUATION: "hantaran tidak dapat diperiksa",
         AlertKind.CANARY_MISSING: "ujian harian Pantau tidak sampai",
+        AlertKind.PROFILE: "perubahan profil akaun",
+        AlertKind.CANARY: "ujian harian Pantau",
     },
     EN: {
         AlertKind.POST: "suspected post",
@@ -46,6 +48,8 @@ KINDS: Mapping[Language, Mapping[AlertKind, str]] = {
         AlertKind.DEAD_LETTER: "mail refused",
         AlertKind.EVALUATION: "post could not be checked",
         AlertKind.CANARY_MISSING: "Pantau's daily proof did not arrive",
+        AlertKind.PROFILE: "changed profile of an account",
+        AlertKind.CANARY: "daily test of Pantau",
     },
 }
 STATES: Mapping[Language, Mapping[AlertState, str]] = {
@@ -201,6 +205,22 @@ PLACES: Mapping[Language, Mapping[str, str]] = {
     MS: {"text": "dalam teks", "picture": "dalam gambar", "document": "dalam dokumen", "video": "dalam video"},
     EN: {"text": "in the text", "picture": "in picture", "document": "in document", "video": "in video"},
 }
+# Why a case is open again: what the service itself noticed, by the reason that the store writes down.
+REOPENED: Mapping[Language, Mapping[str, str]] = {
+    MS: {
+        "the post is still there": "hantaran yang dilaporkan telah dipadam masih boleh dilihat",
+        "the post is back": "hantaran yang telah dipadam kini muncul semula",
+        "the post was posted again": "hantaran yang sama telah dibuat semula",
+        "the acknowledgement ran out": "tempoh yang dinyatakan semasa akui terima telah tamat tanpa penyelesaian",
+    },
+    EN: {
+        "the post is still there": "the post that was reported as removed can still be seen",
+        "the post is back": "the post that had been removed can be seen again",
+        "the post was posted again": "the same post was published again",
+        "the acknowledgement ran out": "the time named when it was acknowledged has passed, and it is not resolved",
+    },
+}
+REOPENED_BY_A_PERSON = {MS: "seorang pegawai meminta supaya kes ini disemak semula", EN: "an officer asked for it"}
 
 
 def date(moment: datetime, language: Language) -> str:
@@ -228,6 +248,13 @@ def span(length: timedelta, language: Language) -> str:
     parts = [(minutes // 1440, days_), (minutes % 1440 // 60, hours_), (minutes % 60, minutes_)]
     named = [f"{number} {unit}" for number, unit in parts if number][:2]
     return " ".join(named) or (f"< 1 {minutes_}")
+
+
+def seconds(length: float, language: Language) -> str:
+    """Return a short time to the second, such as "4 s"; a longer one as `span` does."""
+    if length < 120:
+        return f"{length:.0f} {'saat' if language is MS else 's'}"
+    return span(timedelta(seconds=length), language)
 
 
 def listed(parts: Sequence[str], language: Language) -> str:
@@ -258,3 +285,8 @@ def platform(name: str) -> str:
 
 def instrument(name: str, language: Language) -> str:
     return INSTRUMENTS[language].get(name, name)
+
+
+def reopened(reason: str, language: Language) -> str:
+    """Return why a case is open again; a person's own words are not repeated: they may quote the post."""
+    return REOPENED[language].get(reason, REOPENED_BY_A_PERSON[language])

@@ -21,7 +21,7 @@ from apscheduler.schedulers.background import BackgroundScheduler
 from sqlalchemy.exc import SQLAlchemyError
 
 import connectors
-from alerts import digest, seal
+from alerts import digest, monthly, seal
 from alerts.channel import Channel
 from alerts.compose import Envelope, envelope_of
 from alerts.outbox import Sent, deliver_due, open_channel, plan_due
@@ -31,7 +31,7 @@ from connectors.base import Connector
 from monitor import canary, logs
 from monitor.configuration import Configuration, FileWatch, platform_settings, read_policy, read_register
 from monitor.deadman import Ping, troubles
-from monitor.model import Account, WeekReport
+from monitor.model import Account, MonthReport, WeekReport
 from monitor.poll import Checked, Poller, poll_platform
 from monitor.poll_media import MediaRead, MediaReader, read_waiting
 from monitor.problems import ConfigurationError, Problem
@@ -49,8 +49,8 @@ from monitor.store.canaries import asked_canaries, daily_key, has_canary, settle
 from monitor.store.database import Database, explained, fact, open_database, sole_process
 from monitor.store.listings import count_alerts
 from monitor.store.outbox import release_abandoned, retry_now, schedule_digest
-from monitor.store.register import Changes, platforms_in_use, registered, save_register
-from monitor.store.reports import week_report
+from monitor.store.register import Changes, list_agencies, platforms_in_use, registered, save_register
+from monitor.store.reports import first_registrations, month_report, periods_planned, week_planned, week_report
 
 log = structlog.get_logger(__name__)
 
@@ -116,8 +116,12 @@ class Service:
             stop=self.stop,
         )
 
-    def report(self, week: str) -> WeekReport:
-        return report_of(self.configuration, self.db, week, now=self.clock())
+    def report(self, period: str) -> WeekReport | MonthReport:
+        """Return what the digest of a week ("2026-W47") or the letter of a month ("2026-11/KKM") tells of."""
+        if monthly.is_letter(period):
+            month, _, agency = period.partition("/")
+            return month_of(self.configuration, self.db, month, agency, now=self.clock())
+        return report_of(self.configuration, self.db, period, now=self.clock())
 
 
 def patience(polling: Polling) -> timedelta:
@@ -136,6 +140,21 @@ def report_of(configuration: Configuration, db: Database, week: str, *, now: dat
         patience=patience(configuration.settings.polling),
         degraded=degraded_platforms(registered(db)),
         rule_set=configuration.rules.hash,
+    )
+
+
+def month_of(configuration: Configuration, db: Database, month: str, agency: str, *, now: datetime) -> MonthReport:
+    """Raises LookupError for an agency that is not in the register."""
+    start, end = monthly.month_of(month)
+    return month_report(
+        db,
+        month=month,
+        start=start,
+        end=end,
+        now=now,
+        agency=agency,
+        patience=patience(configuration.settings.polling),
+        degraded=degraded_platforms(registered(db)),
     )
 
 
@@ -255,6 +274,7 @@ def once(
     watch_canaries(service)
     retry_now(service.db, service.clock())
     digests = plan_due_digest(service)
+    plan_due_letters(service)
     sent = deliver_all(service)
     watch_canaries(service)
     return Passed(
@@ -351,9 +371,14 @@ def deliver(service: Service, *, limit: int | None = None) -> Sent:
 
 
 def plan_due_digest(service: Service) -> int:
-    """Write down the digest of the last complete week, once its hour has come. Returns how many were new."""
+    """Write down the digest of the last complete week, once its hour has come. Returns how many were new.
+
+    All of a week's are written at once: who becomes a recipient later gets the next week's.
+    """
     week = digest.due_week(service.clock(), service.settings.digest, not_before=service.installed_at)
-    return schedule_week(service, week) if week else 0
+    if week is None or week_planned(service.db, week):
+        return 0
+    return schedule_week(service, week)
 
 
 def schedule_week(service: Service, week: str) -> int:
@@ -377,6 +402,25 @@ def _began(key: str, judged: canary.Judged | None) -> None:
         log.error("canary not found by the live rules", canary=key, reason=judged.error)
     elif judged is not None:
         log.info("canary begun", canary=key, rule=judged.rule)
+
+
+def plan_due_letters(service: Service) -> int:
+    """Write down the last month's letter to each agency whose hour has come. Returns how many were new."""
+    if not service.settings.monthly.enabled:
+        return 0
+    now, policy = service.clock(), service.configuration.escalation
+    since = first_registrations(service.db)
+    due = {
+        monthly.period_of(month, agency.code): (month, agency)
+        for agency in list_agencies(service.db, now)
+        if agency.code in since
+        and (month := monthly.due_month(now, agency, policy, since=since[agency.code])) is not None
+    }
+    new = 0
+    for period in sorted(due.keys() - periods_planned(service.db, monthly.TEMPLATE)):
+        month, agency = due[period]
+        new += schedule_digest(service.db, period, monthly.plan_letter(month, agency, service.policy), now=now)
+    return new
 
 
 # ---------------------------------------------------------------- the daemon
@@ -484,6 +528,8 @@ def _read_media(reader: MediaReader) -> None:
 def _digest(service: Service) -> None:
     if plan_due_digest(service):
         log.info("weekly digest planned")
+    if letters := plan_due_letters(service):
+        log.info("monthly letters planned", letters=letters)
 
 
 def _audit(service: Service, progress: Progress, ping: Ping) -> None:

@@ -506,11 +506,23 @@ class AlertLine:
     resolved_at: datetime | None
     post_native_id: str = ""
     post_url: str = ""
+    resolution: Resolution | None = None
+    deadline: datetime | None = None  # by when its owner wants it resolved
+    next_action_at: datetime | None = None
+    steps: int = 0
+    round: int = 0
+    reopened_for: str = ""
+    removal: Removal | None = None
+    silence_id: int | None = None
+
+    @property
+    def unresolved(self) -> bool:
+        return self.state in {AlertState.OPEN, AlertState.ACKNOWLEDGED}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RuleCount:
-    """How often a rule fired in a week, findings too low for a mail and shadow rules included."""
+    """On how many posts a rule fired in a week, findings too low for a mail and shadow rules included."""
 
     rule: str
     title_ms: str
@@ -519,6 +531,9 @@ class RuleCount:
     severity: Severity
     findings: int
     shadow: bool
+    low: int = 0  # of the findings: too low for a mail
+    resolved: int = 0  # alerts with this rule that a person ended in the week
+    false_alarms: int = 0  # of those
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -539,3 +554,59 @@ class WeekReport:
     mails_waiting: int
     mails_dead: int
     rule_set: str  # hash of the active rule set
+    as_of: datetime | None = None  # when it was drawn up; None: at the week's end
+    mails_uncertain: int = 0
+    mails_bounced: int = 0
+    oldest_waiting_at: datetime | None = None  # when the longest waiting mail was written
+    silences: tuple[Silence, ...] = ()  # those that the week's suppressed alerts fell under, and those that hold
+    changes: tuple[Change, ...] = ()
+    shut: tuple[ShutPlatform, ...] = ()
+    canary: tuple[CanaryDay, ...] = ()
+    media_waiting: int = 0
+    media_unreadable: Mapping[str, int] = field(default_factory=dict)  # by reason
+    chain_head: str = ""
+    reopened: tuple[AlertLine, ...] = ()  # in the week
+    unconfirmed: tuple[AlertLine, ...] = ()  # resolved as removed; the deletion was not seen yet
+
+    @property
+    def until(self) -> datetime:
+        """Up to when the week can be told of."""
+        return self.end if self.as_of is None else min(self.end, self.as_of)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Change:
+    """A change of rules, register, policy or silences, as the audit chain has it."""
+
+    at: datetime
+    event: str
+    actor: str
+    facts: Mapping[str, Json]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ShutPlatform:
+    """A platform that refuses its credential, or whose budget of reads is used up."""
+
+    platform: str
+    cause: Cause
+    since: datetime
+    retry_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MonthReport:
+    """What the monthly letter tells an agency's head about the own agency. Local, half-open."""
+
+    month: str  # "2026-11"
+    start: datetime
+    end: datetime
+    agency: Agency  # with the contacts of the day of the letter
+    accounts: tuple[AccountWeek, ...]
+    alerts: tuple[AlertLine, ...]  # opened in the month
+    still_open: tuple[AlertLine, ...]  # opened earlier and not resolved
+    as_of: datetime | None = None
+
+    @property
+    def until(self) -> datetime:
+        return self.end if self.as_of is None else min(self.end, self.as_of)

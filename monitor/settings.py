@@ -130,6 +130,13 @@ class Digest:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Monthly:
+    """The letter to each head about the own agency, on the first working day of a month."""
+
+    enabled: bool = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Operators:
     recipients: tuple[str, ...] = ()
 
@@ -197,6 +204,7 @@ class Settings:
     mail: Mail
     mailbox: Mailbox
     digest: Digest
+    monthly: Monthly
     canary: Canary
     deadman: Deadman
     retention: Retention
@@ -228,6 +236,7 @@ SECTIONS: Mapping[str, type[Any]] = {
     "deadman": Deadman,
     "retention": Retention,
     "digest": Digest,
+    "monthly": Monthly,
     "operators": Operators,
     "web": Web,
     "polling": Polling,

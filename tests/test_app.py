@@ -163,6 +163,22 @@ def test_a_daemon_that_was_down_at_the_hour_still_sends_it(service, clock, here)
     assert mails_of(here) == [("2026-W47", "ict@example.my", "pending")]
 
 
+def test_a_recipient_added_on_tuesday_gets_the_next_week_s_digest(configuration, clock, here):
+    clock.at = datetime(2026, 11, 20, 9, 0, tzinfo=MALAYSIA)
+    with app.open_service(configuration, clock=clock) as service:
+        clock.at = datetime(2026, 11, 23, 8, 0, tzinfo=MALAYSIA)
+        assert app.plan_due_digest(service) == 1
+    more = replace(configuration.settings.digest, recipients=("ict@example.my", "baharu@example.my"))
+    grown = replace(configuration, settings=replace(configuration.settings, digest=more))
+    with app.open_service(grown, clock=clock) as service:
+        clock.at = datetime(2026, 11, 24, 10, 0, tzinfo=MALAYSIA)
+        assert app.plan_due_digest(service) == 0
+        clock.at = datetime(2026, 11, 30, 8, 0, tzinfo=MALAYSIA)
+        assert app.plan_due_digest(service) == 2
+    told = [("2026-W47", "ict@example.my"), ("2026-W48", "baharu@example.my"), ("2026-W48", "ict@example.my")]
+    assert sorted(row[:2] for row in mails_of(here)) == told
+
+
 # ---------------------------------------------------------------- ticks and the guardian
 
 
@@ -288,7 +304,7 @@ def test_months_of_passes_leaves_every_account_s_time_tiled_and_the_database_sma
     tables = ("coverage", "profile", "alert where kind <> 'canary'", "canary")
     counts = [here.query(f"select count(*) from {table}")[0][0] for table in tables]
     assert counts == [1, 1, 0, 99]
-    assert len(here.mails) == 14 + 99  # a digest a week, a canary a day
+    assert len(here.mails) == 14 + 3 + 99  # a digest a week, a letter a month, a canary a day
 
 
 class Resting(Silent):

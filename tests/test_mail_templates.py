@@ -174,7 +174,7 @@ def test_every_template_is_three_files_in_both_languages():
         language: {path.name for path in (TEMPLATES / language).iterdir()} - {"closing.txt", "closing.html"}
         for language in ("ms", "en")
     }
-    kinds = {name + end for name in (*KINDS, "digest") for end in (".subject.txt", ".txt", ".html")}
+    kinds = {name + end for name in (*KINDS, "digest", "monthly") for end in (".subject.txt", ".txt", ".html")}
     assert found["en"] == kinds
     assert found["ms"] == kinds | {"test.subject.txt", "test.txt", "test.html"}
 
@@ -271,7 +271,8 @@ def test_a_megabyte_of_text_is_bounded(language):
 
 @pytest.mark.parametrize("text", HOSTILE.values(), ids=HOSTILE)
 def test_the_digest_is_harmless_for(text, monkeypatch):
-    monkeypatch.setattr("alerts.charts.week_chart", lambda *_: b"\x89PNG")  # drawn in test_digest; slow
+    for chart in ("week_chart", "coverage_map"):
+        monkeypatch.setattr(f"alerts.charts.{chart}", lambda *_: b"\x89PNG")  # drawn in test_digest; slow
     for language in Language:
         raw = compose_digest(
             hostile_week(text), delivery(template="digest", language=language, alert_id=None), ENVELOPE, now=NOW
@@ -304,7 +305,8 @@ def pages():
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [375, 600])
 def test_a_mail_can_be_read_and_does_nothing_by_itself(width, scheme, monkeypatch):
-    monkeypatch.setattr("alerts.charts.week_chart", lambda *_: b"\x89PNG")
+    for chart in ("week_chart", "coverage_map"):
+        monkeypatch.setattr(f"alerts.charts.{chart}", lambda *_: b"\x89PNG")
     asked, ran, wrong = [], [], {}
     with chromium() as browser:
         page = browser.new_page(viewport={"width": width, "height": 800}, color_scheme=scheme)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -25,6 +25,9 @@ from monitor.configuration import (
 from monitor.model import MALAYSIA
 from monitor.settings import is_mail_address
 from monitor.signals import stop_on_signals
+
+if TYPE_CHECKING:
+    from alerts.digest import DigestFiles
 
 
 @app.command()
@@ -48,8 +51,7 @@ def digest(
         raise bad(f"--week: {wanted} has not begun yet")
     if send and file is not None:
         raise bad("--send and --out: choose one of the two")
-    if file is not None and file.suffix.lower() not in {".html", ".eml"}:
-        raise bad(f"--out: '{file}': expected a file name that ends in .html or .eml")
+    _check_suffix(file)
     if send:
         _send_digest(configuration, wanted)
     else:
@@ -89,6 +91,10 @@ def _write_digest(configuration: Configuration, week: str, file: Path | None) ->
             raise bad("there is no database yet: nothing was monitored; `pantau once` or `pantau run` begins")
         report = report_of(configuration, db, week, now=utc_now())
     made = digest_files(report, configuration.settings, envelope_of(configuration.settings), now=utc_now())
+    _print_or_write(made, file)
+
+
+def _print_or_write(made: DigestFiles, file: Path | None) -> None:
     if file is None:
         out.print(made.text, markup=False)
         return
@@ -97,6 +103,43 @@ def _write_digest(configuration: Configuration, week: str, file: Path | None) ->
     except OSError as error:
         raise bad(f"--out: {file}: cannot be written ({error.strerror})") from None
     out.print(f"{file} written; nothing was sent", markup=False)
+
+
+@app.command("monthly")
+def letter(
+    month: Annotated[str, typer.Option(help="Month such as 2026-11.")],
+    agency: Annotated[str, typer.Option(help="The agency's code.")],
+    file: Annotated[
+        Path | None, typer.Option("--out", metavar="FILE", help="Write .html or .eml; sends nothing.")
+    ] = None,
+) -> None:
+    """Make the monthly letter to an agency's head, as the daemon sends it; without --out its text is printed."""
+    from alerts.compose import envelope_of
+    from alerts.digest import letter_files
+    from alerts.monthly import month_of
+    from monitor import app as wiring
+
+    configuration = configured()
+    try:
+        begin, _ = month_of(month)
+    except ValueError as error:
+        raise bad(f"--month: {error}") from None
+    if begin > datetime.now(MALAYSIA):
+        raise bad(f"--month: {month} has not begun yet")
+    _check_suffix(file)
+    with listing() as db:
+        if db is None:
+            raise bad("there is no database yet: nothing was monitored; `pantau once` or `pantau run` begins")
+        try:
+            report = wiring.month_of(configuration, db, month, agency, now=wiring.utc_now())
+        except LookupError as error:
+            raise bad(f"--agency: {error}") from None
+    _print_or_write(letter_files(report, envelope_of(configuration.settings), now=wiring.utc_now()), file)
+
+
+def _check_suffix(file: Path | None) -> None:
+    if file is not None and file.suffix.lower() not in {".html", ".eml"}:
+        raise bad(f"--out: '{file}': expected a file name that ends in .html or .eml")
 
 
 @mail_app.command("test")

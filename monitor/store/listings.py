@@ -19,6 +19,8 @@ from monitor.model import (
     Cause,
     Interval,
     NotificationState,
+    Removal,
+    Resolution,
     Severity,
     Verdict,
 )
@@ -172,6 +174,8 @@ def list_alerts(
     agency: str = "",
     opened: tuple[datetime, datetime] | None = None,
     before: datetime | None = None,
+    removal: Removal | None = None,
+    ids: Collection[int] = (),
     limit: int | None = None,
     canaries: bool = False,
 ) -> list[AlertLine]:
@@ -197,6 +201,10 @@ def list_alerts(
         query = query.where(alert.c.opened_at >= opened[0], alert.c.opened_at < opened[1])
     if before is not None:
         query = query.where(alert.c.opened_at < before)
+    if removal is not None:
+        query = query.where(alert.c.removal == removal.value)
+    if ids:
+        query = query.where(alert.c.id.in_(ids))
     with db.read() as connection:
         rows = connection.execute(query).mappings().all()
         broken = _broken_by(connection, [row["id"] for row in rows])
@@ -224,6 +232,14 @@ def _alert_line(row: RowMapping, broken: Sequence[tuple[str, str]], first_mail_a
         resolved_at=row["resolved_at"],
         post_native_id=row["native_id"] or "",
         post_url=row["post_url"] or "",
+        resolution=Resolution(row["resolution"]) if row["resolution"] else None,
+        deadline=row["deadline"],
+        next_action_at=row["next_action_at"],
+        steps=row["steps"],
+        round=row["round"],
+        reopened_for=row["reopened_for"],
+        removal=Removal(row["removal"]) if row["removal"] else None,
+        silence_id=row["silence_id"],
     )
 
 
@@ -288,11 +304,11 @@ def coverage_of(
 
     `patience` is how long an account may go unread before that is a gap; `degraded` names the dying platforms.
     """
-    active = and_(account.c.status == AccountStatus.ACTIVE.value, *_of_account(agency, "", ""))
+    wanted = and_(account.c.status == AccountStatus.ACTIVE.value, *_of_account(agency, "", ""))
     order = (account.c.agency, account.c.platform, account.c.key)
     with db.read() as connection:
-        holders = [to_account(r) for r in connection.execute(select(account).where(active).order_by(*order)).mappings()]
-        stretches = _intervals(connection, end)
+        holders = [to_account(r) for r in connection.execute(select(account).where(wanted).order_by(*order)).mappings()]
+        stretches = _intervals(connection, end, wanted)
         counts = _posts_seen(connection, start, end)
     weeks = []
     for one in holders:
@@ -312,10 +328,12 @@ def coverage_of(
     return [week for week in weeks if week.account.registered_at is None or week.account.registered_at < end]
 
 
-def _intervals(connection: Connection, end: datetime) -> Mapping[int, tuple[Interval, ...]]:
+def _intervals(
+    connection: Connection, end: datetime, wanted: ColumnElement[bool]
+) -> Mapping[int, tuple[Interval, ...]]:
     found: dict[int, list[Interval]] = {}
-    query = select(coverage).where(coverage.c.start < end).order_by(coverage.c.account_id, coverage.c.start)
-    for row in connection.execute(query).mappings():
+    query = select(coverage).join(account, account.c.id == coverage.c.account_id).where(coverage.c.start < end, wanted)
+    for row in connection.execute(query.order_by(coverage.c.account_id, coverage.c.start)).mappings():
         found.setdefault(row["account_id"], []).append(to_interval(row))
     return {account_id: tuple(row) for account_id, row in found.items()}
 

@@ -1,0 +1,19 @@
+"""Which alerts wait for an answer longer than the policy lets them. Pure."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from monitor.model import AlertKind, AlertLine, AlertState
+
+ACKNOWLEDGEMENT_ENDED = "the acknowledgement ran out"  # as the store says why an alert was opened again
+
+
+def is_overdue(one: AlertLine, at: datetime) -> bool:
+    """Say whether the alert is past a deadline without an answer: its next step came, or its owner's time is over."""
+    if one.state is AlertState.ACKNOWLEDGED:
+        return one.deadline is not None and one.deadline <= at
+    if one.state is not AlertState.OPEN or one.kind is AlertKind.BACKLOG:
+        return False
+    late = one.next_action_at is not None and one.next_action_at <= at
+    return one.steps > 1 or (one.steps == 1 and late) or one.reopened_for == ACKNOWLEDGEMENT_ENDED
