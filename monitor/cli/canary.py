@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import time
 import uuid
 from datetime import UTC, datetime, timedelta
@@ -38,23 +37,27 @@ def canary(
     logs.start_logging(quieter(configuration.settings.log), secrets_of(configuration))
     key = f"canary:asked:{uuid.uuid4().hex}"
     try:
-        failures = _send(configuration, key)
+        failures, alone = _send(configuration, key)
     except DatabaseBusyError:
-        failures = _have_sent(configuration, key)
+        failures, alone = _have_sent(configuration, key), False
     with listing() as db:
         assert db is not None
+        if not alone:
+            failures += _wait(db, key)
         line = find_canary(db, key, now=datetime.now(UTC))
     assert line is not None
     _tell(line)
     if line.outcome is not CanaryOutcome.ARRIVED:
         for failure in failures:
             err.print(f"failed     {failure}", markup=False)
-        sys.stderr.flush()
         raise typer.Exit(1)
 
 
-def _send(configuration: Configuration, key: str) -> list[str]:
-    """Send it by this process, as `pantau once` sends mails: everything that waits goes along."""
+def _send(configuration: Configuration, key: str) -> tuple[list[str], bool]:
+    """Send it by this process, as `pantau once` sends mails: everything that waits goes along.
+
+    Returns what failed, and whether nobody else can send it: on PostgreSQL a daemon may have taken it.
+    """
     from monitor import app as wiring
     from monitor.store.outbox import retry_now
 
@@ -64,25 +67,27 @@ def _send(configuration: Configuration, key: str) -> list[str]:
         retry_now(service.db, service.clock())
         sent = wiring.deliver_all(service)
         wiring.watch_canaries(service)
-    return sent.failures
+        return sent.failures, service.db.path is not None
 
 
 def _have_sent(configuration: Configuration, key: str) -> list[str]:
-    """Have the daemon send it, and wait until it has."""
+    """Have the daemon send it that holds the database."""
     from monitor.acts import ActRefusedError, perform
 
     try:
         perform(configuration.settings.database.url, "canary", {"key": key})
     except ActRefusedError as error:
         raise bad(str(error)) from None
-    until = time.monotonic() + SECONDS_TO_ARRIVE
-    with listing() as db:
-        assert db is not None
-        while _waits(db, key) and time.monotonic() < until:
-            time.sleep(SECONDS_BETWEEN_LOOKS)
-        if _waits(db, key):
-            return [f"no answer within {SECONDS_TO_ARRIVE:.0f} s; the daemon goes on trying, its log says why"]
     return []
+
+
+def _wait(db: Database, key: str) -> list[str]:
+    """Wait until a daemon has sent it, or could not."""
+    until = time.monotonic() + SECONDS_TO_ARRIVE
+    while _waits(db, key) and time.monotonic() < until:
+        time.sleep(SECONDS_BETWEEN_LOOKS)
+    late = f"no answer within {SECONDS_TO_ARRIVE:.0f} s; the daemon goes on trying, its log says why"
+    return [late] if _waits(db, key) else []
 
 
 def _waits(db: Database, key: str) -> bool:
