@@ -7,22 +7,24 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from email.utils import parseaddr
 from urllib.parse import quote, urlsplit
 
-from alerts import charts, monthly, weekly, wording
+from alerts import charts, monthly, smime, steps, weekly, wording
 from alerts.attachments import csv_files
 from alerts.policy import mail_domain
-from alerts.rendering import Attachment, Letter, mail_bytes, render
+from alerts.rendering import Attachment, Letter, mail_message, render
 from monitor import links
-from monitor.disclosure import excerpt, level_of, one_line
+from monitor.disclosure import excerpt, level_of, name_shown, one_line, profile_changes
+from monitor.escalation import Role
 from monitor.model import (
     Agency,
     Alert,
     AlertKind,
+    AlertState,
     Delivery,
     Disclosure,
     Finding,
@@ -39,6 +41,11 @@ CHART_CID = "pantau-carta"
 MAP_CID = "pantau-liputan"
 NAME_LIMIT = 80  # code points of an account's name in a mail; some feeds are named by long addresses
 LINK_LIMIT = 1000
+GROUP_ROWS = 50  # cases of a grouped mail; what is beyond is counted, and stands in the console
+TOLD_ROWS = 12  # of those who were told before, the latest
+SHORT_NAME = 50  # characters of an account's name in a short message, which has 160 in all
+URGENT_TEMPLATES = frozenset({"alert", "reminder", "escalation", "reopened", "profile"})
+NOTHING_TO_ANSWER = frozenset({"recovery", "canary", "out_of_band"})
 TECHNICAL_STEPS = frozenset({"operators", "security-team"})  # a head is told the cause, not the library's words
 
 
@@ -46,7 +53,8 @@ TECHNICAL_STEPS = frozenset({"operators", "security-team"})  # a head is told th
 class Envelope:
     """What every mail has in common. `public_url` is where the console is seen from outside; empty: nowhere.
 
-    `link_key` signs the links by which an alert is answered; without it mails carry none.
+    `link_key` signs the links by which an alert is answered; without it mails carry none. Mails to recipients with a
+    certificate are encrypted; `encrypted_excerpt` lets such a mail show a masked excerpt where a rule allows none.
     """
 
     sender: str
@@ -54,6 +62,8 @@ class Envelope:
     post_link: bool
     public_url: str
     link_key: str = field(default="", repr=False)
+    certificates: smime.Certificates = field(default_factory=smime.Certificates, repr=False)
+    encrypted_excerpt: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,18 +93,46 @@ def envelope_of(settings: Settings, *, link_key: str = "") -> Envelope:
         post_link=settings.mail.post_link,
         public_url=settings.web.public_url.rstrip("/"),
         link_key=link_key,
+        certificates=smime.read_certificates(settings.mail.certificates),
+        encrypted_excerpt=settings.mail.encrypted_excerpt == "masked",
     )
 
 
-def compose_alert(alert: Alert, delivery: Delivery, envelope: Envelope, *, now: datetime) -> bytes:
+def compose_alert(
+    alert: Alert,
+    delivery: Delivery,
+    envelope: Envelope,
+    *,
+    now: datetime,
+    told: Iterable[tuple[datetime, str]] = (),
+    next_to: Iterable[Role] = (),
+) -> bytes:
     """Return the mail that tells this recipient of the alert, in the words of `delivery.template`.
 
-    Templates: alert, blind, recovery, credential, dead_letter, evaluation. Raises jinja2.TemplateError.
+    Templates: alert, reminder, escalation, reopened, profile, blind, recovery, credential, dead_letter, evaluation,
+    canary, out_of_band. `told`: when which address was told before; `next_to`: who is told at `alert.next_action_at`.
+    Raises jinja2.TemplateError.
     """
-    letter = render(delivery.template, delivery.language, _words(alert, delivery, envelope, now))
-    urgent = alert.severity >= Severity.HIGH and delivery.template == "alert"
+    words = _words(alert, delivery, envelope, now)
+    language = delivery.language
+    letter = render(delivery.template, language, {**words, **_progress(alert, told, next_to, language, now)})
+    urgent = alert.severity >= Severity.HIGH and delivery.template in URGENT_TEMPLATES
     headers = [("Importance", "high")] if urgent else []
-    return _mail(letter, delivery, envelope, now=now, headers=headers)
+    return _mail(letter.folded(), delivery, envelope, now=now, outside=alert.case, headers=headers)
+
+
+def compose_group(alerts: Sequence[Alert], delivery: Delivery, envelope: Envelope, *, now: datetime) -> bytes:
+    """Return one mail about several alerts of one agency: a row a case, the gravest first, and no word of a post.
+
+    Raises jinja2.TemplateError. ValueError for no alerts at all.
+    """
+    if not alerts:
+        raise ValueError("a grouped mail is about at least one alert")
+    ordered = sorted(alerts, key=lambda one: (-one.severity, one.id))
+    letter = render("group", delivery.language, _group_words(ordered, delivery, envelope, now))
+    headers = [("Importance", "high")] if ordered[0].severity >= Severity.HIGH else []
+    outside = f"{ordered[0].case} +{len(ordered) - 1}" if len(ordered) > 1 else ordered[0].case
+    return _mail(letter.folded(), delivery, envelope, now=now, outside=outside, headers=headers)
 
 
 def compose_period(report: WeekReport | MonthReport, delivery: Delivery, envelope: Envelope, *, now: datetime) -> bytes:
@@ -112,7 +150,10 @@ def compose_digest(report: WeekReport, delivery: Delivery, envelope: Envelope, *
     )
     headers = [("List-Id", f"Pantau <digest.pantau.{mail_domain(envelope.sender)}>")]
     files = csv_files(report)
-    return _mail(letter, delivery, envelope, now=now, headers=headers, pictures=pictures, attachments=files)
+    outside = f"Pantau {delivery.period}".rstrip()
+    return _mail(
+        letter, delivery, envelope, now=now, outside=outside, headers=headers, pictures=pictures, attachments=files
+    )
 
 
 def week_pictures(report: WeekReport, language: Language) -> dict[str, bytes]:
@@ -143,7 +184,7 @@ def digest_letter(
 
 def compose_monthly(report: MonthReport, delivery: Delivery, envelope: Envelope, *, now: datetime) -> bytes:
     letter = monthly_letter(report, delivery.language, envelope, recipient=delivery.recipient, now=now)
-    return _mail(letter, delivery, envelope, now=now)
+    return _mail(letter, delivery, envelope, now=now, outside=f"Pantau {delivery.period}".rstrip())
 
 
 def monthly_letter(
@@ -168,9 +209,9 @@ def compose_test(recipient: str, envelope: Envelope, *, now: datetime) -> tuple[
     """Return (Message-ID, mail) of a mail that proves the way to `recipient`, in both languages."""
     identity = hashlib.sha256(f"test\0{recipient}\0{now.isoformat()}".encode()).hexdigest()[:32]
     message_id = f"<pantau.{identity}@{mail_domain(envelope.sender)}>"
-    letter = render("test", Language.MS, _letterhead(Language.MS, envelope, now))
-    mail = mail_bytes(letter, sender=envelope.sender, recipient=recipient, message_id=message_id, now=now)
-    return message_id, mail
+    letter = render("test", Language.MS, _letterhead(Language.MS, envelope, now)).folded()
+    mail = mail_message(letter, sender=envelope.sender, recipient=recipient, message_id=message_id, now=now)
+    return message_id, smime.sealed(mail, envelope.certificates.of(recipient, now), outside="Pantau")
 
 
 def _mail(
@@ -179,11 +220,13 @@ def _mail(
     envelope: Envelope,
     *,
     now: datetime,
+    outside: str,
     headers: Sequence[tuple[str, str]] = (),
     pictures: Mapping[str, bytes] | None = None,
     attachments: Sequence[Attachment] = (),
 ) -> bytes:
-    return mail_bytes(
+    """Return the mail's bytes; encrypted, with `outside` for its subject, when the recipient has a certificate."""
+    mail = mail_message(
         letter,
         sender=envelope.sender,
         recipient=delivery.recipient,
@@ -193,6 +236,7 @@ def _mail(
         pictures=pictures,
         attachments=attachments,
     )
+    return smime.sealed(mail, envelope.certificates.of(delivery.recipient, now), outside=outside)
 
 
 def _letterhead(language: Language, envelope: Envelope, now: datetime) -> dict[str, object]:
@@ -209,14 +253,20 @@ def _words(alert: Alert, delivery: Delivery, envelope: Envelope, now: datetime) 
     language = delivery.language
     cause, remedy = wording.cause(alert.cause, language)
     platform, sentence = _technical(alert)
+    sealed = envelope.encrypted_excerpt and bool(envelope.certificates.of(delivery.recipient, now))
     return {
         **_letterhead(language, envelope, now),
         **_addressee(alert, delivery),
-        **_post_words(alert, language, envelope),
+        **_post_words(alert, language, envelope, sealed=sealed),
+        **_platform_steps([alert], language),
         "case": alert.case,
+        "what": wording.KINDS[language][alert.kind],
+        "matter": wording.matter(alert.kind, (f.clause.ref for f in alert.findings), language),
+        "changes": _profile_lines(alert, language),
+        "short_account": _short(_account_name(alert) or platform),
         "kind": alert.kind.value,
         "account": _account_name(alert),
-        "agency": one_line(alert.agency.name, limit=NAME_LIMIT * 2) if alert.agency else "",
+        "agency": _agency_name(alert),
         "platform": platform,
         "urgent": alert.severity >= Severity.HIGH,
         "severity": wording.SEVERITIES[language][alert.severity],
@@ -239,9 +289,113 @@ def _words(alert: Alert, delivery: Delivery, envelope: Envelope, now: datetime) 
 
 def answer_link(alert: Alert, delivery: Delivery, envelope: Envelope, now: datetime) -> str:
     """Return where this recipient answers the alert; empty when nothing is left to answer, or there is nowhere to."""
-    if delivery.template == "recovery":
+    if delivery.template in NOTHING_TO_ANSWER:
         return ""
     return links.answer_url(envelope.public_url, envelope.link_key, alert, delivery.recipient, now)
+
+
+def _progress(
+    alert: Alert, told: Iterable[tuple[datetime, str]], next_to: Iterable[Role], language: Language, now: datetime
+) -> dict[str, object]:
+    """Return who was told so far, why the case is open again, and what comes next."""
+    before = sorted(told)
+    upcoming = alert.next_action_at if alert.state is AlertState.OPEN else None
+    return {
+        "told": [(wording.moment(at, language), one_line(who)) for at, who in before[-TOLD_ROWS:]],
+        "told_since": wording.moment(before[0][0] if before else alert.opened_at, language),
+        "round": alert.round,
+        "reopened_why": wording.reopened(alert.reopened_for, language),
+        "next_step_at": wording.moment(upcoming, language) if upcoming and upcoming > now else "",
+        "next_step_to": wording.roles(next_to, language),
+    }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProfileLine:
+    """What an account changed about itself: "Nama", "“Jabatan Digital” → “Shib”"."""
+
+    part: str
+    words: str
+
+
+def _profile_lines(alert: Alert, language: Language) -> tuple[ProfileLine, ...]:
+    """Return what changed of an account's profile. The names are public; what a hijacker wrote is made harmless."""
+    if alert.kind is not AlertKind.PROFILE:
+        return ()
+    changed = "telah berubah" if language is Language.MS else "has changed"
+    lines = []
+    for part, *names in profile_changes(alert.detail):
+        before, after = (name_shown(name, alert.disclosure, limit=NAME_LIMIT) for name in names)
+        words = f"“{before}” → “{after}”" if before or after else changed
+        lines.append(ProfileLine(part=wording.PROFILE_PARTS[language][part], words=words))
+    return tuple(lines) or (ProfileLine(part=wording.PROFILE_PARTS[language]["name"], words=changed),)
+
+
+def _platform_steps(alerts: Sequence[Alert], language: Language) -> dict[str, object]:
+    """Return what to do on the platform of these alerts; in general words when they are of several."""
+    platforms = {one.account.platform for one in alerts if one.account is not None}
+    platform = platforms.pop() if len(platforms) == 1 else ""
+    return {
+        "maybe_hijacked": any(one.kind is AlertKind.PROFILE or "3b" in one.clauses for one in alerts),
+        "unpublish": steps.unpublish(platform, language),
+        "lock": steps.lock(platform, language),
+    }
+
+
+def _short(name: str) -> str:
+    """Return a name as every telephone shows it: plain ASCII, and short enough for one message with the rest."""
+    plain = name.encode("ascii", "replace").decode("ascii")
+    return plain if len(plain) <= SHORT_NAME else plain[: SHORT_NAME - 3] + "..."
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CaseRow:
+    """A case of a grouped mail."""
+
+    case: str
+    what: str
+    severity: str
+    account: str
+    at: str
+    link: str
+    answer: str
+    console: str
+
+
+def _group_words(alerts: Sequence[Alert], delivery: Delivery, envelope: Envelope, now: datetime) -> dict[str, object]:
+    language, worst = delivery.language, alerts[0].severity
+    rows = [_case_row(one, delivery, envelope, now) for one in alerts[:GROUP_ROWS]]
+    accounts = {one.account.id or one.account.label for one in alerts if one.account is not None}
+    return {
+        **_letterhead(language, envelope, now),
+        **_addressee(alerts[0], delivery),
+        **_platform_steps(alerts, language),
+        "count": len(alerts),
+        "rows": rows,
+        "rest": len(alerts) - len(rows),
+        "agency": _agency_name(alerts[0]),
+        "account": _account_name(alerts[0]) if len(accounts) == 1 else "",
+        "urgent": worst >= Severity.HIGH,
+        "severity": wording.SEVERITIES[language][worst],
+        "severity_class": worst.label,
+        "can_answer": any(row.answer for row in rows),
+        "console": f"{envelope.public_url}/alerts" if envelope.public_url else "",
+    }
+
+
+def _case_row(alert: Alert, delivery: Delivery, envelope: Envelope, now: datetime) -> CaseRow:
+    language = delivery.language
+    refs = [finding.clause.ref for finding in alert.findings]
+    return CaseRow(
+        case=alert.case,
+        what=wording.clause_names(refs, language) or wording.KINDS[language][alert.kind],
+        severity=wording.SEVERITIES[language][alert.severity],
+        account=_account_name(alert),
+        at=wording.short(alert.post.published_at if alert.post else alert.opened_at),
+        link=post_link(alert.post) if envelope.post_link else "",
+        answer=answer_link(alert, delivery, envelope, now),
+        console=_console(alert.case, envelope),
+    )
 
 
 def _console(case: str, envelope: Envelope) -> str:
@@ -280,6 +434,10 @@ def _nobody_in_particular(language: Language) -> str:
     return "Tuan/Puan" if language is Language.MS else "Sir/Madam"
 
 
+def _agency_name(alert: Alert) -> str:
+    return one_line(alert.agency.name, limit=NAME_LIMIT * 2) if alert.agency else ""
+
+
 def _account_name(alert: Alert) -> str:
     return one_line(alert.account.label, limit=NAME_LIMIT) if alert.account else ""
 
@@ -305,19 +463,17 @@ def _lasted(alert: Alert, language: Language) -> str:
     return wording.span(alert.recovered_at - alert.since, language)
 
 
-def _post_words(alert: Alert, language: Language, envelope: Envelope) -> dict[str, object]:
+def _post_words(alert: Alert, language: Language, envelope: Envelope, *, sealed: bool) -> dict[str, object]:
     post = alert.post
-    refs = [finding.clause.ref for finding in alert.findings]
     return {
         "has_post": post is not None,
         "published_at": wording.moment(post.published_at, language) if post else "",
         "edited_at": wording.moment(post.edited_at, language) if post and post.edited_at else "",
         "link": post_link(post) if envelope.post_link else "",
-        "clause_names": wording.clause_names(refs, language),
         "broken_clauses": broken_clauses(alert, language),
-        "excerpt": allowed_excerpt(alert),
+        "evidence": post.content_hash if post else "",
+        "excerpt": allowed_excerpt(alert, sealed=sealed),
         "masked": min(alert.disclosure, level_of(alert.findings)) is not Disclosure.FULL,
-        "maybe_hijacked": "3b" in refs,
     }
 
 
@@ -333,11 +489,11 @@ def post_link(post: Post | None) -> str:
     return url if parts.scheme in {"http", "https"} and parts.hostname else ""
 
 
-def allowed_excerpt(alert: Alert) -> str:
+def allowed_excerpt(alert: Alert, *, sealed: bool = False) -> str:
     """Return what the disclosure level lets through of the post's text; empty for a match outside the text."""
     if alert.post is None or not any(finding.field == "text" for finding in alert.findings):
         return ""
-    return excerpt(alert.post.text, alert.findings, alert.disclosure) or ""
+    return excerpt(alert.post.text, alert.findings, alert.disclosure, sealed=sealed) or ""
 
 
 def broken_clauses(alert: Alert, language: Language) -> tuple[BrokenClause, ...]:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import re
+import textwrap
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from email.header import Header
 from email.headerregistry import Address
@@ -13,6 +14,7 @@ from email.message import EmailMessage
 from email.policy import SMTP, EmailPolicy
 from email.utils import parseaddr
 from functools import cache
+from itertools import count
 from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
@@ -24,6 +26,9 @@ from monitor.model import MALAYSIA, Language
 TEMPLATES = Path(__file__).parent / "templates"
 SUBJECT_LIMIT = 240  # code points; a mail program shows far fewer
 ELEMENT = re.compile(r"<([a-z][a-z0-9]*)((?:\s[^<>]*)?)>")  # values are escaped: no other "<" stands in a page
+TEXT_ONLY = frozenset({"out_of_band"})  # templates without a page: gateways to telephones read plain text
+TEXT_WIDTH = 76
+HANGING = re.compile(r" +(?:\([a-z]\) |- |.{15}: )?")  # where the lines below an indented one begin
 CLASSES = re.compile(r'\sclass="([\w\s-]*)"')
 
 
@@ -39,11 +44,16 @@ class _Policy(EmailPolicy):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Letter:
-    """A mail's three texts, as its templates gave them."""
+    """A mail's three texts, as its templates gave them. `html` is empty for a mail of plain text alone."""
 
     subject: str
     text: str
     html: str
+
+    def folded(self) -> Letter:
+        """Return the letter with the lines of its text folded, for mail programs that do not do it themselves."""
+        lines = (folded for line in self.text.splitlines() for folded in _folded(line))
+        return replace(self, text="".join(f"{line}\n" for line in lines))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,16 +80,31 @@ def _environment() -> Environment:
 
 
 def render(template: str, language: Language, words: Mapping[str, object]) -> Letter:
-    """Render `template` (subject.txt, txt, html) in the language. Raises jinja2.TemplateError for a mistake in it."""
+    """Render `template` (subject.txt, txt, html) in the language. Raises jinja2.TemplateError for a mistake in it.
+
+    The letter's form numbers paragraphs from the second on: a template asks for the next number with `nr()`, and for
+    the next item of its list, "(a)", with `item()`.
+    """
     place = f"{language.value}/{template}"
     subject = one_line(_rendered(f"{place}.subject.txt", words), limit=SUBJECT_LIMIT)
     words = {**words, "subject": subject, "language": language.value}
-    page = _inlined(_rendered(f"{place}.html", words))
+    page = "" if template in TEXT_ONLY else _inlined(_rendered(f"{place}.html", words))
     return Letter(subject=subject, text=_rendered(f"{place}.txt", words), html=page)
 
 
 def _rendered(name: str, words: Mapping[str, object]) -> str:
-    return _environment().get_template(name).render(words)
+    items = count()
+    counters = {"nr": count(2).__next__, "item": lambda: f"({chr(ord('a') + next(items))})"}
+    return _environment().get_template(name).render({**words, **counters})
+
+
+def _folded(line: str) -> list[str]:
+    """Fold a line below where its words begin; an address stays whole."""
+    indented = HANGING.match(line)
+    below = " " * len(indented[0]) if indented else ""
+    return textwrap.wrap(line, TEXT_WIDTH, subsequent_indent=below, break_long_words=False, break_on_hyphens=False) or [
+        ""
+    ]
 
 
 @cache
@@ -104,7 +129,7 @@ def _styled(element: re.Match[str]) -> str:
     return f'<{tag}{attributes} style="{style}">' if style else element[0]
 
 
-def mail_bytes(
+def mail_message(
     letter: Letter,
     *,
     sender: str,
@@ -114,8 +139,8 @@ def mail_bytes(
     headers: Iterable[tuple[str, str]] = (),
     pictures: Mapping[str, bytes] | None = None,
     attachments: Iterable[Attachment] = (),
-) -> bytes:
-    """Return the mail as it goes over the wire: text and HTML, PNG `pictures` by Content-ID, always the same bytes."""
+) -> EmailMessage:
+    """Return the mail: text and HTML, PNG `pictures` by Content-ID. As bytes it is always the same."""
     mail = EmailMessage(policy=_Policy(linesep=SMTP.linesep))
     name, address = parseaddr(sender)
     mail["From"] = _address(address, one_line(name)) or address
@@ -127,8 +152,7 @@ def mail_bytes(
     mail["X-Auto-Response-Suppress"] = "OOF, AutoReply"
     for header, value in headers:
         mail[header] = value
-    mail.set_content(letter.text, cte="quoted-printable")
-    mail.add_alternative(letter.html, subtype="html", cte="quoted-printable")
+    _write_texts(mail, letter)
     for cid, picture in (pictures or {}).items():
         html = mail.get_payload()[1]  # type: ignore[index]  # the alternative added just above
         assert isinstance(html, EmailMessage)
@@ -136,7 +160,15 @@ def mail_bytes(
     for file in attachments:
         mail.add_attachment(file.content, "text", "csv", filename=file.name, params={"charset": "utf-8"})
     _fix_boundaries(mail, message_id)
-    return mail.as_bytes()
+    return mail
+
+
+def _write_texts(mail: EmailMessage, letter: Letter) -> None:
+    """Write text and page; a short text alone goes as it is, because gateways to telephones decode nothing."""
+    bare = not letter.html and letter.text.isascii()
+    mail.set_content(letter.text, cte="7bit" if bare else "quoted-printable")
+    if letter.html:
+        mail.add_alternative(letter.html, subtype="html", cte="quoted-printable")
 
 
 def _address(address: str, name: str = "") -> Address | None:

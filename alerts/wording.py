@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 
 from monitor.disclosure import one_line
+from monitor.escalation import Role
 from monitor.model import MALAYSIA, AlertKind, AlertState, Cause, Language, Severity, Verdict
 
 MS, EN = Language.MS, Language.EN
@@ -222,6 +223,54 @@ REOPENED: Mapping[Language, Mapping[str, str]] = {
 }
 REOPENED_BY_A_PERSON = {MS: "seorang pegawai meminta supaya kes ini disemak semula", EN: "an officer asked for it"}
 
+# What an alert is about, as a subject names it. A post's own adds the paragraphs.
+MATTERS: Mapping[Language, Mapping[AlertKind, str]] = {
+    MS: {
+        AlertKind.POST: "HANTARAN MEDIA SOSIAL YANG MUNGKIN MELANGGAR",
+        AlertKind.BACKLOG: "HANTARAN LAMA YANG MUNGKIN MELANGGAR PEKELILING",
+        AlertKind.BLIND: "AKAUN MEDIA SOSIAL YANG TIDAK DAPAT DIPANTAU",
+        AlertKind.CREDENTIAL: "PLATFORM YANG MENOLAK AKSES PANTAU",
+        AlertKind.DEAD_LETTER: "E-MEL PANTAU YANG DITOLAK",
+        AlertKind.EVALUATION: "HANTARAN YANG TIDAK DAPAT DIPERIKSA",
+        AlertKind.PROFILE: "PERUBAHAN PROFIL AKAUN MEDIA SOSIAL YANG MUNGKIN TELAH DIRAMPAS",
+        AlertKind.CANARY: "UJIAN HARIAN PANTAU",
+        AlertKind.CANARY_MISSING: "UJIAN HARIAN PANTAU YANG TIDAK SAMPAI",
+    },
+    EN: {
+        AlertKind.POST: "A SOCIAL MEDIA POST THAT MAY CONTRAVENE",
+        AlertKind.BACKLOG: "OLDER POSTS THAT MAY CONTRAVENE THE CIRCULAR",
+        AlertKind.BLIND: "A SOCIAL MEDIA ACCOUNT THAT CANNOT BE MONITORED",
+        AlertKind.CREDENTIAL: "A PLATFORM THAT REFUSES PANTAU ACCESS",
+        AlertKind.DEAD_LETTER: "A REFUSED MAIL OF PANTAU",
+        AlertKind.EVALUATION: "A POST THAT COULD NOT BE CHECKED",
+        AlertKind.PROFILE: "A CHANGED PROFILE OF AN ACCOUNT THAT MAY HAVE BEEN TAKEN OVER",
+        AlertKind.CANARY: "PANTAU'S DAILY TEST",
+        AlertKind.CANARY_MISSING: "PANTAU'S DAILY TEST, WHICH DID NOT ARRIVE",
+    },
+}
+PROFILE_PARTS: Mapping[Language, Mapping[str, str]] = {
+    MS: {"name": "Nama", "handle": "Nama pengguna", "picture": "Gambar", "bio": "Keterangan"},
+    EN: {"name": "Name", "handle": "Handle", "picture": "Picture", "bio": "Description"},
+}
+ROLES: Mapping[Language, Mapping[Role, str]] = {
+    MS: {
+        Role.HEAD: "Ketua Jabatan",
+        Role.DEPUTY: "Timbalan Ketua Jabatan",
+        Role.ICTSO: "Pegawai Keselamatan ICT (ICTSO)",
+        Role.COMMS: "Ketua Komunikasi Korporat",
+        Role.SECURITY_TEAM: "pasukan keselamatan",
+        Role.OPERATORS: "pentadbir Pantau",
+    },
+    EN: {
+        Role.HEAD: "the head of department",
+        Role.DEPUTY: "the deputy head of department",
+        Role.ICTSO: "the ICT security officer (ICTSO)",
+        Role.COMMS: "the head of corporate communication",
+        Role.SECURITY_TEAM: "the security team",
+        Role.OPERATORS: "Pantau's operators",
+    },
+}
+
 
 def date(moment: datetime, language: Language) -> str:
     """Return "24 November 2026" by the Malaysian calendar day of the moment."""
@@ -285,6 +334,25 @@ def platform(name: str) -> str:
 
 def instrument(name: str, language: Language) -> str:
     return INSTRUMENTS[language].get(name, name)
+
+
+def roles(of: Iterable[Role], language: Language) -> str:
+    """Return "Timbalan Ketua Jabatan dan Pegawai Keselamatan ICT (ICTSO)"."""
+    return listed([ROLES[language][role] for role in dict.fromkeys(of)], language)
+
+
+def matter(kind: AlertKind, clause_refs: Iterable[str], language: Language) -> str:
+    """Return what a subject says an alert is about, in capitals but for the letters of a paragraph."""
+    words = MATTERS[language][kind]
+    if kind is not AlertKind.POST:
+        return words
+    refs = sorted(set(clause_refs))
+    if not refs:
+        return f"{words} {'PEKELILING' if language is MS else 'THE CIRCULAR'}"
+    names = listed([clause_name(ref) for ref in refs], language).replace(
+        f" {AND[language]} ", f" {AND[language].upper()} "
+    )
+    return f"{words} {'PERENGGAN' if language is MS else 'PARAGRAPH'} {names}"
 
 
 def reopened(reason: str, language: Language) -> str:

@@ -11,7 +11,7 @@ import unicodedata
 from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Sequence
 
-from monitor.model import Disclosure, Finding
+from monitor.model import PROFILE_FIELDS, Disclosure, Finding, Profile
 
 EXCERPT_LIMIT = 280  # code points, masks included
 MASK = "█████"  # always this long: the length of what was masked must not tell
@@ -19,6 +19,7 @@ ELLIPSIS = "…"
 _HIDDEN = "\ue000"  # stands for one masked stretch while an excerpt is cut; private-use input never gets this far
 _DROPPED = frozenset({"Cf", "Cs", "Co", "Cn"})  # invisible, bidirectional, surrogates, private use, unassigned
 _SPACES = frozenset({"Cc", "Zl", "Zp", "Zs"})
+_ARROW = "→"
 _MARKS_IN_A_ROW = 3  # towers of combining marks cover the lines around them
 _WINDOWS = 3  # matches that get a piece of the excerpt of their own
 
@@ -45,15 +46,18 @@ def one_line(text: str, *, limit: int = 200) -> str:
     return line if len(line) <= limit else line[: limit - 1].rstrip() + ELLIPSIS
 
 
-def excerpt(text: str, findings: Sequence[Finding], level: Disclosure) -> str | None:
+def excerpt(text: str, findings: Sequence[Finding], level: Disclosure, *, sealed: bool = False) -> str | None:
     """Return what a mail may show of a post's text: None, a masked excerpt, or a plain one.
 
     `level` is the alert's; the findings can only make it stricter. Spans of other fields (pictures, documents) are
-    not in this text. The result is one line of at most EXCERPT_LIMIT code points with its links made dead.
+    not in this text. The result is one line of at most EXCERPT_LIMIT code points with its links made dead. `sealed`:
+    the mail is encrypted for its reader, who may see the masked excerpt where others see none.
     """
     level = min(level, level_of(findings))
     if level is Disclosure.NONE:
-        return None
+        if not sealed:
+            return None
+        level = Disclosure.MASKED
     visible, origin = _visible(text)
     spans = [
         (bisect_left(origin, start), bisect_left(origin, end))
@@ -66,6 +70,43 @@ def excerpt(text: str, findings: Sequence[Finding], level: Disclosure) -> str | 
         return _cut(visible, [start for start, _ in matches])
     hidden, focus = _hide(visible, matches)
     return _cut(hidden, focus)
+
+
+def name_shown(name: str, level: Disclosure, *, limit: int = 80) -> str:
+    """Return what a mail may show of a name that an account gives itself: public, but a hijacker may have written it.
+
+    Empty at NONE; else one line with dead links, and below FULL with what looks like personal data masked.
+    """
+    if level is Disclosure.NONE:
+        return ""
+    visible, _ = _visible(name)
+    hidden = visible if level is Disclosure.FULL else _hide(visible, ())[0]
+    return one_line(_harmless(hidden).replace(_HIDDEN, MASK), limit=limit)
+
+
+def profile_detail(before: Profile, after: Profile) -> str:
+    """Return what differs between two snapshots as an alert's detail: a line a field, "name: Jabatan Digital → Shib".
+
+    Picture and description are only named as changed. `profile_changes` reads it back.
+    """
+    changed = after.changes_since(before)
+    told = {"name": (before.name, after.name), "handle": (before.handle, after.handle)}
+    lines = []
+    for field in (field for field in PROFILE_FIELDS if field in changed):
+        old, new = (one_line(value).replace(_ARROW, "->") for value in told.get(field, ("", "")))
+        lines.append(f"{field}: {old} {_ARROW} {new}" if field in told else f"{field}: changed")
+    return "\n".join(lines)
+
+
+def profile_changes(detail: str) -> list[tuple[str, str, str]]:
+    """Return (field, before, after) of what `profile_detail` wrote; both empty for what is only named as changed."""
+    found = []
+    for line in detail.split("\n"):
+        field, _, rest = line.partition(": ")
+        before, arrow, after = rest.partition(f" {_ARROW} ")
+        if field in PROFILE_FIELDS:
+            found.append((field, before, after) if arrow else (field, "", ""))
+    return found
 
 
 def _visible(text: str) -> tuple[str, list[int]]:

@@ -8,7 +8,7 @@ from builders import NOW, account, agency, alert, delivery, finding, post
 from mail_servers import read_mail
 
 from alerts.compose import Envelope, answer_link, broken_clauses, compose_alert, compose_test, envelope_of
-from alerts.rendering import Letter, mail_bytes
+from alerts.rendering import Letter, mail_message
 from monitor import links
 from monitor.model import AlertKind, Cause, Clause, Disclosure, Language, Media, MediaKind, Severity
 from monitor.settings import load_settings
@@ -315,7 +315,9 @@ def test_the_key_of_links_is_not_in_what_an_envelope_shows_of_itself():
 def test_a_subject_reads_the_same_whatever_its_length(length):
     words = ("PLATFORM " * 20)[:length].rstrip() + " – X (Twitter)"
     letter = Letter(subject=words, text="t", html="<p>t</p>")
-    raw = mail_bytes(letter, sender="pantau@example.my", recipient="a@example.my", message_id="<1@example.my>", now=NOW)
+    raw = mail_message(
+        letter, sender="pantau@example.my", recipient="a@example.my", message_id="<1@example.my>", now=NOW
+    ).as_bytes()
     line = re.search(rb"^Subject: (.*?)\r\n(?! )", raw, re.DOTALL | re.MULTILINE)[1].decode("ascii")
     # As a mail program does it: unfold, then join encoded words and what stands between them as it is.
     pieces = decode_header(line.replace("\r\n", ""))
