@@ -299,6 +299,7 @@ def _progress(
 ) -> dict[str, object]:
     """Return who was told so far, why the case is open again, and what comes next."""
     before = sorted(told)
+    roles = tuple(next_to)
     upcoming = alert.next_action_at if alert.state is AlertState.OPEN else None
     return {
         "told": [(wording.moment(at, language), one_line(who)) for at, who in before[-TOLD_ROWS:]],
@@ -306,7 +307,8 @@ def _progress(
         "round": alert.round,
         "reopened_why": wording.reopened(alert.reopened_for, language),
         "next_step_at": wording.moment(upcoming, language) if upcoming and upcoming > now else "",
-        "next_step_to": wording.roles(next_to, language),
+        "next_step_to": wording.roles((role for role in roles if role is not Role.HEAD), language),
+        "next_reminds": Role.HEAD in roles,
     }
 
 

@@ -52,8 +52,11 @@ class Letter:
 
     def folded(self) -> Letter:
         """Return the letter with the lines of its text folded, for mail programs that do not do it themselves."""
+        if not self.html:
+            return self  # a short message is one line
         lines = (folded for line in self.text.splitlines() for folded in _folded(line))
-        return replace(self, text="".join(f"{line}\n" for line in lines))
+        text = "".join(f"{line}\n" for line in lines)
+        return replace(self, text=re.sub(r"\n{3,}", "\n\n", text))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,11 +103,11 @@ def _rendered(name: str, words: Mapping[str, object]) -> str:
 
 def _folded(line: str) -> list[str]:
     """Fold a line below where its words begin; an address stays whole."""
+    if " " not in line.strip():
+        return [line.rstrip()]
     indented = HANGING.match(line)
     below = " " * len(indented[0]) if indented else ""
-    return textwrap.wrap(line, TEXT_WIDTH, subsequent_indent=below, break_long_words=False, break_on_hyphens=False) or [
-        ""
-    ]
+    return textwrap.wrap(line, TEXT_WIDTH, subsequent_indent=below, break_long_words=False, break_on_hyphens=False)
 
 
 @cache

@@ -6,16 +6,17 @@ import hashlib
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import date
+from datetime import date, datetime, time
 from pathlib import Path
 from typing import Any
 
 import connectors
+from alerts import smime
 from connectors import addresses
 from monitor import escalation
 from monitor import register as registers
 from monitor.escalation import Escalation, read_escalation
-from monitor.model import Account, AccountStatus, Agency, AgencyKind
+from monitor.model import MALAYSIA, Account, AccountStatus, Agency, AgencyKind
 from monitor.problems import ConfigurationError, Problem, suggestion
 from monitor.rules.load import load_rules
 from monitor.rules.rule import RuleSet
@@ -58,6 +59,7 @@ def load_configuration(folder: Path, environ: Mapping[str, str], *, today: date)
         problems += error.problems
     if settings is not None:
         platforms = platform_settings(settings, accounts, problems)
+        problems += smime.mistakes(settings.mail.certificates, now=datetime.combine(today, time(), tzinfo=MALAYSIA))
     if problems or settings is None or rules is None:
         raise ConfigurationError(problems)
     return Configuration(

@@ -13,6 +13,7 @@ from importlib.metadata import PackageNotFoundError, version
 
 import requests
 
+from alerts import smime
 from alerts.channel import DeliveryFailed
 from alerts.outbox import open_channel
 from connectors import http
@@ -27,6 +28,7 @@ from monitor.store.media import media_queue
 LIBRARIES = ("SQLAlchemy", "APScheduler", "tweepy", "facebook-sdk", "google-re2", "Jinja2", "sentry-sdk", "feedparser")
 MEDIA_MODULES = ("pypdfium2", "rapidocr_onnxruntime")
 LONG_WAIT = timedelta(hours=1)  # of a picture or document
+EXPIRES_SOON = timedelta(days=30)  # of a certificate
 RECENTLY = timedelta(days=7)
 MOST_REASONS = 3
 SHORT_INTERVAL = timedelta(seconds=30)
@@ -50,6 +52,8 @@ def examine(configuration: Configuration) -> Iterator[Found]:
     """Try everything, one after the other; nothing is written and no mail is sent."""
     yield from _database(configuration)
     yield _mail(configuration)
+    if configuration.settings.mail.certificates is not None:
+        yield _certificates(configuration, utc_now())
     yield from _platforms(configuration)
     yield from _clock(configuration)
     yield _ocr()
@@ -91,6 +95,16 @@ def _mail(configuration: Configuration) -> Found:
         return Found(state="ok", subject="mail", message=channel.check())
     except DeliveryFailed as error:
         return Found(state="bad", subject="mail", message=str(error))
+
+
+def _certificates(configuration: Configuration, now: datetime) -> Found:
+    """Tell for whom mails are encrypted, and whose certificate runs out soon."""
+    until = list(smime.read_certificates(configuration.settings.mail.certificates).until())
+    message = f"mails to {len(until)} addresses are encrypted"
+    soon = [f"{address} until {end:%Y-%m-%d}" for address, end in until if end - now < EXPIRES_SOON]
+    if soon:
+        message += f"; renew soon: {', '.join(soon)}"
+    return Found(state="note" if soon else "ok", subject="certificates", message=message)
 
 
 def _platforms(configuration: Configuration) -> Iterator[Found]:

@@ -533,6 +533,8 @@ def _mail_contradictions(settings: Settings) -> list[tuple[str, str]]:
         found.append(("mail.host", f"'{mail.host}': expected the server's name alone; the port goes into mail.port"))
     if mail.ca_file is not None and not mail.ca_file.is_file():
         found.append(("mail.ca_file", f"{mail.ca_file}: is no file; write the authority's certificate (PEM) there"))
+    if mail.encrypted_excerpt != "none" and mail.certificates is None:
+        found.append(("mail.encrypted_excerpt", "needs mail.certificates: mails are encrypted for nobody so far"))
     if not 0 < mail.port < 65536:
         found.append(("mail.port", "is outside 1 to 65535"))
     for key, addresses in (

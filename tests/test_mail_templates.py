@@ -25,9 +25,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from mail_servers import read_mail
 
-from alerts.compose import Envelope, compose_alert, compose_digest, compose_test
+from alerts.compose import Envelope, compose_alert, compose_digest, compose_group, compose_test
 from alerts.digest import digest_html
 from alerts.rendering import TEMPLATES, render
+from monitor.disclosure import profile_detail
+from monitor.escalation import Role
 from monitor.model import (
     AlertKind,
     Cause,
@@ -37,6 +39,7 @@ from monitor.model import (
     Language,
     Media,
     MediaKind,
+    Profile,
     RuleCount,
     Severity,
     Verdict,
@@ -47,15 +50,21 @@ ENVELOPE = Envelope(
     slogans=("MALAYSIA MADANI",),
     post_link=True,
     public_url="https://pantau.example.my",
+    link_key="k",
 )
 KINDS = {
     "alert": AlertKind.POST,
+    "reminder": AlertKind.POST,
+    "escalation": AlertKind.POST,
+    "reopened": AlertKind.POST,
+    "profile": AlertKind.PROFILE,
     "blind": AlertKind.BLIND,
     "recovery": AlertKind.BLIND,
     "credential": AlertKind.CREDENTIAL,
     "dead_letter": AlertKind.DEAD_LETTER,
     "evaluation": AlertKind.EVALUATION,
 }
+PARTS = {f"{name}.{end}" for name in ("closing", "case", "answer") for end in ("txt", "html")}  # of other templates
 MARKER = "RAHSIA-MARKER-7313"
 MARKUP = "<script>alert(1)</script><img src=x onerror=alert(1)>\"'&{{ 7*7 }}{% raw %}"
 HOSTILE = {
@@ -74,8 +83,12 @@ LEVELS = list(Disclosure)
 def hostile_alert(template, text, level=Disclosure.NONE):
     """An alert whose every text from outside is hostile, and whose post holds the marker."""
     people = {"head_salutation": text, "head_name": text, "head_title": text}
+    renamed = profile_detail(
+        Profile(native_id="1", name=text, handle="jpd", bio=MARKER),
+        Profile(native_id="1", name=f"{text}!", handle=text),
+    )
     return alert(
-        kind=KINDS[template],
+        kind=KINDS.get(template, AlertKind.POST),
         severity=Severity.CRITICAL,
         disclosure=level,
         agency=replace(agency(**people), name=text),
@@ -91,14 +104,22 @@ def hostile_alert(template, text, level=Disclosure.NONE):
         cause=Cause.NOT_FOUND,
         since=NOW - timedelta(days=1),
         recovered_at=NOW if template == "recovery" else None,
-        detail=f"PTU-2026-000001 → a@b.my: {text}",
+        detail=renamed if template == "profile" else f"PTU-2026-000001 → a@b.my: {text}",
+        round=2,
+        reopened_for=f"{MARKER} {text}",
+        note=MARKER,
     )
 
 
 def compose(template, language, text, level=Disclosure.NONE, step="operators"):
     what = hostile_alert(template, text, level)
     return compose_alert(
-        what, delivery(template=template, language=language, step=step), ENVELOPE, now=NOW + timedelta(minutes=1)
+        what,
+        delivery(template=template, language=language, step=step),
+        ENVELOPE,
+        now=NOW + timedelta(minutes=1),
+        told=[(NOW, text), (NOW, "ketua@jpd.example.my")],
+        next_to=[Role.DEPUTY],
     )
 
 
@@ -170,18 +191,17 @@ def assert_harmless(mail):
 
 
 def test_every_template_is_three_files_in_both_languages():
-    found = {
-        language: {path.name for path in (TEMPLATES / language).iterdir()} - {"closing.txt", "closing.html"}
-        for language in ("ms", "en")
-    }
-    kinds = {name + end for name in (*KINDS, "digest", "monthly") for end in (".subject.txt", ".txt", ".html")}
+    found = {language: {path.name for path in (TEMPLATES / language).iterdir()} - PARTS for language in ("ms", "en")}
+    kinds = {name + end for name in (*KINDS, "digest", "monthly", "group") for end in (".subject.txt", ".txt", ".html")}
+    kinds |= {"out_of_band.subject.txt", "out_of_band.txt"}
     assert found["en"] == kinds
     assert found["ms"] == kinds | {"test.subject.txt", "test.txt", "test.html"}
 
 
 def test_a_name_that_a_template_misspells_is_an_error():
-    with pytest.raises(Exception, match="undefined"):
-        render("alert", Language.MS, {})
+    for template in (*KINDS, "group", "out_of_band"):
+        with pytest.raises(Exception, match="undefined"):
+            render(template, Language.MS, {})
 
 
 def test_each_class_of_a_page_is_written_into_the_element_itself():
@@ -195,7 +215,7 @@ def test_each_class_of_a_page_is_written_into_the_element_itself():
 
 def test_every_class_that_a_template_uses_is_in_the_style_sheet():
     sheet = (TEMPLATES / "letter.css").read_text(encoding="utf-8")
-    known = set(re.findall(r"^\.(\w+)", sheet, re.MULTILINE))
+    known = set(re.findall(r"^\.([\w-]+)", sheet, re.MULTILINE))
     used = set()
     for path in TEMPLATES.rglob("*.html"):
         for value in re.findall(r'class="([^"]*)"', re.sub(r"{{.*?}}", "", path.read_text(encoding="utf-8"))):
@@ -216,6 +236,41 @@ def test_every_mail_is_harmless_for(template, language, text):
         assert len(raw) < 60_000
         assert_harmless(read_mail(raw))
         assert MARKER not in raw.decode("ascii")
+
+
+@pytest.mark.parametrize("text", HOSTILE.values(), ids=HOSTILE)
+@pytest.mark.parametrize("language", Language)
+def test_a_grouped_mail_is_harmless_for(language, text):
+    cases = [replace(hostile_alert("alert", text, level), id=n, case=f"PTU-{n}") for n, level in enumerate(LEVELS * 30)]
+    raw = compose_group(cases, delivery(template="group", language=language), ENVELOPE, now=NOW)
+    assert len(raw) < 400_000
+    assert_harmless(read_mail(raw))
+    assert MARKER not in raw.decode("ascii")
+
+
+@pytest.mark.parametrize("text", HOSTILE.values(), ids=HOSTILE)
+@pytest.mark.parametrize("language", Language)
+def test_a_short_message_is_one_line_of_plain_letters_for(language, text):
+    raw = compose("out_of_band", language, text)
+    mail = read_mail(raw)
+    words = mail.get_content().rstrip("\r\n")
+    assert mail.get_content_type() == "text/plain"
+    assert mail["Content-Transfer-Encoding"] == "7bit"
+    assert words.isascii()
+    assert words.isprintable()
+    assert 60 < len(words) <= 160
+    assert "PTU-2026-000001" in words
+    assert MARKER not in raw.decode("ascii")
+
+
+@pytest.mark.parametrize("text", HOSTILE.values(), ids=HOSTILE)
+@pytest.mark.parametrize("language", Language)
+@pytest.mark.parametrize("level", LEVELS)
+def test_what_a_hijacker_calls_the_account_is_harmless_for(level, language, text):
+    raw = compose("profile", language, text, level)
+    assert len(raw) < 60_000
+    assert_harmless(read_mail(raw))
+    assert MARKER not in raw.decode("ascii")
 
 
 @pytest.mark.parametrize("text", HOSTILE.values(), ids=HOSTILE)

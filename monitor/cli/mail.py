@@ -1,4 +1,4 @@
-"""digest and mail test: what is sent on demand."""
+"""digest, mail test and mail preview: what is sent, or shown, on demand."""
 
 from __future__ import annotations
 
@@ -162,3 +162,19 @@ def mail_test(address: Annotated[str, typer.Argument(metavar="ADDRESS")]) -> Non
         raise typer.Exit(1) from None
     finally:
         channel.close()
+
+
+@mail_app.command("preview")
+def mail_preview(
+    folder: Annotated[Path, typer.Option("--out", metavar="DIR", help="Where the files go.")] = Path("mail-preview"),
+) -> None:
+    """Write every mail in both languages to files, from fictional cases; sends nothing."""
+    from alerts.compose import envelope_of
+    from alerts.preview import write_preview
+
+    envelope = envelope_of(configured().settings)
+    try:
+        count = write_preview(folder, envelope)
+    except OSError as error:
+        raise bad(f"--out: {folder}: cannot be written ({error.strerror})") from None
+    out.print(f"{count} mails written; look at {folder / 'index.html'}", markup=False)
