@@ -124,6 +124,10 @@ def samples() -> tuple[Sample, ...]:
         _of_alert("credential", _operators(AlertKind.CREDENTIAL, "x: 401 Unauthorized"), step="operators"),
         _of_alert("dead_letter", _operators(AlertKind.DEAD_LETTER, _REFUSAL), step="operators"),
         _of_alert("evaluation", unchecked(), step="operators"),
+        _of_alert("canary", replace(marking(), kind=AlertKind.CANARY), to="pantau-ujian@jpd.example.my", step="canary"),
+        _of_alert(
+            "canary_missing", _operators(AlertKind.CANARY_MISSING, "not accepted within the hour"), step="operators"
+        ),
         Sample(
             name="test", template="test", compose=lambda _, e: compose_test("pegawai@jpd.example.my", e, now=NOW)[1]
         ),

@@ -1,12 +1,11 @@
 """S/MIME: a mail to a recipient with a certificate is encrypted for it, its subject included (RFC 8551, RFC 9788).
 
 Outside stay what the mail servers and the journal need: From, To, Date, Message-ID, and a subject that says nothing.
-The library `cryptography` is an extra (`pantau[smime]`), asked for only when certificates are configured.
+The library `cryptography` is loaded only when certificates are configured.
 """
 
 from __future__ import annotations
 
-import importlib.util
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -76,10 +75,6 @@ def mistakes(folder: Path | None, *, now: datetime) -> Sequence[Problem]:
 
 def _files(folder: Path | None, problems: list[Problem]) -> list[Path]:
     if folder is None:
-        return []
-    if importlib.util.find_spec("cryptography") is None:
-        message = "needs a library that is not installed: `pip install 'pantau[smime]'`"
-        problems.append(Problem(file=str(folder), place=PLACE, message=message))
         return []
     if not folder.is_dir():
         message = "is no folder; make it, and put each recipient's certificate into <address>.pem"

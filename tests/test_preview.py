@@ -17,7 +17,7 @@ from monitor.cli import app
 from monitor.model import Language
 
 ENVELOPE = Envelope(sender="Pantau <pantau@a.my>", slogans=("SATU",), post_link=True, public_url="")
-ELSEWHERE = {"digest", "monthly", "canary", "canary_missing"}  # shown by `pantau digest --out` and `pantau canary`
+ELSEWHERE = {"digest", "monthly"}  # shown by `pantau digest --out`
 
 
 @pytest.fixture(scope="module")

@@ -266,11 +266,6 @@ def test_a_folder_that_is_not_there_is_a_mistake(tmp_path):
     assert "is no folder" in wrong(tmp_path / "nowhere")[0]
 
 
-def test_without_the_library_the_mistake_names_the_extra(folder, monkeypatch):
-    monkeypatch.setattr(smime.importlib.util, "find_spec", lambda name: None)
-    assert "pantau[smime]" in wrong(folder)[0]
-
-
 def test_the_configuration_is_refused_with_a_certificate_that_cannot_be_used(tmp_path, folder):
     here = Installation(
         tmp_path / "config", f'[mail]\ncertificates = "{folder}"\nencrypted_excerpt = "masked"\n'
