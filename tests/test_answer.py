@@ -19,6 +19,7 @@ from sqlalchemy import select, update
 from sqlalchemy.exc import OperationalError
 
 from alerts.compose import Envelope
+from alerts.folder import FolderChannel
 from alerts.outbox import deliver_due
 from monitor import links
 from monitor.links import Link
@@ -211,6 +212,30 @@ def test_what_a_post_an_account_or_a_person_wrote_is_shown_as_text_and_in_order(
     assert "javascript:" not in page
     assert not set(page) & set("\u202e\u2066\x00")
     assert "https[:]//evil[.]example" in page, "a hijacked account's link is not one tap away"
+
+
+def test_a_page_of_an_old_case_says_what_retention_has_left(either):
+    either.answer(either.url(), "false_alarm", note="sebab")
+    with either.db.write() as connection:
+        connection.execute(update(tables.audit).values(payload=None, salt=None))
+        connection.execute(update(tables.alert).values(owner="", note="", resolution_note=""))
+    page = requests.get(either.url(recipient=DEPUTY), timeout=5)
+    assert page.status_code == 200
+    assert "Oleh –" in page.text
+    assert "purged" not in page.text
+
+
+def test_thanks_for_an_answer_are_not_repeated_over_a_case_that_is_open_again(desk):
+    assert "Terima kasih" not in requests.get(desk.url() + "?said=done", timeout=5).text
+    desk.answer(desk.url(), "acknowledge")
+    assert "Terima kasih" in requests.get(desk.url() + "?said=done", timeout=5).text
+
+
+def test_an_answer_by_the_command_line_is_named_too(desk):
+    life.acknowledge(desk.db, 1, by="aminah", deadline=NOW + DAY, via="command line", now=NOW)
+    page = requests.get(desk.url(), timeout=5).text
+    assert "Oleh aminah" in page
+    assert "Diakui terima (aminah)" in page
 
 
 def test_both_languages_say_everything():
@@ -596,24 +621,18 @@ def test_without_a_key_there_are_no_such_pages(sqlite_db):
 ENVELOPE = Envelope(sender="Pantau <pantau@pantau.example.my>", slogans=(), post_link=True, public_url="")
 
 
-@dataclass
-class Sink:
-    """Takes every mail; `before` is asked first."""
+class Sink(FolderChannel):
+    """Writes every mail into a folder, and knows which; `before` is asked first."""
 
-    before: object = None
-    sent: list = field(default_factory=list)
+    def __init__(self, folder, before=lambda: None):
+        super().__init__(folder)
+        self.before = before
+        self.sent = []
 
-    def check(self):
-        pass
-
-    def send(self, mail, *, recipient, message_id):
-        if self.before is not None:
-            self.before()
+    def send(self, mail, *, message_id, **options):
+        self.before()
         self.sent.append(message_id)
-        return message_id
-
-    def close(self):
-        pass
+        return super().send(mail, message_id=message_id, **options)
 
 
 def planned(desk, alert_id=1):
@@ -635,10 +654,10 @@ def deliver(desk, sink, clock=None):
 
 
 @pytest.mark.parametrize("action", ["acknowledge", "removed", "action_taken", "false_alarm"])
-def test_nothing_is_sent_after_an_answer(either, action):
+def test_nothing_is_sent_after_an_answer(either, action, tmp_path):
     planned(either)
     either.answer(either.url(recipient=DEPUTY), action)
-    sink = Sink()
+    sink = Sink(tmp_path)
     deliver(either, sink)
     assert sink.sent == []
     assert [line.state.value for line in mails_of(either.db, 1)] == ["cancelled"]
@@ -669,7 +688,7 @@ def test_answers_and_plans_at_the_same_moment_do_not_wait_for_each_other(either)
 
 
 @pytest.mark.parametrize("turn", range(8))
-def test_nothing_is_sent_after_an_answer_that_comes_anywhere_between_claim_and_sending(desk, turn):
+def test_nothing_is_sent_after_an_answer_that_comes_anywhere_between_claim_and_sending(desk, turn, tmp_path):
     """Fault 10, I7. The delivery asks for the time again and again; at one of these moments the head answers."""
     planned(desk)
     url, form = desk.url(), desk.form(desk.url())
@@ -681,13 +700,13 @@ def test_nothing_is_sent_after_an_answer_that_comes_anywhere_between_claim_and_s
             answered.append(desk.answer(url, "acknowledge", form=form).status_code)
         return desk.now
 
-    sink = Sink(before=lambda: answered and pytest.fail("sent after the answer was confirmed"))
+    sink = Sink(tmp_path, before=lambda: answered and pytest.fail("sent after the answer was confirmed"))
     deliver(desk, sink, clock)
     assert answered in ([], [303])
     assert [line.state.value for line in mails_of(desk.db, 1)] == ["accepted" if sink.sent else "cancelled"]
 
 
-def test_answers_and_deliveries_at_the_same_moment_end_every_mail_once(either):
+def test_answers_and_deliveries_at_the_same_moment_end_every_mail_once(either, tmp_path):
     """Half of the alerts are answered before, the others while two workers deliver: on PostgreSQL all at once."""
     numbers = [1, *(either.breach(str(n)) for n in range(2, 17))]
     early, meanwhile = numbers[::2], numbers[1::2]
@@ -701,7 +720,7 @@ def test_answers_and_deliveries_at_the_same_moment_end_every_mail_once(either):
 
     for number in early:
         answer(number)
-    sinks = [Sink(), Sink()]
+    sinks = [Sink(tmp_path), Sink(tmp_path)]
     with ThreadPoolExecutor(6) as pool:
         work = [*(pool.submit(deliver, either, sink) for sink in sinks), *(pool.submit(answer, n) for n in meanwhile)]
         for one in work:
@@ -712,7 +731,7 @@ def test_answers_and_deliveries_at_the_same_moment_end_every_mail_once(either):
     states = Counter(line.state.value for number in numbers for line in mails_of(either.db, number))
     assert states["accepted"] == len(sent) == len(set(sent))
     assert states["accepted"] + states["cancelled"] == len(numbers)
-    last = Sink()
+    last = Sink(tmp_path)
     deliver(either, last)
     assert last.sent == []
 

@@ -5,9 +5,11 @@ import requests
 from browser import chromium, flaws
 from builders import NOW, account, agency, finding, post
 
-from monitor.model import Cause
+from monitor.model import Cause, Resolution
 from monitor.settings import Web
+from monitor.store import life
 from monitor.store.accounts import claim_accounts, save_failure
+from monitor.store.alerts import find_case
 from monitor.store.listings import list_alerts
 from monitor.store.posts import Judged, save_page
 from monitor.store.register import save_register
@@ -68,6 +70,15 @@ def test_no_page_shows_a_post_s_text_or_runs_what_a_name_holds(console, sqlite_d
         assert "RAHSIA-MARKER" not in answer.text
         assert "<b>bad" not in answer.text
         assert "default-src 'none'" in answer.headers["content-security-policy"]
+
+
+def test_the_page_of_a_case_names_who_answered_and_how(console, sqlite_db):
+    case = next(one.case for one in list_alerts(sqlite_db) if one.rules)
+    number = find_case(sqlite_db, case)
+    life.acknowledge(sqlite_db, number, by="<b>aminah", deadline=NOW + 9 * MINUTE, via="link", now=NOW)
+    assert "by &lt;b&gt;aminah, 2026-11-24 12:00; until 2026-11-24 12:09" in console(f"/alerts/{case}").text
+    life.resolve(sqlite_db, number, resolution=Resolution.ACCEPTED, by="x", via="link", now=NOW + MINUTE)
+    assert "; accepted, 2026-11-24 12:01" in console(f"/alerts/{case}").text
 
 
 def test_the_first_page_names_the_blind_account_and_its_cause(console):

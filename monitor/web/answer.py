@@ -303,10 +303,16 @@ def _alert_page(answering: Answering, link: Link, alert: Alert, token: str, requ
         "closed": alert.state in {AlertState.RESOLVED, AlertState.SUPPRESSED},
         "days": OFFERED_DAYS,
         "default_days": answering.acknowledged_for() / timedelta(days=1),
-        "said": words.said(request.query_params.get("said", "")),
+        "said": words.said(_said(request, alert)),
         "said_no": request.query_params.get("said") == "changed",
     }
     return _page(answering, 200, "answer.html", words, content)
+
+
+def _said(request: Request, alert: Alert) -> str:
+    """Return which sentence follows an answer; a page that is loaded again may stand before a reopened alert."""
+    said = request.query_params.get("said", "")
+    return "" if alert.state is AlertState.OPEN and said != "changed" else said
 
 
 def _tone(state: AlertState) -> str:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from alerts import wording
 from monitor.disclosure import one_line
 from monitor.model import Alert, AlertKind, AlertState, Cause, Language, Removal, Resolution, Severity
-from monitor.store.audit import Event
+from monitor.store.audit import SYSTEM, Event
 
 MS, EN = Language.MS, Language.EN
 Texts = Mapping[str, str]
@@ -288,7 +288,7 @@ class Words:
         return wording.SEVERITIES[self.language][severity]
 
     def kind(self, kind: AlertKind) -> str:
-        words = wording.KINDS[self.language].get(kind, kind.value)
+        words = wording.KINDS[self.language].get(kind, kind.value.replace("_", " "))
         return words[:1].upper() + words[1:]
 
     def cause(self, cause: Cause | None) -> str:
@@ -316,7 +316,7 @@ class Words:
 
     def _acknowledged(self, alert: Alert, texts: Texts) -> list[str]:
         at = wording.moment(alert.acknowledged_at, self.language) if alert.acknowledged_at else "–"
-        lines = [texts["acknowledged"], texts["by"].format(who=one_line(alert.owner), at=at)]
+        lines = [texts["acknowledged"], texts["by"].format(who=_who(alert.owner), at=at)]
         if alert.note:
             lines.append(f"“{one_line(alert.note, limit=500)}”")
         if alert.deadline:
@@ -330,7 +330,7 @@ class Words:
         last = next((event for event in reversed(events) if event.event == "alert resolved"), None)
         if last is not None:
             at = wording.moment(last.at, self.language)
-            lines.append(texts["by"].format(who=one_line(last.actor), at=at))
+            lines.append(texts["by"].format(who=_who(last.actor), at=at))
         if alert.resolution_note:
             lines.append(f"“{one_line(alert.resolution_note, limit=500)}”")
         if alert.removal is Removal.REPORTED:
@@ -354,7 +354,12 @@ class Words:
             said += f": {RESOLVED[self.language][Resolution(str(resolution))]}"
         if event.event == "alert reopened" and event.facts.get("reason"):
             said += f": {self._reason(str(event.facts['reason']))}"
-        return f"{said} ({one_line(event.actor)})" if "@" in event.actor else said
+        return said if event.actor == SYSTEM else f"{said} ({_who(event.actor)})"
+
+
+def _who(name: str) -> str:
+    """Return a person's name as noted; what retention has emptied is a dash."""
+    return "–" if name in {"", "purged"} else one_line(name)
 
 
 def words_of(language: Language) -> Words:
