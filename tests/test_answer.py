@@ -6,7 +6,7 @@ import socket
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from html import unescape
 
@@ -15,6 +15,7 @@ import requests
 import structlog
 from browser import chromium, flaws
 from builders import NOW, account, agency, finding, post
+from mail_servers import read_mail
 from sqlalchemy import select, update
 from sqlalchemy.exc import OperationalError
 
@@ -635,12 +636,12 @@ class Sink(FolderChannel):
         return super().send(mail, message_id=message_id, **options)
 
 
-def planned(desk, alert_id=1):
+def planned(desk, alert_id=1, language=Language.MS):
     mail = NewNotification(
         step="first",
         template="alert",
         recipient=HEAD,
-        language=Language.MS,
+        language=language,
         message_id=f"<{alert_id}@pantau.example.my>",
     )
     outbox.schedule_notifications(
@@ -648,9 +649,9 @@ def planned(desk, alert_id=1):
     )
 
 
-def deliver(desk, sink, clock=None):
+def deliver(desk, sink, clock=None, envelope=ENVELOPE):
     report = pytest.fail  # no digest is due
-    return deliver_due(desk.db, sink, ENVELOPE, now=desk.now, clock=clock or (lambda: desk.now), report=report)
+    return deliver_due(desk.db, sink, envelope, now=desk.now, clock=clock or (lambda: desk.now), report=report)
 
 
 @pytest.mark.parametrize("action", ["acknowledge", "removed", "action_taken", "false_alarm"])
@@ -734,6 +735,30 @@ def test_answers_and_deliveries_at_the_same_moment_end_every_mail_once(either, t
     last = Sink(tmp_path)
     deliver(either, last)
     assert last.sent == []
+
+
+# ---------------------------------------------------------------- from the mail to the answer
+
+
+@pytest.mark.parametrize("language", Language)
+def test_the_link_in_a_mail_s_letter_and_in_its_plain_text_leads_to_the_answer_of_its_recipient(
+    desk, tmp_path, language
+):
+    planned(desk, language=language)
+    desk.now += HOUR  # the mail waited: the link's time begins when it is written
+    deliver(desk, Sink(tmp_path), envelope=replace(ENVELOPE, public_url=desk.address.rstrip("/"), link_key=KEY))
+    (path,) = tmp_path.glob("*.eml")
+    mail = read_mail(path.read_bytes())
+    html, plain = (mail.get_body((kind,)).get_content() for kind in ("html", "plain"))
+    ours = re.escape(desk.address)
+    (button,) = set(re.findall(rf'href="({ours}a/[^"]+)"', html))
+    (written,) = set(re.findall(rf"{ours}a/\S+", plain))
+    assert button == written
+    for link in re.findall(rf'href="({ours}[^"]+)"', html):  # as a mail gateway does
+        assert requests.get(link, headers={"User-Agent": SCANNER}, timeout=5).status_code == 200
+    assert desk.alert().state is AlertState.OPEN
+    desk.answer(button, "acknowledge")
+    assert (desk.alert().state, desk.alert().owner) == (AlertState.ACKNOWLEDGED, HEAD)
 
 
 # ---------------------------------------------------------------- I12: tokens are never logged
