@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from typing import Protocol
 
 from alerts.policy import ascii_domain
@@ -26,11 +27,17 @@ class DeliveryFailed(Exception):
 class Channel(Protocol):
     """Takes finished mails, one envelope a recipient. Used by one thread at a time."""
 
-    def send(self, mail: bytes, *, recipient: str, message_id: str) -> str:
-        """Hand the mail over and return where it went, for the log. Raises DeliveryFailed."""
+    def send(self, mail: bytes, *, recipient: str, message_id: str, meanwhile: Callable[[], None] | None = None) -> str:
+        """Hand the mail over and return where it went, for the log. Raises DeliveryFailed.
+
+        `meanwhile` may be called once while the answer is waited for; it raises nothing.
+        """
 
     def check(self) -> str:
         """Prove the way without sending anything and return a sentence about it. Raises DeliveryFailed."""
+
+    def rest(self) -> None:
+        """Let go of connections that were not used for a while; called after each run."""
 
     def close(self) -> None:
         """Let go of connections; the channel can be used again afterwards."""

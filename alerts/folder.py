@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import re
+from collections.abc import Callable
 from pathlib import Path
 
 from alerts.channel import DeliveryFailed, ascii_address
@@ -16,7 +17,14 @@ class FolderChannel:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
 
-    def send(self, mail: bytes, *, recipient: str, message_id: str) -> str:
+    def send(
+        self,
+        mail: bytes,
+        *,
+        recipient: str,
+        message_id: str,
+        meanwhile: Callable[[], None] | None = None,  # noqa: ARG002 (a file is written at once)
+    ) -> str:
         ascii_address(recipient)  # whoever hands the file on could not deliver it either
         path = self.folder / file_name(message_id)
         try:
@@ -38,6 +46,9 @@ class FolderChannel:
         except OSError as error:
             raise DeliveryFailed(f"mail.folder: {self.folder}: cannot be written ({error.strerror})") from error
         return f"mails are written to {self.folder}"
+
+    def rest(self) -> None:
+        pass
 
     def close(self) -> None:
         pass

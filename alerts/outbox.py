@@ -1,31 +1,41 @@
-"""Deliver what is due: claim, render once, look again whether it is still wanted, send, record what became of it."""
+"""Deliver what is due: claim, render once, look again whether it is still wanted, send, record what became of it.
+
+One transaction a mail: that the last one was accepted, that the next one is being handed over, and its bytes. So
+whenever the process dies at most one mail is uncertain. While the server thinks about a mail the next is written.
+"""
 
 from __future__ import annotations
 
-import itertools
 import threading
+import time
+from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from typing import Protocol
 
 import structlog
 
 from alerts.channel import Channel, DeliveryFailed
-from alerts.compose import Envelope, compose_alert, compose_period
+from alerts.compose import Envelope, compose_alert, compose_group, compose_period
 from alerts.folder import FolderChannel
+from alerts.mailbox import MailboxUnreachable
 from alerts.policy import Policy, plan
 from alerts.smtp import SmtpChannel
-from monitor.model import Delivery, MonthReport, WeekReport
+from monitor.model import Alert, AlertState, Delivery, MonthReport, WeekReport
 from monitor.settings import Mail
 from monitor.store import outbox as store
 from monitor.store.database import Database
+from monitor.store.outbox import Begun
 
 log = structlog.get_logger(__name__)
 
 BACK_OFF = (timedelta(minutes=1), timedelta(minutes=5), timedelta(minutes=15), timedelta(hours=1))  # then hourly
 HELD_AT_MOST = timedelta(minutes=15)  # a mail server that is down is asked again at least this often
+JOURNAL_PATIENCE = timedelta(hours=1)  # so long is waited for a journal that cannot be read; then the mail goes again
 LEASE = timedelta(minutes=5)
 PLANNED_AT_ONCE = 100
+CLAIMED_AT_ONCE = 25
 
 
 @dataclass(slots=True, kw_only=True)
@@ -40,16 +50,33 @@ class Sent:
     delivered: list[str] = field(default_factory=list)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Run:
-    """What every delivery of one run needs."""
+class Journal(Protocol):
+    """A mailbox that gets a copy of every mail. A mail shows in it within `settling`, or was never accepted."""
 
-    db: Database
-    channel: Channel
-    envelope: Envelope
-    clock: Callable[[], datetime]
-    report: Callable[[str], WeekReport | MonthReport]
-    sent: Sent
+    @property
+    def settling(self) -> timedelta: ...
+
+    def holds(self, message_id: str, *, since: datetime) -> bool:
+        """Say whether a mail handed over at `since` is there. Raises MailboxUnreachable."""
+
+    def close(self) -> None: ...
+
+
+class Pace:
+    """Lets at most so many mails leave a minute, evenly; any number with 0."""
+
+    def __init__(self, per_minute: int = 0) -> None:
+        self.per_minute = per_minute
+        self._free_at = 0.0
+
+    def wait(self, stop: threading.Event) -> bool:
+        """Wait until the next mail may leave. False: told to stop first."""
+        if self.per_minute == 0:
+            return True
+        if stop.wait(max(0.0, self._free_at - time.monotonic())):
+            return False
+        self._free_at = max(self._free_at, time.monotonic()) + 60 / self.per_minute
+        return True
 
 
 def open_channel(mail: Mail) -> Channel:
@@ -96,22 +123,29 @@ def deliver_due(
     stop: threading.Event | None = None,
     lease: timedelta = LEASE,
     limit: int | None = None,
+    journal: Journal | None = None,
+    pace: Pace | None = None,
 ) -> Sent:
     """Send the mails that are due by `now`, at most `limit`, the longest due first. Returns what became of them.
 
     A temporary failure is tried again for as long as it takes; only a refusal for good ends a mail. When the server
-    fails as a whole the run ends, and nothing that waits is tried before the mail that met it.
+    fails as a whole the run ends, and nothing that waits is tried before the mail that met it. What was uncertain is
+    looked up in the `journal`, or sent again as the same mail. The channel's connection is kept for the next run.
     """
-    run = _Run(db=db, channel=channel, envelope=envelope, clock=clock, report=report, sent=Sent())
-    try:
-        for _ in range(limit) if limit is not None else itertools.count():
-            if stop is not None and stop.is_set():
-                break
-            delivery = store.claim(db, now=max(now, clock()), lease=lease)
-            if delivery is None or not _deliver(run, delivery):
-                break
-    finally:
-        channel.close()
+    run = _Run(
+        db=db,
+        channel=channel,
+        envelope=envelope,
+        now=now,
+        clock=clock,
+        report=report,
+        stop=stop or threading.Event(),
+        lease=lease,
+        left=limit,
+        journal=journal,
+        pace=pace or Pace(),
+    )
+    run.go()
     return run.sent
 
 
@@ -120,81 +154,280 @@ def back_off(attempts: int) -> timedelta:
     return BACK_OFF[min(attempts, len(BACK_OFF) - 1)]
 
 
-def _deliver(run: _Run, delivery: Delivery) -> bool:
-    """Deliver one claimed mail. False: the mail server fails as a whole, the run is over."""
-    if _unwanted(run, delivery):
-        return True
-    mail = _rendered(run, delivery)
-    if mail is None or _unwanted(run, delivery):  # asked again: rendering a digest takes seconds
-        return True
-    try:
-        where = run.channel.send(mail, recipient=delivery.recipient, message_id=delivery.message_id)
-    except DeliveryFailed as error:
-        _failed(run, delivery, error)
-        return not error.server
-    if not store.mark_accepted(run.db, delivery, run.clock()):
-        log.warning("mail accepted after its lease had passed to another worker", **_named(delivery))
-    run.sent.accepted += 1
-    run.sent.delivered.append(where)
-    log.info("mail accepted", where=where, **_named(delivery))
-    return True
+@dataclass(frozen=True, slots=True)
+class _Written:
+    """A mail ready to go, and the alerts it is about where there are several."""
+
+    delivery: Delivery
+    mail: bytes
+    about: tuple[int, ...]
 
 
-def _unwanted(run: _Run, delivery: Delivery) -> bool:
-    """Say whether the mail must not leave; when that is because its alert was closed, it ends here."""
-    if store.still_wanted(run.db, delivery):
-        return False
-    if store.cancel(run.db, delivery, run.clock()):
-        run.sent.cancelled += 1
-        log.info("mail cancelled: its alert was closed first", **_named(delivery))
-    return True
+@dataclass(slots=True, kw_only=True)
+class _Run:
+    """One run of deliveries. `queue`: claimed; `ready`: the next, written; `taken`: accepted, not yet written down."""
 
+    db: Database
+    channel: Channel
+    envelope: Envelope
+    now: datetime
+    clock: Callable[[], datetime]
+    report: Callable[[str], WeekReport | MonthReport]
+    stop: threading.Event
+    lease: timedelta
+    left: int | None
+    journal: Journal | None
+    pace: Pace
+    sent: Sent = field(default_factory=Sent)
+    queue: deque[Delivery] = field(default_factory=deque)
+    alerts: dict[int, Alert] = field(default_factory=dict)
+    ready: _Written | None = None
+    taken: Delivery | None = None
 
-def _rendered(run: _Run, delivery: Delivery) -> bytes | None:
-    """Return the mail's bytes, the same at every try. None: it could not be written, or is another worker's now."""
-    if delivery.rendered is not None:
-        return delivery.rendered
-    try:
-        mail = _compose(run, delivery)
-    except Exception as error:
-        # The error's own words may quote a post: neither the mail to the operators nor the log repeats them.
-        log.exception("mail could not be written", **_named(delivery))
-        words = f"the mail could not be written ({type(error).__name__}); the log has the traceback"
-        if store.mark_retry(run.db, delivery, run.clock() + back_off(delivery.attempts), words):
-            run.sent.retried += 1
-            run.sent.failures.append(_told(delivery, words))
+    def go(self) -> None:
+        try:
+            while not self.stop.is_set() and (written := self._next()) is not None:
+                if not self._deliver(written):
+                    break
+        finally:
+            self._end()
+
+    def _end(self) -> None:
+        try:
+            self._record()
+            rest = [self.ready.delivery] if self.ready else []
+            store.give_back(self.db, [*rest, *self.queue])
+        finally:
+            self.channel.rest()
+            if self.journal is not None:
+                self.journal.close()
+
+    def _record(self) -> None:
+        """Write down what the server took, where that is not part of the next mail's beginning."""
+        if self.taken is not None:
+            ours = store.mark_accepted(self.db, self.taken, self.clock())
+            self._recorded(ours=ours)
+
+    def _recorded(self, *, ours: bool) -> None:
+        if self.taken is not None and not ours:
+            log.warning("mail accepted after its lease had passed to another worker", **_named(self.taken))
+        self.taken = None
+
+    # ------------------------------------------------------------ the next mail
+
+    def _next(self) -> _Written | None:
+        """Return the next mail, claimed and written. None: nothing is due, or there were enough."""
+        ready, self.ready = self.ready, None
+        if ready is not None:
+            return ready
+        self._record()  # what comes now may take long
+        while not self.stop.is_set() and (self.queue or self._claim()):
+            written = self._write(self.queue.popleft())
+            if written is not None:
+                return written
         return None
-    return mail if store.save_rendered(run.db, delivery, mail) else None
+
+    def _claim(self) -> bool:
+        most = min(CLAIMED_AT_ONCE, self.pace.per_minute or CLAIMED_AT_ONCE)
+        if self.left is not None:
+            most = min(most, self.left)
+            self.left -= most
+        if most <= 0:
+            return False
+        self.queue += store.claim_batch(self.db, now=max(self.now, self.clock()), lease=self.lease, limit=most)
+        try:
+            self.alerts = store.load_alerts(self.db, self.queue)
+        except Exception:
+            log.exception("alerts could not be read together; each is read by itself")
+            self.alerts = {}
+        return bool(self.queue)
+
+    def _write(self, delivery: Delivery) -> _Written | None:
+        """Return the mail ready to go. None: it is dealt with, or put back."""
+        if delivery.uncertain and self.journal is not None and self._looked_up(delivery, self.journal):
+            return None
+        try:
+            written = self._composed(delivery)
+        except Exception as error:
+            log.exception("mail could not be written", **_named(delivery))
+            self._unwritten(delivery, error)
+            return None
+        if written is None:
+            self._cancel(delivery)
+        return written
+
+    def _write_meanwhile(self) -> None:
+        """Write the next mail while the server thinks about this one, when that takes no time to speak of."""
+        if not self.queue or self.ready is not None:
+            return
+        delivery = self.queue[0]
+        if delivery.alert_id is None or (delivery.uncertain and self.journal is not None):
+            return
+        try:
+            self.ready = self._composed(delivery)
+        except Exception:  # noqa: BLE001
+            return  # it meets this again when its turn comes, and is told of then
+        if self.ready is not None:
+            self.queue.popleft()
+
+    def _composed(self, delivery: Delivery) -> _Written | None:
+        """Return the mail, by its first rendering if there is one. None: all its alerts are closed."""
+        if delivery.alert_id is None:
+            mail = delivery.rendered or compose_period(
+                self.report(delivery.period), delivery, self.envelope, now=self.clock()
+            )
+            return _Written(delivery, mail, ())
+        still_open = self._open_alerts(delivery)
+        if not still_open:
+            return None
+        about = tuple(alert.id for alert in still_open) if delivery.also_about else ()
+        if delivery.rendered is not None and (delivery.uncertain or set(about) == set(delivery.rendered_about)):
+            return _Written(delivery, delivery.rendered, delivery.rendered_about)
+        now = self.clock()
+        if about:
+            return _Written(delivery, compose_group(still_open, delivery, self.envelope, now=now), about)
+        return _Written(delivery, compose_alert(still_open[0], delivery, self.envelope, now=now), ())
+
+    def _open_alerts(self, delivery: Delivery) -> list[Alert]:
+        numbers = [number for number in (delivery.alert_id, *delivery.also_about) if number is not None]
+        if any(number not in self.alerts for number in numbers):
+            self.alerts |= store.load_alerts(self.db, [delivery])
+        found = (self.alerts[number] for number in numbers)
+        return [alert for alert in found if _wants(alert, delivery)]
+
+    def _unwritten(self, delivery: Delivery, error: Exception) -> None:
+        # The error's own words may quote a post: what the operators are told does not repeat them.
+        words = f"the mail could not be written ({type(error).__name__}); the log has the traceback"
+        if store.mark_retry(self.db, delivery, self.clock() + back_off(delivery.attempts), words):
+            self.sent.retried += 1
+            self.sent.failures.append(_told(delivery, words))
+
+    def _cancel(self, delivery: Delivery) -> None:
+        if store.cancel(self.db, delivery, self.clock()):
+            self.sent.cancelled += 1
+            log.info("mail cancelled: its alert was closed first", **_named(delivery))
+
+    # ------------------------------------------------------------ sending
+
+    def _deliver(self, written: _Written) -> bool:
+        """Deliver one written mail. False: the mail server fails as a whole, the run is over."""
+        delivery = written.delivery
+        if self.pace.per_minute:
+            self._record()
+            if not self.pace.wait(self.stop):
+                self.queue.appendleft(delivery)
+                return True
+        begun = self._begin(written)
+        if begun is Begun.CLOSED:
+            self._cancel(delivery)
+        elif begun is Begun.CHANGED:
+            self.alerts = {}
+            self.ready = self._write(replace(delivery, rendered=None))
+        elif begun is Begun.YES:
+            return self._send(written)
+        return True
+
+    def _begin(self, written: _Written) -> Begun:
+        begun, ours = store.begin(
+            self.db,
+            written.delivery,
+            written.mail,
+            about=written.about,
+            now=self.clock(),
+            lease=self.lease,
+            accepted=self.taken,
+        )
+        self._recorded(ours=ours)
+        return begun
+
+    def _send(self, written: _Written) -> bool:
+        delivery = written.delivery
+        try:
+            where = self.channel.send(
+                written.mail,
+                recipient=delivery.recipient,
+                message_id=delivery.message_id,
+                meanwhile=self._write_meanwhile,
+            )
+        except DeliveryFailed as error:
+            self._failed(delivery, error)
+            return not error.server
+        self.taken = delivery
+        self.sent.accepted += 1
+        self.sent.delivered.append(where)
+        log.info("mail accepted", where=where, **_named(delivery))
+        return True
+
+    def _failed(self, delivery: Delivery, error: DeliveryFailed) -> None:
+        """Record a failure: given up, uncertain, or to be tried again."""
+        now, words = self.clock(), str(error)
+        again = now + back_off(delivery.attempts)
+        self.sent.failures.append(_told(delivery, words))
+        if error.permanent:
+            store.mark_dead(self.db, delivery, now, words)
+            self.sent.dead += 1
+            log.error("mail refused for good", error=words, **_named(delivery))
+            return
+        if error.server:
+            again = min(again, now + HELD_AT_MOST)
+            store.hold_back(self.db, delivery, words, now=now, until=again)
+        elif error.uncertain:
+            again = again if self.journal is None else now + self.journal.settling
+            store.mark_uncertain(self.db, delivery, again, words)
+        else:
+            store.mark_retry(self.db, delivery, again, words)
+        self.sent.retried += 1
+        log.warning(
+            "mail not accepted", error=words, uncertain=error.uncertain, again=again.isoformat(), **_named(delivery)
+        )
+
+    # ------------------------------------------------------------ lost answers
+
+    def _looked_up(self, delivery: Delivery, journal: Journal) -> bool:
+        """Ask the journal for an uncertain mail. True: it is dealt with; False: it goes again."""
+        now = self.clock()
+        try:
+            found = journal.holds(delivery.message_id, since=delivery.handed_over_at or now)
+        except MailboxUnreachable as error:
+            return self._look_later(delivery, journal_retry(delivery, now=now), str(error))
+        if found:
+            if store.mark_accepted(self.db, delivery, now, event="mail found in the journal"):
+                self.sent.accepted += 1
+                log.info("mail found in the journal", **_named(delivery))
+            return True
+        at = settled_at(delivery, journal.settling, now=now)
+        return self._look_later(delivery, at, "the answer was lost; not in the journal so far")
+
+    def _look_later(self, delivery: Delivery, at: datetime | None, words: str) -> bool:
+        if at is None:
+            return False
+        if store.look_later(self.db, delivery, at, words):
+            log.info("mail uncertain", reason=words, again=at.isoformat(), **_named(delivery))
+        return True
 
 
-def _compose(run: _Run, delivery: Delivery) -> bytes:
-    now = run.clock()
-    if delivery.alert_id is None:
-        return compose_period(run.report(delivery.period), delivery, run.envelope, now=now)
-    return compose_alert(store.load_alert(run.db, delivery.alert_id), delivery, run.envelope, now=now)
+def settled_at(delivery: Delivery, settling: timedelta, *, now: datetime) -> datetime | None:
+    """Return when a mail that is not in the journal counts as not accepted. None: it does now."""
+    handed = delivery.handed_over_at
+    if handed is None or handed > now:  # before the clock stepped back
+        return None
+    end = handed + max(settling, back_off(max(0, delivery.attempts - 1)))
+    return end if now < end else None
 
 
-def _failed(run: _Run, delivery: Delivery, error: DeliveryFailed) -> None:
-    """Record a failure: given up, uncertain, or to be tried again."""
-    now, words = run.clock(), str(error)
-    again = now + back_off(delivery.attempts)
-    run.sent.failures.append(_told(delivery, words))
-    if error.permanent:
-        store.mark_dead(run.db, delivery, now, words)
-        run.sent.dead += 1
-        log.error("mail refused for good", error=words, **_named(delivery))
-        return
-    if error.server:
-        again = min(again, now + HELD_AT_MOST)
-        store.hold_back(run.db, delivery, words, now=now, until=again)
-    elif error.uncertain:
-        store.mark_uncertain(run.db, delivery, again, words)
-    else:
-        store.mark_retry(run.db, delivery, again, words)
-    run.sent.retried += 1
-    log.warning(
-        "mail not accepted", error=words, uncertain=error.uncertain, again=again.isoformat(), **_named(delivery)
-    )
+def journal_retry(delivery: Delivery, *, now: datetime) -> datetime | None:
+    """Return when to ask a journal again that cannot be read. None: it was waited for long enough."""
+    handed = delivery.handed_over_at
+    if handed is None or handed > now or now >= handed + JOURNAL_PATIENCE:
+        return None
+    waited = now - handed
+    return min(now + max(timedelta(minutes=1), waited), handed + JOURNAL_PATIENCE)
+
+
+def _wants(alert: Alert, delivery: Delivery) -> bool:
+    """Say whether the alert still wants this mail: it is open; or recovered, for the mail that tells it."""
+    recovery = delivery.template == "recovery" and alert.recovered_at is not None
+    return alert.state is AlertState.OPEN or recovery
 
 
 def _told(delivery: Delivery, words: str) -> str:

@@ -1,7 +1,8 @@
-"""Mail over SMTP: verified TLS or nothing, one connection for a run, and an honest word on what became of a mail.
+"""Mail over SMTP: verified TLS or nothing, one lasting connection, and an honest word on what became of a mail.
 
-The commands are given one by one instead of through `smtplib.sendmail`, because only then it is known whether a lost
-connection came before the mail was handed over (try again) or after (it may have been accepted).
+The commands are given here instead of through `smtplib.sendmail`, because only then it is known whether a lost
+connection came before the mail was handed over (try again) or after (it may have been accepted). They go together to
+a server that takes them so (RFC 2920).
 """
 
 from __future__ import annotations
@@ -9,6 +10,8 @@ from __future__ import annotations
 import re
 import smtplib
 import ssl
+import time
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from email.utils import parseaddr
 
@@ -18,6 +21,7 @@ from monitor.disclosure import one_line
 from monitor.settings import Mail, is_loopback
 
 LOST = (OSError, smtplib.SMTPServerDisconnected)  # time-outs and TLS failures are OSErrors
+IDLE_SECONDS = 20.0  # an unused connection is kept for so long; mail servers close one after minutes
 SENDERS_FAULT = frozenset({530, 534, 535, 538})  # "authenticate first": no fault of the recipient's
 RELAY_REFUSED = re.compile(r"relay|not permitted to send|authenticat", re.IGNORECASE)
 
@@ -38,16 +42,20 @@ class SmtpChannel:
         self._mail = mail
         self._connection: smtplib.SMTP | None = None
         self._sender = parseaddr(mail.sender)[1]
+        self._used = 0.0
 
-    def send(self, mail: bytes, *, recipient: str, message_id: str) -> str:  # noqa: ARG002 (the Channel's signature)
+    def send(
+        self,
+        mail: bytes,
+        *,
+        recipient: str,
+        message_id: str,
+        meanwhile: Callable[[], None] | None = None,
+    ) -> str:
         address = ascii_address(recipient)
-        connection = self._begin_mail()
-        try:
-            self._recipient(connection, address)
-            reply = self._hand_over(connection, mail)
-        except LOST as error:
-            self._drop()
-            raise DeliveryFailed(f"{self._where}: the connection was lost ({_why(error)}); will be retried") from error
+        connection = self._begin_mail(address, message_id)
+        reply = self._hand_over(connection, mail, meanwhile)
+        self._used = time.monotonic()
         if reply.code == 250:
             return f"{self._where}: {reply}"
         self._reset(connection)
@@ -61,6 +69,10 @@ class SmtpChannel:
         signed_in = f", signed in as {self._mail.username}" if self._mail.username else ""
         return f"{self._where} answers ({self._mail.security}{signed_in})"
 
+    def rest(self) -> None:
+        if self._connection is not None and time.monotonic() - self._used > IDLE_SECONDS:
+            self.close()
+
     def close(self) -> None:
         connection, self._connection = self._connection, None
         if connection is not None:
@@ -73,30 +85,73 @@ class SmtpChannel:
     def _where(self) -> str:
         return f"{self._mail.host}:{self._mail.port}"
 
-    def _begin_mail(self) -> smtplib.SMTP:
-        """Return a connection on which the server has taken the sender; a stale one is replaced, once."""
+    def _begin_mail(self, address: str, message_id: str) -> smtplib.SMTP:
+        """Return a connection that waits for the mail's bytes; a stale one is replaced, once. Raises DeliveryFailed."""
         sender = self._own_address()
         reused = self._connection is not None
         connection = self._connection or self._open()
+        replies = self._replies(connection, _commands(connection, sender, address, message_id))
         try:
-            reply = self._command(connection, "mail", f"FROM:<{sender}>")
+            reply = next(replies)
+            if reply.code == 421 and reused:
+                raise smtplib.SMTPServerDisconnected(str(reply))
         except LOST as error:
             self._drop()
             if reused:
-                return self._begin_mail()
+                return self._begin_mail(address, message_id)
             raise DeliveryFailed(f"{self._where}: the connection was lost ({_why(error)})", server=True) from error
-        if reply.code == 250:
-            return connection
-        if reply.code == 421:
+        try:
+            self._judge(reply, replies, address)
+        except LOST as error:
             self._drop()
-            if reused:
-                return self._begin_mail()
+            raise DeliveryFailed(f"{self._where}: the connection was lost ({_why(error)}); will be retried") from error
+        return connection
+
+    def _replies(self, connection: smtplib.SMTP, commands: Sequence[str]) -> Iterator[_Reply]:
+        """Yield the server's answer to each command; what is not asked for is not sent, unless all went together."""
+        if connection.has_extn("pipelining"):
+            connection.send("".join(f"{command}\r\n" for command in commands))
+            for _ in commands:
+                yield self._read(connection)
         else:
+            for command in commands:
+                yield self._command(connection, command)
+
+    def _judge(self, sender: _Reply, replies: Iterator[_Reply], address: str) -> None:
+        """Return when the server waits for the mail. Raises DeliveryFailed, with the connection ready or dropped."""
+        if sender.code != 250:
+            self._back_out(sender, replies)
+            raise DeliveryFailed(
+                f"{self._where}: the server refuses mail from {self._sender}: {sender}; "
+                "check mail.sender and mail.username",
+                server=sender.code >= 500 or sender.code == 421,
+            )
+        recipient = next(replies)
+        if recipient.code not in {250, 251, 252}:
+            self._back_out(recipient, replies)
+            raise self._refused_recipient(recipient, address)
+        data = next(replies)
+        if data.code != 354:
+            self._back_out(data, replies)
+            raise DeliveryFailed(f"{self._where}: the mail was refused: {data}", permanent=data.code >= 500)
+
+    def _back_out(self, refusal: _Reply, replies: Iterator[_Reply]) -> None:
+        """Leave a mail that was refused, and the connection too when the server waits for its bytes all the same."""
+        connection = self._connection
+        if connection is None or refusal.code == 421:
+            self._drop()
+        elif not connection.has_extn("pipelining") or all(reply.code != 354 for reply in replies):
             self._reset(connection)
-        raise DeliveryFailed(
-            f"{self._where}: the server refuses mail from {sender}: {reply}; check mail.sender and mail.username",
-            server=reply.code >= 500 or reply.code == 421,
-        )
+        else:
+            self._drop()
+
+    def _refused_recipient(self, reply: _Reply, address: str) -> DeliveryFailed:
+        if reply.code in SENDERS_FAULT or (reply.code >= 500 and RELAY_REFUSED.search(reply.text)):
+            return DeliveryFailed(
+                f"{self._where}: the server does not send for us: {reply}; check mail.username and its relay rules",
+                server=True,
+            )
+        return DeliveryFailed(f"{self._where}: {address} was refused: {reply}", permanent=reply.code >= 500)
 
     def _own_address(self) -> str:
         try:
@@ -104,27 +159,15 @@ class SmtpChannel:
         except DeliveryFailed as error:
             raise DeliveryFailed(f"mail.sender: {error}", server=True) from None
 
-    def _recipient(self, connection: smtplib.SMTP, address: str) -> None:
-        reply = self._command(connection, "rcpt", f"TO:<{address}>")
-        if reply.code in {250, 251, 252}:
-            return
-        if reply.code == 421:
-            self._drop()
-        else:
-            self._reset(connection)
-        if reply.code in SENDERS_FAULT or (reply.code >= 500 and RELAY_REFUSED.search(reply.text)):
-            raise DeliveryFailed(
-                f"{self._where}: the server does not send for us: {reply}; check mail.username and its relay rules",
-                server=True,
-            )
-        raise DeliveryFailed(f"{self._where}: {address} was refused: {reply}", permanent=reply.code >= 500)
-
-    def _hand_over(self, connection: smtplib.SMTP, mail: bytes) -> _Reply:
+    def _hand_over(self, connection: smtplib.SMTP, mail: bytes, meanwhile: Callable[[], None] | None) -> _Reply:
         """Send the mail's bytes and return the server's word on them. Raises DeliveryFailed when that was lost."""
-        begin = self._command(connection, "data", "")
-        if begin.code != 354:
-            return begin
-        connection.send(wire_form(mail))  # the end mark goes last: if this fails, the mail was not handed over
+        try:
+            connection.send(wire_form(mail))  # the end mark goes last: if this fails, the mail was not handed over
+        except LOST as error:
+            self._drop()
+            raise DeliveryFailed(f"{self._where}: the connection was lost ({_why(error)}); will be retried") from error
+        if meanwhile is not None:
+            meanwhile()
         try:
             reply = self._read(connection)
         except LOST as error:
@@ -137,8 +180,8 @@ class SmtpChannel:
             raise DeliveryFailed(f"{self._where}: an answer that is none ({reply})", uncertain=True)
         return reply
 
-    def _command(self, connection: smtplib.SMTP, verb: str, rest: str) -> _Reply:
-        connection.putcmd(verb, rest)
+    def _command(self, connection: smtplib.SMTP, command: str) -> _Reply:
+        connection.putcmd(command)
         return self._read(connection)
 
     def _read(self, connection: smtplib.SMTP) -> _Reply:
@@ -156,7 +199,7 @@ class SmtpChannel:
 
     def _reset(self, connection: smtplib.SMTP) -> None:
         try:
-            if self._command(connection, "rset", "").code != 250:
+            if self._command(connection, "RSET").code != 250:
                 self._drop()
         except LOST:
             self._drop()
@@ -238,6 +281,20 @@ def wire_form(mail: bytes) -> bytes:
     if not lines.endswith(b"\r\n"):
         lines += b"\r\n"
     return re.sub(rb"(?m)^\.", b"..", lines) + b".\r\n"
+
+
+def _commands(connection: smtplib.SMTP, sender: str, address: str, message_id: str) -> tuple[str, str, str]:
+    """Return the commands that begin a mail. A report of its failure is to name it, and to bring no text back."""
+    if not connection.has_extn("dsn"):
+        return f"MAIL FROM:<{sender}>", f"RCPT TO:<{address}>", "DATA"
+    identity = _xtext(message_id.strip("<>"))
+    wish = f"NOTIFY=FAILURE,DELAY ORCPT=rfc822;{_xtext(address)}"
+    return f"MAIL FROM:<{sender}> RET=HDRS ENVID={identity}", f"RCPT TO:<{address}> {wish}", "DATA"
+
+
+def _xtext(value: str) -> str:
+    """Return a value as parameters of SMTP carry it (RFC 3461)."""
+    return re.sub(r"[^!-*,-<>-~]", lambda odd: "".join(f"+{byte:02X}" for byte in odd[0].encode()), value)
 
 
 def _why(error: BaseException) -> str:

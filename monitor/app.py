@@ -13,6 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from email.utils import parseaddr
 from importlib.metadata import version
 
 import structlog
@@ -24,7 +25,8 @@ import connectors
 from alerts import digest, monthly, seal
 from alerts.channel import Channel
 from alerts.compose import Envelope, envelope_of
-from alerts.outbox import Sent, deliver_due, open_channel, plan_due
+from alerts.mailbox import BounceReader, Journal, MailboxUnreachable
+from alerts.outbox import Pace, Sent, deliver_due, open_channel, plan_due
 from alerts.policy import Policy, plan_digest, policy_of
 from connectors import http
 from connectors.base import Connector
@@ -60,6 +62,7 @@ CLOCK_STEP = timedelta(seconds=5)  # a larger difference of wall clock and monot
 AUDIT_EVERY = timedelta(minutes=1)  # at least; far below what the guardian takes for a stall
 STALLED_AFTER = timedelta(minutes=15)
 LONG_PAUSE_SECONDS = 60.0
+MINUTES_AT_ONCE = 5  # of mails that mail.per_minute spaces
 MAILS_AT_ONCE = 25  # of the daemon: a portion that ends before the guardian loses patience, however slow each mail
 
 
@@ -80,6 +83,9 @@ class Service:
     policy: Policy
     envelope: Envelope
     channel: Channel
+    pace: Pace
+    journal: Journal | None
+    bounces: BounceReader | None
     installed_at: datetime
     clock: Callable[[], datetime] = utc_now
     stop: threading.Event = field(default_factory=threading.Event)
@@ -197,12 +203,20 @@ def open_service(
                 policy=policy_of(settings, instance=instance),
                 envelope=envelope_of(settings, link_key=link_key),
                 channel=open_channel(settings.mail),
+                pace=Pace(settings.mail.per_minute),
+                journal=Journal(settings.mailbox) if settings.mailbox.host and settings.mailbox.journal else None,
+                bounces=bounce_reader(settings),
                 installed_at=installed_at,
                 clock=clock,
                 stop=stop or threading.Event(),
             )
         finally:
             db.close()
+
+
+def bounce_reader(settings: Settings) -> BounceReader | None:
+    box = settings.mailbox
+    return BounceReader(box, own=(parseaddr(settings.mail.sender)[1],)) if box.host and box.bounces else None
 
 
 def build_connectors(configuration: Configuration, accounts: Sequence[Account]) -> dict[str, Connector]:
@@ -270,12 +284,15 @@ def once(
     held = held_accounts(service.db, now=service.clock())
     say("reading pictures and documents")
     read = read_waiting(service.media_reader(), workers=MEDIA_WORKERS)
+    say("reading returned mails")
+    returned = read_bounces(service)
     say("delivering mails")
     watch_canaries(service)
     retry_now(service.db, service.clock())
     digests = plan_due_digest(service)
     plan_due_letters(service)
     sent = deliver_all(service)
+    sent.failures += returned
     watch_canaries(service)
     return Passed(
         checked=tuple(checked),
@@ -348,6 +365,7 @@ def deliver_all(service: Service) -> Sent:
         total.delivered += more.delivered
         if not _got_somewhere(more):
             break
+    service.channel.close()
     return total
 
 
@@ -367,7 +385,21 @@ def deliver(service: Service, *, limit: int | None = None) -> Sent:
         report=service.report,
         stop=service.stop,
         limit=limit,
+        pace=service.pace,
+        journal=service.journal,
     )
+
+
+def read_bounces(service: Service) -> list[str]:
+    """Note what came back since the last look. Returns why that could not be told: nothing, or one sentence."""
+    if service.bounces is None:
+        return []
+    try:
+        service.bounces.read(service.db, clock=service.clock)
+    except MailboxUnreachable as error:
+        log.warning("mailbox not read", error=str(error))
+        return [str(error)]
+    return []
 
 
 def plan_due_digest(service: Service) -> int:
@@ -474,6 +506,7 @@ def ticks(service: Service, progress: Progress) -> list[Tick]:
         ),
         Tick(name="media", every=5 * second, body=lambda: _read_media(reader)),
         Tick(name="outbox", every=2 * second, body=lambda: _mails(service, progress)),
+        Tick(name="mailbox", every=60 * second, body=lambda: _read_bounces(service)),
         Tick(name="blind", every=30 * second, body=lambda: _look_for_blind(service)),
         Tick(name="digest", every=60 * second, body=lambda: _digest(service)),
         Tick(name="canary", every=5 * second, body=lambda: watch_canaries(service)),
@@ -505,7 +538,7 @@ def _polling(service: Service, progress: Progress, name: str) -> Callable[[], No
 
 def _mails(service: Service, progress: Progress) -> None:
     while not service.stop.is_set():
-        sent = deliver(service, limit=MAILS_AT_ONCE)
+        sent = deliver(service, limit=min(MAILS_AT_ONCE, MINUTES_AT_ONCE * service.pace.per_minute or MAILS_AT_ONCE))
         progress.touch("outbox")
         for where in sent.delivered:
             log.info("mail delivered", where=where)
@@ -513,6 +546,10 @@ def _mails(service: Service, progress: Progress) -> None:
                 service.on_delivered(where)
         if not _got_somewhere(sent):
             break
+
+
+def _read_bounces(service: Service) -> None:
+    read_bounces(service)  # the log has its failures
 
 
 def _reload(service: Service, watch: FileWatch) -> None:
@@ -632,7 +669,7 @@ def run(service: Service, progress: Progress, *, ready: Callable[[], None] | Non
             log.critical("no progress; ending, so that the supervisor starts Pantau anew", ticks=stalled)
             code = 1
             service.stop.set()
-    if _say_goodbye(scheduler, progress):  # else a tick may hold the database
+    if _say_goodbye(scheduler, service, progress):  # else a tick may hold the database
         _note_process(service, in_force.STOPPED, code=code)
     return code
 
@@ -673,7 +710,7 @@ def _mend_clock_step(
     return present, now
 
 
-def _say_goodbye(scheduler: BackgroundScheduler, progress: Progress) -> bool:
+def _say_goodbye(scheduler: BackgroundScheduler, service: Service, progress: Progress) -> bool:
     """Let the jobs in hand finish for a few seconds; what is cut off then is begun again at the next start.
 
     Returns whether all of them did.
@@ -687,6 +724,7 @@ def _say_goodbye(scheduler: BackgroundScheduler, progress: Progress) -> bool:
         log.warning("ended with work in hand; it is begun again at the next start", ticks=cut)
     else:
         scheduler.shutdown(wait=False)
+        service.channel.close()
     log.info("stopped")
     return not cut
 

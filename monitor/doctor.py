@@ -13,7 +13,7 @@ from importlib.metadata import PackageNotFoundError, version
 
 import requests
 
-from alerts import smime
+from alerts import mailbox, smime
 from alerts.channel import DeliveryFailed
 from alerts.outbox import open_channel
 from connectors import http
@@ -54,6 +54,7 @@ def examine(configuration: Configuration) -> Iterator[Found]:
     yield _mail(configuration)
     if configuration.settings.mail.certificates is not None:
         yield _certificates(configuration, utc_now())
+    yield from _mailbox(configuration)
     yield from _platforms(configuration)
     yield from _clock(configuration)
     yield _ocr()
@@ -87,6 +88,19 @@ def _database(configuration: Configuration) -> Iterator[Found]:
         free = shutil.disk_usage(place).free
         state = "bad" if free < LOW_SPACE_BYTES else "ok"
         yield Found(state=state, subject="disk", message=f"{free / 1e9:.1f} GB free at {place}")
+
+
+def _mailbox(configuration: Configuration) -> Iterator[Found]:
+    box = configuration.settings.mailbox
+    if not box.host:
+        message = "none is configured: lost answers and returned mails go unnoticed (README, [mailbox])"
+        if configuration.settings.mail.transport == "smtp":
+            yield Found(state="note", subject="mailbox", message=message)
+        return
+    try:
+        yield Found(state="ok", subject="mailbox", message=mailbox.check(box))
+    except mailbox.MailboxUnreachable as error:
+        yield Found(state="bad", subject="mailbox", message=str(error))
 
 
 def _mail(configuration: Configuration) -> Found:

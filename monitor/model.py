@@ -138,9 +138,9 @@ class Resolution(StrEnum):
 
 class NotificationState(StrEnum):
     PENDING = "pending"
-    SENDING = "sending"  # leased by a worker
+    SENDING = "sending"  # being handed over
     ACCEPTED = "accepted"
-    UNCERTAIN = "uncertain"  # the server's answer was lost: sent again with the same Message-ID
+    UNCERTAIN = "uncertain"  # the server's answer was lost: looked up in the journal, or sent again as the same mail
     DEAD = "dead"  # refused for good
     CANCELLED = "cancelled"  # the alert was closed before the mail left
     BOUNCED = "bounced"  # accepted, and returned later
@@ -435,6 +435,8 @@ class Delivery:
     rendered: bytes | None  # the mail as it was rendered at the first try
     uncertain: bool = False  # an earlier try may have been accepted
     also_about: tuple[int, ...] = ()  # further alerts that share the mail
+    rendered_about: tuple[int, ...] = ()  # of several alerts, those that were open when it was rendered
+    handed_over_at: datetime | None = None  # when the last try began
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

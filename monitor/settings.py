@@ -516,7 +516,7 @@ def is_mail_address(text: str) -> bool:
 
 
 def _contradictions(settings: Settings) -> list[Problem]:
-    found = [*_mail_contradictions(settings), *_other_contradictions(settings)]
+    found = [*_mail_contradictions(settings), *_mailbox_contradictions(settings), *_other_contradictions(settings)]
     return [Problem(file=str(settings.source), place=place, message=message) for place, message in found]
 
 
@@ -543,6 +543,26 @@ def _mail_contradictions(settings: Settings) -> list[tuple[str, str]]:
         ("canary.recipient", (settings.canary.recipient,) if settings.canary.recipient else ()),
     ):
         found += [(key, f"'{a}' is not a mail address") for a in addresses if not is_mail_address(a)]
+    return found
+
+
+def _mailbox_contradictions(settings: Settings) -> list[tuple[str, str]]:
+    box = settings.mailbox
+    if not box.host:
+        wanted = [key for key in ("journal", "username") if getattr(box, key)]
+        return [("mailbox.host", f"is needed for mailbox.{wanted[0]}")] if wanted else []
+    found: list[tuple[str, str]] = []
+    if box.security == "none" and not is_loopback(box.host):
+        found.append(("mailbox.security", f'"none" would sign in in clear at {box.host}; use "tls" or "starttls"'))
+    if not box.username or not box.password:
+        found.append(("mailbox.username", "and mailbox.password are needed to sign in"))
+    if box.ca_file is not None and not box.ca_file.is_file():
+        found.append(("mailbox.ca_file", f"{box.ca_file}: is no file; write the authority's certificate (PEM) there"))
+    if not 0 < box.port < 65536:
+        found.append(("mailbox.port", "is outside 1 to 65535"))
+    for key, name in (("mailbox.journal", box.journal), ("mailbox.bounces", box.bounces)):
+        if not name.isascii():
+            found.append((key, f"'{name}': write the name as the server lists it, in plain ASCII (modified UTF-7)"))
     return found
 
 

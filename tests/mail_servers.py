@@ -150,21 +150,33 @@ async def _close(server: asyncio.Server, transports: list[asyncio.Transport | No
 
 
 @contextmanager
-def scripted_server(answers: dict[str, str], heard: list[str]) -> Iterator[int]:
-    """Serve a line-by-line script in clear: verb → answer; everything a client says ends up in `heard`."""
+def scripted_server(answers: dict[str, str], heard: list[str], in_one_go: list[str] | None = None) -> Iterator[int]:
+    """Serve a script in clear: verb → answer; everything a client says ends up in `heard`, line by line.
 
+    `in_one_go` gets what came in at once. An answer 421 ends the connection. Between 354 and "." nothing is answered.
+    """
     transports: list[asyncio.Transport | None] = []
+    chunks = in_one_go if in_one_go is not None else []
 
     async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         transports.append(writer.transport)  # type: ignore[arg-type]  # a stream's transport is a full one
         writer.write(b"220 scripted\r\n")
-        while line := await reader.readline():
-            said = line.decode("latin-1").rstrip("\r\n")
-            heard.append(said)
-            verb = said.split(" ")[0].upper()
-            writer.write((answers.get(verb, "500 what?") + "\r\n").encode())
-            if verb == "QUIT":
-                break
+        rest, in_mail = b"", False
+        while chunk := await reader.read(65536):
+            chunks.append(chunk.decode("latin-1"))
+            *lines, rest = (rest + chunk).split(b"\r\n")
+            for line in lines:
+                said = line.decode("latin-1")
+                heard.append(said)
+                if in_mail and said != ".":
+                    continue
+                verb = said.split(" ")[0].upper()
+                answer = answers.get(verb, "500 what?")
+                in_mail = verb == "DATA" and answer.startswith("354")
+                writer.write(f"{answer}\r\n".encode())
+                if verb == "QUIT" or answer.startswith("421"):
+                    writer.close()
+                    return
         writer.close()
 
     with looping() as loop:

@@ -3,6 +3,7 @@
 import asyncio
 import re
 import threading
+import time
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -15,9 +16,10 @@ from builders import NOW, account, agency, finding, post, week_report
 from mail_servers import Postbox, hang_up, read_mail, say_goodbye, smtp_server, taken, taken_then_hung_up
 from sqlalchemy import func, select
 
+from alerts import outbox
 from alerts.compose import Envelope
 from alerts.folder import FolderChannel
-from alerts.outbox import back_off, deliver_due, open_channel, plan_due
+from alerts.outbox import Pace, back_off, deliver_due, open_channel, plan_due
 from alerts.policy import Policy, plan, plan_digest
 from alerts.smtp import SmtpChannel
 from monitor.model import AlertKind, AlertState, Cause, Disclosure, Language, NewNotification, Severity
@@ -28,6 +30,7 @@ from monitor.store.accounts import claim_accounts, save_failure
 from monitor.store.alerts import open_alert
 from monitor.store.database import Database, open_database
 from monitor.store.listings import list_alerts, mails_of
+from monitor.store.outbox import Begun
 from monitor.store.posts import Judged, save_page
 from monitor.store.register import save_register
 from monitor.web.console import Console, build
@@ -81,6 +84,9 @@ class Office:
     def claim(self):
         return store.claim(self.db, now=self.now, lease=LEASE)
 
+    def begin(self, delivery, **options):
+        return store.begin(self.db, delivery, b"mail", now=self.now, lease=LEASE, **options)
+
 
 def open_office(database, channel):
     save_register(database, [agency()], [account()], now=NOW)
@@ -108,7 +114,9 @@ def smtp(port, timeout=5.0):
 @pytest.fixture
 def office(sqlite_db, box):
     with smtp_server(box) as port:
-        yield open_office(sqlite_db, smtp(port))
+        open_one = open_office(sqlite_db, smtp(port))
+        yield open_one
+        open_one.channel.close()
 
 
 @pytest.fixture
@@ -147,7 +155,7 @@ def test_a_worker_whose_lease_passed_to_another_writes_nothing(waiting):
     holder = waiting.claim()
     assert not store.still_wanted(waiting.db, late)
     writes = [
-        store.save_rendered(waiting.db, late, b"late"),
+        waiting.begin(late)[0] is Begun.YES,
         store.mark_accepted(waiting.db, late, NOW),
         store.mark_retry(waiting.db, late, NOW, "late"),
         store.mark_uncertain(waiting.db, late, NOW, "late"),
@@ -195,6 +203,60 @@ def test_what_a_killed_process_was_sending_is_sent_at_the_next_start(waiting):
     before = waiting.claim()
     store.release_abandoned(waiting.db, waiting.now)
     assert waiting.claim().message_id == before.message_id
+
+
+def test_a_killed_process_leaves_no_more_than_the_mail_it_was_handing_over_uncertain(waiting):
+    """Fault 1: a whole batch was claimed, one mail of it had begun."""
+    waiting.breach("2", "3")
+    plan_due(waiting.db, POLICY, now=NOW)
+    batch = store.claim_batch(waiting.db, now=NOW, lease=LEASE, limit=10)
+    assert waiting.begin(batch[1])[0] is Begun.YES
+    store.release_abandoned(waiting.db, waiting.now)
+    again = store.claim_batch(waiting.db, now=NOW, lease=LEASE, limit=10)
+    assert [one.uncertain for one in again] == [False, True, False]
+    assert again[1].handed_over_at == NOW
+
+
+def test_the_lease_of_a_mail_begins_anew_when_it_is_handed_over(waiting):
+    mail = waiting.claim()
+    waiting.now += LEASE - MINUTE
+    assert waiting.begin(mail)[0] is Begun.YES
+    waiting.now += LEASE - MINUTE
+    assert waiting.claim() is None
+
+
+def test_a_lease_from_before_the_clock_stepped_back_holds_nothing_up(waiting):
+    """I10."""
+    waiting.now += DAY
+    waiting.claim()
+    waiting.now -= DAY
+    assert waiting.claim() is not None
+
+
+def test_a_mail_that_was_given_back_keeps_its_place_and_is_not_uncertain(waiting):
+    first = waiting.claim()
+    store.give_back(waiting.db, [first])
+    again = waiting.claim()
+    assert (again.id, again.uncertain) == (first.id, False)
+    assert waiting.begin(first)[0] is Begun.LOST
+
+
+def test_a_mail_taken_and_the_next_one_s_beginning_are_one_transaction(waiting):
+    waiting.breach("2")
+    plan_due(waiting.db, POLICY, now=NOW)
+    first, second = store.claim_batch(waiting.db, now=NOW, lease=LEASE, limit=2)
+    assert waiting.begin(first) == (Begun.YES, False)
+    assert waiting.begin(second, accepted=first) == (Begun.YES, True)
+    assert waiting.states() == ["accepted", "sending"]
+
+
+def test_what_an_uncertain_mail_left_open_stays_open_after_a_certain_refusal(office, box):
+    box.faults = [hang_up, "451 later"]
+    office.breach("1")
+    for _ in range(2):
+        office.deliver()
+        office.now += 10 * MINUTE
+    assert office.states() == ["uncertain"]
 
 
 # ---------------------------------------------------------------- planning
@@ -248,14 +310,13 @@ def test_nothing_leaves_after_the_acknowledgement(office, box):
 def test_nothing_leaves_when_the_acknowledgement_comes_while_the_mail_is_written(office, box, monkeypatch):
     """I7, fault 10: acknowledged between the claim and the sending."""
     office.breach("1")
-    save = store.save_rendered
+    write = outbox.compose_alert
 
-    def acknowledge_meanwhile(db, delivery, mail):
-        kept = save(db, delivery, mail)
+    def acknowledge_meanwhile(*args, **options):
         office.set_alert(AlertState.ACKNOWLEDGED)
-        return kept
+        return write(*args, **options)
 
-    monkeypatch.setattr(store, "save_rendered", acknowledge_meanwhile)
+    monkeypatch.setattr(outbox, "compose_alert", acknowledge_meanwhile)
     assert office.deliver().cancelled == 1
     assert box.mails == []
 
@@ -303,6 +364,7 @@ def test_a_250_later_than_the_time_out_is_sent_again_with_the_same_bytes(sqlite_
         office.now += MINUTE
         office.channel = smtp(port)
         office.deliver()
+        office.channel.close()
     (_, first), (_, second) = box.mails
     assert first == second
     assert_i6(office, box)
@@ -358,19 +420,19 @@ def test_a_refused_recipient_holds_nobody_else_up(office, box):
 def test_a_mail_that_cannot_be_written_is_tried_again_and_the_others_go(office, box, monkeypatch):
     """Fault 23."""
     office.breach("1", "2")
-    load = store.load_alert
+    load = store.load_alerts
 
-    def poison(db, alert_id):
-        if alert_id == 1:
+    def poison(db, deliveries):
+        if any(one.alert_id == 1 for one in deliveries):
             raise ValueError("SULIT 1 cannot be told")
-        return load(db, alert_id)
+        return load(db, deliveries)
 
-    monkeypatch.setattr(store, "load_alert", poison)
+    monkeypatch.setattr(store, "load_alerts", poison)
     sent = office.deliver()
     assert (sent.accepted, sent.retried) == (1, 1)
     assert "SULIT" not in "".join(sent.failures), "I12: the error may quote a post"
     assert "ValueError" in sent.failures[0]
-    monkeypatch.setattr(store, "load_alert", load)
+    monkeypatch.setattr(store, "load_alerts", load)
     office.now += MINUTE
     assert office.deliver().accepted == 1
 
@@ -416,6 +478,162 @@ def test_a_stop_ends_the_run_between_two_mails(office, box):
 def test_a_run_sends_no_more_than_its_limit(office):
     office.breach("1", "2", "3")
     assert office.deliver(limit=2).accepted == 2
+
+
+# ---------------------------------------------------------------- mails about several alerts
+
+
+@pytest.fixture
+def shared(office):
+    """A mail about three alerts."""
+    office.breach("1", "2", "3")
+    about = [store.load_alert(office.db, number) for number in (1, 2, 3)]
+    (mail,) = plan(about[0], POLICY, NOW).notifications
+    told = [replace(mail, also_about=(2, 3)), None, None]
+    for alert, one in zip(about, told, strict=True):
+        written = [one] if one else []
+        store.schedule_notifications(
+            office.db, alert.id, written, now=NOW, next_action_at=None, waiting_reason="they share a mail"
+        )
+    return office
+
+
+@pytest.fixture
+def written_about(monkeypatch):
+    """Which alerts each mail was written about."""
+    seen = []
+    write = outbox.compose_group
+
+    def compose(alerts, delivery, envelope, *, now):
+        seen.append([alert.id for alert in alerts])
+        return write(alerts, delivery, envelope, now=now)
+
+    monkeypatch.setattr(outbox, "compose_group", compose)
+    return seen
+
+
+def close_alert(office, number):
+    with office.db.write() as connection:
+        closed = tables.alert.update().where(tables.alert.c.id == number)
+        connection.execute(closed.values(state=AlertState.ACKNOWLEDGED.value))
+
+
+def test_a_mail_about_several_alerts_goes_as_long_as_one_of_them_is_open(shared, box, written_about):
+    close_alert(shared, 1)
+    close_alert(shared, 3)
+    assert shared.deliver().accepted == 1
+    assert written_about == [[2]]
+
+
+def test_a_mail_about_several_alerts_is_cancelled_when_all_of_them_are_closed(shared, box):
+    """I7."""
+    shared.set_alert(AlertState.ACKNOWLEDGED)
+    assert shared.deliver().cancelled == 1
+    assert box.mails == []
+
+
+def test_it_is_written_anew_when_one_was_closed_while_it_was_written(shared, box, written_about, monkeypatch):
+    """I7, fault 10."""
+    write = outbox.compose_group
+
+    def close_one_meanwhile(*args, **options):
+        close_alert(shared, 2)
+        return write(*args, **options)
+
+    monkeypatch.setattr(outbox, "compose_group", close_one_meanwhile)
+    assert shared.deliver().accepted == 1
+    assert written_about == [[1, 2, 3], [1, 3]]
+
+
+def test_it_is_written_anew_after_a_refusal_when_another_set_is_open_by_then(shared, box, written_about):
+    box.faults = ["451 later"]
+    shared.deliver()
+    close_alert(shared, 3)
+    shared.now += HOUR
+    assert shared.deliver().accepted == 1
+    assert written_about == [[1, 2, 3], [1, 2]]
+
+
+def test_an_uncertain_one_goes_again_as_the_same_bytes_whatever_was_closed(shared, box, written_about):
+    box.faults = [taken_then_hung_up]
+    shared.deliver()
+    close_alert(shared, 3)
+    shared.now += HOUR
+    assert shared.deliver().accepted == 1
+    (_, first), (_, second) = box.mails
+    assert first == second
+    assert written_about == [[1, 2, 3]]
+
+
+# ---------------------------------------------------------------- one connection, and a pace
+
+
+def test_runs_that_follow_each_other_share_a_connection(office, box):
+    for native_id in ("1", "2", "3"):
+        office.breach(native_id)
+        office.deliver()
+    assert (len(box.mails), box.sessions) == (3, 1)
+
+
+def test_a_pace_spaces_the_mails(office, box):
+    office.breach("1", "2", "3")
+    began = time.monotonic()
+    assert office.deliver(pace=Pace(600)).accepted == 3
+    assert time.monotonic() - began >= 0.2
+
+
+def test_a_stop_does_not_wait_for_the_pace_and_leaves_nothing_uncertain(office, box):
+    office.breach("1", "2")
+    stop = threading.Event()
+    threading.Timer(0.3, stop.set).start()
+    began = time.monotonic()
+    assert office.deliver(pace=Pace(1), stop=stop).accepted == 1
+    assert time.monotonic() - began < 10
+    assert office.states() == ["accepted", "pending"]
+
+
+# ---------------------------------------------------------------- mails that reached nobody
+
+
+def next_action(office, number=1):
+    return store.load_alert(office.db, number).next_action_at
+
+
+def test_a_refused_mail_makes_its_alert_s_next_step_due_at_once(office, box):
+    box.refused = {"ketua@jpd.example.my": "550 5.1.1 no such user"}
+    office.breach("1")
+    plan_due(office.db, POLICY, now=NOW)
+    office.now += MINUTE
+    deliver_due(office.db, office.channel, ENVELOPE, now=office.now, clock=lambda: office.now, report=None)
+    assert next_action(office) == office.now
+
+
+def test_a_returned_mail_is_told_to_the_operators_and_hastens_its_alert(office, box):
+    office.breach("1")
+    office.deliver()
+    office.now += HOUR
+    (mail,) = office.rows()
+    assert store.mark_bounced(office.db, mail["message_id"], "5.1.1 unknown user", office.now)
+    assert not store.mark_bounced(office.db, mail["message_id"], "5.1.1 unknown user", office.now)
+    assert office.states() == ["bounced"]
+    assert next_action(office) == office.now
+    office.deliver()
+    told = [content for recipient, content in box.mails if recipient == "ops@jdn.example.my"]
+    assert len(told) == 1
+    assert "5.1.1 unknown user" in read_mail(told[0]).get_body(("plain",)).get_content()
+
+
+def test_a_returned_mail_about_a_closed_alert_hastens_nothing(office):
+    office.breach("1")
+    office.deliver()
+    office.set_alert(AlertState.ACKNOWLEDGED)
+    before = next_action(office)
+    store.mark_bounced(office.db, office.rows()[0]["message_id"], "full", office.now + HOUR)
+    assert next_action(office) == before
+
+
+def test_a_mail_that_is_not_ours_cannot_come_back(office):
+    assert not store.mark_bounced(office.db, "<somebody@else.my>", "5.1.1", NOW)
 
 
 # ---------------------------------------------------------------- the server is down (fault 7)

@@ -38,7 +38,7 @@ from monitor.store.database import open_database, sole_process
 from monitor.store.history import StoredHistory
 from monitor.store.listings import list_alerts
 from monitor.store.media import save_read, waiting_media
-from monitor.store.outbox import claim, mark_accepted, save_rendered, schedule_digest, schedule_notifications
+from monitor.store.outbox import begin, claim, mark_accepted, schedule_digest, schedule_notifications
 from monitor.store.posts import Judged, save_page, unseen
 from monitor.store.register import save_register
 from monitor.store.reports import week_report
@@ -88,7 +88,8 @@ class Store:
         else:
             schedule_notifications(self.db, alert_id, [one], now=at, next_action_at=None, waiting_reason="")
         delivery = claim(self.db, now=at, lease=HOUR)
-        save_rendered(self.db, delivery, MARK.encode())
+        about = (alert_id, *also_about) if also_about else ()
+        begin(self.db, delivery, MARK.encode(), about=about, now=at, lease=HOUR)
         return delivery
 
     def resolve(self, alert_id, how=Resolution.FALSE_ALARM):

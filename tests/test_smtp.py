@@ -1,4 +1,5 @@
 import asyncio
+import time
 from datetime import timedelta
 
 import pytest
@@ -16,6 +17,7 @@ from mail_servers import (
     taken_then_hung_up,
 )
 
+from alerts import smtp
 from alerts.channel import DeliveryFailed, ascii_address
 from alerts.smtp import SmtpChannel, wire_form
 from monitor.settings import Mail, Secret
@@ -330,6 +332,105 @@ def test_a_connection_lost_before_the_mail_was_handed_over_is_certain():
         error = refusal(channel(port))
     assert kind(error) == PASSING
     assert "hello" not in heard
+
+
+# ---------------------------------------------------------------- commands that go together (RFC 2920)
+
+TALK = {"EHLO": "250-scripted\r\n250 PIPELINING", "MAIL": "250 ok", "RCPT": "250 ok", "DATA": "354 go on"}
+TALK |= {"RSET": "250 ok", "QUIT": "221 bye", ".": "250 taken"}
+
+
+def test_a_server_that_can_gets_the_beginning_of_a_mail_in_one_go():
+    with scripted_server(TALK, heard := [], in_one_go := []) as port:
+        assert "250 taken" in send(channel(port))
+    assert [said.split(" ")[0] for said in heard[:4]] == ["ehlo", "MAIL", "RCPT", "DATA"]
+    assert any(chunk.startswith("MAIL") and "RCPT" in chunk and chunk.endswith("DATA\r\n") for chunk in in_one_go)
+
+
+def test_a_server_that_did_not_say_so_gets_one_command_at_a_time():
+    with scripted_server(TALK | {"EHLO": "250 scripted"}, [], in_one_go := []) as port:
+        send(channel(port))
+    assert not any("MAIL" in chunk and "RCPT" in chunk for chunk in in_one_go)
+
+
+@pytest.mark.parametrize(
+    ("answers", "expected"),
+    [
+        ({"MAIL": "451 busy", "RCPT": "503 no", "DATA": "503 no"}, PASSING),
+        ({"MAIL": "553 not yours", "RCPT": "503 no", "DATA": "503 no"}, SERVER),
+        ({"MAIL": "421 bye"}, SERVER),
+        ({"RCPT": "550 5.1.1 no such user", "DATA": "554 no valid recipients"}, FOR_GOOD),
+        ({"RCPT": "450 greylisted", "DATA": "503 no"}, PASSING),
+        ({"RCPT": "550 5.7.1 Relaying denied", "DATA": "503 no"}, SERVER),
+        ({"DATA": "451 disk full"}, PASSING),
+        ({"DATA": "554 no"}, FOR_GOOD),
+    ],
+)
+def test_each_of_the_answers_to_commands_that_went_together_is_understood(answers, expected):
+    with scripted_server(TALK | answers, heard := []) as port:
+        assert kind(refusal(channel(port))) == expected
+    assert "hello" not in heard
+
+
+def test_after_a_refusal_among_them_the_next_mail_goes_over_the_same_connection():
+    answers = TALK | {"RCPT": "550 5.1.1 no such user", "DATA": "554 no valid recipients"}
+    with scripted_server(answers, heard := []) as port:
+        way = channel(port)
+        for _ in range(2):
+            with pytest.raises(DeliveryFailed):
+                way.send(MAIL, recipient=WHO, message_id="<1@example.my>")
+        way.close()
+    assert [said for said in heard if said.startswith("ehlo")] == ["ehlo example.my"]
+
+
+def test_a_server_that_waits_for_the_bytes_of_a_mail_to_nobody_gets_none():
+    answers = TALK | {"RCPT": "550 5.1.1 no such user"}
+    with scripted_server(answers, heard := []) as port:
+        way = channel(port)
+        assert kind(refusal(way)) == FOR_GOOD
+    assert heard[-1] == "DATA", "the connection was given up: whatever came next would be the mail's text"
+
+
+def test_a_server_that_can_is_asked_to_return_headers_only_and_to_name_mail_and_recipient():
+    answers = TALK | {"EHLO": "250-scripted\r\n250 DSN"}
+    with scripted_server(answers, heard := []) as port:
+        send(channel(port), recipient="ketua+kes=1@jpd.example.my")
+    assert heard[1] == "MAIL FROM:<pantau@example.my> RET=HDRS ENVID=1@example.my"
+    wish = "NOTIFY=FAILURE,DELAY ORCPT=rfc822;ketua+2Bkes+3D1@jpd.example.my"
+    assert heard[2] == f"RCPT TO:<ketua+kes=1@jpd.example.my> {wish}"
+
+
+# ---------------------------------------------------------------- the lasting connection
+
+
+def test_an_idle_connection_is_kept_for_a_while_and_then_let_go(box, monkeypatch):
+    with smtp_server(box) as port:
+        way = channel(port)
+        for seconds in (60.0, 0.0):
+            monkeypatch.setattr(smtp, "IDLE_SECONDS", seconds)
+            way.send(MAIL, recipient=WHO, message_id="<1@example.my>")
+            way.rest()
+        assert box.sessions == 1
+        send(way)
+    assert (len(box.mails), box.sessions) == (3, 2)
+
+
+def test_a_connection_that_the_server_closed_while_it_was_idle_costs_no_mail(box):
+    with smtp_server(box, timeout=0.1) as port:
+        way = channel(port)
+        way.send(MAIL, recipient=WHO, message_id="<1@example.my>")
+        time.sleep(0.5)
+        assert "250" in send(way)
+    assert (len(box.mails), box.sessions) == (2, 2)
+
+
+def test_what_is_to_be_done_meanwhile_is_done_before_the_answer_is_read(box):
+    seen = []
+    with smtp_server(box) as port:
+        way = channel(port)
+        way.send(MAIL, recipient=WHO, message_id="<1@example.my>", meanwhile=lambda: seen.append("written"))
+        way.close()
+    assert seen == ["written"]
 
 
 def test_a_server_that_is_away_fails_for_every_mail(box):

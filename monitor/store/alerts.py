@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 
 from sqlalchemy import Connection, RowMapping, and_, exists, insert, or_, select, update
@@ -29,7 +30,7 @@ from monitor.model import (
 )
 from monitor.store import audit
 from monitor.store.database import Database, insert_if_new
-from monitor.store.register import responsible, to_account
+from monitor.store.register import Tenures, tenures_of, to_account
 from monitor.store.tables import account, alert, finding, media, notification, post, post_version
 
 REVIEWED_AS_BATCH = "back catalogue: reviewed as one batch, never mailed"
@@ -170,7 +171,8 @@ def _alerted(connection: Connection, post_id: int) -> list[tuple[int, str]]:
 
 
 def _can_be_joined(connection: Connection, alert_id: int) -> bool:
-    waiting = and_(notification.c.state == NotificationState.PENDING.value, notification.c.rendered.is_(None))
+    untouched = and_(notification.c.rendered.is_(None), notification.c.leased_until.is_(None))
+    waiting = and_(notification.c.state == NotificationState.PENDING.value, untouched)
     begun = exists().where(notification.c.alert_id == alert_id, ~waiting)
     is_open = exists().where(alert.c.id == alert_id, alert.c.state == AlertState.OPEN.value)
     return bool(connection.execute(select(and_(is_open, ~begun))).scalar())
@@ -196,13 +198,43 @@ def load_alert(db: Database, alert_id: int) -> Alert:
         return to_alert(connection, row)
 
 
+def load_alerts(db: Database, alert_ids: Collection[int]) -> dict[int, Alert]:
+    """Return these alerts by id; what is no alert is left out."""
+    with db.read() as connection:
+        rows = connection.execute(select(alert).where(alert.c.id.in_(alert_ids))).mappings().all()
+        return {one.id: one for one in to_alerts(connection, rows)}
+
+
 def to_alert(connection: Connection, row: RowMapping) -> Alert:
-    holder = None
-    if row["account_id"] is not None:
-        holder = to_account(
-            connection.execute(select(account).where(account.c.id == row["account_id"])).mappings().one()
-        )
-    about = _newest_version(connection, row["post_id"]) if row["post_id"] is not None else None
+    return to_alerts(connection, [row])[0]
+
+
+@dataclass(frozen=True, slots=True)
+class _Related:
+    """What some alerts refer to, looked up once for all of them."""
+
+    accounts: Mapping[int, Account]
+    posts: Mapping[int, Post]
+    tenures: Mapping[str, Tenures]
+    findings: Mapping[int, tuple[Finding, ...]]
+
+
+def to_alerts(connection: Connection, rows: Sequence[RowMapping]) -> list[Alert]:
+    """Return the alerts of these rows, in their order."""
+    accounts = {row["account_id"] for row in rows} - {None}
+    found = connection.execute(select(account).where(account.c.id.in_(accounts))).mappings() if accounts else ()
+    related = _Related(
+        accounts={row["id"]: to_account(row) for row in found},
+        posts=_newest_versions(connection, {row["post_id"] for row in rows} - {None}),
+        tenures=tenures_of(connection, {row["agency"] for row in rows} - {None}),
+        findings=_findings(connection, {row["id"] for row in rows}),
+    )
+    return [_alert(row, related) for row in rows]
+
+
+def _alert(row: RowMapping, related: _Related) -> Alert:
+    about = related.posts[row["post_id"]] if row["post_id"] is not None else None
+    tenures = related.tenures.get(row["agency"])
     day = about.published_at if about else row["opened_at"]
     return Alert(
         id=row["id"],
@@ -213,10 +245,10 @@ def to_alert(connection: Connection, row: RowMapping) -> Alert:
         severity=Severity(row["severity"]),
         disclosure=Disclosure(row["disclosure"]),
         opened_at=row["opened_at"],
-        agency=responsible(connection, row["agency"], day) if row["agency"] else None,
-        account=holder,
+        agency=tenures.at(day) if tenures else None,
+        account=related.accounts.get(row["account_id"]),
         post=about,
-        findings=_findings(connection, row["id"]),
+        findings=related.findings.get(row["id"], ()),
         cause=Cause(row["cause"]) if row["cause"] else None,
         since=row["since"],
         recovered_at=row["recovered_at"],
@@ -238,19 +270,22 @@ def to_alert(connection: Connection, row: RowMapping) -> Alert:
     )
 
 
-def _findings(connection: Connection, alert_id: int) -> tuple[Finding, ...]:
-    """Return what the alert is about: findings of the newest version each rule fired on, strongest first.
+def _findings(connection: Connection, alert_ids: Collection[int]) -> dict[int, tuple[Finding, ...]]:
+    """Return what each alert is about: findings of the newest version each rule fired on, strongest first.
 
     Those too low for a mail stay with the post: they are for the digest, and no clause to hold against a head.
     """
     rows = connection.execute(
         select(finding)
-        .where(finding.c.alert_id == alert_id, finding.c.shadow.is_(False))
+        .where(finding.c.alert_id.in_(alert_ids), finding.c.shadow.is_(False))
         .where(finding.c.severity >= Severity.MEDIUM)
         .order_by(finding.c.post_version_id)
     ).mappings()
-    newest = {(row["rule"], row["field"]): to_finding(row) for row in rows}
-    return tuple(sorted(newest.values(), key=lambda f: (-f.severity, f.rule, f.field)))
+    newest: dict[int, dict[tuple[str, str], Finding]] = {}
+    for row in rows:
+        newest.setdefault(row["alert_id"], {})[row["rule"], row["field"]] = to_finding(row)
+    strongest_first = {n: sorted(f.values(), key=lambda f: (-f.severity, f.rule, f.field)) for n, f in newest.items()}
+    return {number: tuple(found) for number, found in strongest_first.items()}
 
 
 def to_finding(row: RowMapping) -> Finding:
@@ -303,20 +338,27 @@ def save_findings(
         connection.execute(insert(finding), rows)
 
 
-def _newest_version(connection: Connection, post_id: int) -> Post:
-    row = (
-        connection.execute(
-            select(post, post_version.c.text, post_version.c.edited_at, post_version.c.language, post_version.c.links)
-            .add_columns(post_version.c.id.label("version_id"))
-            .join(post_version, and_(post_version.c.post_id == post.c.id, post_version.c.number == post.c.versions))
-            .where(post.c.id == post_id)
-        )
-        .mappings()
-        .one()
+def _newest_versions(connection: Connection, post_ids: Collection[int]) -> dict[int, Post]:
+    """Return the posts as they were last seen, by id."""
+    if not post_ids:
+        return {}
+    rows = connection.execute(
+        select(post, post_version.c.text, post_version.c.edited_at, post_version.c.language, post_version.c.links)
+        .add_columns(post_version.c.id.label("version_id"))
+        .join(post_version, and_(post_version.c.post_id == post.c.id, post_version.c.number == post.c.versions))
+        .where(post.c.id.in_(post_ids))
     )
-    attached = connection.execute(
-        select(media).where(media.c.post_version_id == row["version_id"]).order_by(media.c.position)
-    ).mappings()
+    newest = rows.mappings().all()
+    attached: dict[int, list[Media]] = {}
+    versions = [row["version_id"] for row in newest]
+    in_order = select(media).where(media.c.post_version_id.in_(versions)).order_by(media.c.position)
+    for m in connection.execute(in_order).mappings():
+        one = Media(kind=MediaKind(m["kind"]), url=m["url"], text=m["alt_text"])
+        attached.setdefault(m["post_version_id"], []).append(one)
+    return {row["id"]: _post(row, attached.get(row["version_id"], ())) for row in newest}
+
+
+def _post(row: RowMapping, attached: Sequence[Media]) -> Post:
     return Post(
         native_id=row["native_id"],
         url=row["url"],
@@ -325,7 +367,7 @@ def _newest_version(connection: Connection, post_id: int) -> Post:
         kind=PostKind(row["kind"]),
         edited_at=row["edited_at"],
         language=row["language"],
-        media=tuple(Media(kind=MediaKind(m["kind"]), url=m["url"], text=m["alt_text"]) for m in attached),
+        media=tuple(attached),
         links=tuple(row["links"]),
     )
 

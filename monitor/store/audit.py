@@ -18,7 +18,7 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import Connection, RowMapping, Select, Text, func, insert, select, text, type_coerce
+from sqlalchemy import Connection, RowMapping, Select, Text, insert, select, text, type_coerce
 from sqlalchemy.exc import DBAPIError
 
 from monitor.store.database import Database
@@ -77,7 +77,7 @@ def append(
         "payload_hash": sealed,
         "hash": linked,
     }
-    connection.execute(insert(audit).values(**values))
+    connection.execute(_INSERT, values)
 
 
 def _payload(facts: Mapping[str, object]) -> str:
@@ -100,9 +100,12 @@ def entry_hash(previous: str, *, seq: int, at: datetime, event: str, alert_id: i
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()
 
 
+_LAST = select(audit.c.seq, audit.c.hash).order_by(audit.c.seq.desc()).limit(1)
+_INSERT = insert(audit)
+
+
 def head_in(connection: Connection) -> Head:
-    last = select(func.max(audit.c.seq)).scalar_subquery()
-    row = connection.execute(select(audit.c.seq, audit.c.hash).where(audit.c.seq == last)).first()
+    row = connection.execute(_LAST).first()
     return Head(seq=row.seq, hash=row.hash) if row else Head(seq=0, hash=GENESIS)
 
 

@@ -4,8 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
+from enum import Enum
+from typing import Protocol
 
-from sqlalchemy import Connection, and_, delete, insert, or_, select, update
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    RowMapping,
+    and_,
+    bindparam,
+    case,
+    delete,
+    exists,
+    insert,
+    or_,
+    select,
+    update,
+)
 
 from monitor.model import (
     Alert,
@@ -36,8 +51,7 @@ def due_alerts(db: Database, now: datetime, *, limit: int = 100) -> list[Alert]:
     due = or_(alert.c.next_action_at <= now, and_(alert.c.next_action_at.is_not(None), alert.c.opened_at > now))
     query = select(alert).where(acts, due).order_by(alert.c.next_action_at, alert.c.id)
     with db.read() as connection:
-        rows = connection.execute(query.limit(limit)).mappings().all()
-        return [alerts.to_alert(connection, row) for row in rows]
+        return alerts.to_alerts(connection, connection.execute(query.limit(limit)).mappings().all())
 
 
 def schedule_notifications(
@@ -120,30 +134,50 @@ def _insert_new(
 
 
 def claim(db: Database, *, now: datetime, lease: timedelta) -> Delivery | None:
-    """Claim the mail that has been due longest, also one whose holder's lease has run out. None when nothing is due.
+    """Claim the mail that has been due longest, as `claim_batch` does. None when nothing is due."""
+    return next(iter(claim_batch(db, now=now, lease=lease, limit=1)), None)
 
-    A lease that ran out leaves it open whether the mail left: it is sent again with the same Message-ID. A mail
-    written "in the future" was written before the clock stepped back: it is due. Nothing is while mail is held back.
+
+def claim_batch(db: Database, *, now: datetime, lease: timedelta, limit: int) -> list[Delivery]:
+    """Claim the mails that have been due longest, also those whose holder's lease has run out, at most `limit`.
+
+    What was being handed over when its holder's lease ran out is uncertain. A mail written "in the future" was written
+    before the clock stepped back: it is due; and no lease lasts longer than one from now. Nothing is claimed while mail
+    is held back.
     """
-    waiting = notification.c.state.in_([NotificationState.PENDING.value, NotificationState.UNCERTAIN.value])
-    abandoned = and_(notification.c.state == NotificationState.SENDING.value, notification.c.leased_until <= now)
+    due = or_(notification.c.due_at <= now, notification.c.created_at > now)
+    until = notification.c.leased_until
+    free = or_(until.is_(None), until <= now, until > now + lease)
     query = (
         select(notification)
-        .where(or_(and_(waiting, or_(notification.c.due_at <= now, notification.c.created_at > now)), abandoned))
+        .where(notification.c.ended_at.is_(None), due, free)
         .order_by(notification.c.due_at, notification.c.id)
-        .limit(1)
+        .limit(limit)
         .with_for_update(skip_locked=True)
     )
     with db.write() as connection:
-        row = None if _held(connection, now) else connection.execute(query).mappings().first()
-        if row is None:
-            return None
+        rows = [] if _held(connection, now) else connection.execute(query).mappings().all()
+        if not rows:
+            return []
+        numbers = [row["id"] for row in rows]
+        handing_over = NotificationState.SENDING.value
         connection.execute(
             update(notification)
-            .where(notification.c.id == row["id"])
-            .values(state=NotificationState.SENDING.value, fence=notification.c.fence + 1, leased_until=now + lease)
+            .where(notification.c.id.in_(numbers))
+            .values(
+                state=case(
+                    (notification.c.state == handing_over, NotificationState.UNCERTAIN.value),
+                    else_=notification.c.state,
+                ),
+                fence=notification.c.fence + 1,
+                leased_until=now + lease,
+            )
         )
-        also = _also_about(connection, row["id"])
+        also = _also_about(connection, numbers)
+    return [_delivery(row, also.get(row["id"], ())) for row in rows]
+
+
+def _delivery(row: RowMapping, also: tuple[int, ...]) -> Delivery:
     return Delivery(
         id=row["id"],
         fence=row["fence"] + 1,
@@ -158,64 +192,156 @@ def claim(db: Database, *, now: datetime, lease: timedelta) -> Delivery | None:
         rendered=row["rendered"],
         uncertain=row["state"] != NotificationState.PENDING.value,
         also_about=also,
+        rendered_about=tuple(int(number) for number in row["rendered_about"].split()),
+        handed_over_at=row["handed_over_at"],
     )
 
 
-def _also_about(connection: Connection, notification_id: int) -> tuple[int, ...]:
-    shared = select(notification_alert.c.alert_id).where(notification_alert.c.notification_id == notification_id)
-    return tuple(connection.execute(shared.order_by(notification_alert.c.alert_id)).scalars())
+def _also_about(connection: Connection, notification_ids: Sequence[int]) -> dict[int, tuple[int, ...]]:
+    shared = (
+        select(notification_alert)
+        .where(notification_alert.c.notification_id.in_(notification_ids))
+        .order_by(notification_alert.c.notification_id, notification_alert.c.alert_id)
+    )
+    found: dict[int, tuple[int, ...]] = {}
+    for row in connection.execute(shared):
+        found[row.notification_id] = (*found.get(row.notification_id, ()), row.alert_id)
+    return found
 
 
-def _write(db: Database, delivery: Delivery, **values: object) -> bool:
+def _key(delivery: Delivery) -> dict[str, object]:
+    return {"b_id": delivery.id, "b_fence": delivery.fence}
+
+
+def _alive(template: str) -> ColumnElement[bool]:
+    """Return what is true of an alert that still wants a mail: open; or recovered, for the mail that tells it."""
+    is_open = alert.c.state == AlertState.OPEN.value
+    return or_(is_open, alert.c.recovered_at.is_not(None)) if template == "recovery" else is_open
+
+
+def _any_wants(template: str) -> ColumnElement[bool]:
+    """Return what is true of a mail as long as any of its alerts wants it; a digest is always wanted."""
+    first = exists().where(alert.c.id == notification.c.alert_id, _alive(template))
+    of_this = notification_alert.c.notification_id == notification.c.id
+    other = exists().where(of_this, alert.c.id == notification_alert.c.alert_id, _alive(template))
+    return or_(notification.c.alert_id.is_(None), first, other)
+
+
+# What is asked for every mail is written once: composing a statement takes longer than running it.
+_MINE = and_(  # true as long as this worker's lease has not passed to another, and the mail was not put back
+    notification.c.id == bindparam("b_id"),
+    notification.c.fence == bindparam("b_fence"),
+    notification.c.ended_at.is_(None),
+    notification.c.leased_until.is_not(None),
+)
+_WANTED = {False: _any_wants("alert"), True: _any_wants("recovery")}
+_BEGIN = {
+    recovery: update(notification)
+    .where(_MINE, wanted)
+    .values(
+        state=NotificationState.SENDING.value,
+        leased_until=bindparam("b_until"),
+        handed_over_at=bindparam("b_now"),
+        rendered=bindparam("b_mail"),
+        rendered_about=bindparam("b_about"),
+    )
+    for recovery, wanted in _WANTED.items()
+}
+_ACCEPT = (
+    update(notification)
+    .where(_MINE)
+    .values(
+        state=NotificationState.ACCEPTED.value,
+        accepted_at=bindparam("b_now"),
+        ended_at=bindparam("b_now"),
+        attempts=notification.c.attempts + 1,
+        leased_until=None,
+        error="",
+    )
+)
+
+
+class Begun(Enum):
+    """Whether a mail may be handed over now."""
+
+    YES = "yes"
+    CLOSED = "all its alerts are closed"
+    CHANGED = "other alerts are open than those it was written about"
+    LOST = "it is another worker's, or ended"
+
+
+def begin(
+    db: Database,
+    delivery: Delivery,
+    mail: bytes,
+    *,
+    about: Sequence[int] = (),
+    now: datetime,
+    lease: timedelta,
+    accepted: Delivery | None = None,
+) -> tuple[Begun, bool]:
+    """Write down, in one transaction, that `accepted` was taken, and that `delivery` is being handed over as `mail`.
+
+    The mail's bytes are kept, so that every try sends the same; its lease begins anew. Whether it is still wanted is
+    looked at here, in the last moment before it leaves. `about`: the open alerts it was written about, where there are
+    several. Returns (may it leave, was `accepted` still ours to write).
+    """
     with db.write() as connection:
-        return _write_in(connection, delivery, **values)
+        begun = _begin(connection, delivery, mail, about, now=now, lease=lease)
+        taken = accepted is not None and _accept(connection, accepted, now, "mail accepted")  # the audit goes last
+        return begun, taken
 
 
-def _write_in(connection: Connection, delivery: Delivery, **values: object) -> bool:
-    mine = and_(
-        notification.c.id == delivery.id,
-        notification.c.fence == delivery.fence,
-        notification.c.state == NotificationState.SENDING.value,
-    )
-    return connection.execute(update(notification).where(mine).values(**values)).rowcount == 1
+def _begin(
+    connection: Connection, delivery: Delivery, mail: bytes, about: Sequence[int], *, now: datetime, lease: timedelta
+) -> Begun:
+    if delivery.also_about and not delivery.uncertain:
+        wanted = wanted_alerts(connection, delivery)
+        if wanted and set(wanted) != set(about):
+            return Begun.CHANGED
+    values = {"b_until": now + lease, "b_now": now, "b_mail": mail, "b_about": " ".join(map(str, about))}
+    if connection.execute(_BEGIN[delivery.template == "recovery"], {**_key(delivery), **values}).rowcount == 1:
+        return Begun.YES
+    held = connection.execute(select(notification.c.id).where(_MINE), _key(delivery)).first()
+    return Begun.CLOSED if held else Begun.LOST
 
 
-def save_rendered(db: Database, delivery: Delivery, mail: bytes) -> bool:
-    """Keep the mail as rendered, so that every try sends the same bytes. False: the lease has passed to another."""
-    return _write(db, delivery, rendered=mail)
+def wanted_alerts(connection: Connection, delivery: Delivery) -> tuple[int, ...]:
+    """Return those of the mail's alerts that still want it."""
+    if delivery.alert_id is None:
+        return ()
+    all_of_them = alert.c.id.in_([delivery.alert_id, *delivery.also_about])
+    return tuple(connection.execute(select(alert.c.id).where(all_of_them, _alive(delivery.template))).scalars())
 
 
 def still_wanted(db: Database, delivery: Delivery) -> bool:
-    """Say whether the mail is still ours to send and its alert still open; a digest is always wanted."""
+    """Say whether the mail is still ours to send and any of its alerts still open; a digest is always wanted."""
     with db.read() as connection:
-        mine = and_(notification.c.id == delivery.id, notification.c.fence == delivery.fence)
-        if connection.execute(select(notification.c.id).where(mine)).first() is None:
-            return False
-        if delivery.alert_id is None:
-            return True
-        row = connection.execute(
-            select(alert.c.state, alert.c.recovered_at).where(alert.c.id == delivery.alert_id)
-        ).one()
-        recovery = delivery.template == "recovery"
-        return row.state == AlertState.OPEN.value or (recovery and row.recovered_at is not None)
+        ours = select(notification.c.id).where(_MINE, _WANTED[delivery.template == "recovery"])
+        return connection.execute(ours, _key(delivery)).first() is not None
 
 
-def mark_accepted(db: Database, delivery: Delivery, now: datetime) -> bool:
-    """Write that the mail server took responsibility for the mail."""
+def load_alerts(db: Database, deliveries: Sequence[Delivery]) -> dict[int, Alert]:
+    """Return the alerts of these mails by their ids."""
+    numbers = {n for one in deliveries if one.alert_id is not None for n in (one.alert_id, *one.also_about)}
+    return alerts.load_alerts(db, sorted(numbers))
+
+
+def _write_in(connection: Connection, delivery: Delivery, **values: object) -> bool:
+    return connection.execute(update(notification).where(_MINE).values(**values), _key(delivery)).rowcount == 1
+
+
+def mark_accepted(db: Database, delivery: Delivery, now: datetime, *, event: str = "mail accepted") -> bool:
+    """Write that the mail server took responsibility for the mail. False: it was no longer ours."""
     with db.write() as connection:
-        accepted = _write_in(
-            connection,
-            delivery,
-            state=NotificationState.ACCEPTED.value,
-            accepted_at=now,
-            ended_at=now,
-            attempts=delivery.attempts + 1,
-            leased_until=None,
-            error="",
-        )
-        if accepted:
-            _audit(connection, "mail accepted", delivery, now)
-        return accepted
+        return _accept(connection, delivery, now, event)
+
+
+def _accept(connection: Connection, delivery: Delivery, now: datetime, event: str) -> bool:
+    if connection.execute(_ACCEPT, {**_key(delivery), "b_now": now}).rowcount == 0:
+        return False
+    _audit(connection, event, delivery, now)
+    return True
 
 
 def _audit(connection: Connection, event: str, delivery: Delivery, now: datetime, **facts: object) -> None:
@@ -224,8 +350,8 @@ def _audit(connection: Connection, event: str, delivery: Delivery, now: datetime
 
 
 def mark_retry(db: Database, delivery: Delivery, at: datetime, error: str) -> bool:
-    """Put the mail back until `at`: it was certainly not accepted."""
-    return _put_back(db, delivery, NotificationState.PENDING, at, error)
+    """Put the mail back until `at`: this try was certainly not accepted. What an earlier one left open stays open."""
+    return _put_back(db, delivery, _certainty(delivery), at, error)
 
 
 def mark_uncertain(db: Database, delivery: Delivery, at: datetime, error: str) -> bool:
@@ -233,16 +359,37 @@ def mark_uncertain(db: Database, delivery: Delivery, at: datetime, error: str) -
     return _put_back(db, delivery, NotificationState.UNCERTAIN, at, error)
 
 
+def _certainty(delivery: Delivery) -> NotificationState:
+    return NotificationState.UNCERTAIN if delivery.uncertain else NotificationState.PENDING
+
+
 def _put_back(db: Database, delivery: Delivery, state: NotificationState, at: datetime, error: str) -> bool:
-    return _write(
-        db,
-        delivery,
-        state=state.value,
-        due_at=at,
-        attempts=delivery.attempts + 1,
-        leased_until=None,
-        error=error[:500],
-    )
+    with db.write() as connection:
+        return _write_in(
+            connection,
+            delivery,
+            state=state.value,
+            due_at=at,
+            attempts=delivery.attempts + 1,
+            leased_until=None,
+            error=error[:500],
+        )
+
+
+def look_later(db: Database, delivery: Delivery, at: datetime, error: str) -> bool:
+    """Put an uncertain mail back until `at` without a try: it cannot be told yet whether it was accepted."""
+    with db.write() as connection:
+        state = NotificationState.UNCERTAIN.value
+        return _write_in(connection, delivery, state=state, due_at=at, leased_until=None, error=error[:500])
+
+
+def give_back(db: Database, deliveries: Sequence[Delivery]) -> None:
+    """Let go of claimed mails that were not begun; they keep their places."""
+    if deliveries:
+        unbegun = notification.c.state != NotificationState.SENDING.value
+        with db.write() as connection:
+            put_back = update(notification).where(_MINE, unbegun).values(leased_until=None)
+            connection.execute(put_back, [_key(delivery) for delivery in deliveries])
 
 
 def hold_back(db: Database, delivery: Delivery, error: str, *, now: datetime, until: datetime) -> bool:
@@ -254,7 +401,7 @@ def hold_back(db: Database, delivery: Delivery, error: str, *, now: datetime, un
         return _write_in(
             connection,
             delivery,
-            state=NotificationState.PENDING.value,
+            state=_certainty(delivery).value,
             attempts=delivery.attempts + 1,
             leased_until=None,
             error=error[:500],
@@ -271,8 +418,10 @@ def _held(connection: Connection, now: datetime) -> bool:
 
 
 def mark_dead(db: Database, delivery: Delivery, now: datetime, error: str) -> bool:
-    """Give the mail up and open an alert about it, which goes another way; the death of that one is only recorded."""
+    """Give the mail up. An alert about it goes another way, and what the mail was about takes its next step at once."""
+    about = [] if delivery.alert_id is None else [delivery.alert_id, *delivery.also_about]
     with db.write() as connection:
+        _take_alerts(connection, about)
         ended = _write_in(
             connection,
             delivery,
@@ -282,36 +431,132 @@ def mark_dead(db: Database, delivery: Delivery, now: datetime, error: str) -> bo
             leased_until=None,
             error=error[:500],
         )
-        if ended and delivery.template != "dead_letter":
-            about = None
-            if delivery.alert_id is not None:
-                about = connection.execute(
-                    select(alert.c.case, alert.c.agency, alert.c.account_id).where(alert.c.id == delivery.alert_id)
-                ).one()
-            what = about.case if about else delivery.period
-            alerts.open_alert(
-                connection,
-                dedup_key=f"dead_letter:{delivery.message_id}",
-                kind=AlertKind.DEAD_LETTER,
-                severity=Severity.HIGH,
-                disclosure=Disclosure.NONE,
-                agency=about.agency if about else None,
-                account_id=about.account_id if about else None,
-                detail=f"{what} → {delivery.recipient}: {error}"[:500],
-                now=now,
-            )
         if ended:
+            _not_told(connection, delivery, about, error, now)
             _audit(connection, "mail refused", delivery, now, error=error[:500])
         return ended
 
 
+class _Undelivered(Protocol):
+    """What is asked of a mail that reached nobody: a delivery, or its row."""
+
+    @property
+    def template(self) -> str: ...
+    @property
+    def recipient(self) -> str: ...
+    @property
+    def message_id(self) -> str: ...
+    @property
+    def period(self) -> str: ...
+
+
+def _not_told(connection: Connection, mail: _Undelivered, about: Sequence[int], error: str, now: datetime) -> None:
+    """Tell the operators of a mail that reached nobody (not of theirs about another), and hasten its alerts."""
+    for number in about:
+        hasten(connection, number, now)
+    if mail.template == "dead_letter":
+        return
+    cases = connection.execute(
+        select(alert.c.case, alert.c.agency, alert.c.account_id).where(alert.c.id.in_(about)).order_by(alert.c.id)
+    ).all()
+    first = cases[0] if cases else None
+    what = first.case if first else mail.period
+    alerts.open_alert(
+        connection,
+        dedup_key=f"dead_letter:{mail.message_id}",
+        kind=AlertKind.DEAD_LETTER,
+        severity=Severity.HIGH,
+        disclosure=Disclosure.NONE,
+        agency=first.agency if first else None,
+        account_id=first.account_id if first else None,
+        detail=f"{what} → {mail.recipient}: {error}"[:500],
+        now=now,
+    )
+
+
+def _take_alerts(connection: Connection, alert_ids: Sequence[int]) -> None:
+    """Take alerts' rows before those of their mails, as `life` does: so two processes never wait for each other."""
+    if alert_ids:
+        taken = select(alert.c.id).where(alert.c.id.in_(alert_ids)).order_by(alert.c.id)
+        connection.execute(taken.with_for_update(key_share=True)).all()
+
+
+def hasten(connection: Connection, alert_id: int, now: datetime) -> None:
+    """Make an open alert's next step due at once: whom the last one meant was not reached."""
+    is_open = and_(alert.c.id == alert_id, alert.c.state == AlertState.OPEN.value)
+    connection.execute(update(alert).where(is_open).values(next_action_at=now))
+
+
+def mark_bounced(db: Database, message_id: str, error: str, now: datetime) -> bool:
+    """Write that a mail came back although a server had accepted it; then as for one that was refused.
+
+    False: it is no mail of ours, or that is known already.
+    """
+    ours = and_(
+        notification.c.message_id == message_id,
+        notification.c.state.not_in([NotificationState.BOUNCED.value, NotificationState.DEAD.value]),
+    )
+    with db.write() as connection:
+        row = connection.execute(select(notification).where(ours)).first()
+        if row is None:
+            return False
+        also = _also_about(connection, [row.id]).get(row.id, ())
+        about = [] if row.alert_id is None else [row.alert_id, *also]
+        _take_alerts(connection, about)
+        values = {
+            "state": NotificationState.BOUNCED.value,
+            "ended_at": row.ended_at or now,
+            "leased_until": None,
+            "error": error[:500],
+        }
+        if connection.execute(update(notification).where(ours).values(**values)).rowcount == 0:
+            return False  # another process has just read the same report
+        _not_told(connection, row, about, error, now)
+        facts = {"message_id": message_id, "recipient": row.recipient, "step": row.step, "error": error[:500]}
+        audit.append(connection, "mail returned", now=now, alert_id=row.alert_id, facts=facts)
+    return True
+
+
+def recipient_of(db: Database, message_id: str) -> str | None:
+    """Return whom a mail of ours was for; None when it is no mail of ours."""
+    with db.read() as connection:
+        query = select(notification.c.recipient).where(notification.c.message_id == message_id)
+        return connection.execute(query).scalars().first()
+
+
+def note_delayed(db: Database, message_id: str, words: str, now: datetime) -> None:
+    """Write that a server still tries to deliver a mail it accepted."""
+    with db.write() as connection:
+        query = select(notification.c.alert_id).where(notification.c.message_id == message_id)
+        facts = {"message_id": message_id, "error": words[:500]}
+        about = connection.execute(query).scalars().first()
+        audit.append(connection, "mail delayed", now=now, alert_id=about, facts=facts)
+
+
+def read_place(db: Database, key: str) -> tuple[int, int]:
+    """Return up to where a folder was read: (UIDVALIDITY, UID); zeros before the first time."""
+    with db.read() as connection:
+        value = connection.execute(select(meta.c.value).where(meta.c.key == key)).scalars().first()
+    validity, last = (value or "0 0").split()
+    return int(validity), int(last)
+
+
+def keep_place(db: Database, key: str, validity: int, last: int) -> None:
+    """Write down up to where a folder was read."""
+    value = f"{validity} {last}"
+    with db.write() as connection:
+        if not connection.execute(update(meta).where(meta.c.key == key).values(value=value)).rowcount:
+            connection.execute(insert_if_new(connection, meta).values(key=key, value=value))
+
+
 def cancel(db: Database, delivery: Delivery, now: datetime) -> bool:
-    """End the mail unsent: its alert was closed first."""
+    """End the mail unsent: all its alerts were closed first."""
     with db.write() as connection:
         values = {"state": NotificationState.CANCELLED.value, "ended_at": now, "leased_until": None}
         ended = _write_in(connection, delivery, **values)
         if ended:
-            _audit(connection, "mail cancelled", delivery, now)
+            open_end = {"uncertain": True} if delivery.uncertain else {}
+            _audit(connection, "mail cancelled", delivery, now, **open_end)
         return ended
 
 
@@ -326,5 +571,5 @@ def retry_now(db: Database, now: datetime) -> None:
 def release_abandoned(db: Database, now: datetime) -> None:
     """End the leases of a process that died: whoever holds a SQLite file's lock is the only one who may send."""
     with db.write() as connection:
-        sending = notification.c.state == NotificationState.SENDING.value
-        connection.execute(update(notification).where(sending).values(leased_until=now))
+        leased = notification.c.leased_until.is_not(None)
+        connection.execute(update(notification).where(leased).values(leased_until=now))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from typing import Any
@@ -211,13 +211,30 @@ def to_agency(row: RowMapping, people: RowMapping | None) -> Agency:
 
 def responsible(connection: Connection, code: str, at: datetime) -> Agency | None:
     """Return the agency with the contacts who answered for it at `at`; the first known ones for an earlier time."""
-    row = connection.execute(select(agency).where(agency.c.code == code)).mappings().first()
-    if row is None:
-        return None
+    found = tenures_of(connection, [code]).get(code)
+    return found.at(at) if found else None
+
+
+@dataclass(frozen=True, slots=True)
+class Tenures:
+    """An agency's row with those of all who ever answered for it, in order."""
+
+    agency: RowMapping
+    people: Sequence[RowMapping]
+
+    def at(self, moment: datetime) -> Agency:
+        in_office = [t for t in self.people if t["since"] is None or t["since"] <= moment]
+        return to_agency(self.agency, in_office[-1] if in_office else next(iter(self.people), None))
+
+
+def tenures_of(connection: Connection, codes: Collection[str]) -> dict[str, Tenures]:
+    """Return the tenures of each of these agencies that there is."""
     order = (contacts.c.since.is_(None).desc(), contacts.c.since)
-    tenures = connection.execute(select(contacts).where(contacts.c.agency == code).order_by(*order)).mappings().all()
-    in_office = [t for t in tenures if t["since"] is None or t["since"] <= at]
-    return to_agency(row, in_office[-1] if in_office else (tenures[0] if tenures else None))
+    people: dict[str, list[RowMapping]] = {}
+    for row in connection.execute(select(contacts).where(contacts.c.agency.in_(codes)).order_by(*order)).mappings():
+        people.setdefault(row["agency"], []).append(row)
+    rows = connection.execute(select(agency).where(agency.c.code.in_(codes))).mappings()
+    return {row["code"]: Tenures(row, people.get(row["code"], [])) for row in rows}
 
 
 def list_agencies(db: Database, at: datetime) -> list[Agency]:

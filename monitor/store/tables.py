@@ -21,6 +21,7 @@ from sqlalchemy import (
     Text,
     TypeDecorator,
     UniqueConstraint,
+    text,
 )
 
 NAMING = {
@@ -305,8 +306,17 @@ notification = Table(
     Column("accepted_at", Utc),
     Column("ended_at", Utc),
     Column("error", Text, nullable=False, default=""),
+    Column("rendered_about", Text, nullable=False, default=""),  # of several alerts, those open when it was rendered
+    Column("handed_over_at", Utc),  # when the last try began
     Index(None, "state", "due_at"),
     Index(None, "alert_id"),
+    Index(
+        "ix_notification_waiting",
+        "due_at",
+        "id",
+        sqlite_where=text("ended_at IS NULL"),
+        postgresql_where=text("ended_at IS NULL"),
+    ),
 )
 # What a purge may empty is found without reading the mails themselves.
 Index(
