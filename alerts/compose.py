@@ -152,7 +152,14 @@ def compose_digest(report: WeekReport, delivery: Delivery, envelope: Envelope, *
     files = csv_files(report)
     outside = f"Pantau {delivery.period}".rstrip()
     return _mail(
-        letter, delivery, envelope, now=now, outside=outside, headers=headers, pictures=pictures, attachments=files
+        letter.folded(),
+        delivery,
+        envelope,
+        now=now,
+        outside=outside,
+        headers=headers,
+        pictures=pictures,
+        attachments=files,
     )
 
 
@@ -184,7 +191,7 @@ def digest_letter(
 
 def compose_monthly(report: MonthReport, delivery: Delivery, envelope: Envelope, *, now: datetime) -> bytes:
     letter = monthly_letter(report, delivery.language, envelope, recipient=delivery.recipient, now=now)
-    return _mail(letter, delivery, envelope, now=now, outside=f"Pantau {delivery.period}".rstrip())
+    return _mail(letter.folded(), delivery, envelope, now=now, outside=f"Pantau {delivery.period}".rstrip())
 
 
 def monthly_letter(

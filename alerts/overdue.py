@@ -15,5 +15,6 @@ def is_overdue(one: AlertLine, at: datetime) -> bool:
         return one.deadline is not None and one.deadline <= at
     if one.state is not AlertState.OPEN or one.kind is AlertKind.BACKLOG:
         return False
+    told = one.steps == 1 and one.first_mail_at is not None
     late = one.next_action_at is not None and one.next_action_at <= at
-    return one.steps > 1 or (one.steps == 1 and late) or one.reopened_for == ACKNOWLEDGEMENT_ENDED
+    return one.steps > 1 or (told and late) or one.reopened_for.startswith(ACKNOWLEDGEMENT_ENDED)

@@ -211,13 +211,13 @@ REOPENED: Mapping[Language, Mapping[str, str]] = {
     MS: {
         "the post is still there": "hantaran yang dilaporkan telah dipadam masih boleh dilihat",
         "the post is back": "hantaran yang telah dipadam kini muncul semula",
-        "the post was posted again": "hantaran yang sama telah dibuat semula",
+        "the same text was published again": "hantaran yang sama telah dibuat semula",
         "the acknowledgement ran out": "tempoh yang dinyatakan semasa akui terima telah tamat tanpa penyelesaian",
     },
     EN: {
         "the post is still there": "the post that was reported as removed can still be seen",
         "the post is back": "the post that had been removed can be seen again",
-        "the post was posted again": "the same post was published again",
+        "the same text was published again": "the same post was published again",
         "the acknowledgement ran out": "the time named when it was acknowledged has passed, and it is not resolved",
     },
 }
@@ -357,4 +357,5 @@ def matter(kind: AlertKind, clause_refs: Iterable[str], language: Language) -> s
 
 def reopened(reason: str, language: Language) -> str:
     """Return why a case is open again; a person's own words are not repeated: they may quote the post."""
-    return REOPENED[language].get(reason, REOPENED_BY_A_PERSON[language])
+    known = (words for begin, words in REOPENED[language].items() if reason.startswith(begin))
+    return next(known, REOPENED_BY_A_PERSON[language])

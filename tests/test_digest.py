@@ -374,13 +374,16 @@ def test_a_thousand_blind_accounts_are_a_bounded_mail_and_counted():
         pytest.param({}, False, id="one that nobody was told of yet"),
         pytest.param({"steps": 1, "next_action_at": NOW + HOUR}, False, id="the head still has time"),
         pytest.param({"steps": 1, "next_action_at": NOW}, True, id="the head's time is over, the reminder is due"),
+        pytest.param(
+            {"steps": 1, "next_action_at": NOW, "first_mail_at": None}, False, id="nobody was told: the mail waits"
+        ),
         pytest.param({"steps": 2, "next_action_at": NOW + HOUR}, True, id="reminded already"),
         pytest.param({"steps": 2, "state": AlertState.RESOLVED}, False, id="resolved after a reminder"),
         pytest.param({"steps": 2, "state": AlertState.SUPPRESSED}, False, id="set aside"),
         pytest.param({"steps": 3, "kind": AlertKind.BACKLOG}, False, id="a back catalogue waits for nobody"),
         pytest.param({"state": AlertState.ACKNOWLEDGED, "steps": 3, "deadline": NOW + HOUR}, False, id="in hand"),
         pytest.param({"state": AlertState.ACKNOWLEDGED, "deadline": NOW}, True, id="its owner's time is over"),
-        pytest.param({"round": 1, "reopened_for": ACKNOWLEDGEMENT_ENDED}, True, id="open again for that"),
+        pytest.param({"round": 1, "reopened_for": f"{ACKNOWLEDGEMENT_ENDED} (Aminah)"}, True, id="open again for that"),
         pytest.param({"round": 1, "reopened_for": "the post is back"}, False, id="open again for another reason"),
     ],
 )

@@ -11,6 +11,7 @@ from browser import chromium, flaws
 from builders import NOW, account, account_week, agency, alert_line, delivery
 from installation import AGENCY, LEAK, Installation
 from mail_servers import read_mail
+from sqlalchemy import update
 from test_mail_templates import HOSTILE, assert_harmless
 from weeks import gap
 
@@ -36,6 +37,7 @@ from monitor.model import (
 )
 from monitor.store.register import save_register
 from monitor.store.reports import month_report
+from monitor.store.tables import account as account_table
 
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 ENVELOPE = Envelope(sender="Pantau <pantau@jdn.example.my>", slogans=(), post_link=True, public_url="https://p.my")
@@ -407,6 +409,17 @@ def test_a_letter_of_this_month_is_not_sent_again_to_a_new_head(here):
     clock.at = kl("2026-12-02 08:00:00")
     with opened(here, clock) as service:
         assert app.plan_due_letters(service) == 0
+
+
+def test_an_agency_whose_accounts_are_all_retired_gets_no_more_letters(here):
+    clock = Clock(kl("2026-11-10 10:00:00"))
+    with opened(here, clock) as service:
+        with service.db.write() as connection:
+            retired = update(account_table).where(account_table.c.agency == "JPD").values(status="retired")
+            connection.execute(retired)
+        clock.at = kl("2026-12-01 08:00:00")
+        assert app.plan_due_letters(service) == 1
+    assert [row[0] for row in letters(here)] == ["2026-11/SUKKDH"]
 
 
 def test_letters_can_be_switched_off(here):

@@ -11,6 +11,7 @@ from sqlalchemy import Connection, and_, func, or_, select
 
 from monitor.model import (
     MALAYSIA,
+    AccountStatus,
     AlertKind,
     AlertLine,
     AlertState,
@@ -308,9 +309,10 @@ def periods_planned(db: Database, template: str) -> frozenset[str]:
 
 
 def first_registrations(db: Database) -> Mapping[str, datetime]:
-    """Return since when each agency has had an account in the register."""
+    """Return since when each agency has had an account in the register; none whose accounts are all retired."""
     first = func.min(account.c.registered_at, type_=account.c.registered_at.type)
-    query = select(account.c.agency, first).group_by(account.c.agency)
+    lasting = func.count().filter(account.c.status != AccountStatus.RETIRED.value)
+    query = select(account.c.agency, first).group_by(account.c.agency).having(lasting > 0)
     with db.read() as connection:
         return {row[0]: row[1] for row in connection.execute(query)}
 
