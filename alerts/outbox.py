@@ -20,7 +20,6 @@ from alerts.channel import Channel, DeliveryFailed
 from alerts.compose import Envelope, compose_alert, compose_group, compose_period
 from alerts.folder import FolderChannel
 from alerts.mailbox import MailboxUnreachable
-from alerts.policy import Policy, plan
 from alerts.smtp import SmtpChannel
 from monitor.model import Alert, AlertState, Delivery, MonthReport, WeekReport
 from monitor.settings import Mail
@@ -34,7 +33,6 @@ BACK_OFF = (timedelta(minutes=1), timedelta(minutes=5), timedelta(minutes=15), t
 HELD_AT_MOST = timedelta(minutes=15)  # a mail server that is down is asked again at least this often
 JOURNAL_PATIENCE = timedelta(hours=1)  # so long is waited for a journal that cannot be read; then the mail goes again
 LEASE = timedelta(minutes=5)
-PLANNED_AT_ONCE = 100
 CLAIMED_AT_ONCE = 25
 
 
@@ -82,34 +80,6 @@ class Pace:
 def open_channel(mail: Mail) -> Channel:
     """Return the way mails go by the configuration. Nothing is opened yet: `check` and `send` do that."""
     return SmtpChannel(mail) if mail.transport == "smtp" else FolderChannel(mail.folder)
-
-
-def plan_due(db: Database, policy: Policy, *, now: datetime) -> int:
-    """Decide for every due alert who is told, and write it down. Returns how many were planned.
-
-    An alert that fails is logged and tried again the next time; it never holds up the others.
-    """
-    planned = 0
-    seen: set[int] = set()
-    while due := [one for one in store.due_alerts(db, now, limit=PLANNED_AT_ONCE + len(seen)) if one.id not in seen]:
-        for alert in due:
-            seen.add(alert.id)
-            try:
-                decided = plan(alert, policy, now)
-                store.schedule_notifications(
-                    db,
-                    alert.id,
-                    decided.notifications,
-                    now=now,
-                    next_action_at=decided.next_action_at,
-                    waiting_reason=decided.reason,
-                )
-            except Exception:
-                log.exception("alert could not be planned; it is tried again", case=alert.case)
-                continue
-            planned += 1
-            log.info("alert planned", case=alert.case, mails=len(decided.notifications), reason=decided.reason)
-    return planned
 
 
 def deliver_due(

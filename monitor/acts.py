@@ -224,7 +224,7 @@ def _serve(taken: socket.socket, db: Database) -> None:
             try:
                 line.settimeout(SECONDS_TO_ASK)
                 line.sendall(json.dumps(_answer(db, _line(line))).encode() + b"\n")
-            except Exception as error:  # the next command must find somebody who listens
+            except (OSError, ValueError) as error:  # whoever asked has gone, or asked too much
                 log.warning("a command could not be answered", reason=type(error).__name__)
 
 

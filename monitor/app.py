@@ -11,7 +11,7 @@ import uuid
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from email.utils import parseaddr
 from importlib.metadata import version
@@ -26,7 +26,8 @@ from alerts import digest, monthly, seal
 from alerts.channel import Channel
 from alerts.compose import Envelope, envelope_of
 from alerts.mailbox import BounceReader, Journal, MailboxUnreachable
-from alerts.outbox import Pace, Sent, deliver_due, open_channel, plan_due
+from alerts.outbox import Pace, Sent, deliver_due, open_channel
+from alerts.planning import Grouping, plan_due
 from alerts.policy import Policy, plan_digest, policy_of
 from connectors import http
 from connectors.base import Connector
@@ -80,7 +81,7 @@ class Service:
     configuration: Configuration
     db: Database
     platforms: dict[str, Connector]
-    policy: Policy
+    policy: Policy  # for alerts that open from now on; replaced with the configuration
     envelope: Envelope
     channel: Channel
     pace: Pace
@@ -200,7 +201,7 @@ def open_service(
                 configuration=configuration,
                 db=db,
                 platforms=build_connectors(configuration, registered(db)),
-                policy=policy_of(settings, instance=instance),
+                policy=policy_of(settings, instance=instance, escalation=configuration.escalation),
                 envelope=envelope_of(settings, link_key=link_key),
                 channel=open_channel(settings.mail),
                 pace=Pace(settings.mail.per_minute),
@@ -356,7 +357,7 @@ def deliver_all(service: Service) -> Sent:
     """Deliver until nothing is due: a refused mail opens an alert about itself, which goes out in the same pass."""
     total = Sent()
     while not service.stop.is_set():
-        more = deliver(service)
+        more = deliver(service, at_once=True)
         total.accepted += more.accepted
         total.retried += more.retried
         total.dead += more.dead
@@ -373,9 +374,14 @@ def _got_somewhere(sent: Sent) -> bool:
     return bool(sent.accepted or sent.dead or sent.cancelled)
 
 
-def deliver(service: Service, *, limit: int | None = None) -> Sent:
-    """Plan and send what is due, at most `limit` mails, until nothing is left or the mail server fails as a whole."""
-    plan_due(service.db, service.policy, now=service.clock())
+def deliver(service: Service, *, limit: int | None = None, at_once: bool = False) -> Sent:
+    """Plan and send what is due, at most `limit` mails, until nothing is left or the mail server fails as a whole.
+
+    `at_once`: no alert waits for others that may share its mail.
+    """
+    mail = service.settings.mail
+    grouping = Grouping(interval=mail.group_interval, flood_limit=mail.flood_limit, at_once=at_once)
+    plan_due(service.db, service.policy, now=service.clock(), grouping=grouping)
     return deliver_due(
         service.db,
         service.channel,
@@ -621,6 +627,7 @@ def reload_configuration(service: Service) -> None:
         platforms=platforms,
         escalation=policy,
     )
+    service.policy = replace(service.policy, escalation=policy)
     built = build_connectors(service.configuration, accounts)
     for name in built.keys() - service.platforms.keys():
         service.platforms[name] = built[name]

@@ -419,6 +419,15 @@ class NewNotification:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class LastStep:
+    """What became of the mails of an alert's last step. `waiting`: one is still to leave. `failed`: one was refused."""
+
+    waiting: bool
+    accepted_at: datetime | None
+    failed: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Delivery:
     """A notification claimed by this worker until its lease ends. Writes with an outdated `fence` change nothing."""
 

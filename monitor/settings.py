@@ -75,7 +75,7 @@ class Mail:
     group_interval: timedelta = timedelta(
         minutes=2
     )  # alerts of one account within it share a mail; critical never wait
-    flood_limit: int = 20  # first mails to one agency within an hour; what comes on top is gathered into one mail
+    flood_limit: int = 100  # first mails to one agency within an hour; what comes on top is gathered into one mail
     per_minute: int = 0  # mails at most; 0: as many as the server takes
     certificates: Path | None = None  # a folder of <address>.pem: mails to these recipients are encrypted (S/MIME)
     encrypted_excerpt: str = field(default="none", metadata={"one_of": ("none", "masked")})  # where a rule allows none

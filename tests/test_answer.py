@@ -23,6 +23,7 @@ from alerts.compose import Envelope
 from alerts.folder import FolderChannel
 from alerts.outbox import deliver_due
 from monitor import links
+from monitor.escalation import Escalation
 from monitor.links import Link
 from monitor.logs import scrubbed, start_logging
 from monitor.model import (
@@ -644,9 +645,10 @@ def planned(desk, alert_id=1, language=Language.MS):
         language=language,
         message_id=f"<{alert_id}@pantau.example.my>",
     )
-    outbox.schedule_notifications(
-        desk.db, alert_id, [mail], now=desk.now, next_action_at=desk.now + HOUR, waiting_reason="waits"
+    decided = outbox.Decision(
+        alert_id=alert_id, notifications=[mail], next_action_at=desk.now + HOUR, waiting_reason="waits", steps=1
     )
+    outbox.write_plans(desk.db, [decided], policy=Escalation(), now=desk.now)
 
 
 def deliver(desk, sink, clock=None, envelope=ENVELOPE):

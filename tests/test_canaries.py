@@ -6,6 +6,7 @@ from datetime import UTC, date, datetime, timedelta
 
 import pytest
 
+from monitor.escalation import Escalation
 from monitor.model import MALAYSIA, AlertKind, AlertState, CanaryOutcome, Language, NewNotification
 from monitor.store import outbox
 from monitor.store.alerts import load_alert
@@ -41,7 +42,8 @@ def mailed(db, at, *, day=DAY):
         language=Language.MS,
         message_id=f"<{day}@example.my>",
     )
-    outbox.schedule_notifications(db, alert_id, [mail], now=at, next_action_at=None, waiting_reason="canary")
+    decided = outbox.Decision(alert_id=alert_id, notifications=[mail], waiting_reason="canary", steps=1)
+    outbox.write_plans(db, [decided], policy=Escalation(), now=at)
     claimed = outbox.claim(db, now=at, lease=MINUTE)
     assert claimed is not None
     return claimed

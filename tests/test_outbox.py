@@ -19,9 +19,11 @@ from sqlalchemy import func, select
 from alerts import outbox
 from alerts.compose import Envelope
 from alerts.folder import FolderChannel
-from alerts.outbox import Pace, back_off, deliver_due, open_channel, plan_due
+from alerts.outbox import Pace, back_off, deliver_due, open_channel
+from alerts.planning import Grouping, plan_due
 from alerts.policy import Policy, plan, plan_digest
 from alerts.smtp import SmtpChannel
+from monitor.escalation import Escalation
 from monitor.model import AlertKind, AlertState, Cause, Disclosure, Language, NewNotification, Severity
 from monitor.settings import Mail, Web
 from monitor.store import outbox as store
@@ -42,6 +44,9 @@ ENVELOPE = Envelope(sender="Pantau <pantau@pantau.example.my>", slogans=(), post
 LEASE = 5 * MINUTE
 
 
+APART = Grouping(at_once=True, flood_limit=1000)  # what is tried here is the delivery of many mails
+
+
 @dataclass
 class Office:
     """A database with one account, its outbox, and a clock that tests turn."""
@@ -49,6 +54,7 @@ class Office:
     db: object
     channel: object
     now: object = NOW
+    grouping: object = APART
 
     def breach(self, *native_ids, severity=Severity.HIGH):
         claimed = claim_accounts(self.db, now=self.now + DAY, lease=MINUTE, limit=1, platform="x")[0]
@@ -58,7 +64,7 @@ class Office:
             connection.execute(tables.account.update().values(leased_until=None))
 
     def deliver(self, **options):
-        plan_due(self.db, POLICY, now=self.now)
+        plan_due(self.db, POLICY, now=self.now, grouping=self.grouping)
         return deliver_due(
             self.db,
             self.channel,
@@ -171,13 +177,13 @@ def test_a_worker_whose_lease_passed_to_another_writes_nothing(waiting):
 def test_the_longest_due_mail_is_claimed_first(waiting):
     waiting.now += MINUTE
     waiting.breach("2")
-    plan_due(waiting.db, POLICY, now=waiting.now)
+    plan_due(waiting.db, POLICY, now=waiting.now, grouping=APART)
     assert [waiting.claim().alert_id for _ in range(2)] == [1, 2]
 
 
 def test_workers_at_once_claim_each_mail_once(waiting):
     waiting.breach(*map(str, range(2, 22)))
-    plan_due(waiting.db, POLICY, now=NOW)
+    plan_due(waiting.db, POLICY, now=NOW, grouping=APART)
     claimed = []
 
     def work():
@@ -263,9 +269,11 @@ def test_what_an_uncertain_mail_left_open_stays_open_after_a_certain_refusal(off
 
 
 def test_an_alert_is_planned_once_whatever_happens_later(waiting):
-    assert plan_due(waiting.db, POLICY, now=NOW + DAY) == 0
-    again = plan(store.load_alert(waiting.db, 1), POLICY, NOW).notifications
-    store.schedule_notifications(waiting.db, 1, again, now=NOW, next_action_at=None, waiting_reason="")
+    assert plan_due(waiting.db, POLICY, now=NOW + HOUR) == 0
+    again = plan(replace(store.load_alert(waiting.db, 1), steps=0), POLICY, NOW).notifications
+    store.write_plans(
+        waiting.db, [store.Decision(alert_id=1, notifications=again, steps=1)], policy=Escalation(), now=NOW
+    )
     assert len(waiting.rows()) == 1
 
 
@@ -276,7 +284,7 @@ def test_an_alert_says_what_it_waits_for(waiting):
 
 def test_more_alerts_than_one_query_returns_are_all_planned(office):
     office.breach(*map(str, range(120)))
-    assert plan_due(office.db, POLICY, now=NOW) == 120
+    assert plan_due(office.db, POLICY, now=NOW, grouping=APART) == 120
     assert len(office.rows()) == 120
 
 
@@ -298,7 +306,7 @@ def test_a_mail_is_accepted_once_and_its_answer_is_kept(office, box):
 def test_nothing_leaves_after_the_acknowledgement(office, box):
     """I7."""
     office.breach("1")
-    plan_due(office.db, POLICY, now=NOW)
+    plan_due(office.db, POLICY, now=NOW, grouping=APART)
     office.set_alert(AlertState.ACKNOWLEDGED)
     sent = office.deliver()
     assert (sent.cancelled, sent.accepted) == (1, 0)
@@ -487,14 +495,7 @@ def test_a_run_sends_no_more_than_its_limit(office):
 def shared(office):
     """A mail about three alerts."""
     office.breach("1", "2", "3")
-    about = [store.load_alert(office.db, number) for number in (1, 2, 3)]
-    (mail,) = plan(about[0], POLICY, NOW).notifications
-    told = [replace(mail, also_about=(2, 3)), None, None]
-    for alert, one in zip(about, told, strict=True):
-        written = [one] if one else []
-        store.schedule_notifications(
-            office.db, alert.id, written, now=NOW, next_action_at=None, waiting_reason="they share a mail"
-        )
+    plan_due(office.db, POLICY, now=NOW)
     return office
 
 
@@ -751,7 +752,7 @@ def test_a_blind_account_and_its_recovery_are_each_told_once(office, box):
 
 def test_a_recovery_before_the_first_mail_left_takes_it_back(office, box):
     blind(office)
-    plan_due(office.db, POLICY, now=office.now)
+    plan_due(office.db, POLICY, now=office.now, grouping=APART)
     recover(office)
     sent = office.deliver()
     assert (sent.cancelled, sent.accepted) == (2, 2)
@@ -847,7 +848,9 @@ def test_several_processes_that_plan_the_same_alert_at_once_write_its_mails_down
 
     def at_once(db: Database) -> int:
         gate.wait()
-        store.schedule_notifications(db, number, mails, now=NOW, next_action_at=None, waiting_reason="")
+        store.write_plans(
+            db, [store.Decision(alert_id=number, notifications=mails, steps=1)], policy=Escalation(), now=NOW
+        )
         with db.write() as connection:
             return open_alert(connection, dedup_key="new", **opened)
 

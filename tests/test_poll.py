@@ -25,13 +25,14 @@ from connectors.base import (
     Unavailable,
 )
 from monitor import coverage
+from monitor.escalation import Escalation
 from monitor.model import AlertKind, Cause, CoverageKind, Media, MediaKind, Profile, Severity
 from monitor.poll import Poller, poll_platform
 from monitor.settings import Polling
 from monitor.store import tables
 from monitor.store.accounts import claim_accounts, to_interval
 from monitor.store.listings import list_alerts, list_posts
-from monitor.store.outbox import due_alerts, schedule_notifications
+from monitor.store.outbox import Decision, due_alerts, write_plans
 from monitor.store.register import registered, save_register
 
 MINUTE = timedelta(minutes=1)
@@ -150,7 +151,12 @@ class Desk:
         """Pretend that every due alert was planned; returns their kinds."""
         due = due_alerts(self.db, self.now)
         for alert in due:
-            schedule_notifications(self.db, alert.id, [], now=self.now, next_action_at=None, waiting_reason="told")
+            write_plans(
+                self.db,
+                [Decision(alert_id=alert.id, waiting_reason="told", steps=1)],
+                policy=Escalation(),
+                now=self.now,
+            )
         return [alert.kind.value for alert in due]
 
 

@@ -15,6 +15,7 @@ from sqlalchemy import func, insert, select, update
 from monitor import app, cli
 from monitor.acts import listening, perform
 from monitor.configuration import load_configuration
+from monitor.escalation import Escalation
 from monitor.model import (
     AccountStatus,
     Language,
@@ -38,7 +39,7 @@ from monitor.store.database import open_database, sole_process
 from monitor.store.history import StoredHistory
 from monitor.store.listings import list_alerts
 from monitor.store.media import save_read, waiting_media
-from monitor.store.outbox import begin, claim, mark_accepted, schedule_digest, schedule_notifications
+from monitor.store.outbox import Decision, begin, claim, mark_accepted, schedule_digest, write_plans
 from monitor.store.posts import Judged, save_page, unseen
 from monitor.store.register import save_register
 from monitor.store.reports import week_report
@@ -86,7 +87,9 @@ class Store:
         if alert_id is None:
             schedule_digest(self.db, period, [one], now=at)
         else:
-            schedule_notifications(self.db, alert_id, [one], now=at, next_action_at=None, waiting_reason="")
+            write_plans(
+                self.db, [Decision(alert_id=alert_id, notifications=[one], steps=1)], policy=Escalation(), now=at
+            )
         delivery = claim(self.db, now=at, lease=HOUR)
         about = (alert_id, *also_about) if also_about else ()
         begin(self.db, delivery, MARK.encode(), about=about, now=at, lease=HOUR)
@@ -281,9 +284,17 @@ def test_the_back_test_leaves_purged_posts_out_as_nothing_could_be_found_there_a
     assert told_texts(store.db, ["r/1"]) == {}
 
 
+def test_a_profile_stays_while_the_alert_of_its_new_name_is_open(store):
+    for name, at in (("satu", OLD), ("dua", OLD + DAY), ("tiga", NOW - DAY)):
+        store.look(name, at=at)
+    assert store.purge().profiles == 0
+
+
 def test_a_profile_goes_when_the_next_one_is_old_and_no_change_is_invented(store):
     for name, at in (("satu", OLD), ("dua", OLD + DAY), ("tiga", NOW - DAY)):
         store.look(name, at=at)
+    for number in store.all(select(tables.alert.c.id)):
+        store.resolve(number)
     assert store.purge() == Purged(profiles=1, entries=store_entries(store))
     assert store.texts("profile", "name") == ["", "dua", "tiga"]
     assert store.texts("profile", "bio") == ["", "bio dua", "bio tiga"]

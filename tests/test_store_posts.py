@@ -9,6 +9,7 @@ import pytest
 from builders import NOW, account, agency, finding, post
 from sqlalchemy import func, select
 
+from monitor.escalation import Escalation
 from monitor.model import AlertKind, Disclosure, Media, MediaKind, Severity
 from monitor.store import tables
 from monitor.store.accounts import claim_accounts
@@ -21,7 +22,7 @@ from monitor.store.database import (
 )
 from monitor.store.listings import list_alerts, list_posts
 from monitor.store.media import save_read, save_unreadable, waiting_media
-from monitor.store.outbox import due_alerts, schedule_notifications
+from monitor.store.outbox import Decision, due_alerts, write_plans
 from monitor.store.posts import Judged, mark_reread, save_page, to_reread, unseen
 from monitor.store.register import save_register
 
@@ -95,7 +96,7 @@ def test_an_edit_that_breaks_the_same_rule_opens_no_second_alert(db, claimed):
 def test_an_edit_that_breaks_another_rule_alerts_again_once_the_first_mail_left(db, claimed):
     save(db, claimed, breach("SULIT"))
     (first,) = due_alerts(db, NOW)
-    schedule_notifications(db, first.id, [], now=NOW, next_action_at=None, waiting_reason="told")
+    write_plans(db, [Decision(alert_id=first.id, waiting_reason="told", steps=1)], policy=Escalation(), now=NOW)
     with db.write() as connection:
         connection.execute(tables.alert.update().values(state="acknowledged"))
     save(db, claimed, breach("SULIT 900101", "mampu-2009/3c/marking", "mampu-2009/4/mykad", edited_at=NOW))

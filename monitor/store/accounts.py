@@ -136,11 +136,15 @@ def release_held(db: Database) -> None:
 
 
 def save_profile(db: Database, claimed: Claimed, snapshot: Profile, *, now: datetime) -> bool:
-    """Keep a profile snapshot when it differs from the last one. Returns whether it did (False for the first)."""
+    """Keep a profile snapshot when it differs from the last one. Returns whether it did (False for the first).
+
+    Another name or handle is an alert: hijackers rename an account before they post.
+    """
     with db.write() as connection:
         hold(connection, claimed)
-        newest = select(profile.c.content_hash).where(profile.c.account_id == claimed.account.id)
-        last = connection.execute(newest.order_by(profile.c.id.desc())).scalars().first()
+        newest = select(profile).where(profile.c.account_id == claimed.account.id).order_by(profile.c.id.desc())
+        row = connection.execute(newest).mappings().first()
+        last = row["content_hash"] if row else None
         if last != snapshot.content_hash:
             connection.execute(
                 insert(profile).values(
@@ -154,9 +158,23 @@ def save_profile(db: Database, claimed: Claimed, snapshot: Profile, *, now: date
                     content_hash=snapshot.content_hash,
                 )
             )
+            if row is not None:
+                alerts.alert_for_profile(
+                    connection, holder=claimed.account, before=to_profile(row), after=snapshot, now=now
+                )
         values = {"profile_at": now, "native_id": snapshot.native_id}
         connection.execute(update(account).where(account.c.id == claimed.account.id).values(**values))
         return last is not None and last != snapshot.content_hash
+
+
+def to_profile(row: RowMapping) -> Profile:
+    return Profile(
+        native_id=row["native_id"],
+        name=row["name"],
+        handle=row["handle"],
+        bio=row["bio"],
+        picture_url=row["picture_url"],
+    )
 
 
 def finish_read(

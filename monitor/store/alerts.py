@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import hashlib
+import unicodedata
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from difflib import SequenceMatcher
 
 from sqlalchemy import Connection, RowMapping, and_, exists, insert, or_, select, update
 
+from monitor.disclosure import one_line
 from monitor.model import (
     MALAYSIA,
     Account,
@@ -24,15 +27,17 @@ from monitor.model import (
     NotificationState,
     Post,
     PostKind,
+    Profile,
     Removal,
     Resolution,
     Severity,
 )
-from monitor.store import audit
+from monitor.store import audit, life
 from monitor.store.database import Database, insert_if_new
 from monitor.store.register import Tenures, tenures_of, to_account
 from monitor.store.tables import account, alert, finding, media, notification, post, post_version
 
+RESEMBLING = 0.6  # of difflib's ratio, 0 to 1
 REVIEWED_AS_BATCH = "back catalogue: reviewed as one batch, never mailed"
 
 
@@ -128,6 +133,9 @@ def alert_for_post(
     if last is not None and _can_be_joined(connection, last):
         _strengthen(connection, last, severity, disclosure)
         return last
+    if last is None and (again := _published_again(connection, holder, post_id, now)) is not None:
+        _strengthen(connection, again, severity, disclosure)
+        return again
     broken = hashlib.sha256("\n".join(new_rules).encode()).hexdigest()[:16]
     return open_alert(
         connection,
@@ -140,6 +148,59 @@ def alert_for_post(
         post_id=post_id,
         now=now,
     )
+
+
+def alert_for_profile(
+    connection: Connection, *, holder: Account, before: Profile, after: Profile, now: datetime
+) -> int | None:
+    """Open an alert when an account goes by another name or handle; pictures and descriptions change all the time.
+
+    A name that hardly resembles the old one, or another handle, is of high severity; a few words more are of medium.
+    """
+    renamed = [
+        (what, old, new)
+        for what, old, new in (("name", before.name, after.name), ("handle", before.handle, after.handle))
+        if _letters(old) and _letters(old) != _letters(new)
+    ]
+    if not renamed:
+        return None
+    strange = any(what == "handle" or not _resembles(old, new) for what, old, new in renamed)
+    return open_alert(
+        connection,
+        dedup_key=f"profile:{holder.id}:{after.content_hash[:16]}",
+        kind=AlertKind.PROFILE,
+        severity=Severity.HIGH if strange else Severity.MEDIUM,
+        disclosure=Disclosure.FULL,  # a name is what everybody sees; no rule has found anything in it
+        agency=holder.agency,
+        account_id=holder.id,
+        detail="; ".join(f"{what}: {_shown(old)} → {_shown(new)}" for what, old, new in renamed),
+        now=now,
+    )
+
+
+def _letters(name: str) -> str:
+    """Return what two spellings of a name have in common: case, spaces, flags and check marks are no other name."""
+    return "".join(c for c in unicodedata.normalize("NFKC", name).casefold() if c.isalnum())
+
+
+def _resembles(old: str, new: str) -> bool:
+    one, other = _letters(old), _letters(new)
+    return one in other or (other != "" and SequenceMatcher(None, one, other).ratio() >= RESEMBLING)
+
+
+def _shown(name: str) -> str:
+    return f"“{one_line(name, limit=80)}”"
+
+
+def _published_again(connection: Connection, holder: Account, post_id: int, now: datetime) -> int | None:
+    """Reopen the alert of a post that was reported as removed when this one says the very same."""
+    newest = and_(post_version.c.post_id == post.c.id, post_version.c.number == post.c.versions)
+    key = connection.execute(
+        select(post_version.c.text_key).join(post, newest).where(post.c.id == post_id)
+    ).scalar_one_or_none()
+    if key is None:
+        return None
+    return life.reposted(connection, agency=holder.agency, text_key=key, post_id=post_id, now=now)
 
 
 def _batch(connection: Connection, holder: Account, severity: Severity, disclosure: Disclosure, now: datetime) -> int:
@@ -184,7 +245,7 @@ def _strengthen(connection: Connection, alert_id: int, severity: Severity, discl
     raised = {"severity": int(severity)}
     if connection.execute(update(alert).where(weaker).values(**raised)).rowcount:
         again = and_(alert.c.id == alert_id, alert.c.kind != AlertKind.BACKLOG.value)
-        connection.execute(update(alert).where(again).values(next_action_at=alert.c.opened_at))
+        connection.execute(update(alert).where(again).values(next_action_at=alert.c.opened_at, steps=0))
     wider = and_(alert.c.id == alert_id, alert.c.disclosure > int(disclosure))
     connection.execute(update(alert).where(wider).values(disclosure=int(disclosure)))
 

@@ -10,17 +10,19 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from enum import StrEnum
 
-from sqlalchemy import Connection, RowMapping, and_, insert, or_, select, update
+from sqlalchemy import ColumnElement, Connection, RowMapping, and_, exists, insert, or_, select, update
 
-from monitor.model import AlertState, NotificationState, Removal, Resolution, Silence
+from monitor.model import AlertState, NotificationState, Removal, Resolution, Severity, Silence
 from monitor.store import audit
 from monitor.store.database import Database
-from monitor.store.tables import alert, notification, post, silence
+from monitor.store.tables import alert, finding, notification, post, post_version, silence
 
 REMOVAL_GRACE = timedelta(hours=1)  # caches and second looks: a post said to be removed may be seen for so long
 NOTE_LIMIT = 2000
 PERSON_LIMIT = 200
 ALIVE = (AlertState.OPEN, AlertState.ACKNOWLEDGED)
+REPOST_WINDOW = timedelta(days=30)
+STILL_THERE, BACK, REPOSTED = "the post is still there", "the post is back", "the same text was published again"
 
 
 class Answer(StrEnum):
@@ -231,25 +233,73 @@ def list_silences(db: Database, *, at: datetime | None = None) -> Sequence[Silen
 def confirm_removals(connection: Connection, post_ids: Sequence[int], *, now: datetime) -> None:
     """Note that posts reported as removed are gone, in the transaction that saw it."""
     for row in _of_posts(connection, post_ids, alert.c.removal == Removal.REPORTED.value):
-        _change(connection, row["id"], {"removal": Removal.CONFIRMED.value, "removal_due_at": None})
-        audit.append(connection, "removal confirmed", now=now, alert_id=row["id"])
+        _confirm(connection, row, "the deletion was seen", now)
 
 
 def doubt_removals(connection: Connection, post_ids: Sequence[int], *, now: datetime) -> None:
-    """Reopen what was resolved as removed while the posts were just seen: still there past the grace, or back again."""
+    """Reopen what was resolved as removed while the posts were just seen: still there past the grace, or back again.
+
+    A post that was corrected instead, so that no rule finds anything in it any more, is as good as removed.
+    """
     overdue = or_(alert.c.removal == Removal.CONFIRMED.value, alert.c.removal_due_at <= now)
     for row in _of_posts(connection, post_ids, overdue):
-        back = row["removal"] == Removal.CONFIRMED.value
-        reopen_in(connection, row, reason="the post is back" if back else "the post is still there", now=now)
+        was_gone = row["removal"] == Removal.CONFIRMED.value
+        if not _is_broken(connection, row["post_id"]):
+            if not was_gone:
+                _confirm(connection, row, "the post was corrected", now)
+            continue
+        reopen_in(connection, row, reason=BACK if was_gone else STILL_THERE, now=now)
 
 
-def _of_posts(connection: Connection, post_ids: Sequence[int], which: object) -> Sequence[RowMapping]:
-    if not post_ids:
-        return []
-    resolved = and_(alert.c.state == AlertState.RESOLVED.value, alert.c.removal.is_not(None), which)  # type: ignore[arg-type]  # a column expression
-    query = select(alert).where(resolved, alert.c.post_id.in_(list(post_ids))).order_by(alert.c.id)
-    query = query.with_for_update(key_share=True)  # all of them before the first entry of the audit: see `_row`
-    return connection.execute(query).mappings().all()
+def reposted(connection: Connection, *, agency: str, text_key: str, post_id: int, now: datetime) -> int | None:
+    """Reopen the alert of a removed post whose very text the agency has published again; it is about the new post.
+
+    None when there is no such alert.
+    """
+    same = and_(post_version.c.post_id == alert.c.post_id, post_version.c.text_key == text_key)
+    removed = and_(alert.c.agency == agency, alert.c.state == AlertState.RESOLVED.value, alert.c.removal.is_not(None))
+    recently = alert.c.resolved_at >= now - REPOST_WINDOW
+    query = select(alert).where(removed, recently, alert.c.post_id != post_id, exists().where(same))
+    row = connection.execute(query.order_by(alert.c.id.desc()).limit(1)).mappings().first()
+    if row is None:
+        return None
+    reopen_in(connection, row, reason=REPOSTED, now=now)
+    _change(connection, row["id"], {"post_id": post_id})
+    return int(row["id"])
+
+
+def awaiting_removal(connection: Connection, post_ids: Sequence[int]) -> set[int]:
+    """Return which of the posts somebody reported as removed, and nobody has seen gone."""
+    rows = _of_posts(connection, post_ids, alert.c.removal == Removal.REPORTED.value)
+    return {row["post_id"] for row in rows}
+
+
+def _confirm(connection: Connection, row: RowMapping, how: str, now: datetime) -> None:
+    _change(connection, row["id"], {"removal": Removal.CONFIRMED.value, "removal_due_at": None})
+    audit.append(connection, "removal confirmed", now=now, alert_id=row["id"], facts={"how": how})
+
+
+def _is_broken(connection: Connection, post_id: int) -> bool:
+    """Say whether the post's newest version still breaks a rule, as far as it was checked."""
+    newest = and_(post_version.c.post_id == post.c.id, post_version.c.number == post.c.versions)
+    found = (
+        select(finding.c.id)
+        .join(post_version, post_version.c.id == finding.c.post_version_id)
+        .join(post, newest)
+        .where(post.c.id == post_id, finding.c.shadow.is_(False), finding.c.severity >= Severity.MEDIUM)
+    )
+    return connection.execute(found.limit(1)).first() is not None
+
+
+def _of_posts(connection: Connection, post_ids: Sequence[int], which: ColumnElement[bool]) -> Sequence[RowMapping]:
+    found: list[RowMapping] = []
+    resolved = and_(alert.c.state == AlertState.RESOLVED.value, alert.c.removal.is_not(None), which)
+    for begin in range(0, len(post_ids), 500):  # SQLite's limit of variables, with room
+        part = list(post_ids[begin : begin + 500])
+        query = select(alert).where(resolved, alert.c.post_id.in_(part)).order_by(alert.c.id)
+        query = query.with_for_update(key_share=True)  # all of them before the first entry of the audit: see `_row`
+        found += connection.execute(query).mappings().all()
+    return found
 
 
 def _row(connection: Connection, alert_id: int) -> RowMapping:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import Enum
 from typing import Protocol
@@ -19,9 +20,11 @@ from sqlalchemy import (
     insert,
     or_,
     select,
+    union_all,
     update,
 )
 
+from monitor.escalation import Escalation
 from monitor.model import (
     Alert,
     AlertKind,
@@ -29,62 +32,161 @@ from monitor.model import (
     Delivery,
     Disclosure,
     Language,
+    LastStep,
     NewNotification,
     NotificationState,
     Severity,
+    Silence,
 )
-from monitor.store import alerts, audit
+from monitor.store import alerts, audit, life
 from monitor.store.database import Database, insert_if_new
-from monitor.store.tables import alert, meta, notification, notification_alert
+from monitor.store.tables import alert, escalation_policy, meta, notification, notification_alert
 
+WAITING = (NotificationState.PENDING, NotificationState.SENDING, NotificationState.UNCERTAIN)
+FAILED = (NotificationState.DEAD, NotificationState.BOUNCED)
 HOLD = "mail_held"  # the fact that the mail server fails as a whole: "since until"
 
 load_alert = alerts.load_alert
 
 
 def due_alerts(db: Database, now: datetime, *, limit: int = 100) -> list[Alert]:
-    """Return open alerts whose next action is due, in the order they came due.
+    """Return alerts whose next action is due, in the order they came due.
 
-    What was opened "in the future" was opened before the clock stepped back: it is due.
+    What was opened "in the future" and told to nobody was opened before the clock stepped back: it is due.
     """
-    acts = or_(alert.c.state == AlertState.OPEN.value, alert.c.recovered_at.is_not(None))
-    due = or_(alert.c.next_action_at <= now, and_(alert.c.next_action_at.is_not(None), alert.c.opened_at > now))
+    living = [AlertState.OPEN.value, AlertState.ACKNOWLEDGED.value]
+    acts = or_(alert.c.state.in_(living), alert.c.recovered_at.is_not(None))
+    untold = and_(alert.c.next_action_at.is_not(None), alert.c.opened_at > now, alert.c.steps == 0)
+    due = or_(alert.c.next_action_at <= now, untold)
     query = select(alert).where(acts, due).order_by(alert.c.next_action_at, alert.c.id)
     with db.read() as connection:
         return alerts.to_alerts(connection, connection.execute(query.limit(limit)).mappings().all())
 
 
-def schedule_notifications(
-    db: Database,
-    alert_id: int,
-    notifications: Sequence[NewNotification],
-    *,
-    now: datetime,
-    next_action_at: datetime | None,
-    waiting_reason: str,
-) -> None:
-    """Write down who is to be told and what the alert waits for. A mail already written down is left alone.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FirstMail:
+    """When an account's alert was first told, for those that may share the next mail."""
 
-    An alert that has recovered is resolved with this: its people are told, and nothing is left to do. One that somebody
-    answered since it was planned stays as it is.
+    agency: str
+    account_id: int
+    at: datetime
+
+
+def first_mails(db: Database, *, since: datetime, until: datetime) -> list[FirstMail]:
+    """Return the first mails of post and profile alerts, one for each that was written in the stretch."""
+    told = (
+        select(alert.c.agency, alert.c.account_id, notification.c.created_at)
+        .join(alert, alert.c.id == notification.c.alert_id)
+        .where(alert.c.kind.in_([AlertKind.POST.value, AlertKind.PROFILE.value]), notification.c.step == "first")
+        .where(notification.c.created_at > since, notification.c.created_at <= until)
+    )
+    with db.read() as connection:
+        return [
+            FirstMail(agency=row.agency or "", account_id=row.account_id or 0, at=row.created_at)
+            for row in connection.execute(told)
+        ]
+
+
+def last_steps(db: Database, alert_ids: Sequence[int]) -> dict[int, LastStep]:
+    """Return what became of the mails that were last written for these alerts, also those they share."""
+    rows: dict[int, list[RowMapping]] = {}
+    columns = (notification.c.created_at, notification.c.state, notification.c.accepted_at)
+    shared = notification_alert.c.notification_id == notification.c.id
+    with db.read() as connection:
+        for begin in range(0, len(alert_ids), 500):
+            part = list(alert_ids[begin : begin + 500])
+            own = select(notification.c.alert_id, *columns).where(notification.c.alert_id.in_(part))
+            others = select(notification_alert.c.alert_id, *columns).join(notification, shared)
+            both = union_all(own, others.where(notification_alert.c.alert_id.in_(part)))
+            for row in connection.execute(both).mappings():
+                rows.setdefault(row["alert_id"], []).append(row)
+    return {alert_id: _last_step(mails) for alert_id, mails in rows.items()}
+
+
+def _last_step(mails: Sequence[RowMapping]) -> LastStep:
+    newest = max(mail["created_at"] for mail in mails)
+    states = [NotificationState(mail["state"]) for mail in mails if mail["created_at"] == newest]
+    accepted = [mail["accepted_at"] for mail in mails if mail["created_at"] == newest and mail["accepted_at"]]
+    return LastStep(
+        waiting=any(state in WAITING for state in states),
+        accepted_at=max(accepted, default=None),
+        failed=any(state in FAILED for state in states),
+    )
+
+
+def kept_policies(db: Database, hashes: Collection[str]) -> dict[str, str]:
+    """Return the texts of escalation policies that alerts began with, by hash."""
+    if not hashes:
+        return {}
+    query = select(escalation_policy.c.hash, escalation_policy.c.content)
+    with db.read() as connection:
+        return {row[0]: row[1] for row in connection.execute(query.where(escalation_policy.c.hash.in_(list(hashes))))}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Decision:
+    """What was decided of an alert: mails, the next look, and what it waits for."""
+
+    alert_id: int
+    notifications: Sequence[NewNotification] = ()
+    next_action_at: datetime | None = None
+    waiting_reason: str = ""
+    steps: int = 0
+    silence: Silence | None = None
+    reopen: str = ""
+    round: int = 0  # the alert's when this was decided; opened again since, it is decided anew
+
+
+def write_plans(db: Database, decisions: Sequence[Decision], *, policy: Escalation, now: datetime) -> None:
+    """Write down, as one, who is to be told of alerts and what these wait for. A mail already written is left alone.
+
+    An alert that has recovered is resolved with this: its people are told, and nothing is left to do. One that was
+    answered meanwhile is left as it is.
     """
     with db.write() as connection:
-        if not _still_acts(connection, alert_id):
-            return
-        _insert_new(connection, notifications, alert_id=alert_id, period="", now=now)
-        values: dict[str, object] = {"next_action_at": next_action_at, "waiting_reason": waiting_reason}
-        connection.execute(update(alert).where(alert.c.id == alert_id).values(**values))
-        recovered = and_(alert.c.id == alert_id, alert.c.recovered_at.is_not(None))
-        connection.execute(
-            update(alert).where(recovered).values(state=AlertState.RESOLVED.value, resolved_at=alert.c.recovered_at)
-        )
+        _keep_policy(connection, policy, now)
+        rows = _taken(connection, [one.alert_id for one in decisions])
+        for one in decisions:
+            _write_plan(connection, one, rows[one.alert_id], policy.hash, now)
 
 
-def _still_acts(connection: Connection, alert_id: int) -> bool:
-    """Say whether the alert still wants mails. Takes its row before anything goes to the audit, as `life` does."""
-    query = select(alert.c.state, alert.c.recovered_at).where(alert.c.id == alert_id)
-    row = connection.execute(query.with_for_update(key_share=True)).one()
-    return row.state == AlertState.OPEN.value or row.recovered_at is not None
+def _taken(connection: Connection, alert_ids: Sequence[int]) -> dict[int, RowMapping]:
+    """Take the rows of alerts before anything goes to the audit, as `life` does: two that wait never wait in a ring."""
+    query = select(alert).where(alert.c.id.in_(list(alert_ids))).order_by(alert.c.id)
+    rows = connection.execute(query.with_for_update(key_share=True)).mappings().all()
+    return {row["id"]: row for row in rows}
+
+
+def _write_plan(connection: Connection, one: Decision, row: RowMapping, policy: str, now: datetime) -> None:
+    if row["round"] != one.round:
+        return
+    recovered = row["recovered_at"] is not None
+    if one.reopen:
+        if row["state"] == AlertState.ACKNOWLEDGED.value:
+            life.reopen_in(connection, row, reason=one.reopen, now=now)
+        return
+    if row["state"] != AlertState.OPEN.value and not recovered:
+        return
+    if one.silence is not None:
+        life.suppress(connection, one.alert_id, one.silence, now=now)
+        return
+    _insert_new(connection, one.notifications, alert_id=one.alert_id, period="", now=now)
+    values: dict[str, object] = {
+        "next_action_at": one.next_action_at,
+        "waiting_reason": one.waiting_reason,
+        "steps": one.steps,
+    }
+    if row["policy"] is None:
+        values["policy"] = policy
+    if recovered:
+        values |= {"state": AlertState.RESOLVED.value, "resolved_at": row["recovered_at"]}
+        audit.append(connection, "alert recovered", now=now, alert_id=one.alert_id)
+    connection.execute(update(alert).where(alert.c.id == one.alert_id).values(**values))
+
+
+def _keep_policy(connection: Connection, policy: Escalation, now: datetime) -> None:
+    facts = {"hash": policy.hash, "content": policy.as_json(), "since": now}
+    connection.execute(insert_if_new(connection, escalation_policy).values(**facts))
 
 
 def schedule_digest(db: Database, period: str, notifications: Sequence[NewNotification], *, now: datetime) -> int:

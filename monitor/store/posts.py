@@ -7,15 +7,15 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, RowMapping, and_, func, insert, or_, select, update
+from sqlalchemy import Connection, RowMapping, and_, exists, func, insert, or_, select, update
 
-from monitor.model import Account, AlertKind, Cause, Disclosure, Finding, Json, MediaKind, Post, Severity
+from monitor.model import Account, AlertKind, Cause, Disclosure, Finding, Json, MediaKind, Post, Removal, Severity
 from monitor.rules.history import text_key
 from monitor.schedule import REREAD_SOONEST, next_reread
-from monitor.store import alerts
+from monitor.store import alerts, life
 from monitor.store.accounts import Claimed, finish_read, hold, keep
 from monitor.store.database import Database
-from monitor.store.tables import evaluation, media, post, post_version
+from monitor.store.tables import alert, evaluation, media, post, post_version
 
 READABLE = frozenset({MediaKind.PICTURE, MediaKind.DOCUMENT})
 
@@ -177,6 +177,7 @@ def _save_post(
         if known["content_hash"] == one.content_hash:
             # It was believed deleted and is back: the tombstone goes, the versions stay.
             connection.execute(update(post).where(post.c.id == post_id).values(deleted_at=None, reread_at=reread_at))
+            life.doubt_removals(connection, [post_id], now=now)
             return
         number = known["versions"] + 1
         back_catalogue = known["back_catalogue"] and one.edited_at is None
@@ -197,6 +198,8 @@ def _save_post(
         connection, judged.findings, post_version_id=version_id, alert_id=alert_id, rule_set=rule_set, now=now
     )
     record_evaluation(connection, version_id, "text", rule_set, now, judged.error, holder, post_id)
+    if known is not None:
+        life.doubt_removals(connection, [post_id], now=now)
     if alert_id is not None:
         saved.alerts.add(alert_id)
 
@@ -276,10 +279,11 @@ def to_reread(
     horizon = now - window
     seen_live = and_(post.c.first_seen_at >= horizon, post.c.back_catalogue.is_(False))
     due = post.c.first_seen_at < now if everything else post.c.reread_at <= now
+    reported = and_(alert.c.post_id == post.c.id, alert.c.removal == Removal.REPORTED.value)
     query = (
         select(post.c.native_id)
         .where(post.c.account_id == account_id, post.c.deleted_at.is_(None), due)
-        .where(or_(post.c.published_at >= horizon, seen_live))
+        .where(or_(post.c.published_at >= horizon, seen_live, exists().where(reported)))
         .order_by(post.c.reread_at, post.c.id)
         .limit(limit)
     )
@@ -319,12 +323,19 @@ def mark_reread(
         hold(connection, claimed)
         mine = post.c.account_id == claimed.account.id
         rows = _known(connection, claimed.account.id, list(seen))
+        awaited = life.awaiting_removal(connection, [row["id"] for row in rows.values()])
         for row in rows.values():
-            values = {"reread_at": next_reread(row["published_at"], now, window, soonest=soonest)}
-            connection.execute(update(post).where(post.c.id == row["id"]).values(**values))
+            again = next_reread(row["published_at"], now, window, soonest=soonest)
+            if row["id"] in awaited:
+                again = min(again or now + life.REMOVAL_GRACE, now + life.REMOVAL_GRACE)
+            connection.execute(update(post).where(post.c.id == row["id"]).values(reread_at=again))
+        life.doubt_removals(connection, [row["id"] for row in rows.values()], now=now)
         deleted = 0
         for begin in range(0, len(missing), 500):
             part = missing[begin : begin + 500]
             gone = and_(mine, post.c.native_id.in_(part), post.c.deleted_at.is_(None))
-            deleted += connection.execute(update(post).where(gone).values(deleted_at=now, reread_at=None)).rowcount
+            buried = update(post).where(gone).values(deleted_at=now, reread_at=None).returning(post.c.id)
+            ids = list(connection.execute(buried).scalars())
+            life.confirm_removals(connection, ids, now=now)
+            deleted += len(ids)
     return deleted
