@@ -35,6 +35,7 @@ OPERATOR_KINDS = {
 LADDER_KINDS = frozenset({AlertKind.POST, AlertKind.PROFILE})  # escalate until somebody answers
 SILENT_KINDS = LADDER_KINDS | {AlertKind.BLIND}
 NOBODY = "nobody is configured: set operators.recipients or digest.recipients"
+UNTOLD = LastStep(waiting=False, accepted_at=None, failed=False)
 LOOK_AGAIN = timedelta(minutes=5)
 REMIND_AFTER = timedelta(days=7)  # of what is still blind, or a credential still dead
 ACKNOWLEDGEMENT_ENDED = "the acknowledgement ran out"
@@ -115,7 +116,7 @@ def plan(
     if (untold := _untold(alert, now, silences)) is not None:
         return untold
     if alert.kind in LADDER_KINDS:
-        return _still_unheard(alert, policy, now, last) or _climb(alert, policy, now)
+        return _still_unheard(alert, policy, now, last) or _climb(alert, policy, now, last or UNTOLD)
     if alert.kind is AlertKind.BLIND:
         people = _blind_people(alert, policy)
         why = "the agency, the security team and the operators are told"
@@ -210,7 +211,7 @@ def _still_unheard(alert: Alert, policy: Policy, now: datetime, last: LastStep |
     return Plan(reason="waiting for someone to answer", next_action_at=due, steps=alert.steps) if due > now else None
 
 
-def _climb(alert: Alert, policy: Policy, now: datetime) -> Plan:
+def _climb(alert: Alert, policy: Policy, now: datetime, last: LastStep) -> Plan:
     """Take the next step of the escalation that has anybody to tell. Past the last one it repeats, until an answer."""
     ladder = _ladder(alert, policy)
     index = alert.steps
@@ -218,10 +219,10 @@ def _climb(alert: Alert, policy: Policy, now: datetime) -> Plan:
         people, why = _without_contacts(alert, policy)
         later = _later(alert, policy, now, ladder, len(ladder))
         return Plan(notifications=_notifications(alert, policy, people), reason=why, steps=1, next_action_at=later)
-    people = _people_of(alert, policy, ladder, index)
+    people = _people_of(alert, policy, ladder, index, last)
     while not people and index + 1 < len(ladder):
         index += 1
-        people = _people_of(alert, policy, ladder, index)
+        people = _people_of(alert, policy, ladder, index, last)
     if index == 0:
         people, why = _first(alert, policy, people)
     else:
@@ -245,17 +246,13 @@ def _ladder(alert: Alert, policy: Policy) -> tuple[Step, ...]:
     return policy.escalation.critical_steps if critical else policy.escalation.steps
 
 
-def _people_of(alert: Alert, policy: Policy, ladder: Sequence[Step], index: int) -> list[_Person]:
+def _people_of(alert: Alert, policy: Policy, ladder: Sequence[Step], index: int, last: LastStep) -> list[_Person]:
     """Return whom a step tells, each with the template that fits what was told to that address before."""
     step = ladder[min(index, len(ladder) - 1)]
-    before = {
-        a.casefold() for earlier in ladder[:index] for role in earlier.to for a, _ in _holders(alert, policy, role)
-    }
-    if index and alert.severity is Severity.CRITICAL:
-        before |= {person.address.casefold() for _, person in _agency_people(alert.agency)[:2]}
+    before = last.told or _told_before(alert, policy, ladder, index)
     found: dict[str, _Person] = {}
     for role in step.to:
-        for address, language in _holders(alert, policy, role):
+        for address, language in _holders(alert, policy, role, last.refused):
             template = "reminder" if address.casefold() in before else "escalation"
             if index == 0:
                 template = _first_template(alert)
@@ -265,21 +262,35 @@ def _people_of(alert: Alert, policy: Policy, ladder: Sequence[Step], index: int)
     return list(found.values())
 
 
-def _holders(alert: Alert, policy: Policy, role: Role) -> list[tuple[str, Language]]:
-    """Return who holds a role, with the language to write in. Without a head, it is who stands in."""
-    if role is Role.SECURITY_TEAM:
-        return [(address, policy.team_language) for address in policy.security_team]
-    if role is Role.OPERATORS:
-        return [(address, policy.team_language) for address in policy.operators]
-    if alert.agency is None:
-        return []
-    contacts, language = alert.agency.contacts, alert.agency.language
-    if role is Role.HEAD:
-        return [(person.address, language) for _, person in _agency_people(alert.agency)[:1]]
-    address = {Role.DEPUTY: contacts.deputy_email, Role.ICTSO: contacts.ictso_email, Role.COMMS: contacts.comms_email}[
-        role
-    ]
-    return [(address, language)] if address else []
+def _told_before(alert: Alert, policy: Policy, ladder: Sequence[Step], index: int) -> frozenset[str]:
+    """Return whom the steps before this one meant, where nobody knows whose mails were taken."""
+    meant = {a.casefold() for step in ladder[:index] for role in step.to for a, _ in _holders(alert, policy, role)}
+    if index and alert.severity is Severity.CRITICAL:
+        meant |= {person.address.casefold() for _, person in _agency_people(alert.agency)[:2]}
+    return frozenset(meant)
+
+
+def _holders(
+    alert: Alert, policy: Policy, role: Role, refused: frozenset[str] = frozenset()
+) -> list[tuple[str, Language]]:
+    """Return who holds a role and takes mails, with the language to write in. Without a head, it is who stands in."""
+    team = {Role.SECURITY_TEAM: policy.security_team, Role.OPERATORS: policy.operators}
+    if role in team:
+        found = [(address, policy.team_language) for address in team[role]]
+    elif alert.agency is None:
+        found = []
+    elif role is Role.HEAD:
+        people = [person for _, person in _agency_people(alert.agency) if person.address.casefold() not in refused]
+        found = [(person.address, person.language) for person in people[:1]]
+    else:
+        contacts = alert.agency.contacts
+        of_role = {
+            Role.DEPUTY: contacts.deputy_email,
+            Role.ICTSO: contacts.ictso_email,
+            Role.COMMS: contacts.comms_email,
+        }
+        found = [(of_role[role], alert.agency.language)]
+    return [(address, language) for address, language in found if address and address.casefold() not in refused]
 
 
 def _first_template(alert: Alert) -> str:

@@ -420,11 +420,16 @@ class NewNotification:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LastStep:
-    """What became of the mails of an alert's last step. `waiting`: one is still to leave. `failed`: one was refused."""
+    """What became of the mails of an alert's last step. `waiting`: one is still to leave. `failed`: one was refused.
+
+    `told` and `refused` are the addresses that took a mail about the alert, and those that do not, in small letters.
+    """
 
     waiting: bool
     accepted_at: datetime | None
     failed: bool
+    told: frozenset[str] = frozenset()
+    refused: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -321,6 +321,15 @@ def test_nobody_is_passed_over_before_he_could_answer(last, steps, again):
     assert bool(decided.notifications) == (steps == 2)
 
 
+def test_an_address_that_refuses_its_mail_is_as_none_and_the_next_contact_stands_in():
+    gone = LastStep(waiting=False, accepted_at=None, failed=True, refused=frozenset({HEAD}))
+    told = climbed(alert(steps=1), last=gone)
+    assert [(n.step, n.template, n.recipient) for n in told.notifications] == [("step-2", "escalation", DEPUTY)]
+    nobody = replace(gone, refused=frozenset({HEAD, DEPUTY, ICTSO}))
+    told = climbed(alert(steps=1), last=nobody)
+    assert [(n.step, n.recipient) for n in told.notifications] == [("step-4", TEAM)]
+
+
 def test_an_acknowledged_alert_is_open_again_when_its_deadline_has_passed():
     taken = alert(state=AlertState.ACKNOWLEDGED, owner="Siti", deadline=FRIDAY_NOON)
     assert climbed(taken, now=FRIDAY_NOON - HOUR) == Plan(reason="acknowledged", next_action_at=FRIDAY_NOON)

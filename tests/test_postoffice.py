@@ -11,7 +11,7 @@ from conftest import unavailable
 from mail_servers import Postbox, make_certificates, read_mail, smtp_server, taken_then_hung_up
 from postoffice import JOURNAL, PASSWORD, SENDER, missing, needs_root, post_office
 from test_mailbox import report
-from test_outbox import ENVELOPE, POLICY, deliver_due, open_office, plan_due, smtp
+from test_outbox import APART, ENVELOPE, POLICY, deliver_due, open_office, plan_due, smtp
 
 from alerts import mailbox
 from alerts.channel import DeliveryFailed
@@ -72,7 +72,7 @@ def read_back(post, user, message_id):
 
 def test_an_alert_goes_through_starttls_and_a_sign_in_and_is_read_back_over_imap(office, post):
     office.breach("1")
-    plan_due(office.db, POLICY, now=office.now)
+    plan_due(office.db, POLICY, now=office.now, grouping=APART)
     assert sent_by(office).accepted == 1
     (row,) = office.rows()
     post.wait_for_mails(HEAD)
@@ -83,7 +83,7 @@ def test_an_alert_goes_through_starttls_and_a_sign_in_and_is_read_back_over_imap
 
 def test_postfix_takes_the_beginning_of_a_mail_in_one_go_and_keeps_the_connection(office, post):
     office.breach(*map(str, range(5)))
-    plan_due(office.db, POLICY, now=office.now)
+    plan_due(office.db, POLICY, now=office.now, grouping=APART)
     before = post.log().count(": connect from")
     assert sent_by(office).accepted == 5
     assert post.log().count(": connect from") == before + 1
@@ -138,7 +138,7 @@ def journalled(post, content):
 
 def lose_an_answer(office, box, journal):
     office.breach("1")
-    plan_due(office.db, POLICY, now=office.now)
+    plan_due(office.db, POLICY, now=office.now, grouping=APART)
     box.faults = [taken_then_hung_up]
     assert sent_by(office, journal=journal).retried == 1
     assert office.states() == ["uncertain"]
@@ -170,7 +170,7 @@ def test_what_a_dead_process_was_handing_over_is_looked_up_too(lossy, journal, p
     """Fault 1."""
     office, box = lossy
     office.breach("1")
-    plan_due(office.db, POLICY, now=office.now)
+    plan_due(office.db, POLICY, now=office.now, grouping=APART)
     mail = office.claim()
     content = f"Message-ID: {mail.message_id}\r\n\r\nhello\r\n".encode()
     store.begin(office.db, mail, content, now=office.now, lease=5 * MINUTE)
@@ -206,7 +206,7 @@ def reader(post):
 def test_a_mail_that_postfix_returns_is_told_to_the_operators_and_hastens_its_alert(office, post, reader):
     """Also what Postfix writes itself is understood: nobody has that mailbox."""
     office.breach("1")
-    plan_due(office.db, POLICY, now=office.now)
+    plan_due(office.db, POLICY, now=office.now, grouping=APART)
     with office.db.write() as connection:
         connection.execute(tables.notification.update().values(recipient=STRANGER))
     before = len(post.mails(SENDER))

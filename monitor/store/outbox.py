@@ -90,7 +90,12 @@ def first_mails(db: Database, *, since: datetime, until: datetime) -> list[First
 def last_steps(db: Database, alert_ids: Sequence[int]) -> dict[int, LastStep]:
     """Return what became of the mails that were last written for these alerts, also those they share."""
     rows: dict[int, list[RowMapping]] = {}
-    columns = (notification.c.created_at, notification.c.state, notification.c.accepted_at)
+    columns = (
+        notification.c.created_at,
+        notification.c.state,
+        notification.c.accepted_at,
+        notification.c.recipient,
+    )
     shared = notification_alert.c.notification_id == notification.c.id
     with db.read() as connection:
         for begin in range(0, len(alert_ids), 500):
@@ -111,6 +116,10 @@ def _last_step(mails: Sequence[RowMapping]) -> LastStep:
         waiting=any(state in WAITING for state in states),
         accepted_at=max(accepted, default=None),
         failed=any(state in FAILED for state in states),
+        told=frozenset(
+            mail["recipient"].casefold() for mail in mails if mail["state"] == NotificationState.ACCEPTED.value
+        ),
+        refused=frozenset(mail["recipient"].casefold() for mail in mails if mail["state"] in FAILED),
     )
 
 
