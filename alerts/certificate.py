@@ -15,12 +15,12 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from functools import cache
 from html.parser import HTMLParser
+from pathlib import Path
 from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 
 from alerts import seal, wording
-from alerts.rendering import TEMPLATES
 from monitor.disclosure import one_line
 from monitor.model import MALAYSIA, CanaryOutcome, Cause, Interval, Json, Language, Verdict
 from monitor.store.proof import AccountProof, Proof
@@ -143,7 +143,7 @@ def _hash(page: str) -> str:
 @cache
 def _template() -> Template:
     environment = Environment(
-        loader=FileSystemLoader(TEMPLATES),
+        loader=FileSystemLoader(Path(__file__).parent / "pages"),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
