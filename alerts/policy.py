@@ -37,6 +37,7 @@ SILENT_KINDS = LADDER_KINDS | {AlertKind.BLIND}
 NOBODY = "nobody is configured: set operators.recipients or digest.recipients"
 UNTOLD = LastStep(waiting=False, accepted_at=None, failed=False)
 LOOK_AGAIN = timedelta(minutes=5)
+REMINDED_KINDS = frozenset({AlertKind.BLIND, AlertKind.CREDENTIAL})
 REMIND_AFTER = timedelta(days=7)  # of what is still blind, or a credential still dead
 ACKNOWLEDGEMENT_ENDED = "the acknowledgement ran out"
 
@@ -117,13 +118,23 @@ def plan(
         return untold
     if alert.kind in LADDER_KINDS:
         return _still_unheard(alert, policy, now, last) or _climb(alert, policy, now, last or UNTOLD)
+    return _inform(alert, policy, now, last or UNTOLD)
+
+
+def _inform(alert: Alert, policy: Policy, now: datetime, last: LastStep) -> Plan:
+    """Tell whom it concerns that something does not work; of an address that refuses its mail, somebody else."""
     if alert.kind is AlertKind.BLIND:
-        people = _blind_people(alert, policy)
-        why = "the agency, the security team and the operators are told"
-        return _told(alert, policy, "blind", people, why, again=now + REMIND_AFTER)
-    people, why = _operators(alert, policy)
-    again = now + REMIND_AFTER if alert.kind is AlertKind.CREDENTIAL else None
-    return _told(alert, policy, OPERATOR_KINDS[alert.kind], people, why, again=again)
+        template, why = "blind", "the agency, the security team and the operators are told"
+        people = [one for one in _blind_people(alert, policy) if one.address.casefold() not in last.refused]
+    else:
+        template = OPERATOR_KINDS[alert.kind]
+        people, why = _operators(alert, policy, last.refused)
+    again = now + REMIND_AFTER if alert.kind in REMINDED_KINDS else None
+    if last.failed:
+        people = [one for one in people if one.address.casefold() not in last.told]
+        if not people:
+            return Plan(reason="all who take mails are told", steps=alert.steps, next_action_at=again)
+    return _told(alert, policy, template, people, why, again=again)
 
 
 def _untold(alert: Alert, now: datetime, silences: Sequence[Silence]) -> Plan | None:
@@ -385,14 +396,14 @@ def _blind_people(alert: Alert, policy: Policy) -> list[_Person]:
     ]
 
 
-def _operators(alert: Alert, policy: Policy) -> tuple[list[_Person], str]:
+def _operators(alert: Alert, policy: Policy, refused: frozenset[str] = frozenset()) -> tuple[list[_Person], str]:
     """Return who keeps Pantau running; for a refused mail, never by the way that was refused.
 
     A contact of an agency that cannot be reached concerns the security team as well.
     """
     if alert.kind is AlertKind.DEAD_LETTER and alert.agency is not None and policy.operators and policy.security_team:
         both = [("operators", a) for a in policy.operators] + [("security-team", a) for a in policy.security_team]
-        reachable = [(step, a) for step, a in both if not _refused(alert, a)]
+        reachable = [(step, a) for step, a in both if not _refused(alert, a, refused)]
         if reachable:
             people = [_Person(step, a, policy.team_language) for step, a in reachable]
             return people, "the operators and the security team are told"
@@ -400,17 +411,19 @@ def _operators(alert: Alert, policy: Policy) -> tuple[list[_Person], str]:
         ("operators", "the operators", policy.operators),
         ("security-team", "no operator can be told: the security team", policy.security_team),
     ):
-        told = [a for a in addresses if not _refused(alert, a)]
+        told = [a for a in addresses if not _refused(alert, a, refused)]
         if told:
             return [_Person(step, a, policy.team_language) for a in told], f"{whom} are told"
     if alert.kind is AlertKind.DEAD_LETTER:
-        others = [p for _, p in _agency_people(alert.agency) if not _refused(alert, p.address)]
+        others = [p for _, p in _agency_people(alert.agency) if not _refused(alert, p.address, refused)]
         if others:
             return others[:1], "neither operators nor security team can be told: another contact of the agency is"
     return [], NOBODY
 
 
-def _refused(alert: Alert, address: str) -> bool:
+def _refused(alert: Alert, address: str, refused: frozenset[str]) -> bool:
+    if address.casefold() in refused:
+        return True
     return alert.kind is AlertKind.DEAD_LETTER and f"→ {address}:".casefold() in alert.detail.casefold()
 
 
