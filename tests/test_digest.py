@@ -9,6 +9,7 @@ from datetime import UTC, datetime, time, timedelta
 
 import pytest
 from archive import MARKING_RULE, ArchiveMaker, marking
+from browser import chromium, flaws
 from builders import (
     NOW,
     WEEK_START,
@@ -21,8 +22,10 @@ from builders import (
     post,
     week_report,
 )
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from mail_servers import read_mail
-from sqlalchemy import and_, insert, update
+from sqlalchemy import and_, delete, insert, update
 from test_mail_templates import HOSTILE, assert_harmless, hostile_week
 from weeks import MONDAY, busy_week, rule_count
 
@@ -35,6 +38,7 @@ from alerts.folder import FolderChannel
 from alerts.outbox import deliver_due
 from alerts.overdue import ACKNOWLEDGEMENT_ENDED, is_overdue
 from alerts.policy import Policy, plan_digest
+from monitor import coverage as intervals
 from monitor.model import (
     MALAYSIA,
     AlertKind,
@@ -57,15 +61,20 @@ from monitor.store import audit, life
 from monitor.store import outbox as store
 from monitor.store.accounts import claim_accounts, save_failure, shut_platform
 from monitor.store.alerts import find_case
+from monitor.store.listings import coverage_of
 from monitor.store.posts import Judged, save_page
 from monitor.store.register import save_register
 from monitor.store.reports import week_report as stored_report
-from monitor.store.tables import media, notification
+from monitor.store.tables import account as account_table
+from monitor.store.tables import coverage, media, notification
 
 HOUR, DAY, WEEK = timedelta(hours=1), timedelta(days=1), timedelta(weeks=1)
 ENVELOPE = Envelope(sender="Pantau <pantau@jdn.example.my>", slogans=(), post_link=True, public_url="https://p.my")
 TEAM = ("a@csirt.example.my", "b@csirt.example.my")
 POLICY = Policy(instance="i", sender_domain="pantau.example.my", security_team=TEAM)
+PIXEL = (
+    "data:image/png;base64,iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAQAAAC1HAwCAAAAC0lEQVR42mNk+A8AAQUBAScY42YAAAAASUVORK5CYII="
+)
 LONG_AGO = datetime(2020, 1, 1, tzinfo=UTC)
 
 
@@ -531,6 +540,20 @@ def test_no_name_of_the_week_breaks_out_of_the_mail(text, monkeypatch):
         assert len(mail.get_body(("html",)).get_content().encode()) < 100_000
 
 
+# ---------------------------------------------------------------- in a real browser
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [375, 600])
+def test_a_busy_week_can_be_read_on_a_telephone_and_in_the_dark(width, scheme):
+    pictures = {"pantau-carta": PIXEL, "pantau-liputan": PIXEL}
+    with chromium() as browser:
+        page = browser.new_page(viewport={"width": width, "height": 800}, color_scheme=scheme)
+        for language in Language:
+            page.set_content(digest_letter(busy_week(), language, ENVELOPE, pictures=pictures, now=MONDAY).html)
+            assert flaws(page, width) == []
+
+
 # ---------------------------------------------------------------- the chart
 
 
@@ -750,3 +773,31 @@ def test_a_restart_in_the_middle_sends_each_digest_once(registered_db, tmp_path)
     assert tick(db, channel, now + 2 * HOUR) == 0
     mails = [read_mail(path.read_bytes()) for path in (tmp_path / "mail").iterdir()]
     assert sorted(mail["To"] for mail in mails) == sorted(TEAM)
+
+
+@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    st.lists(st.tuples(st.integers(1, 90), st.sampled_from(["read", "gap", "unreachable"])), max_size=9),
+    st.integers(-200, 200),
+)
+def test_a_week_s_coverage_is_the_same_as_from_all_intervals_there_ever_were(registered_db, lengths, first):
+    """Only what reaches into the week is read from the database, and the last one before: it may go on."""
+    begin = WEEK_START + first * HOUR
+    rows, at = [], begin
+    for hours, kind in lengths:
+        cause = None if kind == "read" else Cause.UNAVAILABLE
+        rows.append(Interval(kind=CoverageKind(kind), start=at, end=at + hours * HOUR, cause=cause))
+        at += hours * HOUR
+    with registered_db.write() as connection:
+        connection.execute(update(account_table).values(registered_at=begin))
+        connection.execute(delete(coverage))
+        for one in rows:
+            cause = one.cause.value if one.cause else None
+            facts = {"account_id": 1, "kind": one.kind.value, "start": one.start, "end": one.end, "cause": cause}
+            connection.execute(insert(coverage), facts)
+    end = WEEK_START + WEEK
+    found = coverage_of(registered_db, start=WEEK_START, end=end, patience=HOUR)
+    wanted = intervals.within(intervals.up_to(rows, begin=begin, now=end, patience=HOUR), WEEK_START, end)
+    assert [(one.gaps, one.covered) for one in found] == [(intervals.gaps(wanted), intervals.covered(wanted))][
+        : begin < end
+    ]

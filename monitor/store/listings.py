@@ -308,7 +308,7 @@ def coverage_of(
     order = (account.c.agency, account.c.platform, account.c.key)
     with db.read() as connection:
         holders = [to_account(r) for r in connection.execute(select(account).where(wanted).order_by(*order)).mappings()]
-        stretches = _intervals(connection, end, wanted)
+        stretches = _intervals(connection, start, end, wanted)
         counts = _posts_seen(connection, start, end)
     weeks = []
     for one in holders:
@@ -329,11 +329,21 @@ def coverage_of(
 
 
 def _intervals(
-    connection: Connection, end: datetime, wanted: ColumnElement[bool]
+    connection: Connection, start: datetime, end: datetime, wanted: ColumnElement[bool]
 ) -> Mapping[int, tuple[Interval, ...]]:
+    """Return each account's intervals that reach into [start, end), and its last one before: it may go on."""
+    begun = coverage.c.start < end
+    newest = select(coverage.c.account_id, func.max(coverage.c.start).label("start")).where(begun)
+    last = newest.group_by(coverage.c.account_id).subquery()
+    query = (
+        select(coverage)
+        .join(account, account.c.id == coverage.c.account_id)
+        .join(last, last.c.account_id == coverage.c.account_id)
+        .where(begun, wanted, or_(coverage.c.end > start, coverage.c.start == last.c.start))
+        .order_by(coverage.c.account_id, coverage.c.start)
+    )
     found: dict[int, list[Interval]] = {}
-    query = select(coverage).join(account, account.c.id == coverage.c.account_id).where(coverage.c.start < end, wanted)
-    for row in connection.execute(query.order_by(coverage.c.account_id, coverage.c.start)).mappings():
+    for row in connection.execute(query).mappings():
         found.setdefault(row["account_id"], []).append(to_interval(row))
     return {account_id: tuple(row) for account_id, row in found.items()}
 
