@@ -22,6 +22,7 @@ from pathlib import Path
 import bench_backtest
 import bench_media
 import bench_rules
+import bench_year
 import requests
 from installation import AGENCY, Installation
 
@@ -139,3 +140,4 @@ if __name__ == "__main__":
     bench_rules.main()
     bench_media.main()
     bench_backtest.main()
+    bench_year.main()
