@@ -277,6 +277,9 @@ def test_the_command_sends_one_now_and_says_its_times(here):
     (row,) = json.loads(here.run("canary", "--json").out)
     assert (row["outcome"], row["day"]) == ("arrived", "")
     assert row["seconds"] >= 0
+    table = here.run("canary", "--list").out
+    assert "asked for" in table
+    assert "%" not in table
     assert here.listed("alerts", "list") == []
 
 

@@ -118,9 +118,14 @@ def _list(as_json: bool, days: int) -> None:
             rows = [_row(line) for line in lines]
             rows += [_not_run(day.day.isoformat(), daily_key(day.day)) for day in silent if day.began_at is None]
     rows.sort(key=lambda row: row["opened_at"] or row["day"], reverse=True)
-    print_rows(
-        rows, as_json, ("day", "outcome", "opened_at", "evaluated_ms", "accepted_at", "seconds", "rule", "error")
-    )
+    columns = ("day", "outcome", "opened_at", "evaluated_ms", "accepted_at", "seconds", "rule", "error")
+    print_rows(rows if as_json else [_shown(row) for row in rows], as_json, columns)
+
+
+def _shown(row: dict[str, Any]) -> dict[str, Any]:
+    """Return the row for people: a number of milliseconds is no share."""
+    numbers = {name: f"{row[name]:.1f}" for name in ("evaluated_ms", "seconds") if row[name] is not None}
+    return row | numbers | {"day": row["day"] or "asked for"}
 
 
 def _row(line: CanaryLine) -> dict[str, Any]:

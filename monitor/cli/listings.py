@@ -249,6 +249,8 @@ def _gaps(week: AccountWeek) -> list[str]:
 
 def _totals(weeks: Sequence[AccountWeek]) -> Iterator[str]:
     """Yield one line an agency: how many of its accounts were wholly read, and what is missing."""
+    from alerts.wording import span
+
     by_agency: dict[str, list[AccountWeek]] = {}
     for one in weeks:
         by_agency.setdefault(one.account.agency, []).append(one)
@@ -258,7 +260,7 @@ def _totals(weeks: Sequence[AccountWeek]) -> Iterator[str]:
         lost = sum((gap.length for one in own for gap in one.gaps), timedelta())
         words = [f"{full} of {len(own)} accounts fully monitored"]
         words += [f"{blind} blind"] if blind else []
-        words += [f"{lost.total_seconds() / 3600:.1f} account hours not read"] if lost else []
+        words += [f"{span(lost, Language.EN)} not read in all"] if lost else []
         yield f"{code}: {', '.join(words)}"
 
 
