@@ -20,6 +20,7 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 
 import bench_backtest
+import bench_latency
 import bench_media
 import bench_rules
 import bench_year
@@ -137,6 +138,7 @@ def bench_passes() -> None:
 
 if __name__ == "__main__":
     bench_passes()
+    bench_latency.main()
     bench_rules.main()
     bench_media.main()
     bench_backtest.main()
