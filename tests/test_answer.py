@@ -183,6 +183,24 @@ def test_a_page_shows_of_a_text_what_the_disclosure_level_allows(desk, level, sh
         assert hidden not in page
 
 
+@pytest.mark.parametrize(("level", "shown"), [(Disclosure.NONE, False), (Disclosure.MASKED, True)])
+@pytest.mark.parametrize("action", ["acknowledge", "removed"])
+def test_a_note_may_quote_the_post_and_is_shown_like_it(desk, level, shown, action):
+    number = desk.breach("2", disclosure=level)
+    desk.answer(desk.url(alert_id=number), action, note="NOTE-MARKER")
+    page = requests.get(desk.url(alert_id=number, recipient=DEPUTY), timeout=5).text
+    assert ("NOTE-MARKER" in page) is shown
+    assert ("tidak diulang di sini" in page.partition("Peruntukan")[0]) is not shown
+
+
+def test_why_a_person_reopened_a_case_is_not_repeated(desk):
+    desk.answer(desk.url(), "false_alarm")
+    life.reopen(desk.db, 1, by="ops", reason="REASON-MARKER", now=desk.now)
+    page = requests.get(desk.url(round_=1), timeout=5).text
+    assert "disemak semula" in page
+    assert "REASON-MARKER" not in page
+
+
 def test_the_page_is_neither_kept_nor_framed_nor_found_nor_told_onwards(desk):
     for answer in (
         requests.get(desk.url(), timeout=5),
@@ -510,7 +528,7 @@ def test_a_link_of_an_earlier_round_says_that_a_newer_mail_holds(either):
         assert "dibuka semula" in answer.text
     assert either.rows() == before
     new = either.url(round_=1)
-    assert "hantaran itu muncul semula" in requests.get(new, timeout=5).text
+    assert "kini muncul semula" in requests.get(new, timeout=5).text
     assert either.answer(new, "removed").status_code == 303
 
 

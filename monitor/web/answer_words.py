@@ -6,8 +6,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from alerts import wording
-from monitor.disclosure import one_line
-from monitor.model import Alert, AlertKind, AlertState, Cause, Language, Removal, Resolution, Severity
+from monitor.disclosure import level_of, one_line
+from monitor.model import Alert, AlertKind, AlertState, Cause, Disclosure, Language, Removal, Resolution, Severity
 from monitor.store.audit import SYSTEM, Event
 
 MS, EN = Language.MS, Language.EN
@@ -120,6 +120,7 @@ STANDING: Mapping[Language, Texts] = {
         "open": "Belum dijawab",
         "reopened": "Dibuka semula: {reason}",
         "acknowledged": "Telah diakui terima",
+        "note_kept": "Catatannya telah disimpan dan tidak diulang di sini.",
         "until": "Untuk diselesaikan sebelum {deadline}; selepas itu makluman ini dibuka semula.",
         "resolved": "Selesai: {how}",
         "by": "Oleh {who}, {at}.",
@@ -132,6 +133,7 @@ STANDING: Mapping[Language, Texts] = {
         "open": "Not yet answered",
         "reopened": "Open again: {reason}",
         "acknowledged": "Acknowledged",
+        "note_kept": "The note is kept, and not repeated here.",
         "until": "To be resolved before {deadline}; after that the alert opens again.",
         "resolved": "Resolved: {how}",
         "by": "By {who}, {at}.",
@@ -154,10 +156,6 @@ RESOLVED: Mapping[Language, Mapping[Resolution, str]] = {
         Resolution.ACCEPTED: "accepted without action",
         Resolution.FALSE_ALARM: "no contravention",
     },
-}
-REASONS: Mapping[str, str] = {  # why an alert was reopened by fact: English in the database
-    "the post is back": "hantaran itu muncul semula",
-    "the post is still there": "hantaran itu masih ada",
 }
 EVENTS: Mapping[Language, Texts] = {
     MS: {
@@ -311,14 +309,14 @@ class Words:
         if alert.state is AlertState.SUPPRESSED:
             return [texts["suppressed"]]
         if alert.reopened_for:
-            return [texts["open"], texts["reopened"].format(reason=self._reason(alert.reopened_for))]
+            return [texts["open"], texts["reopened"].format(reason=wording.reopened(alert.reopened_for, self.language))]
         return [texts["open"]]
 
     def _acknowledged(self, alert: Alert, texts: Texts) -> list[str]:
         at = wording.moment(alert.acknowledged_at, self.language) if alert.acknowledged_at else "–"
         lines = [texts["acknowledged"], texts["by"].format(who=_who(alert.owner), at=at)]
         if alert.note:
-            lines.append(f"“{one_line(alert.note, limit=500)}”")
+            lines.append(self._note(alert.note, alert))
         if alert.deadline:
             lines.append(texts["until"].format(deadline=wording.moment(alert.deadline, self.language)))
         return lines
@@ -332,15 +330,18 @@ class Words:
             at = wording.moment(last.at, self.language)
             lines.append(texts["by"].format(who=_who(last.actor), at=at))
         if alert.resolution_note:
-            lines.append(f"“{one_line(alert.resolution_note, limit=500)}”")
+            lines.append(self._note(alert.resolution_note, alert))
         if alert.removal is Removal.REPORTED:
             lines.append(texts["removal_reported"])
         if alert.removal is Removal.CONFIRMED:
             lines.append(texts["removal_confirmed"])
         return lines
 
-    def _reason(self, reason: str) -> str:
-        return REASONS.get(reason, one_line(reason)) if self.language is MS else one_line(reason)
+    def _note(self, note: str, alert: Alert) -> str:
+        """Return a person's note; it may quote the post, so what keeps the post's words inside keeps it too."""
+        if alert.post is not None and min(alert.disclosure, level_of(alert.findings)) is Disclosure.NONE:
+            return STANDING[self.language]["note_kept"]
+        return f"“{one_line(note, limit=500)}”"
 
     def events(self, events: Iterable[Event]) -> list[tuple[str, str]]:
         """Return (time, what happened and by whom) for what concerns the reader: no mails, no looks."""
@@ -353,7 +354,7 @@ class Words:
         if resolution in set(Resolution):
             said += f": {RESOLVED[self.language][Resolution(str(resolution))]}"
         if event.event == "alert reopened" and event.facts.get("reason"):
-            said += f": {self._reason(str(event.facts['reason']))}"
+            said += f": {wording.reopened(str(event.facts['reason']), self.language)}"
         return said if event.actor == SYSTEM else f"{said} ({_who(event.actor)})"
 
 
