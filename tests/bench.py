@@ -21,6 +21,7 @@ from pathlib import Path
 
 import bench_backtest
 import bench_latency
+import bench_mail
 import bench_media
 import bench_rules
 import bench_year
@@ -143,3 +144,4 @@ if __name__ == "__main__":
     bench_media.main()
     bench_backtest.main()
     bench_year.main()
+    bench_mail.main()

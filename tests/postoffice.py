@@ -94,6 +94,14 @@ class PostOffice:
         }
         return Mailbox(**{**facts, **changes})  # type: ignore[arg-type]
 
+    def make_maildir(self, user: str) -> Path:
+        """Make a user's mailbox before its first mail, for somebody else to put mails into."""
+        place = self.maildir(user)
+        for folder in (place.parent, place, *(place / name for name in ("tmp", "new", "cur"))):
+            folder.mkdir(exist_ok=True)
+            shutil.chown(folder, *_owner())
+        return place
+
     def maildir(self, user: str) -> Path:
         return self.folder / "mail" / user / "Maildir"
 
@@ -128,25 +136,37 @@ def post_office(users: Sequence[str], *, transport: str = "virtual", imap: bool 
     A mail to anyone else in the users' domains is taken, and returned by Postfix itself. `transport` "discard" throws
     every mail away after it was taken.
     """
+    everybody = [*users, SENDER, JOURNAL]
+    with _prepared() as office, ExitStack() as stack:
+        if imap:
+            stack.enter_context(_dovecot(office, everybody))
+        stack.enter_context(_postfix(office, everybody, transport))
+        yield office
+
+
+@contextmanager
+def mailboxes(users: Sequence[str]) -> Iterator[PostOffice]:
+    """Run Dovecot alone; it may be read in clear too."""
+    with _prepared() as office, _dovecot(office, users):
+        yield office
+
+
+@contextmanager
+def _prepared() -> Iterator[PostOffice]:
     with ExitStack() as stack:
         folder = open_folder()
         stack.callback(shutil.rmtree, folder, ignore_errors=True)
-        certificates = make_certificates(folder)
         office = PostOffice(
             folder=folder,
-            certificates=certificates,
+            certificates=make_certificates(folder),
             smtp_port=free_port(),
             plain_port=free_port(),
             imap_port=free_port(),
             imaps_port=free_port(),
         )
-        everybody = [*users, SENDER, JOURNAL]
         (folder / "log").mkdir()
         (folder / "mail").mkdir()
         shutil.chown(folder / "mail", *_owner())
-        if imap:
-            stack.enter_context(_dovecot(office, everybody))
-        stack.enter_context(_postfix(office, everybody, transport))
         yield office
 
 
@@ -278,7 +298,8 @@ def _dovecot(office: PostOffice, users: Sequence[str]) -> Iterator[None]:
         log_path = {folder}/log/dovecot
         listen = 127.0.0.1
         protocols = imap
-        ssl = required
+        ssl = yes
+        disable_plaintext_auth = no
         ssl_cert = <{folder}/here.pem
         ssl_key = <{folder}/here.pem
         auth_mechanisms = plain login

@@ -1,0 +1,252 @@
+"""`python tests/bench_mail.py [part …]`: how fast mails leave with every step durable, and what SIGKILLs do to them.
+
+Parts: `rate` (against a bare smtplib loop on the same Postfix), `drain` (10,000 mails, memory), `kills` (2,000 alerts, 20
+SIGKILLs, one answer in five lost; with a journal and without), `alertmanager` (the same alerts to the same sink).
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import shutil
+import smtplib
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.request
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
+from datetime import UTC, datetime
+from pathlib import Path
+
+import structlog
+from kill_driver import ENVELOPE, _no_report, delivering, drive, fill
+from mail_sink import Sink, sink
+from postoffice import JOURNAL, SENDER, PostOffice, free_port, mailboxes, missing, needs_root, post_office
+
+from alerts.outbox import deliver_due
+from alerts.smtp import SmtpChannel
+from monitor.settings import Mailbox, Secret
+from monitor.store import tables
+from monitor.store.database import open_database
+
+HEAD = "ketua@jpd.example.my"
+ALERTMANAGER = "prometheus-alertmanager"
+RATE_MAILS, DRAINED, KILLED, KILLS, COMPARED = 1_000, 10_000, 2_000, 20, 1_000
+
+
+@contextmanager
+def database() -> Iterator[str]:
+    with tempfile.TemporaryDirectory(prefix="pantau-bench-") as folder:
+        yield f"sqlite:///{folder}/pantau.db"
+
+
+def bench_rate() -> None:
+    if reason := needs_root() or missing():
+        print(f"mail rate    skipped: {reason}")
+        return
+    with post_office([HEAD], transport="discard", imap=False) as post, database() as url:
+        fill(url, RATE_MAILS)
+        mail = one_mail(url)
+        bare = bare_rate(post, mail)
+        wall, processor = ours(url, post)
+        bare = max(bare, bare_rate(post, mail))
+    rate = RATE_MAILS / wall
+    print(
+        f"mail rate    {RATE_MAILS} mails of {len(mail)} bytes to one Postfix, one connection, each step durable: {rate:.0f}/s"
+        f" ({processor / RATE_MAILS * 1000:.1f} ms processor each); bare smtplib loop {bare:.0f}/s; ratio {rate / bare:.2f}"
+    )
+
+
+def one_mail(url: str) -> bytes:
+    """Deliver one mail to nowhere, for its bytes."""
+    kept: list[bytes] = []
+
+    class Keeping:
+        def send(self, mail: bytes, **_: object) -> str:
+            kept.append(mail)
+            return "kept"
+
+        def rest(self) -> None: ...
+        def close(self) -> None: ...
+
+    db = open_database(url)
+    deliver_due(db, Keeping(), ENVELOPE, now=_now(), clock=_now, report=_no_report, limit=1)  # type: ignore[arg-type]
+    with db.write() as connection:
+        values = {"state": "pending", "ended_at": None, "accepted_at": None, "rendered": None, "attempts": 0}
+        connection.execute(tables.notification.update().values(**values))
+    db.close()
+    return kept[0]
+
+
+def bare_rate(post: PostOffice, mail: bytes) -> float:
+    with smtplib.SMTP("127.0.0.1", post.plain_port, timeout=30) as connection:
+        begin = time.monotonic()
+        for _ in range(RATE_MAILS):
+            connection.sendmail(SENDER, [HEAD], mail)
+        return RATE_MAILS / (time.monotonic() - begin)
+
+
+def ours(url: str, post: PostOffice) -> tuple[float, float]:
+    """Deliver what waits; returns wall and processor seconds."""
+    db = open_database(url)
+    channel = SmtpChannel(post.mail(port=post.plain_port, security="none", username="", password=Secret()))
+    begin, used = time.monotonic(), time.process_time()
+    sent = deliver_due(db, channel, ENVELOPE, now=_now(), clock=_now, report=_no_report)
+    took = time.monotonic() - begin, time.process_time() - used
+    channel.close()
+    db.close()
+    assert sent.accepted == RATE_MAILS, sent.failures[:3]
+    return took
+
+
+def bench_drain() -> None:
+    with database() as url, tempfile.TemporaryDirectory() as folder, sink(Path(folder) / "log") as to:
+        fill(url, DRAINED)
+        begin = time.monotonic()
+        with delivering(url, to.port, None) as process:
+            memory = [_memory_at(to, process, DRAINED * tenth // 10) for tenth in range(1, 10)]
+            process.wait()
+        wall = time.monotonic() - begin
+        doubled = [name for name, times in to.times().items() if times > 1]
+        assert to.count() == DRAINED
+        assert not doubled
+    growth = memory[-1] - memory[0]
+    print(
+        f"mail drain   {DRAINED} waiting mails in {wall:.0f} s ({DRAINED / wall:.0f}/s); memory after a tenth"
+        f" {memory[0]:.1f} MB, after nine {memory[-1]:.1f} MB: {growth:+.1f} MB"
+    )
+
+
+def _memory_at(to: Sink, process: subprocess.Popen[bytes], count: int) -> float:
+    """Return the process' resident memory in MB once so many mails were taken."""
+    while to.count() < count and process.poll() is None:
+        time.sleep(0.01)
+    status = Path(f"/proc/{process.pid}/status").read_text()
+    return int(status.partition("VmRSS:")[2].split()[0]) / 1024
+
+
+def bench_kills() -> None:
+    for journalled in (True, False):
+        if journalled and (reason := needs_root() or missing()):
+            print(f"mail kills   with a journal: skipped: {reason}")
+            continue
+        with journal(journalled) as (box, maildir), database() as url, tempfile.TemporaryDirectory() as folder:
+            with sink(Path(folder) / "log", maildir=maildir, lose=0.2) as to:
+                outcome = drive(url, to, alerts=KILLED, kills=KILLS, journal=box)
+        answers = outcome.lost_answers | outcome.in_hand
+        assert not outcome.missing
+        assert outcome.doubled <= (set() if journalled else answers)
+        print(
+            f"mail kills   {KILLED} alerts, {outcome.kills} SIGKILLs, {len(outcome.lost_answers)} mails with a lost answer,"
+            f" journal {'on' if journalled else 'off'}: {len(outcome.missing)} lost, {len(outcome.doubled)} doubled,"
+            f" {len(outcome.doubled - answers)} of them without a lost answer; {outcome.seconds:.0f} s"
+        )
+
+
+@contextmanager
+def journal(wanted: bool) -> Iterator[tuple[Mailbox | None, Path | None]]:
+    if not wanted:
+        yield None, None
+        return
+    with mailboxes([JOURNAL]) as post:
+        box = post.mailbox(JOURNAL, host="127.0.0.1", port=post.imap_port, security="none", journal="INBOX")
+        yield box, post.make_maildir(JOURNAL)
+
+
+def bench_alertmanager() -> None:
+    if shutil.which(ALERTMANAGER) is None:
+        print(f"alertmanager skipped: Debian's package {ALERTMANAGER} is not installed")
+        return
+    journalled = not (needs_root() or missing())
+    with tempfile.TemporaryDirectory() as folder:
+        with sink(Path(folder) / "theirs") as to:
+            theirs = _span(to, COMPARED, lambda: alertmanager(Path(folder), to.port))
+        with sink(Path(folder) / "ours") as to, database() as url:
+            fill(url, COMPARED)
+            rate = _span(to, COMPARED, lambda: delivering(url, to.port, None))
+        with journal(journalled) as (box, maildir), database() as url:
+            with sink(Path(folder) / "killed", maildir=maildir) as to:
+                outcome = drive(url, to, alerts=COMPARED, kills=1, journal=box)
+    print(
+        f"alertmanager {COMPARED} alerts to one sink, first to last mail: {theirs:.0f}/s; ours, each step durable,"
+        f" {rate:.0f}/s; ratio {rate / theirs:.2f}; after a SIGKILL in the middle of ours {len(outcome.missing)} lost,"
+        f" {len(outcome.doubled)} doubled (journal {'on' if journalled else 'off'})"
+    )
+
+
+def _span(to: Sink, count: int, start: Callable[[], object]) -> float:
+    """Return how many mails a second came, from the first to the last."""
+    with start() or nullcontext():  # type: ignore[attr-defined]  # a process, or a context of one
+        first = _when(to, 1)
+        return (count - 1) / (_when(to, count) - first)
+
+
+def _when(to: Sink, count: int) -> float:
+    deadline = time.monotonic() + 180
+    while to.count() < count:
+        if time.monotonic() > deadline:
+            raise TimeoutError(f"{to.count()} of {count} mails came")
+        time.sleep(0.002)
+    return time.monotonic()
+
+
+@contextmanager
+def alertmanager(folder: Path, port: int) -> Iterator[None]:
+    """Run Alertmanager with a mail for each alert, and give it the alerts."""
+    web, configuration = free_port(), folder / "alertmanager.yml"
+    configuration.write_text(
+        f"""route: {{receiver: head, group_by: ['...'], group_wait: 1s, group_interval: 1h, repeat_interval: 24h}}
+receivers:
+  - name: head
+    email_configs:
+      - {{to: {HEAD}, from: {SENDER}, smarthost: "127.0.0.1:{port}", require_tls: false, send_resolved: false}}
+"""
+    )
+    options = [
+        f"--config.file={configuration}",
+        f"--storage.path={folder}/data",
+        f"--web.listen-address=127.0.0.1:{web}",
+    ]
+    with (folder / "log").open("w") as log:
+        process = subprocess.Popen([ALERTMANAGER, *options, "--cluster.listen-address="], stdout=log, stderr=log)
+    try:
+        _post_alerts(f"http://127.0.0.1:{web}/api/v2/alerts")
+        yield
+    finally:
+        process.terminate()
+        process.wait(timeout=20)
+
+
+def _post_alerts(address: str) -> None:
+    alerts = [
+        {"labels": {"alertname": "SULIT", "case": f"PTU-2026-{number:06d}"}, "annotations": {"clause": "3(c)"}}
+        for number in range(COMPARED)
+    ]
+    request = urllib.request.Request(address, json.dumps(alerts).encode(), {"Content-Type": "application/json"})
+    for _ in range(100):
+        try:
+            with urllib.request.urlopen(request, timeout=10) as answer:
+                assert answer.status == 200
+                return
+        except OSError:
+            time.sleep(0.1)
+    raise TimeoutError("Alertmanager did not come up")
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
+PARTS = {"rate": bench_rate, "drain": bench_drain, "kills": bench_kills, "alertmanager": bench_alertmanager}
+
+
+def main(*parts: str) -> None:
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
+    for name in parts or PARTS:
+        PARTS[name]()
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
