@@ -42,6 +42,12 @@ def database() -> Iterator[str]:
         yield f"sqlite:///{folder}/pantau.db"
 
 
+@contextmanager
+def log() -> Iterator[Path]:
+    with tempfile.TemporaryDirectory(prefix="pantau-bench-") as folder:
+        yield Path(folder) / "log"
+
+
 def bench_rate() -> None:
     if reason := needs_root() or missing():
         print(f"mail rate    skipped: {reason}")
@@ -132,8 +138,8 @@ def bench_kills() -> None:
         if journalled and (reason := needs_root() or missing()):
             print(f"mail kills   with a journal: skipped: {reason}")
             continue
-        with journal(journalled) as (box, maildir), database() as url, tempfile.TemporaryDirectory() as folder:
-            with sink(Path(folder) / "log", maildir=maildir, lose=0.2) as to:
+        with journal(journalled) as (box, maildir), database() as url, log() as said:  # noqa: SIM117
+            with sink(said, maildir=maildir, lose=0.2) as to:
                 outcome = drive(url, to, alerts=KILLED, kills=KILLS, journal=box)
         answers = outcome.lost_answers | outcome.in_hand
         assert not outcome.missing
@@ -166,7 +172,7 @@ def bench_alertmanager() -> None:
         with sink(Path(folder) / "ours") as to, database() as url:
             fill(url, COMPARED)
             rate = _span(to, COMPARED, lambda: delivering(url, to.port, None))
-        with journal(journalled) as (box, maildir), database() as url:
+        with journal(journalled) as (box, maildir), database() as url:  # noqa: SIM117
             with sink(Path(folder) / "killed", maildir=maildir) as to:
                 outcome = drive(url, to, alerts=COMPARED, kills=1, journal=box)
     print(
