@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from datetime import datetime
 
+from alerts.policy import ACKNOWLEDGEMENT_ENDED
 from monitor.model import AlertKind, AlertLine, AlertState
-
-ACKNOWLEDGEMENT_ENDED = "the acknowledgement ran out"  # as the store says why an alert was opened again
 
 
 def is_overdue(one: AlertLine, at: datetime) -> bool:

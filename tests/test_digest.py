@@ -36,8 +36,9 @@ from alerts.days import days_of, percent
 from alerts.digest import digest_files, digest_html, due_week, iso_week, week_of
 from alerts.folder import FolderChannel
 from alerts.outbox import deliver_due
-from alerts.overdue import ACKNOWLEDGEMENT_ENDED, is_overdue
-from alerts.policy import Policy, plan_digest
+from alerts.overdue import is_overdue
+from alerts.planning import Grouping, plan_due
+from alerts.policy import ACKNOWLEDGEMENT_ENDED, Policy, plan_digest
 from monitor import coverage as intervals
 from monitor.model import (
     MALAYSIA,
@@ -801,3 +802,26 @@ def test_a_week_s_coverage_is_the_same_as_from_all_intervals_there_ever_were(reg
     assert [(one.gaps, one.covered) for one in found] == [(intervals.gaps(wanted), intervals.covered(wanted))][
         : begin < end
     ]
+
+
+def test_what_the_policy_escalated_is_overdue_and_a_shared_mail_tells_of_each(sqlite_db, tmp_path):
+    """Two alerts of one account share the first mail on Tuesday noon; one is answered, nobody answers the other."""
+    make, channel = ArchiveMaker(sqlite_db), FolderChannel(tmp_path / "mail")
+    cases = [make.case(make.post(f"SULIT {n}", found=(marking(),))) for n in range(2)]
+    wednesday, monday = NOW + DAY, kl("2026-11-30 08:00:00")
+
+    def work(now):
+        plan_due(sqlite_db, POLICY, now=now, grouping=Grouping(interval=timedelta(minutes=2)))
+        report = report_at(sqlite_db, now)
+        return deliver_due(sqlite_db, channel, ENVELOPE, now=now, clock=lambda: now, report=report).accepted
+
+    assert work(NOW) + work(NOW + timedelta(minutes=3)) == 1
+    answered = find_case(sqlite_db, cases[0])
+    life.acknowledge(sqlite_db, answered, by="Aminah", deadline=monday + DAY, via="test", now=NOW + HOUR)
+    assert work(wednesday) > 0
+    report = report_at(sqlite_db, monday)("2026-W48")
+    assert [one.first_mail_at is not None for one in report.alerts] == [True, True]
+    found = weekly.words(report, Language.MS)
+    assert [case.case for case in found["overdue"]] == [cases[1]]
+    assert [case.case for case in found["waiting"]] == [cases[0]]
+    assert found["told"].number == 2

@@ -27,7 +27,7 @@ from monitor.model import (
 from monitor.store.accounts import to_interval
 from monitor.store.database import Database
 from monitor.store.register import to_account
-from monitor.store.tables import account, alert, coverage, finding, notification, post, post_version
+from monitor.store.tables import account, alert, coverage, finding, notification, notification_alert, post, post_version
 
 CREDENTIAL_PREFIX = "credential:"
 
@@ -258,14 +258,15 @@ def _broken_by(connection: Connection, alert_ids: Sequence[int]) -> Mapping[int,
 
 
 def _first_mails(connection: Connection, alert_ids: Sequence[int]) -> Mapping[int, datetime]:
+    """Return when the first mail about each alert was accepted, one that it shares with others included."""
+    first = func.min(notification.c.accepted_at, type_=notification.c.accepted_at.type)
+    shared = notification_alert.join(notification, notification.c.id == notification_alert.c.notification_id)
     found: dict[int, datetime] = {}
     for part in _parts(alert_ids):
-        rows = connection.execute(
-            select(notification.c.alert_id, func.min(notification.c.accepted_at, type_=notification.c.accepted_at.type))
-            .where(notification.c.alert_id.in_(part), notification.c.accepted_at.is_not(None))
-            .group_by(notification.c.alert_id)
-        )
-        found |= {row[0]: row[1] for row in rows}
+        for whose, source in ((notification.c.alert_id, notification), (notification_alert.c.alert_id, shared)):
+            accepted = and_(whose.in_(part), notification.c.accepted_at.is_not(None))
+            for row in connection.execute(select(whose, first).select_from(source).where(accepted).group_by(whose)):
+                found[row[0]] = min(row[1], found.get(row[0], row[1]))
     return found
 
 
