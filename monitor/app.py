@@ -48,6 +48,7 @@ from monitor.store.accounts import (
     resting_accounts,
     shut_platforms,
 )
+from monitor.store.audit import Watch
 from monitor.store.canaries import asked_canaries, daily_key, has_canary, settle_canaries
 from monitor.store.database import Database, explained, fact, open_database, sole_process
 from monitor.store.listings import count_alerts
@@ -503,6 +504,7 @@ def ticks(service: Service, progress: Progress) -> list[Tick]:
     """Return the daemon's fixed ticks: one a platform, and the others by their subject."""
     reader = service.media_reader()
     ping = Ping(service.settings.deadman, service.settings.network)
+    chain = Watch()
     watch = FileWatch(service.settings.folder, service.configuration.fingerprint)
     second = timedelta(seconds=1)
     return [
@@ -519,7 +521,7 @@ def ticks(service: Service, progress: Progress) -> list[Tick]:
         Tick(
             name="audit",
             every=min(service.settings.deadman.every, AUDIT_EVERY),
-            body=lambda: _audit(service, progress, ping),
+            body=lambda: _audit(service, progress, ping, chain),
         ),
         Tick(name="purge", every=60 * second, body=lambda: purge_daily(service, lambda: progress.touch("purge"))),
         Tick(name="reload", every=3 * second, body=lambda: _reload(service, watch)),
@@ -575,10 +577,12 @@ def _digest(service: Service) -> None:
         log.info("monthly letters planned", letters=letters)
 
 
-def _audit(service: Service, progress: Progress, ping: Ping) -> None:
-    """Look whether all is well; only then the dead-man address is called."""
+def _audit(service: Service, progress: Progress, ping: Ping, chain: Watch) -> None:
+    """Look whether all is well, and whether the record of what happened holds; then the dead-man address is called."""
     failing = sorted(progress.failed - {"audit"})
     found = tuple(troubles(service.db, now=service.clock(), stalled=progress.stalled(), failing=failing))
+    if (broken := chain.look(service.db, now=service.clock())) is not None:
+        found += (f"the record of what happened does not hold: {broken.words}; `pantau audit verify`",)
     if found and found != service.troubles:
         log.warning("all is not well: the dead-man address is not called", troubles=found)
     elif service.troubles and not found:

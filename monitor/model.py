@@ -254,6 +254,7 @@ class Post:
     reader sees as text: long text, title and body. `raw` is the platform's payload without credentials.
     `own` is set when the answer lacked what the post refers to: the part of `raw` that tells versions apart. While the
     stored payload says the same, such a poorer answer is no edit.
+    `purged_hash` is what the hash of its content was, when a purge has taken the words.
     """
 
     native_id: str
@@ -267,10 +268,13 @@ class Post:
     links: tuple[str, ...] = ()
     raw: Json = field(default_factory=dict)
     own: Json | None = None
+    purged_hash: str = ""
 
     @property
     def content_hash(self) -> str:
         """Hash of what a reader would see; counters, and what varies in the address of a picture, leave it alone."""
+        if self.purged_hash:
+            return self.purged_hash
         seen = [self.text, [[m.kind, _lasting(m.url), m.text] for m in self.media], list(self.links)]
         return hashlib.sha256(json.dumps(seen, ensure_ascii=False).encode("utf-8", "surrogatepass")).hexdigest()
 

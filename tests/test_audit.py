@@ -20,7 +20,7 @@ from installation import AGENCY, MARKING, Installation, rows
 from sqlalchemy import delete, insert, select, update
 
 from monitor import cli
-from monitor.app import open_service, reload_configuration
+from monitor.app import Progress, open_service, reload_configuration, run, ticks
 from monitor.configuration import load_configuration
 from monitor.escalation import Escalation
 from monitor.model import AccountStatus, AlertKind, Disclosure, Severity
@@ -32,6 +32,7 @@ from monitor.store.audit import (
     GENESIS,
     Head,
     Kind,
+    Watch,
     append,
     entry_hash,
     head,
@@ -405,6 +406,57 @@ def test_the_record_of_a_purge_is_never_emptied(db):
     assert verify(db).broken.seq == 7
 
 
+# ---------------------------------------------------------------- beside a daemon
+
+
+def test_a_watch_walks_in_portions_and_follows_what_is_appended(chain):
+    watch = Watch()
+    for _ in range(4):
+        assert watch.look(chain, now=NOW, most=3) is None
+    write(chain, "x", "y")
+    execute(chain, update(tables.audit).where(tables.audit.c.seq == 12).values(event="z"))
+    assert watch.look(chain, now=NOW).seq == 12
+    assert watch.look(chain, now=NOW).seq == 12, "it keeps to it"
+
+
+@pytest.mark.parametrize(("begin", "kind"), [(10, Kind.CUT), (9, Kind.REWRITTEN)])
+def test_a_watch_knows_the_head_it_has_seen(chain, begin, kind):
+    watch = Watch()
+    watch.look(chain, now=NOW)
+    execute(chain, delete(tables.audit).where(tables.audit.c.seq >= begin))
+    if kind is Kind.REWRITTEN:
+        write(chain, "x", "y", "z")
+    assert watch.look(chain, now=NOW).kind is kind
+
+
+def test_a_watch_finds_within_a_day_what_was_changed_behind_it(chain):
+    watch = Watch()
+    watch.look(chain, now=NOW)
+    execute(chain, update(tables.audit).where(tables.audit.c.seq == 2).values(event="x"))
+    assert watch.look(chain, now=NOW + timedelta(hours=23)) is None
+    watch.look(chain, now=NOW + timedelta(hours=24))
+    assert watch.look(chain, now=NOW + timedelta(hours=24, minutes=1)).seq == 2
+
+
+def test_a_watch_is_not_disturbed_by_a_purge(db):
+    old_chain(db)
+    watch = Watch()
+    watch.look(db, now=NOW, most=3)
+    purge(db, Retention(audit_days=40), now=NOW)
+    assert [watch.look(db, now=NOW + timedelta(days=day)) for day in range(4)] == [None] * 4
+
+
+def test_a_broken_chain_is_a_trouble_that_the_dead_man_address_is_not_called_over(here):
+    configuration = load_configuration(here.folder, {}, today=NOW.date())
+    with open_service(configuration) as service:
+        (tick,) = [one for one in ticks(service, Progress()) if one.name == "audit"]
+        tick.body()
+        assert not any("record" in one for one in service.troubles)
+        execute(service.db, delete(tables.audit).where(tables.audit.c.seq == 3))
+        tick.body()
+        assert any("the record of what happened does not hold: entry 3: cut tail" in one for one in service.troubles)
+
+
 # ---------------------------------------------------------------- heads
 
 
@@ -535,8 +587,6 @@ def test_start_and_reload_write_down_register_rules_and_policy(here):
 
 def test_a_daemon_s_start_and_end_are_written_down_with_its_version(here):
     configuration = load_configuration(here.folder, {}, today=NOW.date())
-    from monitor.app import Progress, run
-
     with open_service(configuration) as service:
         service.stop.set()
         assert run(service, Progress()) == 0

@@ -16,7 +16,13 @@ from monitor.problems import suggestion
 Author = Annotated[
     str, typer.Option("--author", help="Who ordered it: name and office; default: the user of this machine.")
 ]
-SORTS = {"posts": "versions of posts", "profiles": "profiles", "mails": "mails", "entries": "audit entries"}
+SORTS = {
+    "posts": "versions of posts",
+    "profiles": "profiles",
+    "details": "details of alerts",
+    "mails": "mails",
+    "entries": "audit entries",
+}
 
 
 @app.command()

@@ -405,7 +405,7 @@ def _newest_versions(connection: Connection, post_ids: Collection[int]) -> dict[
         return {}
     rows = connection.execute(
         select(post, post_version.c.text, post_version.c.edited_at, post_version.c.language, post_version.c.links)
-        .add_columns(post_version.c.id.label("version_id"))
+        .add_columns(post_version.c.id.label("version_id"), post_version.c.purged_at)
         .join(post_version, and_(post_version.c.post_id == post.c.id, post_version.c.number == post.c.versions))
         .where(post.c.id.in_(post_ids))
     )
@@ -430,6 +430,7 @@ def _post(row: RowMapping, attached: Sequence[Media]) -> Post:
         language=row["language"],
         media=tuple(attached),
         links=tuple(row["links"]),
+        purged_hash=row["content_hash"] if row["purged_at"] is not None else "",
     )
 
 

@@ -14,8 +14,9 @@ import re
 import secrets
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
+from itertools import islice
 from typing import Any
 
 from sqlalchemy import Connection, RowMapping, Select, Text, insert, select, text, type_coerce
@@ -32,6 +33,8 @@ HOLD_BEGUN, HOLD_ENDED = "legal hold begun", "legal hold ended"
 NEVER_EMPTIED = (PURGED, HOLD_BEGUN, HOLD_ENDED)  # they say why others are empty, or must not be
 STAMP = "%Y-%m-%d %H:%M:%S.%f"  # how SQLAlchemy stores a time in SQLite
 CHUNK = 1_000  # entries in memory at once while the chain is walked
+PORTION = 10_000  # entries that a daemon looks at in one go
+WALKED_EVERY = timedelta(days=1)
 SHORTEST_HASH = 16  # hexadecimal digits of a published head, when a letter shows no more
 
 
@@ -231,6 +234,46 @@ def verify(db: Database, published: Sequence[Head] = ()) -> Report:
     return Report(entries=walk.entries, head=walk.end, purged=walk.purged, published=len(published), broken=broken)
 
 
+class Watch:
+    """Walks the chain in portions while it grows, for a daemon: what is changed under it comes to light within a day.
+
+    Where the walk stood is in this process's memory, so it is also a head that nobody who writes to the database can
+    reach. At the end of the chain it waits for more; a day after its beginning it begins anew.
+    """
+
+    def __init__(self) -> None:
+        self._walk = _Walk({})
+        self._began: datetime | None = None
+
+    def look(self, db: Database, *, now: datetime, most: int = PORTION) -> Break | None:
+        """Go on by at most so many entries. Returns what is broken, and keeps to it: nothing mends a chain."""
+        self._began = self._began or now
+        broken = self._still_there(db)
+        looked = 0
+        for row in islice(_stored(db, after=self._walk.end.seq or None), most):
+            broken = broken or self._walk.step(row)
+            looked += 1
+            if broken is not None:
+                return broken
+        if broken is None and looked < most:
+            broken = self._walk.finish()
+            if broken is None and now - self._began >= WALKED_EVERY:
+                end = self._walk.end
+                self._walk, self._began = _Walk({end.seq: [end]}), now
+        return broken
+
+    def _still_there(self, db: Database) -> Break | None:
+        """Look whether the entry up to which all was well is what it was."""
+        end = self._walk.end
+        if not end.seq:
+            return None
+        with db.read() as connection:
+            there = connection.execute(select(audit.c.hash).where(audit.c.seq == end.seq)).scalars().first()
+        if there == end.hash:
+            return None
+        return Break(seq=end.seq, kind=Kind.CUT if there is None else Kind.REWRITTEN)
+
+
 def _by_seq(published: Sequence[Head]) -> dict[int, list[Head]]:
     found: dict[int, list[Head]] = {}
     for one in published:
@@ -335,9 +378,8 @@ AS_STORED = select(
 ).order_by(audit.c.seq)
 
 
-def _stored(db: Database) -> Iterator[_Entry]:
+def _stored(db: Database, *, after: int | None = None) -> Iterator[_Entry]:
     """Yield the entries in their order, a chunk at a time, each chunk in a short transaction of its own."""
-    after: int | None = None
     while True:
         query = (AS_STORED if after is None else AS_STORED.where(audit.c.seq > after)).limit(CHUNK)
         chunk = _chunk(db, query)

@@ -1,9 +1,10 @@
 """What is emptied when its time is over, and what must stay: words go, the proof that they were read and judged stays.
 
 Of a post's version its text, payload, links, and the texts and addresses of its media go; of a profile all that it
-says; of a mail the mail; of an audit entry the facts. What stays: ids, times, hashes, tombstones, findings (rule,
-clause, places by number), alerts with what people said of them, to whom which mail went, and the audit chain, which
-verifies as before. For the account's habits a version keeps which domains it linked to and its language.
+says, also in alerts about it; of a mail the mail; of an audit entry the facts. What stays: ids, times, hashes,
+tombstones, findings (rule, clause, places by number), alerts with what people said of them, to whom which mail went,
+and the audit chain, which verifies as before. For the account's habits a version keeps which domains it linked to and
+its language.
 
 Nothing goes that an open or acknowledged alert needs, an alert whose post is being watched for its removal, or a legal
 hold. What is due is found by reading; each batch is then a short transaction of its own, which asks once more and
@@ -35,7 +36,7 @@ from sqlalchemy import (
     update,
 )
 
-from monitor.model import AlertState, NotificationState, Removal
+from monitor.model import AlertKind, AlertState, NotificationState, Removal
 from monitor.rules import language
 from monitor.rules.history import linked_domains
 from monitor.rules.text import fold
@@ -62,7 +63,8 @@ EVERY = timedelta(days=1)
 LONGEST_ABSENCE = timedelta(days=3)
 CLOCK = "purge_clock"  # the fact when the daily purge was last thought of
 COPIES = "purge_copies"  # the fact since when copies of what was emptied may stand in the file
-BATCH = {"posts": 200, "profiles": 500, "mails": 500, "entries": 2_000}
+BATCH = {"posts": 200, "profiles": 500, "mails": 500, "details": 500, "entries": 2_000}
+QUOTING = (AlertKind.PROFILE.value, AlertKind.EVALUATION.value)  # alerts whose detail may repeat what an account said
 PURGED_WORDS = "purged"
 ENDED = tuple(
     state.value
@@ -77,17 +79,18 @@ ENDED = tuple(
 
 @dataclass(slots=True, kw_only=True)
 class Purged:
-    """How much a purge emptied: versions of posts, profiles, mails, audit entries."""
+    """How much a purge emptied: versions of posts, profiles, mails, sentences of alerts, audit entries."""
 
     posts: int = 0
     profiles: int = 0
     mails: int = 0
+    details: int = 0
     entries: int = 0
     more: bool = False  # it was stopped before its end
     left: str = ""  # why copies of what was emptied may still stand in the file
 
     def __bool__(self) -> bool:
-        return bool(self.posts or self.profiles or self.mails or self.entries)
+        return bool(self.posts or self.profiles or self.mails or self.details or self.entries)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -186,6 +189,7 @@ def _limits(retention: Retention, now: datetime) -> Mapping[str, datetime]:
     days = {
         "posts": retention.post_days,
         "profiles": retention.post_days,
+        "details": retention.post_days,
         "mails": retention.mail_days,
         "entries": retention.audit_days,
     }
@@ -231,7 +235,8 @@ def _empty(db: Database, name: str, keys: list[Any], *, before: datetime, now: d
 
 def _needed() -> ColumnElement[bool]:
     """Say of an alert that its case is not closed."""
-    watched = and_(alert.c.state == AlertState.RESOLVED.value, alert.c.removal == Removal.REPORTED.value)
+    reported = func.coalesce(alert.c.removal, "") == Removal.REPORTED.value  # never null, so that `not` holds
+    watched = and_(alert.c.state == AlertState.RESOLVED.value, reported)
     return or_(alert.c.state.in_([state.value for state in ALIVE]), watched)
 
 
@@ -256,7 +261,9 @@ def _profiles_due(before: datetime) -> ColumnElement[bool]:
     replaced = exists().where(
         later.c.account_id == profile.c.account_id, later.c.id > profile.c.id, later.c.seen_at < before
     )
-    told = exists().where(alert.c.account_id == profile.c.account_id, alert.c.kind == "profile", _needed())
+    told = exists().where(
+        alert.c.account_id == profile.c.account_id, alert.c.kind == AlertKind.PROFILE.value, _needed()
+    )
     held = profile.c.account_id.in_(held_accounts())
     return and_(profile.c.purged_at.is_(None), replaced, not_(told), not_(held))
 
@@ -272,6 +279,11 @@ def _mails_due(before: datetime) -> ColumnElement[bool]:
     general = and_(notification.c.alert_id.is_(None), any_hold())
     old = and_(notification.c.rendered.is_not(None), notification.c.ended_at < before, notification.c.state.in_(ENDED))
     return and_(old, not_(filed), not_(shared), not_(general))
+
+
+def _details_due(before: datetime) -> ColumnElement[bool]:
+    quoting = and_(alert.c.kind.in_(QUOTING), alert.c.detail.not_in(["", PURGED_WORDS]))
+    return and_(quoting, alert.c.opened_at < before, not_(_keeps()))
 
 
 def _entries_due(before: datetime) -> ColumnElement[bool]:
@@ -316,6 +328,10 @@ def _empty_mails(connection: Connection, ids: list[int], now: datetime) -> None:
     connection.execute(update(notification).where(notification.c.id.in_(ids)).values(rendered=None))
 
 
+def _empty_details(connection: Connection, ids: list[int], now: datetime) -> None:  # noqa: ARG001 (one shape for all)
+    connection.execute(update(alert).where(alert.c.id.in_(ids)).values(detail=PURGED_WORDS))
+
+
 def _empty_entries(connection: Connection, ids: list[int], now: datetime) -> None:  # noqa: ARG001 (one shape for all)
     connection.execute(update(audit).where(audit.c.seq.in_(ids)).values(payload=None, salt=None))
 
@@ -333,5 +349,6 @@ SORTS: Mapping[str, _Sort] = {
     "mails": _Sort(
         table=notification, due=_mails_due, order=(notification.c.ended_at, notification.c.id), empty=_empty_mails
     ),
+    "details": _Sort(table=alert, due=_details_due, order=(alert.c.opened_at, alert.c.id), empty=_empty_details),
     "entries": _Sort(table=audit, due=_entries_due, order=(audit.c.at, audit.c.seq), empty=_empty_entries),
 }
