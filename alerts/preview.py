@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import email
 import email.policy
 from dataclasses import replace
@@ -9,8 +10,8 @@ from email.message import EmailMessage
 from html import escape
 from pathlib import Path
 
+from alerts import sample_weeks, samples
 from alerts.compose import Envelope
-from alerts.samples import samples
 from alerts.smime import Certificates
 from monitor.model import Language
 
@@ -59,7 +60,7 @@ def write_preview(folder: Path, envelope: Envelope) -> int:
 def _write(folder: Path, language: Language, envelope: Envelope) -> str:
     """Write one language's mails and return their lines of the index."""
     rows = ""
-    for sample in samples():
+    for sample in (*samples.samples(), *sample_weeks.samples()):
         if sample.template == "test" and language is not Language.MS:
             continue  # it speaks both languages at once
         stem = f"{language.value}-{sample.name}"
@@ -79,6 +80,16 @@ def _write_texts(stem: Path, mail: EmailMessage) -> list[str]:
     for kind, ending in (("html", ".html"), ("plain", ".txt")):
         part = mail.get_body((kind,))
         if part is not None:
-            stem.with_name(stem.name + ending).write_text(part.get_content(), encoding="utf-8")
+            words = _with_pictures(part.get_content(), mail)
+            stem.with_name(stem.name + ending).write_text(words, encoding="utf-8")
             written.append(ending)
     return written
+
+
+def _with_pictures(page: str, mail: EmailMessage) -> str:
+    """Put a mail's inline pictures into its page, which stands alone as a file."""
+    for part in mail.walk():
+        if part.get_content_maintype() == "image":
+            picture = base64.b64encode(part.get_content()).decode("ascii")
+            page = page.replace(f"cid:{part['Content-ID'].strip('<>')}", f"data:image/png;base64,{picture}")
+    return page

@@ -281,22 +281,24 @@ def _of_alert(
     told: tuple[tuple[datetime, str], ...] = (),
 ) -> Sample:
     def compose(language: Language, envelope: Envelope) -> bytes:
-        delivery = _delivery(template, language, to, step, envelope)
+        delivery = delivery_of(template, language, to, step, envelope)
         return compose_alert(alert, delivery, envelope, now=NOW, told=told, next_to=next_to)
 
     return Sample(name=name or template, template=template, compose=compose)
 
 
 def _group(language: Language, envelope: Envelope, alerts: tuple[Alert, ...]) -> bytes:
-    return compose_group(alerts, _delivery("group", language, HEAD, "first", envelope), envelope, now=NOW)
+    return compose_group(alerts, delivery_of("group", language, HEAD, "first", envelope), envelope, now=NOW)
 
 
-def _delivery(template: str, language: Language, to: str, step: str, envelope: Envelope) -> Delivery:
+def delivery_of(
+    template: str, language: Language, to: str, step: str, envelope: Envelope, *, period: str = ""
+) -> Delivery:
     return Delivery(
         id=0,
         fence=0,
-        alert_id=1,
-        period="",
+        alert_id=None if period else 1,
+        period=period,
         step=step,
         template=template,
         recipient=to,
