@@ -286,9 +286,9 @@ def _words(alert: Alert, delivery: Delivery, envelope: Envelope, now: datetime) 
         "cause": cause,
         "remedy": remedy,
         "clause_5": wording.CLAUSE_5,
-        "detail": sentence if delivery.step in TECHNICAL_STEPS else "",
+        "detail": sentence if _role(delivery.step) in TECHNICAL_STEPS else "",
         **_refused(alert, envelope),
-        "no_contact": delivery.template == "alert" and delivery.step in TECHNICAL_STEPS,
+        **_missing(alert, delivery),
         "console": _console(alert.case, envelope),
         "answer": answer_link(alert, delivery, envelope, now),
     }
@@ -405,6 +405,20 @@ def _case_row(alert: Alert, delivery: Delivery, envelope: Envelope, now: datetim
         answer=answer_link(alert, delivery, envelope, now),
         console=_console(alert.case, envelope),
     )
+
+
+def _role(step: str) -> str:
+    """Return whom a step is for: "operators" for "operators", "operators-2" and "round-2-operators"."""
+    return re.sub(r"^round-\d+-|-\d+$", "", step)
+
+
+def _missing(alert: Alert, delivery: Delivery) -> dict[str, object]:
+    """Return whether those who stand in are told that the agency, or its head, has no mail address."""
+    concerned = alert.kind in {AlertKind.POST, AlertKind.PROFILE} and _role(delivery.step) in TECHNICAL_STEPS
+    who = alert.agency.contacts if alert.agency else None
+    others = bool(who and (who.deputy_email or who.ictso_email or who.comms_email))
+    headless = who is None or not who.head_email
+    return {"no_contact": concerned and headless and not others, "no_head": concerned and headless and others}
 
 
 def _console(case: str, envelope: Envelope) -> str:

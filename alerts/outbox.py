@@ -20,11 +20,14 @@ from alerts.channel import Channel, DeliveryFailed
 from alerts.compose import Envelope, compose_alert, compose_group, compose_period
 from alerts.folder import FolderChannel
 from alerts.mailbox import MailboxUnreachable
+from alerts.policy import next_roles
 from alerts.smtp import SmtpChannel
+from monitor.escalation import Escalation, escalation_of
 from monitor.model import Alert, AlertState, Delivery, MonthReport, WeekReport
 from monitor.settings import Mail
 from monitor.store import outbox as store
 from monitor.store.database import Database
+from monitor.store.listings import told_in_round
 from monitor.store.outbox import Begun
 
 log = structlog.get_logger(__name__)
@@ -34,6 +37,7 @@ HELD_AT_MOST = timedelta(minutes=15)  # a mail server that is down is asked agai
 JOURNAL_PATIENCE = timedelta(hours=1)  # so long is waited for a journal that cannot be read; then the mail goes again
 LEASE = timedelta(minutes=5)
 CLAIMED_AT_ONCE = 25
+FOLLOW_UPS = frozenset({"reminder", "escalation"})  # they say who was told before
 
 
 @dataclass(slots=True, kw_only=True)
@@ -151,6 +155,7 @@ class _Run:
     sent: Sent = field(default_factory=Sent)
     queue: deque[Delivery] = field(default_factory=deque)
     alerts: dict[int, Alert] = field(default_factory=dict)
+    policies: dict[str, Escalation] = field(default_factory=dict)
     ready: _Written | None = None
     taken: Delivery | None = None
 
@@ -256,7 +261,19 @@ class _Run:
         now = self.clock()
         if about:
             return _Written(delivery, compose_group(still_open, delivery, self.envelope, now=now), about)
-        return _Written(delivery, compose_alert(still_open[0], delivery, self.envelope, now=now), ())
+        return _Written(delivery, self._of_one(still_open[0], delivery, now), ())
+
+    def _of_one(self, alert: Alert, delivery: Delivery, now: datetime) -> bytes:
+        told = told_in_round(self.db, alert) if delivery.template in FOLLOW_UPS else ()
+        next_to = next_roles(alert, self._escalation(alert.policy))
+        return compose_alert(alert, delivery, self.envelope, now=now, told=told, next_to=next_to)
+
+    def _escalation(self, kept: str) -> Escalation:
+        """Return the policy that an alert began with; it never changes."""
+        if kept not in self.policies:
+            found = store.kept_policies(self.db, {kept}) if kept else {}
+            self.policies[kept] = escalation_of(found[kept]) if kept in found else Escalation()
+        return self.policies[kept]
 
     def _open_alerts(self, delivery: Delivery) -> list[Alert]:
         numbers = [number for number in (delivery.alert_id, *delivery.also_about) if number is not None]

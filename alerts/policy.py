@@ -257,6 +257,22 @@ def _ladder(alert: Alert, policy: Policy) -> tuple[Step, ...]:
     return policy.escalation.critical_steps if critical else policy.escalation.steps
 
 
+def next_roles(alert: Alert, escalation: Escalation) -> tuple[Role, ...]:
+    """Return to whom the next step goes when nobody answers; empty for an alert that does not escalate.
+
+    As far as the alert itself tells: an agency's role without an address is passed over, as the step will do.
+    """
+    if alert.kind not in LADDER_KINDS:
+        return ()
+    policy = Policy(instance="", sender_domain="", escalation=escalation)
+    ladder = _ladder(alert, policy)
+    for step in ladder[min(alert.steps, len(ladder) - 1) :]:
+        watch = (Role.SECURITY_TEAM, Role.OPERATORS)
+        if roles := tuple(role for role in step.to if role in watch or _holders(alert, policy, role)):
+            return roles
+    return ()
+
+
 def _people_of(alert: Alert, policy: Policy, ladder: Sequence[Step], index: int, last: LastStep) -> list[_Person]:
     """Return whom a step tells, each with the template that fits what was told to that address before."""
     step = ladder[min(index, len(ladder) - 1)]

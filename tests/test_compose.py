@@ -237,8 +237,18 @@ def test_a_recovery_says_how_long_it_lasted():
 
 
 def test_an_agency_without_any_address_is_said_to_lack_one():
-    words = text_of(composed(step="operators", recipient="ops@x.my"))
+    nobody = alert(agency=agency(head_email="", deputy_email="", ictso_email=""))
+    words = text_of(composed(nobody, step="operators", recipient="ops@x.my"))
     assert "tiada alamat e-mel dalam daftar" in words
+
+
+@pytest.mark.parametrize("step", ["security-team", "round-2-security-team"])
+def test_the_security_team_is_told_that_a_head_has_no_address(step):
+    headless = alert(agency=agency(head_email=""))
+    words = text_of(composed(headless, step=step, recipient="team@x.my"))
+    assert "Alamat e-mel Ketua Jabatan tiada dalam daftar" in words
+    assert "tiada alamat e-mel dalam daftar" not in words
+    assert "tiada dalam daftar" not in text_of(composed(alert(), step=step, recipient="team@x.my"))
 
 
 def test_the_test_mail_speaks_both_languages_and_has_an_identity_of_its_own():

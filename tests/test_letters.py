@@ -11,6 +11,7 @@ from test_compose import html_of, text_of
 
 from alerts import steps
 from alerts.compose import Envelope, compose_alert, compose_group
+from alerts.policy import ACKNOWLEDGEMENT_ENDED
 from connectors import CONNECTORS
 from monitor.disclosure import profile_changes, profile_detail
 from monitor.escalation import Role
@@ -24,6 +25,7 @@ from monitor.model import (
     Profile,
     Severity,
 )
+from monitor.store import life
 
 ENVELOPE = Envelope(
     sender="Pantau <pantau@jdn.example.my>",
@@ -205,10 +207,10 @@ def test_of_many_who_were_told_the_latest_are_named():
 @pytest.mark.parametrize(
     ("reason", "told"),
     [
-        ("the post is still there", "masih boleh dilihat"),
-        ("the post is back", "kini muncul semula"),
-        ("the post was posted again", "telah dibuat semula"),
-        ("the acknowledgement ran out", "telah tamat tanpa penyelesaian"),
+        (life.STILL_THERE, "masih boleh dilihat"),
+        (life.BACK, "kini muncul semula"),
+        (life.REPOSTED, "telah dibuat semula"),
+        (f"{ACKNOWLEDGEMENT_ENDED} (ketua@jpd.example.my)", "telah tamat tanpa penyelesaian"),
         ("kerana RAHSIA-MARKER disebut", "seorang pegawai meminta"),
     ],
 )

@@ -11,7 +11,7 @@ from difflib import SequenceMatcher
 
 from sqlalchemy import Connection, RowMapping, and_, exists, insert, or_, select, update
 
-from monitor.disclosure import one_line
+from monitor.disclosure import profile_detail
 from monitor.model import (
     MALAYSIA,
     Account,
@@ -173,7 +173,7 @@ def alert_for_profile(
         disclosure=Disclosure.FULL,  # a name is what everybody sees; no rule has found anything in it
         agency=holder.agency,
         account_id=holder.id,
-        detail="; ".join(f"{what}: {_shown(old)} → {_shown(new)}" for what, old, new in renamed),
+        detail=profile_detail(before, after),
         now=now,
     )
 
@@ -186,10 +186,6 @@ def _letters(name: str) -> str:
 def _resembles(old: str, new: str) -> bool:
     one, other = _letters(old), _letters(new)
     return one in other or (other != "" and SequenceMatcher(None, one, other).ratio() >= RESEMBLING)
-
-
-def _shown(name: str) -> str:
-    return f"“{one_line(name, limit=80)}”"
 
 
 def _published_again(connection: Connection, holder: Account, post_id: int, now: datetime) -> int | None:

@@ -13,6 +13,7 @@ from monitor.model import (
     Account,
     AccountStatus,
     AccountWeek,
+    Alert,
     AlertKind,
     AlertLine,
     AlertState,
@@ -275,7 +276,10 @@ def _parts(ids: Sequence[int]) -> list[Sequence[int]]:
 
 
 def mails_of(db: Database, alert_id: int) -> list[MailLine]:
-    query = select(notification).where(notification.c.alert_id == alert_id).order_by(notification.c.id)
+    """Return the mails about an alert, also those that it shares with others, in the order of their planning."""
+    shared = select(notification_alert.c.notification_id).where(notification_alert.c.alert_id == alert_id)
+    about = or_(notification.c.alert_id == alert_id, notification.c.id.in_(shared))
+    query = select(notification).where(about).order_by(notification.c.id)
     with db.read() as connection:
         return [
             MailLine(
@@ -290,6 +294,18 @@ def mails_of(db: Database, alert_id: int) -> list[MailLine]:
             )
             for row in connection.execute(query).mappings()
         ]
+
+
+def told_in_round(db: Database, alert: Alert) -> list[tuple[datetime, str]]:
+    """Return who was told of an alert since it was opened, or opened again, and when; what came back does not count."""
+    ours = f"round-{alert.round + 1}-" if alert.round else ""
+    return [
+        (mail.accepted_at, mail.recipient)
+        for mail in mails_of(db, alert.id)
+        if mail.accepted_at is not None
+        and mail.state is NotificationState.ACCEPTED
+        and (mail.step.startswith(ours) if ours else not mail.step.startswith("round-"))
+    ]
 
 
 def coverage_of(
