@@ -113,11 +113,11 @@ class Worker:
 
 
 def _comparison(task: Task) -> Comparison:
-    after = load_rules(task.after, today=task.today)
+    after = load_rules(task.after, today=task.today, proven=True)
     if task.before is None:
         loaded, comparison = [(after, task.after_hash)], with_stored(after)
     else:
-        before = load_rules(task.before, today=task.today)
+        before = load_rules(task.before, today=task.today, proven=True)
         loaded = [(after, task.after_hash), (before, task.before_hash)]
         comparison = between(before, after, task.differing)
     if any(rules.hash != expected for rules, expected in loaded):

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from monitor.model import Finding, Severity, Subject
 from monitor.rules.conditions import Matches
 from monitor.rules.history import NOWHERE, History, HistoryPart, asking
 from monitor.rules.opinion import View
+from monitor.rules.parts import Part
 from monitor.rules.rule import OpinionUse, Rule, RuleSet, Shift, Status
+from monitor.rules.sieve import Candidate
 from monitor.rules.text import Span, Text
 
+Suspected = Mapping[str, list[Candidate]]
 SCOPE_OF = {"text": "text", "picture": "picture", "video": "picture", "document": "document"}
 
 
@@ -20,13 +23,30 @@ def evaluate(rules: RuleSet, subject: Subject, history: History | None = None) -
 
     Without a history the parts that ask about it match nothing.
     """
-    found: list[Finding] = []
-    for name, original in subject.fields.items():
-        candidates = rules.sieve.candidates(original, history=history is not None)
+    suspected = suspect(rules, subject.fields, history=history is not None)
+    return convict(rules, suspected, subject, history) if suspected else ()
+
+
+def suspect(rules: RuleSet, fields: Mapping[str, str], *, history: bool = False) -> Suspected:
+    """Return the rules that the texts may break, by field: for most posts nothing."""
+    sieve = rules.sieve
+    found = {}
+    for name, original in fields.items():
+        candidates = sieve.candidates(original, history=history)
         if candidates:
-            text = Text(original)
-            judged = ((rule, judge(rule, text, subject, name, absent, history)) for rule, absent in candidates)
-            found += _weighed(rules, [(rule, finding) for rule, finding in judged if finding is not None], text)
+            found[name] = candidates
+    return found
+
+
+def convict(
+    rules: RuleSet, suspected: Suspected, subject: Subject, history: History | None = None
+) -> tuple[Finding, ...]:
+    """Return what the suspected rules find; `evaluate` in two steps, for those who want no subject for every post."""
+    found: list[Finding] = []
+    for name, candidates in suspected.items():
+        text = Text(subject.fields[name])
+        judged = ((rule, judge(rule, text, subject, name, absent, history)) for rule, absent in candidates)
+        found += _weighed(rules, [(rule, finding) for rule, finding in judged if finding is not None], text)
     return tuple(found)
 
 
@@ -101,8 +121,15 @@ def part_matches(rule: Rule, name: str, text: Text, subject: Subject, history: H
     """Return the matches of one part; that of a part about history is NOWHERE."""
     part = rule.parts[name]
     if not isinstance(part, HistoryPart):
-        return part.find(text)
+        return _found(part, text)
     return (NOWHERE,) if history is not None and part.holds(subject, text, history) else ()
+
+
+def _found(part: Part, text: Text) -> Sequence[Span]:
+    known = text.found.get(id(part))
+    if known is None:
+        known = text.found[id(part)] = part.find(text)
+    return known
 
 
 def _matches(
@@ -120,7 +147,7 @@ def _matches(
         return None
     spans = rule.condition.matches(of)
     excuses = [excuse for excuse in rule.exceptions if excuse.covers.present(text)] if spans else []
-    excused = sorted(span for excuse in excuses for span in excuse.covers.find(text))
+    excused = sorted(span for excuse in excuses for span in _found(excuse.covers, text))
     if not excused:
         return spans
     return rule.condition.matches(lambda name: [span for span in of(name) if not _covered(span, excused)])
@@ -154,7 +181,7 @@ def _severity(rule: Rule, text: Text, spans: Sequence[Span]) -> Severity | None:
 def _present(shift: Shift, text: Text, spans: Sequence[Span]) -> bool:
     if shift.within is None:
         return shift.words.present(text)
-    found = shift.words.find(text)
+    found = _found(shift.words, text)
     reach = shift.within
     return any(
         start <= match_end + reach and match_start - reach <= end

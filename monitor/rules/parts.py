@@ -26,6 +26,7 @@ MOST_SPANS = 200  # of one part in one text; more tell nothing new
 MOST_MEMORY = 256 << 20  # bytes for what RE2 builds while it runs
 _GAP = r"[\s_/-]{0,3}"  # between the words of a phrase: also a line break, a hyphen, or nothing (#tempatterhad)
 _LETTERS = r"\w*"  # what a * in a phrase stands for
+_WORDS_KEPT = 20_000  # while rules are read: they say the same words again and again
 _PROBES = ("", "a", "a1 .\n", "sulit 12", "\n\n")
 
 
@@ -88,7 +89,8 @@ class PatternPart:
         if any(view == "squeezed" for view, _ in self.sources) or not text.folded.isascii():
             return bool(self.find(text))
         return any(
-            compiled(source).search(text.exact if view == EXACT else text.folded) for view, source in self.sources
+            compiled(source).search((text.exact if view == EXACT else text.folded).encode())
+            for view, source in self.sources
         )
 
     def _in_reading(self, pattern: Any, text: Text, reading: Squeezed) -> Iterable[Span]:
@@ -99,7 +101,7 @@ class PatternPart:
 def _spans(pattern: Any, text: str) -> list[Span]:
     group = 1 if pattern.groups else 0
     found = []
-    for match in pattern.finditer(text):
+    for match in pattern.finditer(text.encode() if text.isascii() else text):  # sooner, where a byte is a character
         start, end = match.span(group)
         if start < 0:
             start, end = match.span()
@@ -139,8 +141,13 @@ class DetectorPart:
 def phrases(words: Sequence[str], *, exact: bool = False, views: Sequence[str] = ("folded",)) -> PatternPart:
     """Return a part that finds whole phrases. `exact` minds case; a `*` at a word's end stands for more letters.
 
-    Raises BadPattern.
+    The same words give the same part: rules share lists, and are loaded more than once. Raises BadPattern.
     """
+    return _phrases(tuple(words), exact, tuple(views))
+
+
+@lru_cache(maxsize=4_096)
+def _phrases(words: Sequence[str], exact: bool, views: Sequence[str]) -> PatternPart:
     seen = [EXACT if exact and view == "folded" else view for view in views]
     forms = {view: _forms(words, view) for view in seen}
     sources = tuple((view, _alternatives(forms[view])) for view in seen if forms[view])
@@ -149,7 +156,8 @@ def phrases(words: Sequence[str], *, exact: bool = False, views: Sequence[str] =
             f"is too short for the squeezed view alone, or disguised itself: {', '.join(words)}; add the folded one"
         )
     shouted = exact and all(_is_shouted(word) for word in words)
-    triggers = Triggers(phrases=tuple(sorted({single(form) for form in _forms(words, "folded")})))
+    folded = forms["folded"] if "folded" in forms else _forms(words, "folded")
+    triggers = Triggers(phrases=tuple(sorted(set(map(single, folded)))))
     return PatternPart(sources, triggers, shouted=shouted)
 
 
@@ -254,6 +262,7 @@ def _form(phrase: str, view: str) -> str:
     return " ".join(starred)
 
 
+@lru_cache(maxsize=_WORDS_KEPT)
 def _starred(word: str, view: str) -> str:
     bare = word.strip("*")
     if "*" in bare:
@@ -353,6 +362,7 @@ def _joined(words: Sequence[str]) -> str:
     return whole
 
 
+@lru_cache(maxsize=_WORDS_KEPT)
 def _escaped_word(word: str) -> str:
     begin, end = word.startswith("*"), word.endswith("*")
     escaped: str = re2.escape(word.strip("*"))

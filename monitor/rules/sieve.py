@@ -74,13 +74,18 @@ class Sieve:
         seen = _Seen(_ANYTHING, self._always)
         if history:
             seen = _Seen(_ANYTHING | _HISTORY, self._always_with_history)
-        plain = fold_single(original).encode()
-        read = [one.text.encode() for one in readings(folded)] if hits and _DISGUISED in hits else ()
-        self._signs.look(encoded, plain if hits else b"", read, seen)
+        letters = _letters(original, folded if _DISGUISED in hits else None) if hits else []
+        self._signs.look(encoded, letters, seen)
         if not seen.rules:
             return []
-        self._others.look(encoded, plain, read, seen)
+        self._others.look(encoded, letters or _letters(original, None), seen)
         return [one for number in _ones(seen.rules) if (one := self._rules[number].candidate(seen.parts)) is not None]
+
+
+def _letters(original: str, disguised: str | None) -> list[bytes]:
+    """Return the text without repeated letters, and after it the readings of a disguised one."""
+    plain = fold_single(original).encode()
+    return [plain, *(one.text.encode() for one in readings(disguised))] if disguised else [plain]
 
 
 class _Suspect:
@@ -132,11 +137,11 @@ class _Looks:
         self._single = _Look((map(single_pattern, one.phrases), bits) for one, bits in behind.items())
         self._squeezed = _Look((one.squeezed, bits) for one, bits in behind.items())
 
-    def look(self, folded: bytes, single: bytes, readings: Iterable[bytes], seen: _Seen) -> None:
+    def look(self, folded: bytes, letters: Sequence[bytes], seen: _Seen) -> None:
         self.folded.look(folded, seen)
-        self._single.look(single, seen)
-        for reading in readings:  # it has no repeated letters either
-            self._single.look(reading, seen)
+        for text in letters:
+            self._single.look(text, seen)
+        for reading in letters[1:]:
             self._squeezed.look(reading, seen)
 
 

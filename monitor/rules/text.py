@@ -106,6 +106,7 @@ class Text:
 
     def __init__(self, original: str) -> None:
         self.original = original
+        self.found: dict[int, list[Span]] = {}  # matches of parts that rules share, by their identity
 
     @cached_property
     def exact(self) -> str:

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Select, Text, and_, cast, func, or_, select
+from sqlalchemy import ColumnElement, Connection, DateTime, Select, Text, and_, cast, func, or_, select, type_coerce
 
 from monitor.model import AgencyKind, AlertKind, PostKind, Resolution, Severity
 from monitor.rules.backtest import ArchivedPost, Holder, Stored
@@ -17,6 +17,7 @@ from monitor.store.database import Database
 from monitor.store.tables import account, agency, alert, finding, media, post, post_version
 
 CONFIRMING = [one.value for one in Resolution if one.confirms]
+AS_STORED = DateTime(timezone=True)  # without the checks of `Utc`, which would be half of reading a row
 KINDS = {kind.value: kind for kind in PostKind}
 SEVERITIES = {int(severity): severity for severity in Severity}
 
@@ -91,7 +92,7 @@ class Archive:
                 last = ArchivedPost(
                     post_id,
                     self._holders[account_id],
-                    published_at,
+                    published_at if published_at.tzinfo else published_at.replace(tzinfo=UTC),
                     KINDS[kind],
                     versions,
                     stored.get(post_id, ()),
@@ -123,7 +124,7 @@ def _within(stretch: Stretch, number: ColumnElement[int]) -> ColumnElement[bool]
 
 def _versions(stretch: Stretch) -> Select[Any]:
     query = (
-        select(post.c.id, post.c.account_id, post.c.published_at, post.c.kind)
+        select(post.c.id, post.c.account_id, type_coerce(post.c.published_at, AS_STORED), post.c.kind)
         .add_columns(post_version.c.id, post_version.c.language, post_version.c.text)
         .join(post_version, post_version.c.post_id == post.c.id)
         .where(_within(stretch, post.c.id))
