@@ -11,6 +11,8 @@ import yaml
 
 from monitor.rules.load import INSTRUMENT_FILE, LISTS_FOLDER
 
+_LOADER = getattr(yaml, "CBaseLoader", yaml.BaseLoader)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Source:
@@ -42,7 +44,7 @@ def instrument_folder(file: Path) -> Path:
 
 def read_yaml(file: Path) -> Any:
     """Return what a file holds, scalars as the texts that stand there: the phrase `no` is no boolean."""
-    return yaml.load(file.read_text(encoding="utf-8-sig"), Loader=yaml.BaseLoader)  # noqa: S506 (makes texts only)
+    return yaml.load(file.read_text(encoding="utf-8-sig"), Loader=_LOADER)  # noqa: S506 (makes texts only)
 
 
 def texts(value: Any) -> list[str]:
