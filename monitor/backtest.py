@@ -80,7 +80,8 @@ def task_of(db: Database, after: Path, before: Path | None, *, today: date) -> t
 
 def differing_rules(before: RuleSet, after: RuleSet) -> list[str]:
     """Return the rules that may find something else on the other side, or are on one side alone."""
-    sides = [{rule.id: _digest(Path(rule.file)) for rule in rules.rules} for rules in (before, after)]
+    lists: dict[Path, Sequence[str]] = {}
+    sides = [{rule.id: _digest(Path(rule.file), lists) for rule in rules.rules} for rules in (before, after)]
     names = sides[0].keys() | sides[1].keys()
     asking = [rule for rule in after.rules if rule.opinion is not OpinionUse.IGNORED]
     weighed = {rule.id for rule in asking if _opinion(rule, before) != _opinion(rule, after)}
@@ -91,9 +92,9 @@ def _opinion(rule: Rule, rules: RuleSet) -> Opinion | None:
     return rules.opinions.get(rule.clause.instrument)
 
 
-def _digest(file: Path) -> str:
+def _digest(file: Path, lists: dict[Path, Sequence[str]]) -> str:
     """Return what changes with whatever decides what a rule finds: its file and the lists that it names."""
-    source = read_source(file)
+    source = read_source(file, lists)
     telling = {key: value for key, value in source.data.items() if key not in HARMLESS_KEYS}
     return hashlib.sha256(json.dumps([telling, source.lists], sort_keys=True).encode()).hexdigest()
 

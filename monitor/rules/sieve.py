@@ -13,6 +13,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import re2
@@ -26,8 +27,7 @@ if TYPE_CHECKING:
 
 MOST_KNOWN = 10_000  # combinations of parts that a rule keeps
 _PER_CHARACTER = 1e-4  # a long list of words matches more often than a short one, whatever the tests hold
-_HISTORY, _ANYTHING, _FIRST_PART = 1, 2, 4  # bits of what is seen; from the last one on, of parts
-_DISGUISED = 0  # the place of its pattern among the first
+_DISGUISED, _WORDS, _HISTORY, _ANYTHING, _FIRST_PART = 1, 2, 4, 8, 16  # bits of what is seen; then come the parts
 
 Candidate = tuple["Rule", AbstractSet[str]]  # with the parts that are known not to match
 Behind = tuple[int, int]  # bits of the parts that may match now, and of the rules that are now to be asked
@@ -58,27 +58,32 @@ class Sieve:
             if signs is None:
                 self._always_with_history |= 1 << number
                 self._always |= rule.condition.possible(_texts(rule)) << number
-        self._signs = _Looks({one: (bits[one], numbers) for one, numbers in asking.items()})
+        glance: dict[str, Behind] = {DISGUISE: (_DISGUISED, 0)}
+        if words := sorted({phrase for one in asking for phrase in one.phrases}):
+            glance[word_tree(words)] = (_WORDS, 0)
+        self._signs = _Looks({one: (bits[one], numbers) for one, numbers in asking.items()}, glance)
         self._others = _Looks({one: (bit, 0) for one, bit in bits.items() if one not in asking})
-        words = sorted({phrase for one in asking for phrase in one.phrases})
-        self._first = pattern_set([DISGUISE, word_tree(words)] if words else [DISGUISE]).Match
-        self._ends_early = not (self._always_with_history or self._signs.folded.sets)
+        (self._glance, _), *wide = self._signs.folded.sets
+        self._one_glance_tells = not (wide or self._always_with_history)
 
     def candidates(self, original: str, *, history: bool = False) -> list[Candidate]:
         """Return the rules that a text may break; `history`: there is one to be asked."""
         folded = fold(original)
         encoded = folded.encode()
-        hits = self._first(encoded)
-        if hits is None and self._ends_early:
+        if self._one_glance_tells and self._glance(encoded) is None:
             return []
         seen = _Seen(_ANYTHING, self._always)
         if history:
             seen = _Seen(_ANYTHING | _HISTORY, self._always_with_history)
-        letters = _letters(original, folded if _DISGUISED in hits else None) if hits else []
-        self._signs.look(encoded, letters, seen)
+        self._signs.folded.look(encoded, seen)
+        letters: Sequence[bytes] = ()
+        if seen.parts & (_DISGUISED | _WORDS):
+            letters = _letters(original, folded if seen.parts & _DISGUISED else None)
+            self._signs.look(letters, seen)
         if not seen.rules:
             return []
-        self._others.look(encoded, letters or _letters(original, None), seen)
+        self._others.folded.look(encoded, seen)
+        self._others.look(letters or _letters(original, None), seen)
         return [one for number in _ones(seen.rules) if (one := self._rules[number].candidate(seen.parts)) is not None]
 
 
@@ -130,15 +135,15 @@ def _ones(bits: int) -> Iterator[int]:
 
 
 class _Looks:
-    """Some triggers, looked for in all views of a text."""
+    """Some triggers: those that are looked for in the folded text, and those in texts without repeated letters."""
 
-    def __init__(self, behind: Mapping[Triggers, Behind]) -> None:
-        self.folded = _Look((one.folded, bits) for one, bits in behind.items())
+    def __init__(self, behind: Mapping[Triggers, Behind], more: Mapping[str, Behind] = MappingProxyType({})) -> None:
+        self.folded = _Look([*((one.folded, bits) for one, bits in behind.items()), *(([p], more[p]) for p in more)])
         self._single = _Look((map(single_pattern, one.phrases), bits) for one, bits in behind.items())
         self._squeezed = _Look((one.squeezed, bits) for one, bits in behind.items())
 
-    def look(self, folded: bytes, letters: Sequence[bytes], seen: _Seen) -> None:
-        self.folded.look(folded, seen)
+    def look(self, letters: Sequence[bytes], seen: _Seen) -> None:
+        """Look at the text without repeated letters, which is the first, and at its readings."""
         for text in letters:
             self._single.look(text, seen)
         for reading in letters[1:]:

@@ -29,12 +29,21 @@ class Source:
         return words
 
 
-def read_source(file: Path) -> Source:
-    """Read a rule file that `load_rules` took before. Raises OSError when it is gone since then."""
+def read_source(file: Path, known: dict[Path, Sequence[str]] | None = None) -> Source:
+    """Read a rule file that `load_rules` took before. Raises OSError when it is gone since then.
+
+    `known` keeps the word lists for the next rule.
+    """
     data = read_yaml(file)
-    folder = instrument_folder(file)
-    lists = {name: texts(read_yaml(folder / LISTS_FOLDER / f"{name}.yaml")["phrases"]) for name in _named_lists(data)}
-    return Source(data=data, lists=lists)
+    folder = instrument_folder(file) / LISTS_FOLDER
+    known = {} if known is None else known
+    return Source(data=data, lists={name: _words(folder / f"{name}.yaml", known) for name in _named_lists(data)})
+
+
+def _words(file: Path, known: dict[Path, Sequence[str]]) -> Sequence[str]:
+    if file not in known:
+        known[file] = texts(read_yaml(file)["phrases"])
+    return known[file]
 
 
 def instrument_folder(file: Path) -> Path:
