@@ -68,7 +68,7 @@ def every_pattern(rules: RuleSet) -> list[str]:
 
 def bench_judging(name: str, rules: RuleSet, texts: Sequence[str]) -> None:
     subjects = [Subject(fields={"text": text}) for text in texts]
-    folded = [fold(text) for text in texts]
+    folded = [fold(text).encode() for text in texts]
     patterns = every_pattern(rules)
     bare = pattern_set(patterns)
     whole = rate(lambda: [evaluate(rules, subject) for subject in subjects], len(texts))

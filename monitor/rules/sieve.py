@@ -76,21 +76,15 @@ class Sieve:
         if history:
             seen = _Seen(_ANYTHING | _HISTORY, self._always_with_history)
         self._signs.folded.look(encoded, seen)
-        letters: Sequence[bytes] = ()
-        if seen.parts & (_DISGUISED | _WORDS):
-            letters = _letters(original, folded if seen.parts & _DISGUISED else None)
-            self._signs.look(letters, seen)
+        read = [one.text.encode() for one in readings(folded)] if seen.parts & _DISGUISED else []
+        letters = [fold_single(original).encode()] if seen.parts & _WORDS else []
+        self._signs.look([*letters, *(one for one in read if self._glance(one) is not None)], read, seen)
         if not seen.rules:
             return []
+        letters = letters or [fold_single(original).encode()]
         self._others.folded.look(encoded, seen)
-        self._others.look(letters or _letters(original, None), seen)
+        self._others.look([*letters, *read], read, seen)
         return [one for number in _ones(seen.rules) if (one := self._rules[number].candidate(seen.parts)) is not None]
-
-
-def _letters(original: str, disguised: str | None) -> list[bytes]:
-    """Return the text without repeated letters, and after it the readings of a disguised one."""
-    plain = fold_single(original).encode()
-    return [plain, *(one.text.encode() for one in readings(disguised))] if disguised else [plain]
 
 
 class _Suspect:
@@ -142,11 +136,11 @@ class _Looks:
         self._single = _Look((map(single_pattern, one.phrases), bits) for one, bits in behind.items())
         self._squeezed = _Look((one.squeezed, bits) for one, bits in behind.items())
 
-    def look(self, letters: Sequence[bytes], seen: _Seen) -> None:
-        """Look at the text without repeated letters, which is the first, and at its readings."""
+    def look(self, letters: Iterable[bytes], readings: Iterable[bytes], seen: _Seen) -> None:
+        """Look at texts without repeated letters: readings are such texts too."""
         for text in letters:
             self._single.look(text, seen)
-        for reading in letters[1:]:
+        for reading in readings:
             self._squeezed.look(reading, seen)
 
 
