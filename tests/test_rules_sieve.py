@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 from monitor.model import Subject
 from monitor.rules.evaluate import evaluate, judge
 from monitor.rules.load import load_rules
-from monitor.rules.parts import _stretched, compiled, pattern, phrases
-from monitor.rules.text import Text
+from monitor.rules.parts import _stretched, compiled, is_wide, pattern, phrases, single_pattern, word_tree
+from monitor.rules.text import Text, single
 
 HERE = Path(__file__).parent
 RULES = HERE.parent / "config" / "rules"
@@ -80,3 +80,28 @@ def test_the_trigger_of_a_squeezed_part_never_hides_a_match(text):
         rules = rule_set(rule({"p": part}, "p"))
         if part.find(Text(text)):
             assert rules.sieve.candidates(text)
+
+
+@given(
+    st.lists(st.sampled_from(["sulit", "su*", "*lit su", "sul it", "tt", "5u lit", "u"]), min_size=1),
+    st.text("sulit 5-\n"),
+)
+def test_the_tree_of_words_finds_every_phrase_that_one_of_its_patterns_finds(words, text):
+    found = phrases(words).triggers.phrases
+    if any(compiled(single_pattern(phrase)).search(single(text)) for phrase in found):
+        assert compiled(word_tree(found)).search(text)
+
+
+@pytest.mark.parametrize(
+    ("source", "wide"),
+    [
+        pytest.param("[a-z ]{3,30} bin", True, id="counts from every letter on"),
+        pytest.param("bin [a-z ]{3,30}", False, id="after a word"),
+        pytest.param("(?:bin|bt) ?[a-z ]{3,30}", False, id="after one of two words"),
+        pytest.param("(?:bin|[a-z ]{3,30}ku)", True, id="beside a word"),
+        pytest.param("(?:bin)?[a-z ]{3,30}", True, id="after a word that may be missing"),
+        pytest.param(r"\d{6}-\d{2}-\d{4}", False, id="counts not far"),
+    ],
+)
+def test_a_pattern_is_wide_when_it_counts_far_from_nearly_every_place(source, wide):
+    assert is_wide(source) is wide

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from monitor.rules.parts import BadPattern, phrases
-from monitor.rules.text import Text
+from monitor.rules.text import Text, fold, fold_single, single
 
 DISGUISES = [
     ("plain", "ini SULIT ya", "SULIT"),
@@ -134,3 +134,8 @@ def test_a_phrase_that_squeezing_leaves_nothing_of_is_looked_for_as_it_is_writte
     assert found("salam, 5alam", "5alam", views=("folded", "squeezed")) == ["5alam"]
     with pytest.raises(BadPattern, match="too short for the squeezed view"):
         phrases(["xxx"], views=("squeezed",))
+
+
+@given(st.text(alphabet="aAbB #ßİﬁéａ\u0301ı2\n") | st.text())
+def test_folding_and_dropping_repeated_letters_at_once_is_the_same(text):
+    assert fold_single(text) == single(fold(text))
