@@ -37,7 +37,8 @@ def test_no_finding_of_the_pack_is_hidden_by_the_sieve(pack):
     hidden = []
     for text in texts(pack):
         subject = Subject(fields={"text": text})
-        alone = [f for rule in pack.rules if rule.active and (f := judge(rule, Text(text), subject, "text"))]
+        whole = Text(text)
+        alone = [f for rule in pack.rules if rule.active and (f := judge(rule, whole, subject, "text"))]
         if list(evaluate(pack, subject)) != alone:
             hidden.append(text)
     assert hidden == []
