@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 
 from monitor.model import Finding, Severity, Subject
@@ -14,7 +14,6 @@ from monitor.rules.rule import OpinionUse, Rule, RuleSet, Shift, Status
 from monitor.rules.sieve import Candidate
 from monitor.rules.text import Span, Text
 
-Suspected = Mapping[str, list[Candidate]]
 SCOPE_OF = {"text": "text", "picture": "picture", "video": "picture", "document": "document"}
 
 
@@ -23,31 +22,22 @@ def evaluate(rules: RuleSet, subject: Subject, history: History | None = None) -
 
     Without a history the parts that ask about it match nothing.
     """
-    suspected = suspect(rules, subject.fields, history=history is not None)
-    return convict(rules, suspected, subject, history) if suspected else ()
-
-
-def suspect(rules: RuleSet, fields: Mapping[str, str], *, history: bool = False) -> Suspected:
-    """Return the rules that the texts may break, by field: for most posts nothing."""
     sieve = rules.sieve
-    found = {}
-    for name, original in fields.items():
-        candidates = sieve.candidates(original, history=history)
+    found: list[Finding] = []
+    for name, original in subject.fields.items():
+        candidates = sieve.candidates(original, history=history is not None)
         if candidates:
-            found[name] = candidates
-    return found
+            found += convict(rules, candidates, subject, name, history)
+    return tuple(found)
 
 
 def convict(
-    rules: RuleSet, suspected: Suspected, subject: Subject, history: History | None = None
-) -> tuple[Finding, ...]:
-    """Return what the suspected rules find; `evaluate` in two steps, for those who want no subject for every post."""
-    found: list[Finding] = []
-    for name, candidates in suspected.items():
-        text = Text(subject.fields[name])
-        judged = ((rule, judge(rule, text, subject, name, absent, history)) for rule, absent in candidates)
-        found += _weighed(rules, [(rule, finding) for rule, finding in judged if finding is not None], text)
-    return tuple(found)
+    rules: RuleSet, candidates: Iterable[Candidate], subject: Subject, field: str, history: History | None = None
+) -> list[Finding]:
+    """Return what the candidates of the sieve find in one text of the subject."""
+    text = Text(subject.fields[field])
+    judged = ((rule, judge(rule, text, subject, field, absent, history)) for rule, absent in candidates)
+    return list(_weighed(rules, [(rule, finding) for rule, finding in judged if finding is not None], text))
 
 
 def judge(
