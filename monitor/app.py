@@ -580,9 +580,8 @@ def _digest(service: Service) -> None:
 def _audit(service: Service, progress: Progress, ping: Ping, chain: Watch) -> None:
     """Look whether all is well, and whether the record of what happened holds; then the dead-man address is called."""
     failing = sorted(progress.failed - {"audit"})
-    found = tuple(troubles(service.db, now=service.clock(), stalled=progress.stalled(), failing=failing))
-    if (broken := chain.look(service.db, now=service.clock())) is not None:
-        found += (f"the record of what happened does not hold: {broken.words}; `pantau audit verify`",)
+    stalled = progress.stalled()
+    found = tuple(troubles(service.db, chain=chain, now=service.clock(), stalled=stalled, failing=failing))
     if found and found != service.troubles:
         log.warning("all is not well: the dead-man address is not called", troubles=found)
     elif service.troubles and not found:

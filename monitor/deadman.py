@@ -16,9 +16,10 @@ import structlog
 
 from connectors import http
 from monitor.settings import Deadman, Network
+from monitor.store.audit import Watch
 from monitor.store.canaries import missing_canary
 from monitor.store.database import Database
-from monitor.store.watch import ChainBrokenError, idle_alerts, mail_stuck_since, verify_newest
+from monitor.store.watch import idle_alerts, mail_stuck_since
 
 log = structlog.get_logger(__name__)
 
@@ -28,17 +29,17 @@ SECONDS = 10.0
 SHOWN = 3
 
 
-def troubles(db: Database, *, now: datetime, stalled: Sequence[str] = (), failing: Sequence[str] = ()) -> list[str]:
+def troubles(
+    db: Database, *, chain: Watch, now: datetime, stalled: Sequence[str] = (), failing: Sequence[str] = ()
+) -> list[str]:
     """Return what is not as it should be, in sentences without people or words of posts; empty: all is well."""
     found = [f"no progress: {name}" for name in stalled] + [f"fails: {name}" for name in failing]
-    return [*found, *_of_the_database(db, now), *_of_the_disk(db.path)]
+    return [*found, *_of_the_database(db, chain, now), *_of_the_disk(db.path)]
 
 
-def _of_the_database(db: Database, now: datetime) -> Iterator[str]:
-    try:
-        verify_newest(db)
-    except ChainBrokenError as error:
-        yield str(error)
+def _of_the_database(db: Database, chain: Watch, now: datetime) -> Iterator[str]:
+    if broken := chain.look(db, now=now):
+        yield f"the record of what happened does not hold: {broken.words}; `pantau audit verify`"
     if idle := idle_alerts(db, now=now, patience=PATIENCE):
         more = f" and {len(idle) - SHOWN} more" if len(idle) > SHOWN else ""
         yield f"alerts that nobody acts on: {', '.join(idle[:SHOWN])}{more}"

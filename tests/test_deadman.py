@@ -123,11 +123,11 @@ def test_an_endless_answer_is_not_read(said):
 
 
 def test_all_is_well_in_a_fresh_database(sqlite_db):
-    assert deadman.troubles(sqlite_db, now=NOW) == []
+    assert deadman.troubles(sqlite_db, chain=audit.Watch(), now=NOW) == []
 
 
 def test_ticks_that_stand_still_or_fail_are_troubles(sqlite_db):
-    found = deadman.troubles(sqlite_db, now=NOW, stalled=["outbox"], failing=["poll:x"])
+    found = deadman.troubles(sqlite_db, chain=audit.Watch(), now=NOW, stalled=["outbox"], failing=["poll:x"])
     assert found == ["no progress: outbox", "fails: poll:x"]
 
 
@@ -135,20 +135,22 @@ def test_a_changed_audit_chain_is_a_trouble_each_time(db):
     with db.write() as connection:
         audit.append(connection, "rules changed", now=NOW)
         connection.execute(entries.update().values(event="nothing"))
+    chain = audit.Watch()
     for _ in range(2):
-        assert deadman.troubles(db, now=NOW) == ["the audit chain does not verify at entry 1"]
+        (found,) = deadman.troubles(db, chain=chain, now=NOW)
+        assert found.startswith("the record of what happened does not hold: entry 1")
 
 
 def test_a_full_disk_is_a_trouble(sqlite_db, monkeypatch):
     monkeypatch.setattr("shutil.disk_usage", lambda _: SimpleNamespace(free=5_000_000))
-    (found,) = deadman.troubles(sqlite_db, now=NOW)
+    (found,) = deadman.troubles(sqlite_db, chain=audit.Watch(), now=NOW)
     assert found.startswith("the disk is full: 5 MB free")
 
 
 def test_a_missing_canary_is_a_trouble_until_one_arrives(db):
     day = NOW.astimezone(MALAYSIA).date()
     save_canary(db, daily_key(day), day=day, evaluated_ms=None, rule="r", error="no finding", now=NOW)
-    found = deadman.troubles(db, now=NOW)
+    found = deadman.troubles(db, chain=audit.Watch(), now=NOW)
     assert found == [f"the canary of {day} is missing"]
 
 
@@ -163,17 +165,17 @@ def service(tmp_path, said):
 
 
 def test_no_call_while_anything_is_wrong_and_the_log_says_it_once(service, said):
-    progress = app.Progress()
+    progress, chain = app.Progress(), audit.Watch()
     with Replay(lambda _: Answer(body=b"OK")) as server:
         called = ping(server.url + "/p", every="1s")
         progress.failed.add("poll:x")
-        app._audit(service, progress, called)
-        app._audit(service, progress, called)
+        app._audit(service, progress, called, chain)
+        app._audit(service, progress, called, chain)
         assert server.asked == []
         assert service.troubles == ("fails: poll:x",)
         assert len(said) == 1
         progress.failed.clear()
-        app._audit(service, progress, called)
+        app._audit(service, progress, called, chain)
         assert service.troubles == ()
         assert len(server.asked) == 1
     assert [event for event, _ in said][1:] == ["all is well again"]
