@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
+import base64
 import binascii
 import hashlib
 import re
 import textwrap
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
-from email.header import Header
 from email.headerregistry import Address
 from email.message import EmailMessage
 from email.policy import SMTP, EmailPolicy
@@ -31,6 +31,7 @@ ELEMENT = re.compile(r"<([a-z][a-z0-9]*)((?:\s[^<>]*)?)>")  # values are escaped
 TEXT_ONLY = frozenset({"out_of_band"})  # templates without a page: gateways to telephones read plain text
 TEXT_WIDTH = 76
 HEADER_WIDTH = 78  # a longer one is folded
+WORD_BYTES = 39  # in base64 they leave room for the header's name on a line of 76
 HANGING = re.compile(r" +(?:\([a-z]\) |- |.{15}: )?")  # where the lines below an indented one begin
 CLASSES = re.compile(r'\sclass="([\w\s-]*)"')
 
@@ -43,7 +44,8 @@ class _Policy(EmailPolicy):
     """
 
     def header_store_parse(self, name: str, value: Any) -> tuple[str, Any]:
-        return (name, value) if _plain(name, value) else super().header_store_parse(name, value)
+        as_it_is = _plain(name, value) or (_is_subject(name) and value.isprintable())
+        return (name, value) if as_it_is else super().header_store_parse(name, value)
 
     def header_fetch_parse(self, name: str, value: str) -> str:
         return value if _plain(name, value) else super().header_fetch_parse(name, value)
@@ -51,10 +53,25 @@ class _Policy(EmailPolicy):
     def fold_binary(self, name: str, value: str) -> bytes:
         if _plain(name, value):
             return f"{name}: {value}{self.linesep}".encode("ascii")
-        if name.lower() != "subject" or value.isascii():
+        if not _is_subject(name) or value.isascii():
             return super().fold_binary(name, value)
-        folded = Header(str(value), "utf-8", header_name=name).encode(linesep=self.linesep)
-        return f"{name}: {folded}{self.linesep}".encode("ascii")
+        return f"{name}: {f'{self.linesep} '.join(_encoded_words(value))}{self.linesep}".encode("ascii")
+
+
+def _is_subject(name: str) -> bool:
+    return name.lower() == "subject"
+
+
+def _encoded_words(text: str) -> Iterator[str]:
+    """Yield a text as encoded words (RFC 2047), each of whole characters; what stands between them is not shown."""
+    part = b""
+    for character in text:
+        more = character.encode("utf-8", "replace")
+        if len(part) + len(more) > WORD_BYTES:
+            yield f"=?utf-8?b?{base64.b64encode(part).decode()}?="
+            part = b""
+        part += more
+    yield f"=?utf-8?b?{base64.b64encode(part).decode()}?="
 
 
 def _plain(name: str, value: object) -> bool:
@@ -225,4 +242,4 @@ def _fix_boundaries(mail: EmailMessage, message_id: str) -> None:
     """Name the parts' boundaries after the mail, where Python would draw lots: the same mail is the same bytes."""
     identity = hashlib.sha256(message_id.encode()).hexdigest()[:24]
     for number, part in enumerate(part for part in mail.walk() if part.is_multipart()):
-        part.set_boundary(f"=_pantau_{identity}_{number}")
+        part.set_boundary(f"=_{identity}_{number}")
