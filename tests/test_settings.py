@@ -169,3 +169,20 @@ def test_the_files_that_hold_secrets_are_shown_resolved(tmp_path):
     shown = dict(summary(load(tmp_path, '[mail]\npassword_file = "pw"\n[connectors.x]\nbearer_token_file = "x/token"')))
     assert shown["mail.password_file"] == f"{tmp_path}/pw"
     assert shown["connectors.x.bearer_token_file"] == f"{tmp_path}/x/token"
+
+
+@pytest.mark.parametrize(
+    ("table", "place", "told"),
+    [
+        ('journal = "Jurnal"', "mailbox.host", "is needed for mailbox.journal"),
+        ('host = "imap.example.my"', "mailbox.username", "are needed to sign in"),
+        ('host = "imap.example.my"\nusername = "a"\npassword = "b"\nsecurity = "none"', "mailbox.security", "in clear"),
+        ('host = "imap.example.my"\nusername = "a"\npassword = "b"\nport = 0', "mailbox.port", "outside 1 to 65535"),
+        ('host = "imap.example.my"\nusername = "a"\npassword = "b"\njournal = "Jürnal"', "mailbox.journal", "UTF-7"),
+    ],
+)
+def test_a_mailbox_that_cannot_work_is_a_mistake(tmp_path, table, place, told):
+    (tmp_path / "pantau.toml").write_text(f"[mailbox]\n{table}\n", encoding="utf-8")
+    with pytest.raises(ConfigurationError) as caught:
+        load_settings(tmp_path, {})
+    assert [(problem.place, told in problem.message) for problem in caught.value.problems] == [(place, True)]
