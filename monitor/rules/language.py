@@ -10,7 +10,7 @@ import re
 import unicodedata
 from collections.abc import Mapping
 
-from monitor.rules.detectors.detector import word_set
+from monitor.rules.lexicon import word_set
 
 MALAY, ENGLISH, OTHER, UNKNOWN = "ms", "en", "other", ""
 LEAST_WORDS = 2  # small words of one language before it is believed

@@ -1,7 +1,8 @@
 """Folded text with offsets back to the original: what every rule matches on. Pure and linear in the text's length.
 
 Views of one text:
-- `exact`: compatibility forms decomposed (NFKD), marks and invisible characters removed, look-alikes mapped to ASCII;
+- `exact`: compatibility forms decomposed (NFKD), marks and invisible characters removed, look-alikes mapped to ASCII,
+  and words that are plainly disguised (`s.u.l.i.t`, `m1n1t`, Jawi) read (`monitor.rules.disguise`, `.jawi`);
 - `folded`: the same, case-folded, character for character: both share their places;
 - `squeezed`: folded, with spaced letters (`s u l i t`) and broken words (`su.lit`) joined, letters written as digits
   (`5ulit`) and repeated letters undone. It sees more and errs more, so a part of a rule asks for it by name.
@@ -19,6 +20,8 @@ from functools import cached_property, lru_cache
 from itertools import islice
 
 import re2
+
+from monitor.rules.disguise import Edit, edited, edits
 
 # Letters of other scripts that look like Latin ones and have no ASCII form of their own (by eye).
 _LOOK_ALIKES = {
@@ -73,7 +76,44 @@ _LOOK_ALIKES = {
     "y": "уγ",
     "z": "ᴢ",
 }
+# The same by the shape that writers who mean to hide take them for, and letters of fancy alphabets.
+_BY_SHAPE = {
+    "a": "ᴀɑᗩꓮ",
+    "b": "ʙɓƀвьᗷꓐβ",
+    "c": "ᴄƈɔᑕꓚ",
+    "d": "ᴅđɖᗪꓓ",
+    "e": "ᴇɛəεеᗴꓰ",
+    "f": "ꜰƒᖴꓝ",
+    "g": "ɢɠǥᏀꓖ",
+    "h": "ʜħɦнᕼꓧ",
+    "i": "ɪɨꓲ",
+    "j": "ᴊɟʝᒍꓙ",
+    "k": "ᴋƙᛕꓗ",
+    "l": "ʟłɭƚᒪꓡ",
+    "m": "ᴍɱᗰꓟ",
+    "n": "ɴŋɲηпᑎꓠ",
+    "o": "ᴏøɵθᗝꓳ",
+    "p": "ᴘƥᑭꓑ",
+    "q": "ǫᑫ",
+    "r": "ʀɽяᖇꓣ",
+    "s": "ꜱʂςᔕꓢ",
+    "t": "ᴛŧƭтꓔ",
+    "u": "ᴜʊµμцᑌꓴ",
+    "v": "ᴠʋᐯꓦ",
+    "w": "ᴡɯωшᗯꓪ",
+    "x": "χ᙭ꓫ",
+    "y": "ʏɏƴꓬ",
+    "z": "ᴢʐᘔꓜ",
+    "B": "Ƀ",
+    "D": "ĐƉ",
+    "H": "Ħ",
+    "L": "Ł",
+    "O": "Ø",
+    "T": "Ŧ",
+}
 LOOK_ALIKES = {other: letter for letter, others in _LOOK_ALIKES.items() for other in others if not other.isascii()}
+LOOK_ALIKES |= {other: letter for letter, others in _BY_SHAPE.items() for other in others if other not in LOOK_ALIKES}
+LOOK_ALIKES |= {chr(0x249C + n): chr(97 + n) for n in range(26)}  # in parentheses: they would stay
 LOOK_ALIKES |= {chr(0x1F150 + n): chr(65 + n) for n in range(26)}  # negative circled letters have no decomposition
 LOOK_ALIKES |= {chr(0x1F170 + n): chr(65 + n) for n in range(26)}  # nor have negative squared ones
 DROPPED = frozenset({"Mn", "Me", "Cf"})
@@ -82,6 +122,7 @@ DASHES = dict.fromkeys("‐‑‒–—―−﹘﹣－", "-")
 QUOTES = dict.fromkeys("‘’‚‛′", "'") | dict.fromkeys("“”„‟″", '"')
 _SIGNS = "013457@$!|"
 AS_LETTERS = tuple(str.maketrans(_SIGNS, letters) for letters in ("oieastasii", "oleastasll"))  # 1, !, |: an i or an l
+ARABIC_SIGNS = dict(zip("،؛؟٪", ",;?%", strict=True))
 Span = tuple[int, int]
 
 # A sign among letters, or one at a word's end; spaced letters; a word broken by dots, dashes or emoji. RE2 takes these
@@ -110,11 +151,24 @@ class Text:
 
     @cached_property
     def exact(self) -> str:
-        return plain(_spelled_out(self.original))
+        return edited(self._shown, self.edits)
 
     @cached_property
     def folded(self) -> str:
-        return fold(self.original)
+        return edited(self._shown_small, self.edits)
+
+    @cached_property
+    def edits(self) -> Sequence[Edit]:
+        """Return what was written in disguise, by its places in the text before it was read."""
+        return edits(self._shown_small)
+
+    @cached_property
+    def _shown(self) -> str:
+        return plain(_spelled_out(_upright(self.original)))
+
+    @cached_property
+    def _shown_small(self) -> str:
+        return _small(_spelled_out(_upright(self.original)))
 
     @cached_property
     def squeezed(self) -> tuple[Squeezed, ...]:
@@ -124,17 +178,33 @@ class Text:
         return tuple(readings(self.folded))
 
     @cached_property
-    def _origin(self) -> Sequence[int]:
-        """Return for each character of the folded text its place in the original."""
-        places = [*range(len(self.original)), *(place for _, place in _tags(self.original))]
-        spelled = _spelled_out(self.original)
-        if spelled.isascii():
-            return places
-        return [place for place, character in zip(places, spelled, strict=True) for _ in _plain(character)]
+    def _origin(self) -> Sequence[Span]:
+        """Return for each character of the folded text the span of the original that it stands for."""
+        upright = _upright(self.original)
+        places = _turned(self.original)
+        places += [places[place] for _, place in _tags(upright)]
+        spelled = _spelled_out(upright)
+        if not spelled.isascii():
+            places = [place for place, character in zip(places, spelled, strict=True) for _ in _plain(character)]
+        spans = [(place, place + 1) for place in places]
+        return _edited_spans(spans, self.edits) if self.edits else spans
 
     def original_span(self, start: int, end: int) -> Span:
         """Return the half-open span of the original text behind [start, end) of the folded one."""
-        return self._origin[start], self._origin[end - 1] + 1
+        first, last = self._origin[start], self._origin[end - 1]
+        return min(first[0], last[0]), max(first[1], last[1])
+
+
+def _edited_spans(spans: Sequence[Span], changes: Sequence[Edit]) -> list[Span]:
+    """Return the spans after the edits: a word that was read stands for all that it was read from."""
+    found: list[Span] = []
+    done = 0
+    for edit in changes:
+        found += spans[done : edit.start]
+        whole = spans[edit.start : edit.end]
+        found += [(min(start for start, _ in whole), max(end for _, end in whole))] * len(edit.text)
+        done = edit.end
+    return [*found, *spans[done:]]
 
 
 # ---------------------------------------------------------------- words, read once
@@ -178,10 +248,42 @@ _FOLDED_WORDS = _FoldedWords()
 
 def fold(text: str) -> str:
     """Return the folded view of a text; it has the places of the exact one."""
-    text = _spelled_out(text)
+    small = _small(_spelled_out(_upright(text)))
+    changes = edits(small)
+    return edited(small, changes) if changes else small
+
+
+def _small(text: str) -> str:
     if text.isascii():
         return text.lower()
     return " ".join(map(_FOLDED_WORDS.__getitem__, text.split(" ")))
+
+
+_UPSIDE_DOWN = dict(zip("ɐɔǝɟƃɓɥᴉıɾʞʃɯɹʇʌʍʎ∀ƆƎℲ⅁⅄˥", "acefgghiijklmrtvwyACEFGYL", strict=True))
+_TURNED_TOO = dict(zip("bdpqunlosxzHINOSXZ", "qpdbnulosxzHINOSXZ", strict=True))
+_UPSIDE = re.compile("(?:[ɐɔǝɟƃɥᴉɾʞɯɹʇʌʍʎ][^\n]*){4}")
+_TURN = str.maketrans(_UPSIDE_DOWN | _TURNED_TOO)
+
+
+def _upright(text: str) -> str:
+    """Return the text with the lines that stand on their head turned round; nothing gets longer or shorter."""
+    if text.isascii() or _UPSIDE.search(text) is None:
+        return text
+    return "\n".join(line.translate(_TURN)[::-1] if _UPSIDE.search(line) else line for line in text.split("\n"))
+
+
+def _turned(text: str) -> list[int]:
+    """Return for each character of the upright text its place in the text."""
+    places = list(range(len(text)))
+    if text.isascii() or _UPSIDE.search(text) is None:
+        return places
+    start = 0
+    for line in text.split("\n"):
+        end = start + len(line)
+        if _UPSIDE.search(line):
+            places[start:end] = reversed(places[start:end])
+        start = end + 1
+    return places
 
 
 _TAG = re.compile(r"#\w*[a-z][A-Z]\w*")
@@ -223,13 +325,15 @@ def _plain_part(part: str) -> str:
     category = unicodedata.category(part)
     if category in DROPPED or part in FILLERS:
         return ""
+    if category == "Nd":
+        return str(unicodedata.decimal(part))
     if category == "Cs":
         return "\ufffd"  # a lone surrogate: no engine takes it
     if category in {"Zl", "Zp"}:
         return "\n"
     if category == "Zs":
         return " "
-    read = DASHES.get(part) or QUOTES.get(part) or LOOK_ALIKES.get(part, part)
+    read = ARABIC_SIGNS.get(part) or DASHES.get(part) or QUOTES.get(part) or LOOK_ALIKES.get(part, part)
     return read if len(read.casefold()) == len(read) else read.casefold()  # ß: case folding must keep the places
 
 

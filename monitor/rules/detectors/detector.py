@@ -35,11 +35,6 @@ def words(*alternatives: str) -> re.Pattern[str]:
     return re.compile(r"(?<![a-z0-9])(?:" + "|".join(alternatives) + r")(?![a-z0-9])", re.ASCII)
 
 
-def word_set(spaced: str) -> frozenset[str]:
-    """Return the words of a text."""
-    return frozenset(spaced.split())
-
-
 class Context:
     """Where certain words stand in a text: spans, sorted, none inside another. Asking takes logarithmic time."""
 

@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
-from monitor.rules.detectors.detector import Detector, word_set
+from monitor.rules.detectors.detector import Detector
+from monitor.rules.lexicon import word_set
 from monitor.rules.text import Span, Text
 
 DOT = r"(?:\.| ?[\[({] ?(?:\.|dot|titik) ?[\])}] ?| (?:dot|titik) )"

@@ -10,7 +10,8 @@ import re
 from collections.abc import Iterator
 from itertools import pairwise
 
-from monitor.rules.detectors.detector import Detector, word_set
+from monitor.rules.detectors.detector import Detector
+from monitor.rules.lexicon import word_set
 from monitor.rules.text import Span, Text
 
 _JOINS = r"bin|binti|bte?|a/l|a/p|s/o|d/o"

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 
-from monitor.rules.detectors.detector import Context, Detector, context, word_set, words
+from monitor.rules.detectors.detector import Context, Detector, context, words
 from monitor.rules.detectors.persons import PERSON_NAME
+from monitor.rules.lexicon import word_set
 from monitor.rules.text import Span
 
 _STREETS = (
