@@ -16,7 +16,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import many_rules
-from detection import labelled, score, summary
+from detection import Labelled, clauses_alerted, labelled, score, summary
+from disguises import DISGUISES, Disguise
 
 from monitor.model import Subject
 from monitor.rules.evaluate import evaluate
@@ -32,6 +33,7 @@ POSTS = 20_000
 RULES = 2_000
 ROUNDS = 3  # the best counts: others use the machine too
 PEER_POSTS = 200
+DISGUISED = 400  # posts, of which only the breaches count
 TODAY = datetime.now(UTC).date()
 
 
@@ -91,6 +93,23 @@ def bench_loading(folder: Path) -> RuleSet:
         f" the sieve for the first post {time.perf_counter() - loaded:.2f} s"
     )
     return rules
+
+
+def bench_disguises(rules: RuleSet) -> None:
+    """Print which share of the breaches that are found as they stand is found in each disguise."""
+    posts = [post for path in sorted(LABELLED.glob("more-*.jsonl")) for post in labelled(path) if not post.evasion]
+    plain = [post for post in posts[:: len(posts) // DISGUISED] if post.clause in clauses_alerted(rules, post.text)]
+    shares = {kind: _still_found(rules, plain, disguise) for kind, disguise in DISGUISES.items()}
+    print(
+        f"{'disguises':<12} of {len(plain)} breaches {sum(shares.values()) / len(shares):.0%} are still found on average:"
+    )
+    for kind, share in sorted(shares.items(), key=lambda one: one[1]):
+        print(f"{'':<12} {share:.0%} {kind}")
+
+
+def _still_found(rules: RuleSet, plain: Sequence[Labelled], disguise: Disguise) -> float:
+    changed = [(post.clause, disguise(post.text)) for post in plain if disguise(post.text) != post.text]
+    return sum(clause in clauses_alerted(rules, text) for clause, text in changed) / max(1, len(changed))
 
 
 def bench_peer(rules: RuleSet, texts: Sequence[str]) -> None:
@@ -175,6 +194,7 @@ def main() -> None:
     bench_judging("many rules", many, texts)
     bench_peer(many, texts)
     bench_hostile(pack)
+    bench_disguises(pack)
     for part in sorted(LABELLED.glob("*.jsonl")):
         print("\n".join(summary(part.stem, score(pack, labelled(part)))))
 

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from monitor.rules.disguise import edited, edits
-from monitor.rules.text import Text, fold
+from monitor.rules.text import HIDING, Text, fold
 
 DATA = Path(__file__).parent / "data" / "detection"
 PLAIN = "minit mesyuarat sulit ini jangan disebar"
@@ -61,7 +61,36 @@ LEFT = [
 
 @pytest.mark.parametrize(("text", "read"), [row[1:] for row in READ], ids=[row[0] for row in READ])
 def test_a_disguised_word_is_read(text, read):
-    assert Text(text).exact == read
+    assert Text(text).exact.removesuffix(f"\n{HIDING}") == read
+
+
+HIDES = [
+    ("dotted letters", "ada minit S.U.L.I.T di sini"),
+    ("signs for letters", "ada min1t m3syuarat di sini"),
+    ("stars", "dia memang b*doh betul"),
+    ("zero-width characters", "ada s\u200bulit di sini ya"),
+    ("letters of another script", "ada ѕulit di sini ya"),
+    ("emoji in a word", "ada doku🔥men di sini ya"),
+]
+HIDES_NOT = [
+    ("stretched", "ada sulitttt di siniiii ya"),
+    ("a hyphen", "hantar e-mel kepada kami ya"),
+    ("Jawi", "جاڠن بري کات لالوان کڤد سسياڤ"),
+    ("hashtags", "sila kongsi #minitmesyuarat #kad #pengenalan"),
+    ("a soft hyphen", "ada su\u00adlit di sini ya"),
+    ("a list of three words", "m1n1t m3syuarat 5ulit"),
+]
+
+
+@pytest.mark.parametrize("text", [row[1] for row in HIDES], ids=[row[0] for row in HIDES])
+def test_a_post_that_hides_words_is_marked(text):
+    assert fold(text).endswith(HIDING)
+    assert Text(text).original_span(len(fold(text)) - 1, len(fold(text))) == (0, len(text))
+
+
+@pytest.mark.parametrize("text", [row[1] for row in HIDES_NOT], ids=[row[0] for row in HIDES_NOT])
+def test_a_post_that_is_only_written_oddly_is_not_marked(text):
+    assert HIDING not in fold(text)
 
 
 @pytest.mark.parametrize("text", [row[1] for row in LEFT], ids=[row[0] for row in LEFT])

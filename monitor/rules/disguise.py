@@ -122,6 +122,7 @@ _ADDED = re.compile(r"\d+([a-z]+)|([a-z]+)[\d+!|]+")
 _ALTERNATING = re.compile(r"[a-z][^a-z]+[a-z]|[^a-z][a-z]+[^a-z]")
 _IN_THE_MIDDLE = re.compile(r"[a-z]\d[a-z]|\d[a-z]\d")
 _HAS_SIGN = re.compile(_SIGN)
+_HIDING = re.compile(rf"{_SIGN}|[^\w\s./'#-]")
 _AGAIN = re.compile(r"([a-z])\1+")
 _THRICE = re.compile(r"([a-z])\1\1+")
 _TWICE_ALL = re.compile(r"(?:([a-z])\1){3,}")
@@ -180,6 +181,15 @@ def _with(found: Sequence[Edit], more: Sequence[Edit]) -> list[Edit]:
             kept.append(one)
             last = one.end
     return sorted(kept, key=lambda edit: edit.start)
+
+
+def is_deliberate(edit: Edit, folded: str) -> bool:
+    """Tell whether the word was written so to be hidden: not stretched, hyphenated, glued or in another script."""
+    before = folded[edit.start : edit.end]
+    if len(edit.text) < _LEAST or not before[:1].isascii() or edit.text.count(" ") > before.count(" "):
+        return False
+    apart = not before.isalpha() and len(before) >= 2 * len(edit.text) - 1
+    return apart or _HIDING.search(before) is not None
 
 
 def edited(text: str, changes: Sequence[Edit]) -> str:

@@ -7,6 +7,8 @@ Views of one text:
 - `squeezed`: folded, with spaced letters (`s u l i t`) and broken words (`su.lit`) joined, letters written as digits
   (`5ulit`) and repeated letters undone. It sees more and errs more, so a part of a rule asks for it by name.
 
+Behind the folded text of a post in which somebody hides words stands a mark (HIDING), for rules and the opinion.
+
 Rules measure in places of the folded text, so that invisible filling puts nothing out of reach. Most posts are plain
 and match nothing: all that takes a walk over the single characters is done when it is first asked for.
 """
@@ -21,7 +23,7 @@ from itertools import islice
 
 import re2
 
-from monitor.rules.disguise import Edit, edited, edits
+from monitor.rules.disguise import Edit, edited, edits, is_deliberate
 
 # Letters of other scripts that look like Latin ones and have no ASCII form of their own (by eye).
 _LOOK_ALIKES = {
@@ -151,16 +153,20 @@ class Text:
 
     @cached_property
     def exact(self) -> str:
-        return edited(self._shown, self.edits)
+        return edited(self._shown, self.edits) + self._mark
 
     @cached_property
     def folded(self) -> str:
-        return edited(self._shown_small, self.edits)
+        return edited(self._shown_small, self.edits) + self._mark
 
     @cached_property
     def edits(self) -> Sequence[Edit]:
         """Return what was written in disguise, by its places in the text before it was read."""
         return edits(self._shown_small)
+
+    @cached_property
+    def _mark(self) -> str:
+        return _mark(self.original, self._shown_small, self.edits)
 
     @cached_property
     def _shown(self) -> str:
@@ -187,7 +193,9 @@ class Text:
         if not spelled.isascii():
             places = [place for place, character in zip(places, spelled, strict=True) for _ in _plain(character)]
         spans = [(place, place + 1) for place in places]
-        return _edited_spans(spans, self.edits) if self.edits else spans
+        if self.edits:
+            spans = _edited_spans(spans, self.edits)
+        return [*spans, *[(0, len(self.original))] * len(self._mark)]
 
     def original_span(self, start: int, end: int) -> Span:
         """Return the half-open span of the original text behind [start, end) of the folded one."""
@@ -250,7 +258,16 @@ def fold(text: str) -> str:
     """Return the folded view of a text; it has the places of the exact one."""
     small = _small(_spelled_out(_upright(text)))
     changes = edits(small)
-    return edited(small, changes) if changes else small
+    if not changes and text.isascii():
+        return small
+    return edited(small, changes) + _mark(text, small, changes)
+
+
+def _mark(original: str, small: str, changes: Sequence[Edit]) -> str:
+    """Return what to put behind a folded text in which somebody hides words; of a few words nothing can be said."""
+    if not (_HIDDEN.search(original) or any(is_deliberate(edit, small) for edit in changes)):
+        return ""
+    return f"\n{HIDING}" if len(edited(small, changes).split()) >= LEAST_WORDS else ""
 
 
 def _small(text: str) -> str:
@@ -259,6 +276,11 @@ def _small(text: str) -> str:
     return " ".join(map(_FOLDED_WORDS.__getitem__, text.split(" ")))
 
 
+HIDING = "\ue000"  # for private use: no text has it, and rules can look for it
+LEAST_WORDS = 4
+_INVISIBLE = "\u200b-\u200f\u2060-\u2064\ufeff\u034f"
+_OTHER_SCRIPT = "\u0370-\u03ff\u0400-\u058f\u13a0-\u13ff"
+_HIDDEN = re.compile(f"[A-Za-z][{_INVISIBLE}]+[A-Za-z]|[A-Za-z][{_OTHER_SCRIPT}]|[{_OTHER_SCRIPT}][A-Za-z]")
 _UPSIDE_DOWN = dict(zip("ɐɔǝɟƃɓɥᴉıɾʞʃɯɹʇʌʍʎ∀ƆƎℲ⅁⅄˥", "acefgghiijklmrtvwyACEFGYL", strict=True))
 _TURNED_TOO = dict(zip("bdpqunlosxzHINOSXZ", "qpdbnulosxzHINOSXZ", strict=True))
 _UPSIDE = re.compile("(?:[ɐɔǝɟƃɥᴉɾʞɯɹʇʌʍʎ][^\n]*){4}")
