@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -27,7 +28,7 @@ POSTS = [
 
 @pytest.fixture(scope="module")
 def opinion() -> Opinion:
-    return learn(POSTS, instrument="guide", lift=0.5)
+    return learn(POSTS, instrument="guide", lift=0.5, confirm=0.5)
 
 
 def rules(opinion: Opinion, severity: Severity = Severity.LOW, weight: OpinionUse = OpinionUse.LIFTS) -> RuleSet:
@@ -72,11 +73,25 @@ def test_a_finding_that_must_be_confirmed_stands_where_there_is_no_opinion(opini
     assert severities(alone, "jualan rahmah RM55 di dataran") == [Severity.HIGH]
 
 
+def test_it_must_be_surer_to_lift_than_to_confirm(opinion):
+    text = "kek isteri saya RM55 di kaunter"
+    unsure = replace(opinion, lift=opinion.view(Text(text)).sureness + 0.001)
+    assert severities(rules(unsure), text) == [Severity.LOW]
+    assert severities(rules(unsure, Severity.HIGH, OpinionUse.CONFIRMS), text) == [Severity.HIGH]
+
+
+def test_a_model_without_a_threshold_for_confirming_takes_the_one_for_lifting(opinion):
+    data = json.loads(dumped(replace(opinion, lift=0.7)))
+    del data["confirm"]
+    assert loaded(json.dumps(data)).confirm == 0.7
+
+
 def test_another_clause_lifts_nothing(opinion):
     other = learn(
         [Labelled(text=p.text, clause="9z" if p.clause == "1a" else p.clause) for p in POSTS],
         instrument="guide",
         lift=0.5,
+        confirm=0.5,
     )
     assert other.view(Text("kek isteri saya RM55 di kaunter")).clause == "9z"
     assert severities(rules(other), "kek isteri saya RM55 di kaunter") == [Severity.LOW]
@@ -96,7 +111,9 @@ def test_a_model_on_paper_thinks_as_the_one_in_memory(opinion):
 
 
 def test_the_same_posts_make_the_same_model():
-    assert dumped(learn(POSTS, instrument="guide", lift=0.5)) == dumped(learn(POSTS, instrument="guide", lift=0.5))
+    assert dumped(learn(POSTS, instrument="guide", lift=0.5, confirm=0.5)) == dumped(
+        learn(POSTS, instrument="guide", lift=0.5, confirm=0.5)
+    )
 
 
 @settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])

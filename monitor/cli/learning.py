@@ -18,7 +18,8 @@ from monitor.rules.rule import OpinionUse, RuleSet
 from monitor.rules.suggest import Answer
 from monitor.store.archive import told_texts
 
-LIFT = 0.5  # more likely that clause than not
+LIFT = 0.93  # to make an alert of what a rule finds broadly; chosen on texts that the model had not learned
+CONFIRM = 0.5  # more likely that clause than not
 ORDINARY_WEIGHT = 0.3  # there are many of them, and nobody looked at each
 EXAMPLE_WEIGHT = 3.0  # a rule that asks to be confirmed must be, of what its writer said it is for
 VERDICT_WEIGHT = 3.0  # what a person said of this installation's own post counts as much as three example posts
@@ -37,7 +38,8 @@ def rules_learn(
     ordinary: Annotated[
         list[Path] | None, typer.Option(help="Texts that break nothing, one a line (thousands: they keep it quiet).")
     ] = None,
-    lift: Annotated[float, typer.Option(help="How sure it must be to count, 0–1.")] = LIFT,
+    lift: Annotated[float, typer.Option(help="How sure it must be to lift a low finding, 0–1.")] = LIFT,
+    confirm: Annotated[float, typer.Option(help="How sure it must be to confirm a finding, 0–1.")] = CONFIRM,
 ) -> None:
     """Make the second opinion anew, from labelled posts, from examples of the rules that ask it, and from verdicts."""
     rules = loaded_rules()
@@ -52,7 +54,7 @@ def rules_learn(
     if len({post.clause for post in every}) < 2:
         raise bad("there are no breaches and ordinary posts to learn from; name files of labelled posts")
     try:
-        opinion = learn(every, instrument=instrument, lift=lift)
+        opinion = learn(every, instrument=instrument, lift=lift, confirm=confirm)
     except ImportError:
         raise bad(EXTRA) from None
     target = folder / OPINION_FILE

@@ -87,7 +87,8 @@ def _weighed(rules: RuleSet, judged: Sequence[tuple[Rule, Finding]], text: Text)
             continue
         if name not in views:
             views[name] = opinion.view(text)
-        match asked, opinion.agrees(views[name], finding.clause.ref):
+        agrees = opinion.lifts if asked is OpinionUse.LIFTS else opinion.confirms
+        match asked, agrees(views[name], finding.clause.ref):
             case OpinionUse.LIFTS, True:
                 yield replace(finding, severity=Severity.MEDIUM)
             case OpinionUse.CONFIRMS, False:

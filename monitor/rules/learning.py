@@ -23,7 +23,7 @@ class Labelled:
     weight: float = 1.0
 
 
-def learn(posts: Sequence[Labelled], *, instrument: str, lift: float) -> Opinion:
+def learn(posts: Sequence[Labelled], *, instrument: str, lift: float, confirm: float) -> Opinion:
     """Return a model of the posts. The same posts in the same order always give the same model.
 
     Raises ImportError without scikit-learn.
@@ -44,6 +44,7 @@ def learn(posts: Sequence[Labelled], *, instrument: str, lift: float) -> Opinion
         weights=array("f", weights.T.ravel().tolist()),
         bias=tuple(bias.tolist()),
         lift=lift,
+        confirm=confirm,
     )
 
 

@@ -46,7 +46,10 @@ class View:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Opinion:
-    """`weights` holds, for each bucket of features, one number a label. `lift` is how sure it must be to count."""
+    """`weights` holds, for each bucket of features, one number a label.
+
+    `lift` is how sure it must be to lift what a rule finds broadly, `confirm` to confirm what one finds by its words.
+    """
 
     instrument: str
     labels: tuple[str, ...]  # NONE first
@@ -54,11 +57,16 @@ class Opinion:
     weights: array[float]
     bias: tuple[float, ...]
     lift: float
+    confirm: float
     _kept: dict[str, tuple[float, ...]] = field(default_factory=dict, compare=False, repr=False)
 
-    def agrees(self, view: View, clause: str) -> bool:
-        """Tell whether it is sure that just this clause is broken."""
+    def lifts(self, view: View, clause: str) -> bool:
+        """Tell whether it is sure enough that just this clause is broken to lift a low finding."""
         return view.clause == clause and view.sureness >= self.lift
+
+    def confirms(self, view: View, clause: str) -> bool:
+        """Tell whether it is sure enough that just this clause is broken to let a finding stand."""
+        return view.clause == clause and view.sureness >= self.confirm
 
     def view(self, text: Text) -> View:
         """Return what the model thinks of a text."""
@@ -124,6 +132,7 @@ def dumped(opinion: Opinion) -> str:
             "instrument": opinion.instrument,
             "labels": opinion.labels,
             "lift": opinion.lift,
+            "confirm": opinion.confirm,
             "bias": [round(one, 4) for one in opinion.bias],
             "buckets": opinion.buckets,
             "greatest": greatest,
@@ -157,4 +166,5 @@ def _loaded(data: Mapping[str, object]) -> Opinion:
         weights=array("f", (step * greatest / 127 for step in steps)),
         bias=bias,
         lift=float(str(data["lift"])),
+        confirm=float(str(data.get("confirm", data["lift"]))),
     )

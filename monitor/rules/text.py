@@ -23,7 +23,7 @@ from itertools import islice
 
 import re2
 
-from monitor.rules.disguise import Edit, edited, edits, is_deliberate
+from monitor.rules.disguise import MOST_TEXTS, Edit, edited, edits, is_deliberate
 
 # Letters of other scripts that look like Latin ones and have no ASCII form of their own (by eye).
 _LOOK_ALIKES = {
@@ -157,7 +157,7 @@ class Text:
 
     @cached_property
     def folded(self) -> str:
-        return edited(self._shown_small, self.edits) + self._mark
+        return fold(self.original)
 
     @cached_property
     def edits(self) -> Sequence[Edit]:
@@ -254,6 +254,7 @@ class _FoldedWords(_Words):
 _FOLDED_WORDS = _FoldedWords()
 
 
+@lru_cache(maxsize=MOST_TEXTS)
 def fold(text: str) -> str:
     """Return the folded view of a text; it has the places of the exact one."""
     small = _small(_spelled_out(_upright(text)))
@@ -367,13 +368,7 @@ class _SingleWords(_Words):
         return _AGAIN.sub(r"\1", word)
 
 
-class _FoldedSingleWords(_Words):
-    def _read(self, word: str) -> str:
-        return _AGAIN.sub(r"\1", plain(word).casefold())
-
-
 _SINGLE_WORDS = _SingleWords()
-_FOLDED_SINGLE_WORDS = _FoldedSingleWords()
 
 
 def single(folded: str) -> str:
@@ -382,8 +377,8 @@ def single(folded: str) -> str:
 
 
 def fold_single(text: str) -> str:
-    """Return the same as single(fold(text)), sooner."""
-    return " ".join(map(_FOLDED_SINGLE_WORDS.__getitem__, _spelled_out(text).split(" ")))
+    """Return the folded view without repeated letters."""
+    return single(fold(text))
 
 
 def is_disguised(folded: str) -> bool:
