@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from disguises import DISGUISES
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from monitor.rules.disguise import edited, edits
@@ -48,6 +48,7 @@ READ = [
     ("underscores for spaces", "kad_pengenalan_dia", "kad pengenalan dia"),
 ]
 LEFT = [
+    ("emphasis", "Hey *skip cepat-cepat* ya *betul* tu"),
     ("a password", "kata laluan: P@ssw0rd"),
     ("a key", "sk_live_51abcDEF123456ghi"),
     ("prices and sizes", "RM100 100k 4D 3M A4 covid19 5hari 2kg 1st slot88"),
@@ -117,6 +118,7 @@ def test_hardly_any_ordinary_post_is_changed():
     assert len(changed) < len(posts) / 50, changed
 
 
+@settings(deadline=None)  # the first one loads the known words
 @given(st.text(alphabet="sulitmn 10.-\n🔥*#_", max_size=60))
 def test_edits_stand_in_order_and_none_inside_another(text):
     found = edits(text)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from monitor.rules.parts import BadPattern, phrases
@@ -103,6 +103,7 @@ def test_a_sharp_s_keeps_the_places():
 _LIKE_POSTS = st.text() | st.text(alphabet="sulit minSULT15. -\n#🔥*_ѕудڠوɐʇı", max_size=40)
 
 
+@settings(deadline=None)  # the first one loads the known words
 @given(_LIKE_POSTS)
 def test_every_span_of_the_folded_text_lies_in_the_original(original):
     text = Text(original)
@@ -111,6 +112,7 @@ def test_every_span_of_the_folded_text_lies_in_the_original(original):
     assert all(0 <= start < end <= len(original) for start, end in spans)
 
 
+@settings(deadline=None)  # the first one loads the known words
 @given(_LIKE_POSTS.filter(lambda text: "#" not in text and not set(text) & set("ɐɔǝɟƃɥᴉɾʞɯɹʇʌʍʎ")))
 def test_the_spans_of_the_folded_text_stand_in_the_order_of_the_original(original):
     text = Text(original)
@@ -131,6 +133,7 @@ def test_the_words_of_a_hashtag_are_found_where_they_stand(text, match):
     assert "Lain" not in found(text, "slot gacor*")
 
 
+@settings(deadline=None)  # the first one loads the known words
 @given(_LIKE_POSTS)
 def test_every_place_of_the_squeezed_view_leads_into_the_folded_text_in_order(original):
     text = Text(original)

@@ -115,7 +115,7 @@ _ADDRESS = re.compile(
     r"://|^www\.|@\w+\.\w|^[@/]"
     r"|\.(?:my|com|net|org|io|gov|edu|me|co|ly|info|xyz|site|top|click|pdf|jpg|local|lan|intra|internal|corp|home)\b"
 )
-_EDGES = re.compile(r"^[^a-z0-9@$!|*]+|[^a-z0-9*@$]+$")
+_EDGES = re.compile(r"^[^a-z0-9@$!|]+|[^a-z0-9@$]+$")
 _SEGMENTS = re.compile(rf"(?:[a-z*]|{_SIGN})+")
 _NUMBER = re.compile(r"[a-z]{0,2}\d[\d.,:+-]*|[a-z]{3}\d{2,}|\d[\d.,:+-]*[a-z]{1,3}|[a-z]{1,2}\d+[a-z]")
 _ADDED = re.compile(r"\d+([a-z]+)|([a-z]+)[\d+!|]+")
