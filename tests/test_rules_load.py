@@ -164,7 +164,7 @@ def test_a_rule_fires_with_its_clause_its_version_and_its_spans(tmp_path):
     (finding,) = evaluate(rules, Subject(fields={"picture:0": "Rujuk m.i.n.i.t: surat S U L I T"}))
     assert (finding.rule, finding.rule_version, finding.field) == ("guide/1a/marking", 2, "picture:0")
     assert (finding.clause.ref, finding.clause.ms, finding.clause.en) == ("1a", "tidak mendedahkan", "no disclosure")
-    assert finding.spans == ((17, 22), (23, 32))
+    assert finding.spans == ((6, 15), (17, 22), (23, 32))
 
 
 SEVERITIES = [

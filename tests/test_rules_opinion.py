@@ -15,10 +15,10 @@ from hypothesis import strategies as st
 from monitor.model import Severity, Subject
 from monitor.rules.evaluate import evaluate
 from monitor.rules.learning import Labelled, learn, matrix
-from monitor.rules.opinion import BadOpinion, Opinion, dumped, loaded
+from monitor.rules.opinion import BadOpinion, Opinion, dumped, loaded, words_of
 from monitor.rules.parts import phrases
 from monitor.rules.rule import OpinionUse, RuleSet
-from monitor.rules.text import Text
+from monitor.rules.text import HIDING, Text
 
 POSTS = [
     *(Labelled(text=f"kek isteri saya RM{n}, jumpa di kaunter saya", clause="1a") for n in range(20, 30)),
@@ -97,9 +97,9 @@ def test_another_clause_lifts_nothing(opinion):
     assert severities(rules(other), "kek isteri saya RM55 di kaunter") == [Severity.LOW]
 
 
-def test_a_disguise_changes_nothing(opinion):
+def test_it_reads_through_a_disguise_and_sees_that_there_is_one():
     plain, hidden = "kek isteri saya di kaunter", "k\u200bek isteri s4ya di kaunterrr"
-    assert opinion.view(Text(hidden)) == opinion.view(Text(plain))
+    assert list(words_of(Text(hidden))) == [*words_of(Text(plain)), HIDING]
 
 
 def test_a_model_on_paper_thinks_as_the_one_in_memory(opinion):
