@@ -8,13 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import date, datetime
 from email.message import EmailMessage
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import structlog
 
+from monitor.model import MALAYSIA
 from monitor.problems import ConfigurationError, Problem
 from monitor.settings import is_mail_address
 
@@ -118,11 +119,17 @@ def _unfit(certificate: Certificate, now: datetime | None) -> str:
             return "it is for signing only (no keyEncipherment); ask its owner for the one for encryption"
     except ExtensionNotFound:
         pass
-    if now is not None and certificate.not_valid_after_utc <= now:
-        return f"it expired on {certificate.not_valid_after_utc:%Y-%m-%d}; ask its owner for the new one, or remove it"
-    if now is not None and certificate.not_valid_before_utc > now:
-        return f"it is not valid before {certificate.not_valid_before_utc:%Y-%m-%d}"
-    return ""
+    return _out_of_date(certificate, now.astimezone(MALAYSIA).date()) if now is not None else ""
+
+
+def _out_of_date(certificate: Certificate, today: date) -> str:
+    """Judge by whole days: one issued this morning is as good as one that ends tonight."""
+    begin, end = (
+        at.astimezone(MALAYSIA).date() for at in (certificate.not_valid_before_utc, certificate.not_valid_after_utc)
+    )
+    if end < today:
+        return f"it expired on {end}; ask its owner for the new one, or remove it"
+    return f"it is not valid before {begin}" if begin > today else ""
 
 
 def sealed(mail: EmailMessage, certificates: Sequence[Certificate], *, outside: str) -> bytes:

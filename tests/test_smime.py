@@ -35,7 +35,7 @@ def rsa_key():
     return rsa.generate_private_key(public_exponent=65537, key_size=2048)
 
 
-def certificate(key, *, until=NOW + timedelta(days=365), since=NOW - timedelta(days=1), usage=None):
+def certificate(key, *, until=NOW + timedelta(days=365), since=NOW - timedelta(days=2), usage=None):
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "Ketua Pengarah")])
     builder = (
         x509.CertificateBuilder()
@@ -232,7 +232,7 @@ def test_good_certificates_are_no_mistake_and_other_files_are_left_alone(folder,
     ("name", "make", "said"),
     [
         ("a@b.my", lambda key: pem(certificate(ec.generate_private_key(ec.SECP256R1()))), "no RSA key"),
-        ("a@b.my", lambda key: pem(certificate(key, until=NOW - timedelta(hours=1))), "expired on 2026-11-24"),
+        ("a@b.my", lambda key: pem(certificate(key, until=NOW - timedelta(hours=13))), "expired on 2026-11-23"),
         ("a@b.my", lambda key: pem(certificate(key, since=NOW + timedelta(days=2))), "not valid before 2026-11-26"),
         ("a@b.my", lambda key: pem(certificate(key, usage=False)), "for signing only"),
         ("a@b.my", lambda key: b"nothing of the kind", "holds no certificate"),
@@ -247,6 +247,13 @@ def test_a_certificate_that_cannot_be_used_is_a_mistake_that_says_what_to_do(fol
     assert said in problem.message
     assert problem.place == "mail.certificates"
     assert problem.file.endswith(f"{name}.pem")
+
+
+def test_a_certificate_of_today_is_good_whatever_the_hour(tmp_path, folder, rsa_key):
+    """The configuration is judged by the day."""
+    (folder / "a@b.my.pem").write_bytes(pem(certificate(rsa_key, since=NOW + timedelta(hours=8))))
+    here = Installation(tmp_path / "config", f'[mail]\ncertificates = "{folder}"\n').write()
+    assert load_configuration(here.folder, {}, today=date(2026, 11, 24)).settings.mail.certificates == folder
 
 
 def test_a_weak_key_is_a_mistake(folder):
