@@ -261,6 +261,7 @@ def _words(alert: Alert, delivery: Delivery, envelope: Envelope, now: datetime) 
     cause, remedy = wording.cause(alert.cause, language)
     platform, sentence = _technical(alert)
     sealed = envelope.encrypted_excerpt and bool(envelope.certificates.of(delivery.recipient, now))
+    answer = answer_link(alert, delivery, envelope, now)
     return {
         **_letterhead(language, envelope, now),
         **_addressee(alert, delivery),
@@ -289,8 +290,8 @@ def _words(alert: Alert, delivery: Delivery, envelope: Envelope, now: datetime) 
         "detail": sentence if _role(delivery.step) in TECHNICAL_STEPS else "",
         **_refused(alert, envelope),
         **_missing(alert, delivery),
-        "console": _console(alert.case, envelope),
-        "answer": answer_link(alert, delivery, envelope, now),
+        "console": "" if answer and _is_contact(alert.agency, delivery.recipient) else _console(alert.case, envelope),
+        "answer": answer,
     }
 
 
@@ -381,7 +382,7 @@ def _group_words(alerts: Sequence[Alert], delivery: Delivery, envelope: Envelope
         **_platform_steps(alerts, language),
         "count": len(alerts),
         "rows": rows,
-        "rest": len(alerts) - len(rows),
+        "rest": [one.case for one in alerts[GROUP_ROWS:]],
         "agency": _agency_name(alerts[0]),
         "account": _account_name(alerts[0]) if len(accounts) == 1 else "",
         "urgent": worst >= Severity.HIGH,
@@ -419,6 +420,13 @@ def _missing(alert: Alert, delivery: Delivery) -> dict[str, object]:
     others = bool(who and (who.deputy_email or who.ictso_email or who.comms_email))
     headless = who is None or not who.head_email
     return {"no_contact": concerned and headless and not others, "no_head": concerned and headless and others}
+
+
+def _is_contact(agency: Agency | None, address: str) -> bool:
+    """Say whether the address is one of the agency's: its people have the page to answer, and seldom the console."""
+    people = agency.contacts if agency else None
+    known = (people.head_email, people.deputy_email, people.ictso_email, people.comms_email) if people else ()
+    return address.casefold() in {one.casefold() for one in known if one}
 
 
 def _console(case: str, envelope: Envelope) -> str:

@@ -13,6 +13,7 @@ import pytest
 import structlog
 from builders import post
 from installation import LEAK, MARKING, Installation, eventually
+from mail_servers import read_mail
 
 from alerts.planning import Grouping, plan_due
 from connectors.base import Capabilities, CredentialRefused, Page, RateLimited
@@ -423,6 +424,15 @@ def test_a_pass_delivers_all_that_is_due(service, here):
     service.platforms["x"] = Leaks(90)
     assert app.once(service).sent.accepted == 90
     assert len(here.mails) == 90
+
+
+def test_a_flood_of_alerts_of_one_agency_is_a_few_mails_that_name_every_case(service, here):
+    """Fault 25."""
+    service.platforms["x"] = Leaks(250)
+    assert app.once(service).sent.accepted == 2
+    words = "".join(read_mail(mail.read_bytes()).get_body(("plain",)).get_content() for mail in here.mails)
+    for alert in list_alerts(service.db):
+        assert alert.case in words
 
 
 def test_a_pass_asked_to_end_delivers_no_further_mail_and_the_next_one_goes_on(service, here):

@@ -206,8 +206,11 @@ def test_the_link_can_be_left_out():
     assert "href" not in html_of(mail)
 
 
-def test_the_case_s_record_is_linked_where_the_console_is_reachable():
-    assert "https://pantau.example.my/alerts/PTU-2026-000001" in text_of(composed())
+def test_the_case_s_record_is_linked_for_those_who_have_the_console():
+    record = "https://pantau.example.my/alerts/PTU-2026-000001"
+    linked = replace(ENVELOPE, link_key="k" * 64)
+    assert record in text_of(composed(envelope=linked, recipient="pasukan@csirt.example.my"))
+    assert record not in text_of(composed(envelope=linked))  # the head has the page to answer
 
 
 # ---------------------------------------------------------------- other kinds
