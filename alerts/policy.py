@@ -112,10 +112,10 @@ def plan(
     """Decide who is told of the alert now, and when it is looked at again. `last`: what became of its last step."""
     if alert.recovered_at is not None:
         return _recovery(alert, policy)
-    if alert.kind is AlertKind.CANARY:
-        return _canary(alert, policy)
     if (untold := _untold(alert, now, silences)) is not None:
         return untold
+    if alert.kind is AlertKind.CANARY:
+        return _canary(alert, policy)
     if alert.kind in LADDER_KINDS:
         return _still_unheard(alert, policy, now, last) or _climb(alert, policy, now, last or UNTOLD)
     return _inform(alert, policy, now, last or UNTOLD)

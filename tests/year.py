@@ -177,7 +177,7 @@ class Year:
         if chance() < 0.02:
             self.world.fail("x", reset=True, times=self.dice.randint(1, 10))
         if chance() < 0.01:
-            reset = str(int(datetime.now(UTC).timestamp()) + 5)  # the twin lives by the real clock
+            reset = str(int(self.now.timestamp()) + 900)
             self.world.fail("x", status=429, headers={"x-rate-limit-reset": reset})
         if chance() < 0.2:
             faults = [hang_up, taken_then_hung_up, "451 later", "550 5.7.1 mailbox unavailable"]
