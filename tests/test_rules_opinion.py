@@ -1,4 +1,4 @@
-"""The learned second opinion: it lifts what the rules found already, and never finds or silences anything itself."""
+"""The learned second opinion: it weighs what the rules found, and never finds anything itself."""
 
 from __future__ import annotations
 
@@ -71,6 +71,13 @@ def test_a_finding_that_must_be_confirmed_is_low_when_the_opinion_does_not_agree
 def test_a_finding_that_must_be_confirmed_stands_where_there_is_no_opinion(opinion):
     alone = RuleSet(rules(opinion, Severity.HIGH, OpinionUse.CONFIRMS).rules, "test")
     assert severities(alone, "jualan rahmah RM55 di dataran") == [Severity.HIGH]
+
+
+def test_a_rule_that_lets_the_opinion_decide_finds_only_what_it_agrees_to(opinion):
+    found = rules(opinion, Severity.LOW, OpinionUse.DECIDES)
+    assert severities(found, "kek isteri saya RM55 di kaunter") == [Severity.MEDIUM]
+    assert severities(found, "jualan rahmah RM55 di dataran") == []
+    assert severities(RuleSet(found.rules, "test"), "kek isteri saya RM55 di kaunter") == []
 
 
 def test_it_must_be_surer_to_lift_than_to_confirm(opinion):

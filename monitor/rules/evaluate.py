@@ -8,7 +8,7 @@ from dataclasses import replace
 from monitor.model import Finding, Severity, Subject
 from monitor.rules.conditions import Matches
 from monitor.rules.history import NOWHERE, History, HistoryPart, asking
-from monitor.rules.opinion import View
+from monitor.rules.opinion import Opinion, View
 from monitor.rules.parts import Part
 from monitor.rules.rule import OpinionUse, Rule, RuleSet, Shift, Status
 from monitor.rules.sieve import Candidate
@@ -81,20 +81,30 @@ def _weighed(rules: RuleSet, judged: Sequence[tuple[Rule, Finding]], text: Text)
     for rule, finding in judged:
         name = finding.clause.instrument
         opinion = rules.opinions.get(name)
-        asked = OpinionUse.LIFTS if finding.severity is Severity.LOW else OpinionUse.CONFIRMS
-        if opinion is None or rule.opinion is not asked:
+        if not _asks(rule, finding):
             yield finding
-            continue
-        if name not in views:
-            views[name] = opinion.view(text)
-        agrees = opinion.lifts if asked is OpinionUse.LIFTS else opinion.confirms
-        match asked, agrees(views[name], finding.clause.ref):
-            case OpinionUse.LIFTS, True:
-                yield replace(finding, severity=Severity.MEDIUM)
-            case OpinionUse.CONFIRMS, False:
-                yield replace(finding, severity=Severity.LOW)
-            case _:
-                yield finding
+        elif opinion is not None:
+            if name not in views:
+                views[name] = opinion.view(text)
+            yield from _by_opinion(rule, finding, opinion, views[name])
+        elif rule.opinion is not OpinionUse.DECIDES:
+            yield finding
+
+
+def _asks(rule: Rule, finding: Finding) -> bool:
+    """Tell whether the opinion could change anything about the finding."""
+    low = finding.severity is Severity.LOW
+    return rule.opinion is OpinionUse.DECIDES or rule.opinion is (OpinionUse.LIFTS if low else OpinionUse.CONFIRMS)
+
+
+def _by_opinion(rule: Rule, finding: Finding, opinion: Opinion, view: View) -> Iterator[Finding]:
+    if rule.opinion is OpinionUse.CONFIRMS:
+        agreed = opinion.confirms(view, finding.clause.ref)
+        yield finding if agreed else replace(finding, severity=Severity.LOW)
+    elif opinion.lifts(view, finding.clause.ref):
+        yield replace(finding, severity=max(finding.severity, Severity.MEDIUM))
+    elif rule.opinion is OpinionUse.LIFTS:
+        yield finding
 
 
 def _applies(rule: Rule, subject: Subject) -> bool:

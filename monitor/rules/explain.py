@@ -12,7 +12,7 @@ from typing import Any
 from monitor.model import PROFILE_FIELDS, Finding, Language, Severity, Subject
 from monitor.rules import conditions
 from monitor.rules.conditions import Condition
-from monitor.rules.evaluate import evaluate, part_matches
+from monitor.rules.evaluate import evaluate, judge, part_matches
 from monitor.rules.history import EXAMPLE_AT, NOWHERE, History
 from monitor.rules.opinion import Opinion, View
 from monitor.rules.rule import SCOPES, OpinionUse, Rule, RuleSet, Shift, Status
@@ -55,6 +55,7 @@ MS: Mapping[str, str] = {
     "ignored": "",
     "lifts": "; pendapat kedua boleh menaikkannya kepada sederhana",
     "confirms": "; rendah jika pendapat kedua tidak bersetuju",
+    "decides": "; ditemui hanya jika pendapat kedua bersetuju, lalu menjadi sederhana",
     "h_opinion": "Pendapat kedua: {sure} % yakin, perenggan {clause}; diambil kira mulai {lift} % bagi perenggan ini",
     "medium": "sederhana: ketua jabatan diberitahu melalui e-mel",
     "high": "tinggi: ketua jabatan diberitahu melalui e-mel",
@@ -151,6 +152,7 @@ EN: Mapping[str, str] = {
     "ignored": "",
     "lifts": "; the second opinion may lift it to medium",
     "confirms": "; low unless the second opinion agrees",
+    "decides": "; found only when the second opinion agrees, and then medium",
     "h_opinion": "Second opinion: {sure} % sure, of paragraph {clause}; it counts from {lift} % on, for this paragraph",
     "medium": "medium: the head of department is mailed",
     "high": "high: the head of department is mailed",
@@ -473,10 +475,11 @@ def why(
 
 
 def _judged(rule: Rule, text: str, history: History | None, opinion: Opinion | None) -> Finding | None:
-    """Return what the engine itself says of the text."""
+    """Return what the engine itself says of the text; without an opinion what the rule alone does, as its tests."""
     alone = replace(rule, status=Status.LIVE, where={}, scope=frozenset(SCOPES))
-    opinions = {rule.clause.instrument: opinion} if opinion is not None else {}
-    return next(iter(evaluate(RuleSet([alone], "", opinions), _subject(text), history)), None)
+    if opinion is None:
+        return judge(alone, Text(text), _subject(text), "text", history=history)
+    return next(iter(evaluate(RuleSet([alone], "", {rule.clause.instrument: opinion}), _subject(text), history)), None)
 
 
 def _subject(text: str) -> Subject:

@@ -62,14 +62,17 @@ class Example:
 
 
 class OpinionUse(StrEnum):
-    """What a rule asks of the learned second opinion: to lift a low finding to medium, or to confirm a graver one.
+    """What a rule asks of the learned second opinion.
 
-    What is not confirmed is low; where there is no opinion, the rule's own severity stands.
+    LIFTS: to make a low finding medium. CONFIRMS: to let a graver one be as grave; what is not confirmed is low. Where
+    there is no opinion, the rule's own severity stands. DECIDES: whether there is a finding at all, of medium severity;
+    the rule names words too common to be listed anywhere without it.
     """
 
     IGNORED = "ignored"
     LIFTS = "lifts"
     CONFIRMS = "confirms"
+    DECIDES = "decides"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
