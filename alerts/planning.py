@@ -30,7 +30,7 @@ class Grouping:
     `at_once`: no alert waits for others, and each has its own mail but in a flood.
     """
 
-    interval: timedelta = timedelta(minutes=1)
+    interval: timedelta = timedelta(seconds=15)
     flood_limit: int = 100
     at_once: bool = False
 

@@ -72,9 +72,8 @@ class Mail:
     ca_file: Path | None = None
     post_link: bool = True
     timeout: timedelta = timedelta(seconds=30)
-    group_interval: timedelta = timedelta(
-        minutes=2
-    )  # alerts of one account within it share a mail; critical never wait
+    # Alerts of one account within it share a mail; critical ones never wait.
+    group_interval: timedelta = timedelta(seconds=15)
     flood_limit: int = 100  # first mails to one agency within an hour; what comes on top is gathered into one mail
     per_minute: int = 0  # mails at most; 0: as many as the server takes
     certificates: Path | None = None  # a folder of <address>.pem: mails to these recipients are encrypted (S/MIME)

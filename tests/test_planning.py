@@ -13,8 +13,7 @@ from monitor.model import Severity
 from monitor.store.outbox import FirstMail
 
 POLICY = Policy(instance="i", sender_domain="example.my", security_team=("pasukan@csirt.example.my",))
-MINUTE = timedelta(minutes=1)
-TOLD = FirstMail(agency="JPD", account_id=7, at=NOW - MINUTE / 2)
+TOLD = FirstMail(agency="JPD", account_id=7, at=NOW - timedelta(seconds=5))
 
 
 def due(number, holder=7, **changes):
@@ -39,7 +38,7 @@ def test_the_strongest_leads():
 def test_after_a_first_mail_the_next_of_the_account_wait_for_the_interval():
     (group,) = gathered([due(1)], [TOLD], Grouping(), NOW)
     assert group[0].plan.notifications == ()
-    assert group[0].plan.next_action_at == TOLD.at + MINUTE
+    assert group[0].plan.next_action_at == TOLD.at + Grouping().interval
     assert group[0].plan.steps == 0
 
 
