@@ -513,7 +513,7 @@ def ticks(service: Service, progress: Progress) -> list[Tick]:
             for name in sorted(connectors.CONNECTORS)
         ),
         Tick(name="media", every=5 * second, body=lambda: _read_media(reader)),
-        Tick(name="outbox", every=2 * second, body=lambda: _mails(service, progress)),
+        Tick(name="outbox", every=second, body=lambda: _mails(service, progress)),
         Tick(name="mailbox", every=60 * second, body=lambda: _read_bounces(service)),
         Tick(name="blind", every=30 * second, body=lambda: _look_for_blind(service)),
         Tick(name="digest", every=60 * second, body=lambda: _digest(service)),

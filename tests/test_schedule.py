@@ -25,6 +25,11 @@ def test_interval(previous, outcome, minutes):
     assert next_interval(previous * MINUTE, outcome, POLLING) == minutes * MINUTE
 
 
+def test_at_the_longest_interval_an_account_is_due_in_time_to_be_read_within_it():
+    due = next_check(8 * MINUTE, Outcome(), NOW, POLLING)
+    assert NOW + 13 * MINUTE < due < NOW + 14 * MINUTE
+
+
 def test_the_platform_s_own_word_outranks_the_promise():
     at = NOW + timedelta(hours=3)
     assert next_check(MINUTE, Outcome(failures=1, retry_at=at), NOW, POLLING) == at
