@@ -37,10 +37,11 @@ class Grouping:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Planned:
-    """An alert with what was decided of it."""
+    """An alert with what was decided of it. `written`: mails of its are there already, and take no others in."""
 
     alert: Alert
     plan: Plan
+    written: bool = False
 
 
 def plan_due(db: Database, policy: Policy, *, now: datetime, grouping: Grouping | None = None) -> int:
@@ -73,12 +74,19 @@ class _Desk:
         silences = life.list_silences(self.db, at=self.now)
         kept = self._policies(due)
         recent = store.first_mails(self.db, since=self.now - FLOOD_WINDOW, until=self.now)
-        steps = store.last_steps(self.db, [one.id for one in due if one.steps])
+        steps = store.last_steps(self.db, [one.id for one in due])
         decided = []
         for alert in due:
             try:
                 policy = replace(self.policy, escalation=kept.get(alert.policy, self.policy.escalation))
-                decided.append(Planned(alert=alert, plan=plan(alert, policy, self.now, silences, steps.get(alert.id))))
+                last = steps.get(alert.id)
+                decided.append(
+                    Planned(
+                        alert=alert,
+                        plan=plan(alert, policy, self.now, silences, last if alert.steps else None),
+                        written=last is not None and alert.steps == 0,
+                    )
+                )
             except Exception:
                 log.exception("alert could not be planned; it is tried again", case=alert.case)
         return sum(self._write(one) for one in gathered(decided, recent, self.grouping, self.now))
@@ -90,7 +98,7 @@ class _Desk:
 
     def _write(self, group: Sequence[Planned]) -> int:
         try:
-            store.write_plans(
+            written = store.write_plans(
                 self.db,
                 [
                     store.Decision(
@@ -101,7 +109,7 @@ class _Desk:
                         steps=one.plan.steps,
                         silence=one.plan.silence,
                         reopen=one.plan.reopen,
-                        round=one.alert.round,
+                        seen=one.alert,
                     )
                     for one in group
                 ],
@@ -110,6 +118,9 @@ class _Desk:
             )
         except Exception:
             log.exception("alert could not be planned; it is tried again", case=group[0].alert.case)
+            return 0
+        if not written:
+            log.info("alert changed while it was planned; it is decided anew", case=group[0].alert.case)
             return 0
         for one in group:
             log.info("alert planned", case=one.alert.case, mails=len(one.plan.notifications), reason=one.plan.reason)
@@ -160,7 +171,7 @@ def _wait(
     one: Planned, recent: Sequence[store.FirstMail], floods: frozenset[str], grouping: Grouping
 ) -> datetime | None:
     """Return until when an alert waits for others to share its mail; None when it does not."""
-    if not _is_first(one) or one.alert.severity is Severity.CRITICAL or one.alert.round:
+    if not _is_first(one) or one.alert.severity is Severity.CRITICAL or one.alert.round or one.written:
         return None
     agency = one.alert.agency.code if one.alert.agency else ""
     same = [
@@ -172,7 +183,7 @@ def _wait(
 def _shares(one: Planned, floods: frozenset[str], grouping: Grouping) -> tuple[object, ...]:
     """Return what alerts must have in common to share their mails."""
     alert = one.alert
-    if alert.kind not in LADDER_KINDS or alert.round or not one.plan.notifications:
+    if alert.kind not in LADDER_KINDS or alert.round or one.written or not one.plan.notifications:
         return ("alone", alert.id)
     agency = alert.agency.code if alert.agency else ""
     if grouping.at_once and agency not in floods:

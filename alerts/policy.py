@@ -131,7 +131,7 @@ def _inform(alert: Alert, policy: Policy, now: datetime, last: LastStep) -> Plan
         people, why = _operators(alert, policy, last.refused)
     again = now + REMIND_AFTER if alert.kind in REMINDED_KINDS else None
     if last.failed:
-        people = [one for one in people if one.address.casefold() not in last.told]
+        people = [one for one in people if one.address.casefold() not in last.told | last.on_the_way]
         if not people:
             return Plan(reason="all who take mails are told", steps=alert.steps, next_action_at=again)
     return _told(alert, policy, template, people, why, again=again)
@@ -444,6 +444,8 @@ def _refused(alert: Alert, address: str, refused: frozenset[str]) -> bool:
 
 
 def _recovery(alert: Alert, policy: Policy) -> Plan:
+    if not alert.steps:
+        return Plan(reason="recovered: nobody had been told of it")
     people = _blind_people(alert, policy) if alert.kind is AlertKind.BLIND else _operators(alert, policy)[0]
     recovered = [_Person("recovery", person.address, person.language) for person in people]
     return _told(alert, policy, "recovery", recovered, "recovered: those who were told of it are told")

@@ -426,13 +426,15 @@ class NewNotification:
 class LastStep:
     """What became of the mails of an alert's last step. `waiting`: one is still to leave. `failed`: one was refused.
 
-    `told` and `refused` are the addresses that took a mail about the alert, and those that do not, in small letters.
+    `told`, `on_the_way` and `refused` are the addresses that took a mail about the alert, those whose mail is still to
+    leave, and those that take none, in small letters.
     """
 
     waiting: bool
     accepted_at: datetime | None
     failed: bool
     told: frozenset[str] = frozenset()
+    on_the_way: frozenset[str] = frozenset()
     refused: frozenset[str] = frozenset()
 
 

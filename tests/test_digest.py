@@ -404,7 +404,7 @@ def test_an_alert_is_overdue_when_a_deadline_passed_without_an_answer(changes, l
 def test_what_is_overdue_is_counted_by_severity_and_named():
     lines = (
         replace(alert_line("PTU-2026-000001", severity=Severity.CRITICAL), steps=2),
-        replace(alert_line("PTU-2026-000002", severity=Severity.HIGH), steps=1),
+        replace(alert_line("PTU-2026-000002", severity=Severity.HIGH), steps=1, next_action_at=WEEK_START + 30 * DAY),
         alert_line("PTU-2026-000003", state=AlertState.ACKNOWLEDGED),
     )
     older = (replace(alert_line("PTU-2026-000004", opened_at=WEEK_START - DAY), steps=3),)

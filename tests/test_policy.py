@@ -103,14 +103,14 @@ REFUSED_OPS = replace(REFUSED, detail=f"PTU-2026-000007 → {OPS.upper()}: 550 n
             id="somebody with two roles is told once",
         ),
         pytest.param(
-            replace(BLIND, recovered_at=NOW),
+            replace(BLIND, steps=1, recovered_at=NOW),
             POLICY,
             [("recovery", "recovery", HEAD), ("recovery", "recovery", TEAM), ("recovery", "recovery", OPS)],
             "recovered",
             id="those who were told of a blind account are told of its recovery",
         ),
         pytest.param(
-            replace(BLIND, recovered_at=NOW, state=AlertState.ACKNOWLEDGED),
+            replace(BLIND, steps=1, recovered_at=NOW, state=AlertState.ACKNOWLEDGED),
             ALONE,
             [("recovery", "recovery", HEAD)],
             "recovered",
@@ -118,7 +118,7 @@ REFUSED_OPS = replace(REFUSED, detail=f"PTU-2026-000007 → {OPS.upper()}: 550 n
         ),
         pytest.param(CREDENTIAL, POLICY, [("operators", "credential", OPS)], "operators", id="a dead token tells the operators"),
         pytest.param(
-            replace(CREDENTIAL, recovered_at=NOW), POLICY, [("recovery", "recovery", OPS)], "recovered", id="and them of its renewal"
+            replace(CREDENTIAL, steps=1, recovered_at=NOW), POLICY, [("recovery", "recovery", OPS)], "recovered", id="and them of its renewal"
         ),
         pytest.param(
             alert(kind=AlertKind.EVALUATION, severity=Severity.MEDIUM),
@@ -174,7 +174,7 @@ def test_the_same_step_to_the_same_person_always_has_the_same_message_id():
         plan(alert(key="post:1:2:0123456789abcdef"), POLICY, NOW),
         plan(alert(), replace(POLICY, instance="j"), NOW),
         plan(alert(agency=people(head_email="baharu@jpd.example.my")), POLICY, NOW),
-        plan(replace(BLIND, recovered_at=NOW), POLICY, NOW),
+        plan(replace(BLIND, steps=1, recovered_at=NOW), POLICY, NOW),
     ],
     ids=["another post", "another installation", "another person", "another step"],
 )

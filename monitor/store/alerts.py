@@ -35,7 +35,7 @@ from monitor.model import (
 from monitor.store import audit, life
 from monitor.store.database import Database, insert_if_new
 from monitor.store.register import Tenures, tenures_of, to_account
-from monitor.store.tables import account, alert, finding, media, notification, post, post_version
+from monitor.store.tables import account, alert, finding, media, notification, notification_alert, post, post_version
 
 RESEMBLING = 0.6  # of difflib's ratio, 0 to 1
 REVIEWED_AS_BATCH = "back catalogue: reviewed as one batch, never mailed"
@@ -116,7 +116,7 @@ def alert_for_post(
     """Open, join or find the alert that these findings belong to. None when nothing in them is worth an alert.
 
     The same rules on the same post are the same thing, whatever the edit; a rule not alerted before is a new one. It
-    joins the post's open alert as long as no mail of that alert was rendered.
+    joins the post's open alert as long as no mail of that alert was rendered, and no other alert's mail tells of it.
     """
     worth = [f for f in findings if f.severity.alerts and not f.shadow]
     if not worth:
@@ -231,8 +231,9 @@ def _can_be_joined(connection: Connection, alert_id: int) -> bool:
     untouched = and_(notification.c.rendered.is_(None), notification.c.leased_until.is_(None))
     waiting = and_(notification.c.state == NotificationState.PENDING.value, untouched)
     begun = exists().where(notification.c.alert_id == alert_id, ~waiting)
+    in_others = exists().where(notification_alert.c.alert_id == alert_id)
     is_open = exists().where(alert.c.id == alert_id, alert.c.state == AlertState.OPEN.value)
-    return bool(connection.execute(select(and_(is_open, ~begun))).scalar())
+    return bool(connection.execute(select(and_(is_open, ~begun, ~in_others))).scalar())
 
 
 def _strengthen(connection: Connection, alert_id: int, severity: Severity, disclosure: Disclosure) -> None:

@@ -15,7 +15,7 @@ from sqlalchemy import ColumnElement, Connection, RowMapping, and_, exists, inse
 from monitor.model import AlertState, NotificationState, Removal, Resolution, Severity, Silence
 from monitor.store import audit
 from monitor.store.database import Database
-from monitor.store.tables import alert, finding, notification, post, post_version, silence
+from monitor.store.tables import alert, finding, notification, notification_alert, post, post_version, silence
 
 REMOVAL_GRACE = timedelta(hours=1)  # caches and second looks: a post said to be removed may be seen for so long
 NOTE_LIMIT = 2000
@@ -154,10 +154,16 @@ def reopen_in(connection: Connection, row: RowMapping, *, reason: str, now: date
         "silence_id": None,
     }
     _change(connection, row["id"], values)
+    shared = and_(
+        notification_alert.c.notification_id == notification.c.id,
+        notification_alert.c.alert_id == alert.c.id,
+        alert.c.state == AlertState.OPEN.value,
+    )
     waiting = and_(
         notification.c.alert_id == row["id"],
         notification.c.state.in_([NotificationState.PENDING.value, NotificationState.UNCERTAIN.value]),
-    )  # of the last round: what it said is no longer so
+        ~exists().where(shared),
+    )  # of the last round: what it said is no longer so; but others may be told by the same mail alone
     connection.execute(
         update(notification).where(waiting).values(state=NotificationState.CANCELLED.value, ended_at=now)
     )

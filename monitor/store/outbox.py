@@ -56,9 +56,10 @@ def due_alerts(db: Database, now: datetime, *, limit: int = 100) -> list[Alert]:
     """
     living = [AlertState.OPEN.value, AlertState.ACKNOWLEDGED.value]
     acts = or_(alert.c.state.in_(living), alert.c.recovered_at.is_not(None))
-    untold = and_(alert.c.next_action_at.is_not(None), alert.c.opened_at > now, alert.c.steps == 0)
+    untold = and_(alert.c.opened_at > now, alert.c.steps == 0)
     due = or_(alert.c.next_action_at <= now, untold)
-    query = select(alert).where(acts, due).order_by(alert.c.next_action_at, alert.c.id)
+    waits = alert.c.next_action_at.is_not(None)  # said by itself, for the index of those
+    query = select(alert).where(waits, acts, due).order_by(alert.c.next_action_at, alert.c.id)
     with db.read() as connection:
         return alerts.to_alerts(connection, connection.execute(query.limit(limit)).mappings().all())
 
@@ -116,11 +117,14 @@ def _last_step(mails: Sequence[RowMapping]) -> LastStep:
         waiting=any(state in WAITING for state in states),
         accepted_at=max(accepted, default=None),
         failed=any(state in FAILED for state in states),
-        told=frozenset(
-            mail["recipient"].casefold() for mail in mails if mail["state"] == NotificationState.ACCEPTED.value
-        ),
-        refused=frozenset(mail["recipient"].casefold() for mail in mails if mail["state"] in FAILED),
+        told=_recipients(mails, (NotificationState.ACCEPTED,)),
+        on_the_way=_recipients(mails, WAITING),
+        refused=_recipients(mails, FAILED),
     )
+
+
+def _recipients(mails: Sequence[RowMapping], states: Collection[NotificationState]) -> frozenset[str]:
+    return frozenset(mail["recipient"].casefold() for mail in mails if mail["state"] in states)
 
 
 def kept_policies(db: Database, hashes: Collection[str]) -> dict[str, str]:
@@ -134,7 +138,10 @@ def kept_policies(db: Database, hashes: Collection[str]) -> dict[str, str]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Decision:
-    """What was decided of an alert: mails, the next look, and what it waits for."""
+    """What was decided of an alert: mails, the next look, and what it waits for.
+
+    `seen`: the alert as it was when this was decided.
+    """
 
     alert_id: int
     notifications: Sequence[NewNotification] = ()
@@ -143,20 +150,33 @@ class Decision:
     steps: int = 0
     silence: Silence | None = None
     reopen: str = ""
-    round: int = 0  # the alert's when this was decided; opened again since, it is decided anew
+    seen: Alert | None = None
 
 
-def write_plans(db: Database, decisions: Sequence[Decision], *, policy: Escalation, now: datetime) -> None:
+def write_plans(db: Database, decisions: Sequence[Decision], *, policy: Escalation, now: datetime) -> bool:
     """Write down, as one, who is to be told of alerts and what these wait for. A mail already written is left alone.
 
     An alert that has recovered is resolved with this: its people are told, and nothing is left to do. One that was
-    answered meanwhile is left as it is.
+    answered meanwhile is left as it is. False: one of them has changed since it was `seen`, or another process has
+    planned it in other company; nothing was written, and what is still due is decided anew.
     """
     with db.write() as connection:
-        _keep_policy(connection, policy, now)
         rows = _taken(connection, [one.alert_id for one in decisions])
+        if any(_has_changed(one.seen, rows[one.alert_id]) for one in decisions):
+            return False
+        _keep_policy(connection, policy, now)
         for one in decisions:
             _write_plan(connection, one, rows[one.alert_id], policy.hash, now)
+        return True
+
+
+def _has_changed(seen: Alert | None, row: RowMapping) -> bool:
+    return seen is not None and (seen.round, seen.steps, seen.severity, seen.next_action_at) != (
+        row["round"],
+        row["steps"],
+        row["severity"],
+        row["next_action_at"],
+    )
 
 
 def _taken(connection: Connection, alert_ids: Sequence[int]) -> dict[int, RowMapping]:
@@ -167,8 +187,6 @@ def _taken(connection: Connection, alert_ids: Sequence[int]) -> dict[int, RowMap
 
 
 def _write_plan(connection: Connection, one: Decision, row: RowMapping, policy: str, now: datetime) -> None:
-    if row["round"] != one.round:
-        return
     recovered = row["recovered_at"] is not None
     if one.reopen:
         if row["state"] == AlertState.ACKNOWLEDGED.value:

@@ -257,6 +257,14 @@ alert = Table(
     Index(None, "state", "next_action_at"),
     Index(None, "post_id"),
     Index(None, "opened_at"),
+    Index(None, "account_id"),
+    Index(
+        "ix_alert_waiting",
+        "next_action_at",
+        "id",
+        sqlite_where=text("next_action_at IS NOT NULL"),
+        postgresql_where=text("next_action_at IS NOT NULL"),
+    ),
 )
 
 finding = Table(
@@ -310,6 +318,7 @@ notification = Table(
     Column("handed_over_at", Utc),  # when the last try began
     Index(None, "state", "due_at"),
     Index(None, "alert_id"),
+    Index(None, "created_at"),
     Index(
         "ix_notification_waiting",
         "due_at",
