@@ -10,11 +10,13 @@ import textwrap
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
+from email.generator import BytesGenerator
 from email.headerregistry import Address
 from email.message import EmailMessage
 from email.policy import SMTP, EmailPolicy
 from email.utils import format_datetime, parseaddr
 from functools import cache, lru_cache
+from io import BytesIO
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -33,6 +35,7 @@ TEXT_WIDTH = 76
 HEADER_WIDTH = 78  # a longer one is folded
 WORD_BYTES = 39  # in base64 they leave room for the header's name on a line of 76
 HANGING = re.compile(r" +(?:\([a-z]\) |- |.{15}: )?")  # where the lines below an indented one begin
+LINE_END = re.compile(r"\r\n|\r|\n")
 CLASSES = re.compile(r'\sclass="([\w\s-]*)"')
 
 
@@ -42,6 +45,9 @@ class _Policy(EmailPolicy):
     Python folds a non-ASCII word of a subject so that some programs show two spaces. And it parses every header when it
     is set, asked for and written, which takes longer than all the rest of a mail: a plain one stays the text it is.
     """
+
+    def header_max_count(self, name: str) -> int | None:
+        return _max_count(name)
 
     def header_store_parse(self, name: str, value: Any) -> tuple[str, Any]:
         as_it_is = _plain(name, value) or (_is_subject(name) and value.isprintable())
@@ -56,6 +62,26 @@ class _Policy(EmailPolicy):
         if not _is_subject(name) or value.isascii():
             return super().fold_binary(name, value)
         return f"{name}: {f'{self.linesep} '.join(_encoded_words(value))}{self.linesep}".encode("ascii")
+
+
+class _Generator(BytesGenerator):
+    """Writes each text of a mail at once, where Python goes from line to line."""
+
+    def _write_lines(self, lines: str) -> None:
+        self.write(LINE_END.sub(SMTP.linesep, lines))
+
+
+def mail_bytes(mail: EmailMessage) -> bytes:
+    """Return the mail as RFC 5322 bytes."""
+    written = BytesIO()
+    _Generator(written, policy=mail.policy).flatten(mail)
+    return written.getvalue()
+
+
+@cache
+def _max_count(name: str) -> int | None:
+    """Return how many of a header a mail may have. Python makes a class to find that out, each time it is asked."""
+    return SMTP.header_max_count(name)
 
 
 def _is_subject(name: str) -> bool:
@@ -142,7 +168,7 @@ def _rendered(name: str, words: Mapping[str, object]) -> str:
 @lru_cache(maxsize=1024)  # most lines of letters are the same in all of them
 def _folded(line: str) -> tuple[str, ...]:
     """Fold a line below where its words begin; an address stays whole."""
-    if " " not in line.strip():
+    if " " not in line.strip() or (len(line) <= TEXT_WIDTH and line.isprintable()):
         return (line.rstrip(),)
     indented = HANGING.match(line)
     below = " " * len(indented[0]) if indented else ""
@@ -167,9 +193,14 @@ def _inlined(page: str) -> str:
 def _styled(element: re.Match[str]) -> str:
     tag, attributes = element.groups()
     classes = CLASSES.search(attributes)
-    selectors = [tag, *(f".{name}" for name in classes[1].split())] if classes else [tag]
-    style = " ".join(found for selector in selectors if (found := _styles().get(selector)))
+    style = _style(tag, classes[1] if classes else "")
     return f'<{tag}{attributes} style="{style}">' if style else element[0]
+
+
+@cache
+def _style(tag: str, classes: str) -> str:
+    selectors = [tag, *(f".{name}" for name in classes.split())]
+    return " ".join(found for selector in selectors if (found := _styles().get(selector)))
 
 
 def mail_message(

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 import structlog
 
+from alerts.rendering import mail_bytes
 from monitor.model import MALAYSIA
 from monitor.problems import ConfigurationError, Problem
 from monitor.settings import is_mail_address
@@ -135,8 +136,8 @@ def _out_of_date(certificate: Certificate, today: date) -> str:
 def sealed(mail: EmailMessage, certificates: Sequence[Certificate], *, outside: str) -> bytes:
     """Return the mail's bytes: encrypted for the certificates, with `outside` for its subject; as it is without any."""
     if not certificates:
-        return mail.as_bytes()
-    return _outer(mail, _encrypted(_inner(mail, outside), certificates), outside).as_bytes()
+        return mail_bytes(mail)
+    return mail_bytes(_outer(mail, _encrypted(_inner(mail, outside), certificates), outside))
 
 
 def _inner(mail: EmailMessage, outside: str) -> bytes:
@@ -145,7 +146,7 @@ def _inner(mail: EmailMessage, outside: str) -> bytes:
     mail.set_param("protected-headers", "v1")  # what Thunderbird and others looked for before RFC 9788
     for name, value in _kept(mail, outside):
         mail["HP-Outer"] = f"{name}: {value}"
-    return mail.as_bytes()
+    return mail_bytes(mail)
 
 
 def _kept(mail: EmailMessage, outside: str) -> list[tuple[str, str]]:

@@ -31,6 +31,7 @@ _NAMED_SECRET = re.compile(
     re.IGNORECASE,
 )
 _TOKEN = re.compile(r"[A-Za-z0-9_+/=.-]{16,}")
+_ODD = re.compile(r"[^ -~]+")  # all else is seen as it is
 _SCHEME = re.compile(r"://")
 _DOT_IN_A_NAME = re.compile(r"(?<=[A-Za-z0-9-])\.(?=[a-z]{2})")
 
@@ -42,7 +43,7 @@ def level_of(findings: Iterable[Finding]) -> Disclosure:
 
 def one_line(text: str, *, limit: int = 200) -> str:
     """Return `text` as one visible line of at most `limit` code points, fit for a header, a log or a title."""
-    line = " ".join(_visible(text)[0].split())
+    line = " ".join(_ODD.sub(_visible_run, text).split())
     return line if len(line) <= limit else line[: limit - 1].rstrip() + ELLIPSIS
 
 
@@ -107,6 +108,10 @@ def profile_changes(detail: str) -> list[tuple[str, str, str]]:
         if field in PROFILE_FIELDS:
             found.append((field, before, after) if arrow else (field, "", ""))
     return found
+
+
+def _visible_run(run: re.Match[str]) -> str:
+    return _visible(run[0])[0]
 
 
 def _visible(text: str) -> tuple[str, list[int]]:

@@ -5,11 +5,14 @@ from email.header import decode_header
 
 import pytest
 from builders import NOW, account, agency, alert, delivery, finding, post
+from hypothesis import given
+from hypothesis import strategies as st
 from mail_servers import read_mail
 
 from alerts.compose import Envelope, answer_link, broken_clauses, compose_alert, compose_test, envelope_of
 from alerts.rendering import Letter, mail_message
 from monitor import links
+from monitor.disclosure import _visible, one_line
 from monitor.model import AlertKind, Cause, Clause, Disclosure, Language, Media, MediaKind, Severity
 from monitor.settings import load_settings
 
@@ -336,3 +339,8 @@ def test_a_subject_reads_the_same_whatever_its_length(length):
     # As a mail program does it: unfold, then join encoded words and what stands between them as it is.
     pieces = decode_header(line.replace("\r\n", ""))
     assert "".join(p.decode(c or "ascii") if isinstance(p, bytes) else p for p, c in pieces) == words
+
+
+@given(st.text())
+def test_a_line_is_what_can_be_seen_of_the_text_whatever_stands_in_it(text):
+    assert one_line(text, limit=len(text) + 1) == " ".join(_visible(text)[0].split())
