@@ -27,6 +27,12 @@ class DeliveryFailed(Exception):
 class Channel(Protocol):
     """Takes finished mails, one envelope a recipient. Used by one thread at a time."""
 
+    def announce(self, *, recipient: str, message_id: str) -> None:
+        """Say which mail comes next, that the server may look at it already; without `send` it comes to nothing.
+
+        Raises nothing: what is wrong shows in `send`.
+        """
+
     def send(self, mail: bytes, *, recipient: str, message_id: str, meanwhile: Callable[[], None] | None = None) -> str:
         """Hand the mail over and return where it went, for the log. Raises DeliveryFailed.
 

@@ -17,6 +17,9 @@ class FolderChannel:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
 
+    def announce(self, *, recipient: str, message_id: str) -> None:
+        """Nobody is there to be told."""
+
     def send(
         self,
         mail: bytes,

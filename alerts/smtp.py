@@ -12,6 +12,7 @@ import smtplib
 import ssl
 import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from email.utils import parseaddr
 
@@ -43,6 +44,26 @@ class SmtpChannel:
         self._connection: smtplib.SMTP | None = None
         self._sender = parseaddr(mail.sender)[1]
         self._used = 0.0
+        self._announced: tuple[str, ...] = ()
+
+    def announce(self, *, recipient: str, message_id: str) -> None:
+        """Send the commands that begin the mail, where a connection is open and takes them so; `send` reads on.
+
+        What fails here shows there: a lost connection is replaced, an address that cannot be is refused.
+        """
+        self._withdraw()
+        connection = self._connection
+        if connection is None or not connection.has_extn("pipelining"):
+            return
+        with suppress(DeliveryFailed, *LOST):
+            commands = _commands(connection, self._own_address(), ascii_address(recipient), message_id)
+            _send_together(connection, commands)
+            self._announced = commands
+
+    def _withdraw(self) -> None:
+        """Let go of a connection on which a mail was begun that was never handed over: the server forgets the mail."""
+        if self._announced:
+            self._drop()
 
     def send(
         self,
@@ -70,10 +91,12 @@ class SmtpChannel:
         return f"{self._where} answers ({self._mail.security}{signed_in})"
 
     def rest(self) -> None:
+        self._withdraw()
         if self._connection is not None and time.monotonic() - self._used > IDLE_SECONDS:
             self.close()
 
     def close(self) -> None:
+        self._withdraw()
         connection, self._connection = self._connection, None
         if connection is not None:
             try:
@@ -90,7 +113,11 @@ class SmtpChannel:
         sender = self._own_address()
         reused = self._connection is not None
         connection = self._connection or self._open()
-        replies = self._replies(connection, _commands(connection, sender, address, message_id))
+        commands = _commands(connection, sender, address, message_id)
+        if self._announced and self._announced != commands:
+            self._withdraw()
+            return self._begin_mail(address, message_id)
+        replies = self._replies(connection, commands)
         try:
             reply = next(replies)
             if reply.code == 421 and reused:
@@ -110,7 +137,9 @@ class SmtpChannel:
     def _replies(self, connection: smtplib.SMTP, commands: Sequence[str]) -> Iterator[_Reply]:
         """Yield the server's answer to each command; what is not asked for is not sent, unless all went together."""
         if connection.has_extn("pipelining"):
-            connection.send("".join(f"{command}\r\n" for command in commands))
+            announced, self._announced = self._announced, ()
+            if not announced:
+                _send_together(connection, commands)
             for _ in commands:
                 yield self._read(connection)
         else:
@@ -206,6 +235,7 @@ class SmtpChannel:
 
     def _drop(self) -> None:
         connection, self._connection = self._connection, None
+        self._announced = ()
         if connection is not None:
             connection.close()
 
@@ -290,6 +320,10 @@ def _commands(connection: smtplib.SMTP, sender: str, address: str, message_id: s
     identity = _xtext(message_id.strip("<>"))
     wish = f"NOTIFY=FAILURE,DELAY ORCPT=rfc822;{_xtext(address)}"
     return f"MAIL FROM:<{sender}> RET=HDRS ENVID={identity}", f"RCPT TO:<{address}> {wish}", "DATA"
+
+
+def _send_together(connection: smtplib.SMTP, commands: Sequence[str]) -> None:
+    connection.send("".join(f"{command}\r\n" for command in commands))
 
 
 def _xtext(value: str) -> str:

@@ -400,6 +400,58 @@ def test_a_server_that_can_is_asked_to_return_headers_only_and_to_name_mail_and_
     assert heard[2] == f"RCPT TO:<ketua+kes=1@jpd.example.my> {wish}"
 
 
+# ---------------------------------------------------------------- a mail that is announced
+
+
+def announce(way, recipient=WHO):
+    way.announce(recipient=recipient, message_id="<1@example.my>")
+
+
+def test_a_mail_announced_over_an_open_connection_is_begun_once():
+    with scripted_server(TALK, heard := []) as port:
+        way = channel(port)
+        for _ in range(2):
+            announce(way)
+            way.send(MAIL, recipient=WHO, message_id="<1@example.my>")
+        way.close()
+    assert sum(said.startswith("MAIL") for said in heard) == 2
+    assert sum(said.startswith("ehlo") for said in heard) == 1
+    assert heard.count("hello") == 2
+
+
+@pytest.mark.parametrize("end", ["rest", "close"])
+def test_a_mail_announced_but_not_sent_is_not_delivered(end):
+    with scripted_server(TALK, heard := []) as port:
+        way = channel(port)
+        way.send(MAIL, recipient=WHO, message_id="<1@example.my>")
+        announce(way)
+        getattr(way, end)()
+        assert way._connection is None
+    assert heard.count("hello") == 1
+    assert "QUIT" not in heard, "the server would take it for the mail's text"
+
+
+def test_another_mail_than_the_announced_one_goes_over_a_connection_of_its_own():
+    with scripted_server(TALK, heard := []) as port:
+        way = channel(port)
+        way.send(MAIL, recipient=WHO, message_id="<1@example.my>")
+        announce(way, recipient="lain@jpd.example.my")
+        way.send(MAIL, recipient=WHO, message_id="<1@example.my>")
+        way.close()
+    assert sum(said.startswith("ehlo") for said in heard) == 2
+    assert heard.count("hello") == 2
+
+
+def test_an_announced_address_that_cannot_be_is_refused_when_it_is_sent(box):
+    with smtp_server(box) as port:
+        way = channel(port)
+        way.send(MAIL, recipient=WHO, message_id="<1@example.my>")
+        announce(way, recipient="tiada alamat")
+        with pytest.raises(DeliveryFailed, match="not an address"):
+            way.send(MAIL, recipient="tiada alamat", message_id="<1@example.my>")
+        way.close()
+
+
 # ---------------------------------------------------------------- the lasting connection
 
 
