@@ -25,6 +25,7 @@ from sqlalchemy import func, select
 from alerts import outbox
 from alerts.compose import Envelope
 from alerts.mailbox import Journal
+from alerts.scribe import Scribe
 from alerts.smtp import SmtpChannel
 from monitor.model import Language, NewNotification, Severity
 from monitor.settings import Mail, Mailbox, Secret
@@ -52,14 +53,24 @@ def deliver(url: str, smtp_port: int, journal: Mailbox | None) -> None:
     )
     channel = SmtpChannel(mail)
     looked_up = Journal(journal, settling=SETTLING) if journal else None
-    db = open_database(url)
+    db, scribe = open_database(url), Scribe()
     with sole_process(db.path):
         store.release_abandoned(db, _now())
         while waiting(db):
-            outbox.deliver_due(
-                db, channel, ENVELOPE, now=_now(), clock=_now, report=_no_report, journal=looked_up, limit=25
+            sent = outbox.deliver_due(
+                db,
+                channel,
+                ENVELOPE,
+                now=_now(),
+                clock=_now,
+                report=_no_report,
+                journal=looked_up,
+                limit=25,
+                scribe=scribe,
             )
-            time.sleep(0.02)
+            if not sent.accepted:
+                time.sleep(0.02)
+    scribe.close()
     channel.close()
     db.close()
 
