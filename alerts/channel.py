@@ -15,13 +15,23 @@ class DeliveryFailed(Exception):
 
     Without a flag: a passing failure of this mail. `permanent`: this mail will never be accepted. `uncertain`: the
     answer was lost after the whole mail had been handed over. `server`: the next mail would fail the same way.
+    `unrelayed`: the server does not send to this address for us; perhaps to no other either.
     """
 
-    def __init__(self, message: str, *, permanent: bool = False, uncertain: bool = False, server: bool = False) -> None:
+    def __init__(
+        self,
+        message: str,
+        *,
+        permanent: bool = False,
+        uncertain: bool = False,
+        server: bool = False,
+        unrelayed: bool = False,
+    ) -> None:
         super().__init__(message)
         self.permanent = permanent
         self.uncertain = uncertain
         self.server = server
+        self.unrelayed = unrelayed
 
 
 class Channel(Protocol):

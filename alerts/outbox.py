@@ -36,6 +36,7 @@ log = structlog.get_logger(__name__)
 
 BACK_OFF = (timedelta(minutes=1), timedelta(minutes=5), timedelta(minutes=15), timedelta(hours=1))  # then hourly
 HELD_AT_MOST = timedelta(minutes=15)  # a mail server that is down is asked again at least this often
+UNRELAYED_TRIES = 6  # some three hours; then an address is given up that a server does not relay to, but to others
 JOURNAL_PATIENCE = timedelta(hours=1)  # so long is waited for a journal that cannot be read; then the mail goes again
 LEASE = timedelta(minutes=5)
 CLAIMED_AT_ONCE = 25
@@ -379,7 +380,7 @@ class _Run:
         now, words = self.clock(), str(error)
         again = now + back_off(delivery.attempts)
         self.sent.failures.append(_told(delivery, words))
-        if error.permanent:
+        if error.permanent or (error.unrelayed and self._is_the_only_one(delivery, now)):
             store.mark_dead(self.db, delivery, now, words)
             self.sent.dead += 1
             log.error("mail refused for good", error=words, **_named(delivery))
@@ -396,6 +397,10 @@ class _Run:
         log.warning(
             "mail not accepted", error=words, uncertain=error.uncertain, again=again.isoformat(), **_named(delivery)
         )
+
+    def _is_the_only_one(self, delivery: Delivery, now: datetime) -> bool:
+        """Say whether the server keeps refusing to relay this mail while it takes others."""
+        return delivery.attempts >= UNRELAYED_TRIES and store.has_accepted(self.db, since=now - BACK_OFF[-1])
 
     # ------------------------------------------------------------ lost answers
 

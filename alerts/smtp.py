@@ -175,10 +175,13 @@ class SmtpChannel:
             self._drop()
 
     def _refused_recipient(self, reply: _Reply, address: str) -> DeliveryFailed:
-        if reply.code in SENDERS_FAULT or (reply.code >= 500 and RELAY_REFUSED.search(reply.text)):
+        ours = reply.code in SENDERS_FAULT
+        if ours or (reply.code >= 500 and RELAY_REFUSED.search(reply.text)):
             return DeliveryFailed(
-                f"{self._where}: the server does not send for us: {reply}; check mail.username and its relay rules",
-                server=True,
+                f"{self._where}: the server does not send to {address} for us: {reply}; check the address, "
+                "mail.username and the server's relay rules",
+                server=ours,
+                unrelayed=not ours,
             )
         return DeliveryFailed(f"{self._where}: {address} was refused: {reply}", permanent=reply.code >= 500)
 

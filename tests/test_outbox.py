@@ -411,7 +411,7 @@ def test_a_refused_recipient_is_a_dead_letter_and_the_operators_are_told(office,
 def test_the_death_of_a_dead_letter_s_own_mail_opens_no_further_alert(office, box):
     box.refused = dict.fromkeys(("ketua@jpd.example.my", "ops@jdn.example.my"), "550 no")
     office.breach("1")
-    for _ in range(6):
+    for _ in range(outbox.UNRELAYED_TRIES):
         office.deliver()
     told = [(row["template"], row["recipient"].partition("@")[0], row["state"]) for row in office.rows()]
     assert sorted(told) == [
@@ -657,6 +657,33 @@ def down(office):
     office.channel = before
 
 
+def test_an_address_that_the_server_does_not_relay_to_holds_up_no_other(office, box):
+    """An external address in the register, and a server that sends to its own domains alone."""
+    box.refused = {"ketua@jpd.example.my": "554 5.7.1 Relay access denied"}
+    office.breach("1", severity=Severity.CRITICAL)
+    office.deliver()
+    assert office.states() == ["pending", "accepted"]
+    for _ in range(outbox.UNRELAYED_TRIES):
+        office.now += HOUR
+        office.breach(f"{office.now:%H%M}", severity=Severity.CRITICAL)
+        office.deliver()
+    assert office.rows()[0]["state"] == "dead"
+    assert [one.kind for one in list_alerts(office.db) if one.kind is AlertKind.DEAD_LETTER]
+
+
+def test_a_server_that_relays_to_nobody_loses_no_mail(office, box):
+    box.refused = {f"{who}@jpd.example.my": "554 5.7.1 Relay access denied" for who in ("ketua", "timbalan", "ictso")}
+    box.refused["ops@jdn.example.my"] = "554 5.7.1 Relay access denied"
+    office.breach("1", severity=Severity.CRITICAL)
+    for _ in range(2 * outbox.UNRELAYED_TRIES):
+        office.deliver()
+        office.now += HOUR
+    assert set(office.states()) == {"pending"}
+    box.refused = {}
+    office.deliver()
+    assert set(office.states()) == {"accepted"}
+
+
 def test_three_days_without_a_mail_server_end_in_every_mail_once_and_in_order(office, box):
     """Fault 7."""
     tries = 0
@@ -790,7 +817,7 @@ def test_a_digest_nobody_takes_tells_the_operators(office, box):
 
 
 def test_the_back_off_grows_to_an_hour_and_stays_there():
-    assert [back_off(n) for n in range(6)] == [MINUTE, 5 * MINUTE, 15 * MINUTE, HOUR, HOUR, HOUR]
+    assert [back_off(n) for n in range(outbox.UNRELAYED_TRIES)] == [MINUTE, 5 * MINUTE, 15 * MINUTE, HOUR, HOUR, HOUR]
 
 
 def test_the_configuration_chooses_the_channel(tmp_path):

@@ -276,7 +276,7 @@ def test_a_mail_refused_after_data_is_passing_or_for_good_by_its_code(box, answe
     [
         ("550 5.1.1 no such user", FOR_GOOD),
         ("450 4.2.0 greylisted", PASSING),
-        ("550 5.7.1 Relaying denied", SERVER),
+        ("550 5.7.1 Relaying denied", PASSING),
         ("530 5.7.0 Authentication required", SERVER),
     ],
 )
@@ -361,7 +361,7 @@ def test_a_server_that_did_not_say_so_gets_one_command_at_a_time():
         ({"MAIL": "421 bye"}, SERVER),
         ({"RCPT": "550 5.1.1 no such user", "DATA": "554 no valid recipients"}, FOR_GOOD),
         ({"RCPT": "450 greylisted", "DATA": "503 no"}, PASSING),
-        ({"RCPT": "550 5.7.1 Relaying denied", "DATA": "503 no"}, SERVER),
+        ({"RCPT": "550 5.7.1 Relaying denied", "DATA": "503 no"}, PASSING),
         ({"DATA": "451 disk full"}, PASSING),
         ({"DATA": "554 no"}, FOR_GOOD),
     ],

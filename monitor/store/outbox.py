@@ -521,6 +521,13 @@ def give_back(db: Database, deliveries: Sequence[Delivery]) -> None:
             connection.execute(put_back, [_key(delivery) for delivery in deliveries])
 
 
+def has_accepted(db: Database, *, since: datetime) -> bool:
+    """Say whether the mail server has taken any mail since then."""
+    with db.read() as connection:
+        recent = select(notification.c.id).where(notification.c.accepted_at >= since).limit(1)
+        return connection.execute(recent).first() is not None
+
+
 def hold_back(db: Database, delivery: Delivery, error: str, *, now: datetime, until: datetime) -> bool:
     """Let no mail leave before `until`: the server fails as a whole. The mail that met it keeps its place in front."""
     with db.write() as connection:
