@@ -19,7 +19,7 @@ from sqlalchemy import func, select
 from alerts import scribe
 from alerts.compose import Envelope
 from alerts.folder import FolderChannel
-from alerts.outbox import Pace, back_off, deliver_due, open_channel
+from alerts.outbox import UNRELAYED_TRIES, Pace, back_off, deliver_due, open_channel
 from alerts.planning import Grouping, plan_due
 from alerts.policy import Policy, plan, plan_digest
 from alerts.smtp import SmtpChannel
@@ -411,7 +411,7 @@ def test_a_refused_recipient_is_a_dead_letter_and_the_operators_are_told(office,
 def test_the_death_of_a_dead_letter_s_own_mail_opens_no_further_alert(office, box):
     box.refused = dict.fromkeys(("ketua@jpd.example.my", "ops@jdn.example.my"), "550 no")
     office.breach("1")
-    for _ in range(outbox.UNRELAYED_TRIES):
+    for _ in range(UNRELAYED_TRIES):
         office.deliver()
     told = [(row["template"], row["recipient"].partition("@")[0], row["state"]) for row in office.rows()]
     assert sorted(told) == [
@@ -663,7 +663,7 @@ def test_an_address_that_the_server_does_not_relay_to_holds_up_no_other(office, 
     office.breach("1", severity=Severity.CRITICAL)
     office.deliver()
     assert office.states() == ["pending", "accepted"]
-    for _ in range(outbox.UNRELAYED_TRIES):
+    for _ in range(UNRELAYED_TRIES):
         office.now += HOUR
         office.breach(f"{office.now:%H%M}", severity=Severity.CRITICAL)
         office.deliver()
@@ -675,7 +675,7 @@ def test_a_server_that_relays_to_nobody_loses_no_mail(office, box):
     box.refused = {f"{who}@jpd.example.my": "554 5.7.1 Relay access denied" for who in ("ketua", "timbalan", "ictso")}
     box.refused["ops@jdn.example.my"] = "554 5.7.1 Relay access denied"
     office.breach("1", severity=Severity.CRITICAL)
-    for _ in range(2 * outbox.UNRELAYED_TRIES):
+    for _ in range(2 * UNRELAYED_TRIES):
         office.deliver()
         office.now += HOUR
     assert set(office.states()) == {"pending"}
@@ -817,7 +817,7 @@ def test_a_digest_nobody_takes_tells_the_operators(office, box):
 
 
 def test_the_back_off_grows_to_an_hour_and_stays_there():
-    assert [back_off(n) for n in range(outbox.UNRELAYED_TRIES)] == [MINUTE, 5 * MINUTE, 15 * MINUTE, HOUR, HOUR, HOUR]
+    assert [back_off(n) for n in range(UNRELAYED_TRIES)] == [MINUTE, 5 * MINUTE, 15 * MINUTE, HOUR, HOUR, HOUR]
 
 
 def test_the_configuration_chooses_the_channel(tmp_path):
