@@ -41,6 +41,8 @@ def start_logging(log: Log, secrets: Iterable[Secret]) -> None:
     root.setLevel(log.level.upper())
     for name in QUIET:
         logging.getLogger(name).setLevel(max(logging.WARNING, root.level))
+    # It warns of every second that a long tick takes; a tick that makes no progress ends the process.
+    logging.getLogger("apscheduler").setLevel(max(logging.ERROR, root.level))
     structlog.configure(
         processors=[
             structlog.stdlib.filter_by_level,

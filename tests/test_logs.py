@@ -98,6 +98,15 @@ def test_a_log_of_errors_alone_has_no_warnings_of_libraries(capsys, quiet_root):
     assert "failed" in written
 
 
+def test_the_scheduler_does_not_warn_of_every_second_that_a_long_tick_takes(capsys, quiet_root):
+    start_logging(Log(level="info"), [])
+    logging.getLogger("apscheduler.scheduler").warning("maximum number of running instances reached")
+    logging.getLogger("apscheduler.executors").error("failed")
+    written = capsys.readouterr().err
+    assert "maximum number" not in written
+    assert "failed" in written
+
+
 def test_json_lines_are_json(capsys, quiet_root):
     start_logging(Log(format="json"), [])
     structlog.get_logger("a").info("checked", account="x/jpd", new=2)
