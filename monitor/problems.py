@@ -7,6 +7,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 
+MOST_NAMED = 30  # of the words that are known; more of them bury what is wrong
+
 
 @dataclass(frozen=True, slots=True, kw_only=True, order=True)
 class Problem:
@@ -33,11 +35,13 @@ class ConfigurationError(Exception):
 
 
 def suggestion(word: str, known: Iterable[str], *, aliases: Mapping[str, str] = MappingProxyType({})) -> str:
-    """Return "; did you mean …?" for the known word nearest to `word`, or the list of known words.
+    """Return "; did you mean …?" for the known word nearest to `word`, or the list of known words unless it is long.
 
     A near alias (an old name) suggests the word that it stands for.
     """
     names = sorted(known)
     written = {name.casefold(): name for name in names} | {old.casefold(): new for old, new in aliases.items()}
     near = difflib.get_close_matches(word.casefold(), written, n=1, cutoff=0.6)
-    return f"; did you mean {written[near[0]]}?" if near else f"; known: {', '.join(names)}"
+    if near:
+        return f"; did you mean {written[near[0]]}?"
+    return f"; known: {', '.join(names)}" if 0 < len(names) <= MOST_NAMED else ""

@@ -130,13 +130,47 @@ OPTIONAL = frozenset(
     }
 )
 
+# What a person writes for a code; suggested, not accepted, so that a register reads the same everywhere.
+NAMES: Mapping[type, Mapping[str, str]] = {
+    State: {
+        "Johor": "JHR",
+        "Kedah": "KDH",
+        "Kelantan": "KTN",
+        "Kuala Lumpur": "KUL",
+        "Labuan": "LBN",
+        "Melaka": "MLK",
+        "Negeri Sembilan": "NSN",
+        "Pahang": "PHG",
+        "Putrajaya": "PJY",
+        "Perlis": "PLS",
+        "Pulau Pinang": "PNG",
+        "Penang": "PNG",
+        "Perak": "PRK",
+        "Sabah": "SBH",
+        "Selangor": "SGR",
+        "Sarawak": "SWK",
+        "Terengganu": "TRG",
+    },
+    Language: {
+        "Melayu": "ms",
+        "Malay": "ms",
+        "Bahasa Melayu": "ms",
+        "BM": "ms",
+        "English": "en",
+        "Inggeris": "en",
+        "BI": "en",
+    },
+    AccountStatus: {"aktif": "active", "dijeda": "paused", "ditamatkan": "retired"},
+}
+
 
 def _choice(kind: type, text: str, default: str = "") -> str:
     """Return the enum's value for a cell, in any letter case. Raises ValueError with a suggestion."""
     known = {str(member.value).casefold(): str(member.value) for member in kind}  # type: ignore[attr-defined]
     wanted = (text or default).casefold()
     if wanted not in known:
-        raise ValueError(f"'{text}': unknown{suggestion(wanted, known.values())}" if text else "is missing")
+        meant = suggestion(wanted, known.values(), aliases=NAMES.get(kind, {}))
+        raise ValueError(f"'{text}': unknown{meant}" if text else "is missing")
     return known[wanted]
 
 

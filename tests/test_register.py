@@ -1,3 +1,4 @@
+import csv
 import dataclasses
 from datetime import UTC, datetime
 
@@ -7,6 +8,7 @@ from builders import account, agency
 from connectors import ALIASES, CONNECTORS
 from connectors.addresses import match
 from monitor.model import AccountStatus, Language
+from monitor.problems import suggestion
 from monitor.register import (
     account_key,
     merge_accounts,
@@ -120,6 +122,23 @@ def test_an_unknown_column_is_named_with_a_suggestion():
     _, problems = read_agencies(AGENCY_HEAD.replace("state", "sate").encode(), file="a.csv")
     assert "column 'sate': unknown; did you mean state?" in str(problems[0])
     assert "column 'state': is missing" in str(problems[1])
+
+
+@pytest.mark.parametrize(
+    ("column", "written", "meant"),
+    [("state", "Selangor", "SGR"), ("state", "pulau pinang", "PNG"), ("language", "Bahasa Melayu", "ms")],
+)
+def test_a_name_where_a_code_belongs_is_answered_with_the_code(column, written, meant):
+    rows = list(csv.reader(write_agencies([agency()]).decode("utf-8-sig").splitlines()))
+    rows[1][rows[0].index(column)] = written
+    _, problems = read_agencies("\n".join(",".join(row) for row in rows).encode(), file="a.csv")
+    assert f"'{written}': unknown; did you mean {meant}?" in str(problems[0])
+
+
+def test_more_known_words_than_a_person_reads_are_not_listed():
+    assert suggestion("zz", ["aa", "bb"]) == "; known: aa, bb"
+    assert suggestion("zz", map(str, range(99))) == ""
+    assert suggestion("zz", []) == ""
 
 
 def test_twitter_is_accepted_as_x_and_addresses_are_understood():
