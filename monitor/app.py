@@ -35,7 +35,7 @@ from connectors.base import Connector
 from monitor import canary, logs
 from monitor.configuration import Configuration, FileWatch, platform_settings, read_policy, read_register
 from monitor.deadman import Ping, troubles
-from monitor.model import Account, MonthReport, WeekReport
+from monitor.model import Account, Agency, MonthReport, WeekReport
 from monitor.poll import Checked, Poller, poll_platform
 from monitor.poll_media import MediaRead, MediaReader, read_waiting
 from monitor.problems import ConfigurationError, Problem
@@ -241,14 +241,16 @@ def build_connectors(configuration: Configuration, accounts: Sequence[Account]) 
     }
 
 
-def sync_register(configuration: Configuration, *, now: datetime, actor: str) -> Changes:
+def sync_register(
+    settings: Settings, agencies: Sequence[Agency], accounts: Sequence[Account], *, now: datetime, actor: str
+) -> Changes:
     """Bring the database up to the register. Raises DatabaseBusyError when a daemon holds it (it reloads by itself)."""
-    url = configuration.settings.database.url
+    url = settings.database.url
     with sole_process(Database(url).path):
         db = open_database(url)
         try:
             with db.alone():
-                return save_register(db, configuration.agencies, configuration.accounts, now=now, actor=actor)
+                return save_register(db, agencies, accounts, now=now, actor=actor)
         finally:
             db.close()
 
@@ -642,7 +644,7 @@ def reload_configuration(service: Service) -> None:
     with service.db.alone():
         changes = save_register(service.db, agencies, accounts, now=service.clock())
         in_force.note_in_force(service.db, rules, policy, now=service.clock())
-    log.info("configuration reloaded", accounts=len(accounts), rules=len(rules.rules), changed=bool(changes))
+    log.info("configuration reloaded", accounts=len(accounts), rules=len(rules.rules), register_changed=bool(changes))
 
 
 def guarded(tick: Tick, progress: Progress) -> Callable[[], None]:

@@ -264,6 +264,12 @@ def duration(text: str) -> timedelta:
     return value
 
 
+def shown_duration(length: timedelta) -> str:
+    """Return a duration as `duration` reads it, in the largest unit that it is whole in."""
+    unit = next((name for name in "dhm" if not length % timedelta(**{UNITS[name]: 1})), "s")
+    return f"{length / timedelta(**{UNITS[unit]: 1}):.15g}{unit}"
+
+
 def _text(value: object) -> str:
     if not isinstance(value, str):
         raise TypeError("expected text")
@@ -653,7 +659,10 @@ def summary(settings: Settings) -> list[tuple[str, str]]:
         ("operators.recipients", ", ".join(settings.operators.recipients) or "nobody"),
         ("canary", _canary_line(settings)),
         ("deadman.url", "set" if settings.deadman.url else "not set"),
-        ("polling", f"{settings.polling.min_interval} to {settings.polling.max_interval}"),
+        (
+            "polling",
+            f"{shown_duration(settings.polling.min_interval)} to {shown_duration(settings.polling.max_interval)}",
+        ),
         ("web.listen", settings.web.listen),
         ("web.public_url", settings.web.public_url or "not set: mails carry no link to answer by"),
         ("sentry.dsn", "set" if settings.sentry.dsn else "not set"),

@@ -165,11 +165,16 @@ def test_an_alert_is_acknowledged_resolved_and_opened_again_by_its_case_number(h
         (("alerts", "ack", "PTU-1"), "no alert has this case number"),
         (("alerts", "ack", "CASE", "--for", "soon"), "--for: 'soon': expected a duration"),
         (("alerts", "resolve", "CASE", "--as", "removd"), "did you mean removed?"),
+        (
+            ("alerts", "resolve", "CASE", "--as", "gone"),
+            "'gone': unknown; known: accepted, action-taken, false-alarm, removed\n",
+        ),
         (("alerts", "reopen", "CASE", "--reason", " "), "its people are told why"),
         (("silences", "add", "--reason", "x", "--for", "8h"), "a silence is narrow"),
         (("silences", "add", "--reason", "x", "--for", "200d", "--account", "x/jpd"), "at most 90d"),
         (("silences", "add", "--reason", "x", "--for", "8h", "--account", "x/jdp"), "did you mean x/jpd?"),
         (("silences", "add", "--reason", "x", "--for", "8h", "--rule", "mampu-2009/3c/markin"), "did you mean"),
+        (("silences", "add", "--reason", "x", "--for", "8h", "--rule", "zz"), "`pantau rules list` shows them"),
         (("silences", "end", "9"), "no silence has the number 9"),
     ],
 )

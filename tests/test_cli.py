@@ -131,6 +131,7 @@ def test_alerts_list_as_the_contract_says(read, listed):
     assert (alert["severity"], alert["state"]) == ("high", "open")
     assert (alert["clauses"], alert["rules"]) == (["3c"], ["mampu-2009/3c/marking"])
     assert alert["post_native_id"] == read.leak
+    assert read.run("alerts", "list").out.split()[:4] == ["case", "severity", "kind", "agency"]
 
 
 def test_coverage_as_the_contract_says_and_an_unread_account_differs_at_once(listed):
@@ -167,12 +168,18 @@ def test_accounts_list_says_how_reading_goes(listed):
         (("--platform", "facebook"), 0),
         (("--account", "@JPD"), 4),
         (("--agency", "jpd"), 4),
-        (("--agency", "kcm"), 0),
         (("--since", "2036-01-01"), 0),
     ],
 )
 def test_posts_are_narrowed_by(listed, arguments, count):
     assert len(listed("posts", "list", *arguments)) == count
+
+
+@pytest.mark.parametrize("listing", [("posts", "list"), ("alerts", "list"), ("coverage",), ("accounts", "list")])
+def test_an_agency_that_is_not_registered_is_named_and_not_answered_with_nothing(read, pantau, listing):
+    answer = pantau(*listing, "--agency", "JPX", folder=read.folder)
+    assert answer.code == 2
+    assert "--agency: 'JPX': no registered agency; did you mean JPD?" in answer.err
 
 
 def test_a_table_in_a_pipe_is_not_folded(read):
@@ -386,6 +393,19 @@ def test_an_import_into_a_broken_configuration_writes_nothing(pantau, here, tmp_
     before = (here.folder / "register" / "accounts.csv").read_bytes()
     assert pantau("accounts", "import", str(tmp_path / "b.csv")).code == 2
     assert (here.folder / "register" / "accounts.csv").read_bytes() == before
+
+
+def test_an_import_is_not_refused_for_the_mistake_that_it_remedies(pantau, here, tmp_path):
+    (here.folder / "policy.toml").write_text('[out_of_band]\nKCM = ["6@sms.example.my"]\n')
+    assert pantau("check").code == 2
+    (tmp_path / "b.csv").write_text(rows(ACCOUNT_COLUMNS, ["JPD", "myspace", "jpd", "", "", ""]))
+    answer = pantau("accounts", "import", str(tmp_path / "b.csv"))
+    assert answer.code == 0
+    assert "policy.toml: out_of_band.KCM: no agency has this code" in answer.err
+    other = {**AGENCY, "code": "KCM", "name": "Kementerian Contoh", "head_email": "ketua@kcm.example.my"}
+    (tmp_path / "a.csv").write_bytes(excel(AGENCY_COLUMNS, list(other.values())))
+    assert pantau("agencies", "import", str(tmp_path / "a.csv")).code == 0
+    assert pantau("check").code == 0
 
 
 def test_a_file_name_in_a_message_is_printed_as_it_is(pantau, tmp_path):

@@ -685,7 +685,7 @@ def test_purge_without_a_limit_says_so(pantau, here, stored):
     (here.folder / "pantau.toml").write_text(TOML.partition("[retention]")[0])
     code, said, _ = pantau("purge")
     assert (code, stored.texts()) == (0, [MARK])
-    assert "keeps everything for good" in said
+    assert said == "[retention] keeps everything for good: nothing is ever purged\n"
 
 
 def test_a_daemon_purges_and_holds_when_a_command_asks(pantau, stored):

@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from monitor.problems import ConfigurationError
-from monitor.settings import Secret, duration, load_settings, summary
+from monitor.settings import Secret, duration, load_settings, shown_duration, summary
 
 
 def load(tmp_path: Path, toml: str, **environ: str):
@@ -55,6 +55,15 @@ def test_a_secret_from_a_file_is_stripped_and_never_shown(tmp_path):
 def test_a_secret_of_the_environment_replaces_the_secret_file_of_the_toml(tmp_path):
     settings = load(tmp_path, '[mail]\npassword_file = "missing"', PANTAU_MAIL__PASSWORD="direct")
     assert settings.mail.password == Secret("direct")
+
+
+@pytest.mark.parametrize("text", ["90s", "1.5s", "15m", "90m", "24h", "36h", "7d", "1d"])
+def test_a_duration_is_shown_as_it_may_be_written(text):
+    assert duration(shown_duration(duration(text))) == duration(text)
+
+
+def test_a_whole_day_is_shown_as_a_day():
+    assert [shown_duration(duration(text)) for text in ("60s", "15m", "24h", "36h")] == ["1m", "15m", "1d", "36h"]
 
 
 MISTAKES = [

@@ -36,13 +36,13 @@ def main() -> None:
         app()
     except ConfigurationError as error:
         for problem in error.problems:
-            err.print(str(problem), markup=False)
+            err.print(str(problem))
         sys.exit(2)
     except (DatabaseBusyError, DatabaseUnusableError) as error:
-        err.print(str(error), markup=False)
+        err.print(str(error))
         sys.exit(1)
     except SQLAlchemyError as error:
-        err.print(explained(error), markup=False)
+        err.print(explained(error))
         sys.exit(1)
     except BrokenPipeError:  # `pantau posts list | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

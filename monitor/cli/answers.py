@@ -57,9 +57,7 @@ def resolve(
     """End an alert. A post said to be removed is read again until its deletion is seen."""
     wanted = RESOLUTIONS.get(resolution)
     if wanted is None:
-        raise bad(
-            f"--as: '{resolution}': unknown{suggestion(resolution, RESOLUTIONS)}; known: {', '.join(RESOLUTIONS)}"
-        )
+        raise bad(f"--as: '{resolution}': unknown{suggestion(resolution, RESOLUTIONS)}")
     asked = {"alert": _alert(case), "by": _person(by), "note": note, "resolution": wanted.value}
     _say(case, perform_act("resolve", asked)["answer"], f"resolved: {wanted.value}")
 
@@ -179,7 +177,7 @@ def _rule(rule: str) -> str:
     if rule:
         known = [one.id for one in configured().rules.rules]
         if rule not in known:
-            raise bad(f"--rule: '{rule}': no such rule{suggestion(rule, known)}")
+            raise bad(f"--rule: '{rule}': no such rule{suggestion(rule, known)}; `pantau rules list` shows them")
     return rule
 
 
@@ -194,6 +192,6 @@ def _local(moment: datetime) -> str:
 def _say(case: str, answer: str, done: str) -> None:
     words = {"done": done, "already so": "was so already; nothing was changed"}
     if answer not in words:
-        err.print(f"{case.strip().upper()}: is closed; `pantau alerts reopen` opens it again", markup=False)
+        err.print(f"{case.strip().upper()}: is closed; `pantau alerts reopen` opens it again")
         raise typer.Exit(1)
-    out.print(f"{case.strip().upper()}: {words[answer]}", markup=False)
+    out.print(f"{case.strip().upper()}: {words[answer]}")

@@ -37,10 +37,10 @@ def audit_verify(
     if as_json:
         sys.stdout.write(json.dumps([_report_row(report)], ensure_ascii=False, indent=2) + "\n")
     elif report.broken is not None:
-        err.print(f"the record does not hold. {report.broken.words}", markup=False)
+        err.print(f"the record does not hold. {report.broken.words}")
     else:
         out.print(f"whole: {report.entries} entries, {report.purged} of them emptied by a purge")
-        out.print(f"head   {report.head}", markup=False)
+        out.print(f"head   {report.head}")
         out.print(_compared(report))
     raise typer.Exit(0 if report.broken is None else 1)
 
@@ -87,7 +87,7 @@ def audit_head() -> None:
     from monitor.store.audit import head
 
     with listing() as db:
-        out.print(str(head(db) if db is not None else Head(seq=0, hash=GENESIS)), markup=False)
+        out.print(str(head(db) if db is not None else Head(seq=0, hash=GENESIS)))
 
 
 @audit_app.command("list")

@@ -77,7 +77,7 @@ def backtest(
     else:
         _print(report, text=text)
     if report.outcome.lost and not force:
-        err.print(_refusal(report), markup=False)
+        err.print(_refusal(report))
         raise typer.Exit(1)
 
 
@@ -98,7 +98,7 @@ def _report(db: Database, stretch: Stretch, rules: Path | None, *, since: dateti
     file = work.CheckpointFile(_var(db), task, since=since, limit=limit)
     checkpoint = file.load() or work.Checkpoint(stretch=stretch)
     if checkpoint.done:
-        err.print("goes on where an earlier back-test of these rules was interrupted", markup=False)
+        err.print("goes on where an earlier back-test of these rules was interrupted")
     outcome = _replayed(db, task, checkpoint, file) if task.differing else Outcome()
     spans = spans_of_agencies(db, checkpoint.stretch) if outcome.mails else {}
     return Report(
@@ -127,7 +127,7 @@ def _replayed(db: Database, task: work.Task, checkpoint: work.Checkpoint, file: 
     except (KeyboardInterrupt, BrokenProcessPool) as ended:
         file.save(checkpoint)
         cause = "interrupted" if isinstance(ended, KeyboardInterrupt) else "a process died, perhaps for want of memory"
-        err.print(f"{cause}; the same command goes on from here", markup=False)
+        err.print(f"{cause}; the same command goes on from here")
         raise typer.Exit(1) from None
     except work.RulesChangedError as error:
         raise bad(str(error)) from None
@@ -168,14 +168,14 @@ def _weeks(first: datetime, last: datetime) -> int:
 
 def _print(report: Report, *, text: bool) -> None:
     outcome = report.outcome
-    out.print(f"before  {report.before}\nafter   {report.after}", markup=False)
+    out.print(f"before  {report.before}\nafter   {report.after}")
     if not report.differing:
         out.print("no rule differs in what it finds; nothing was replayed")
         return
     versions = f", {outcome.versions:,} texts of versions and media" if outcome.versions != outcome.posts else ""
-    out.print(f"replayed {outcome.posts:,} posts{versions}; rules that ran: {len(report.differing)}", markup=False)
+    out.print(f"replayed {outcome.posts:,} posts{versions}; rules that ran: {len(report.differing)}")
     if outcome.failed:
-        out.print(f"{outcome.failed:,} texts could not be judged: a rule failed on them", markup=False)
+        out.print(f"{outcome.failed:,} texts could not be judged: a rule failed on them")
     rows = [_rule_row(rule, change) for rule, change in sorted(outcome.rules.items()) if change.differs]
     out.print("\nrules, in posts")
     print_rows(rows, False, ("rule", "before", "after", "newly_fired", "no_longer", "shifted"))
@@ -186,7 +186,7 @@ def _print(report: Report, *, text: bool) -> None:
     if outcome.lost:
         out.print("\nconfirmed alerts that would be lost")
         for number, case in outcome.lost:
-            out.print(f"  {case}  {_place(report.places.get(number), text=text)}", markup=False)
+            out.print(f"  {case}  {_place(report.places.get(number), text=text)}")
 
 
 def _rule_row(rule: str, change: RuleChange) -> dict[str, Any]:
@@ -201,11 +201,11 @@ def _print_posts(report: Report, attribute: str, count: str, title: str, *, text
     out.print(f"\n{title}")
     for rule, change in rules:
         posts = list(reversed(getattr(change, attribute)))
-        out.print(f"  {rule}: {getattr(change, count):,}", markup=False)
+        out.print(f"  {rule}: {getattr(change, count):,}")
         for number, severity in posts[:SHOWN]:
-            out.print(f"    {severity:<10} {_place(report.places.get(number), text=text)}", markup=False)
+            out.print(f"    {severity:<10} {_place(report.places.get(number), text=text)}")
         if (more := getattr(change, count) - SHOWN) > 0:
-            out.print(f"    … and {more:,} more; --json prints the newest {len(posts):,}", markup=False)
+            out.print(f"    … and {more:,} more; --json prints the newest {len(posts):,}")
 
 
 def _place(place: Reference | None, *, text: bool) -> str:

@@ -49,7 +49,7 @@ def canary(
     _tell(line)
     if line.outcome is not CanaryOutcome.ARRIVED:
         for failure in failures:
-            err.print(f"failed     {failure}", markup=False)
+            err.print(f"failed     {failure}")
         raise typer.Exit(1)
 
 
@@ -96,16 +96,16 @@ def _waits(db: Database, key: str) -> bool:
 
 
 def _tell(line: CanaryLine) -> None:
-    out.print(f"begun      {shown_time(iso(line.began_at))}", markup=False)
+    out.print(f"begun      {shown_time(iso(line.began_at))}")
     if line.evaluated_ms is not None:
-        out.print(f"judged     by {line.rule} in {line.evaluated_ms:.1f} ms", markup=False)
+        out.print(f"judged     by {line.rule} in {line.evaluated_ms:.1f} ms")
     if line.error:
-        err.print(f"failed     {line.error}", markup=False)
+        err.print(f"failed     {line.error}")
     if line.accepted_at is not None:
         at = shown_time(iso(line.accepted_at))
-        out.print(f"accepted   {at}, {line.seconds:.1f} s after it began ({line.case})", markup=False)
+        out.print(f"accepted   {at}, {line.seconds:.1f} s after it began ({line.case})")
     else:
-        err.print("failed     no mail server has accepted its mail", markup=False)
+        err.print("failed     no mail server has accepted its mail")
 
 
 def _list(as_json: bool, days: int) -> None:

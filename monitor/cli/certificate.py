@@ -56,8 +56,8 @@ def issue(
         file.write_text(certificate(figures, private), encoding="utf-8")
     except OSError as error:
         raise bad(f"--out: {file}: cannot be written ({error.strerror})") from None
-    out.print(f"{file} written: {proof.agency.code}, {name}, {proof.verdict.value}", markup=False)
-    out.print(f"signed by {seal.public_key(private).fingerprint}", markup=False)
+    out.print(f"{file} written: {proof.agency.code}, {name}, {proof.verdict.value}")
+    out.print(f"signed by {seal.public_key(private).fingerprint}")
 
 
 def _proof(configuration: Any, db: Database, code: str, start: datetime, end: datetime) -> Any:
@@ -79,7 +79,11 @@ def _proof(configuration: Any, db: Database, code: str, start: datetime, end: da
         known = [one.code for one in list_agencies(db, now)]
         raise bad(f"'{code}': no such agency{suggestion(code, known)}; `pantau agencies list` shows them")
     if not proof.accounts:
-        raise bad(f"{proof.agency.code}: had no active account in that time: there is nothing to certify")
+        last = end.astimezone(MALAYSIA) - timedelta(microseconds=1)
+        when = f"{start.astimezone(MALAYSIA):%Y-%m-%d} to {last:%Y-%m-%d}"
+        raise bad(
+            f"{proof.agency.code}: had no active account {when}: nothing to certify; --week or --month for another time"
+        )
     return proof
 
 
@@ -141,13 +145,13 @@ def verify(
     found = look(_read(file))
     strange = _stranger(found.key, key) if found.key is not None else []
     for line in [*found.wrong, *strange]:
-        err.print(f"failed     {line}" if not line.startswith(" ") else f"         {line}", markup=False)
+        err.print(f"failed     {line}" if not line.startswith(" ") else f"         {line}")
     if found.signed and not strange:
         _tell(found.figures)
     if found.wrong or strange:
         raise typer.Exit(1)
     assert found.key is not None
-    out.print(f"unchanged since {found.figures['issued_at']}, signed by {found.key.fingerprint}", markup=False)
+    out.print(f"unchanged since {found.figures['issued_at']}, signed by {found.key.fingerprint}")
 
 
 def _read(file: Path) -> str:
@@ -187,12 +191,11 @@ def _own_key() -> Any:
 
 def _tell(figures: Any) -> None:
     period, agency = figures["period"], figures["agency"]
-    out.print(f"{agency['name']} ({agency['code']}), {period['name']}: {figures['verdict']}", markup=False)
+    out.print(f"{agency['name']} ({agency['code']}), {period['name']}: {figures['verdict']}")
     for one in figures["accounts"]:
         share = one["read_ppm"] // 100 / 100
         out.print(
-            f"  {one['account']}: {one['verdict']}, {share:.2f} % read, {len(one['gaps'])} gaps, {one['posts']} posts",
-            markup=False,
+            f"  {one['account']}: {one['verdict']}, {share:.2f} % read, {len(one['gaps'])} gaps, {one['posts']} posts"
         )
 
 
@@ -205,5 +208,5 @@ def show_key() -> None:
         if db is None:
             raise bad("there is no database yet; `pantau once` or `pantau run` makes the key")
         key = public_key(_private_key(db))
-    out.print(f"public key   {key.text}", markup=False)
-    out.print(f"fingerprint  {key.fingerprint}", markup=False)
+    out.print(f"public key   {key.text}")
+    out.print(f"fingerprint  {key.fingerprint}")

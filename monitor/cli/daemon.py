@@ -93,7 +93,7 @@ def run() -> None:
     stop = stop_on_signals(within=DAEMON_CUT_AFTER_SECONDS)
     configuration = configured()
     for problem in missing_credentials(configuration):
-        err.print(f"warning: {problem}", markup=False)
+        err.print(f"warning: {problem}")
 
     def prepare(_service: Any, address: str) -> None:
         err.print(f"console: {address}")
@@ -153,17 +153,17 @@ def _print_pass(passed: Any) -> None:
     sent = passed.sent
     out.print(f"mails      {sent.accepted} delivered, {sent.retried} to be retried, {sent.dead} refused")
     for where in sent.delivered[:SHOWN_ROWS]:
-        out.print(f"           {where}", markup=False)
+        out.print(f"           {where}")
     for one in checked:
         if one.failure and one.degraded:
-            out.print(f"degraded   {one.failure}", markup=False)
+            out.print(f"degraded   {one.failure}")
     for words in passed.degraded:
-        out.print(f"degraded   {words}", markup=False)
+        out.print(f"degraded   {words}")
     shown: set[str] = set()
     for failure in passed.failures:
         if failure not in shown:
             shown.add(failure)
-            err.print(f"failed     {failure}", markup=False)
+            err.print(f"failed     {failure}")
 
 
 @app.command()
@@ -178,7 +178,7 @@ def demo() -> None:
         configuration = load_configuration(folder, {}, today=today())
 
         def say(words: str) -> None:
-            out.print(f"{datetime.now(MALAYSIA):%H:%M:%S}  {words}", markup=False)
+            out.print(f"{datetime.now(MALAYSIA):%H:%M:%S}  {words}")
 
         def prepare(service: Any, address: str) -> None:
             out.print(f"The console is at {address}; in another terminal: pantau --config {_shown(folder)} alerts list")
@@ -222,10 +222,10 @@ def health() -> None:
     request = urllib.request.Request(f"http://{host}:{web.port}/healthz", headers={"Host": "localhost"})
     try:
         with urllib.request.urlopen(request, timeout=5) as answer:  # noqa: S310 (http, built above)
-            out.print(answer.read().decode(), markup=False)
+            out.print(answer.read().decode())
     except urllib.error.HTTPError as error:
-        err.print(error.read().decode(), markup=False)
+        err.print(error.read().decode())
         raise typer.Exit(1) from None
     except OSError as error:
-        err.print(f"no daemon answers at {web.listen} ({error})", markup=False)
+        err.print(f"no daemon answers at {web.listen} ({error})")
         raise typer.Exit(1) from None

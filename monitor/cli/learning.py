@@ -61,8 +61,7 @@ def rules_learn(
     target.write_text(dumped(opinion) + "\n", encoding="utf-8")
     out.print(
         f"{target} written from {len(posts)} labelled posts, {len(ordinaries)} ordinary texts and {len(verdicts)}"
-        " verdicts; try it with `pantau backtest`, or take the file away to do without",
-        markup=False,
+        " verdicts; try it with `pantau backtest`, or take the file away to do without"
     )
 
 

@@ -25,6 +25,7 @@ from monitor.cli.root import (
     out,
     posts_app,
     print_rows,
+    registered_agency,
     shown_time,
 )
 from monitor.model import MALAYSIA, AccountWeek, AlertLine, AlertState, Language, Verdict
@@ -51,7 +52,8 @@ def posts_list(
         begin = begin if begin.tzinfo else begin.replace(tzinfo=MALAYSIA)
     with listing() as db:
         limit = None if as_json else SHOWN_ROWS + 1
-        found = list_posts(db, agency=agency, platform=platform, handle=account, since=begin, limit=limit) if db else []
+        code = registered_agency(db, agency)
+        found = list_posts(db, agency=code, platform=platform, handle=account, since=begin, limit=limit) if db else []
     columns = ("platform", "account", "native_id", "published_at", "versions", "deleted", "text")
     print_rows([_post_row(one) for one in found], as_json, columns)
 
@@ -82,9 +84,11 @@ def alerts_list(
         known = ", ".join(s.value for s in AlertState)
         raise bad(f"--state: '{state}': unknown; known: {known}") from None
     with listing() as db:
-        found = list_alerts(db, agency=agency, states=states) if db is not None else []
-    columns = ("case", "severity", "agency", "platform", "account", "clauses", "state", "opened_at")
-    print_rows([_alert_row(one) for one in found], as_json, columns)
+        code = registered_agency(db, agency)
+        found = list_alerts(db, agency=code, states=states) if db is not None else []
+    columns = ("case", "severity", "kind", "agency", "platform", "account", "clauses", "state", "opened_at")
+    rows = [_alert_row(one) | ({} if as_json else {"kind": one.kind.value}) for one in found]
+    print_rows(rows, as_json, columns)
 
 
 def _alert_row(one: AlertLine) -> dict[str, Any]:
@@ -165,7 +169,7 @@ def alerts_show(case: Annotated[str, typer.Argument(metavar="CASE")], as_json: A
     for key, value in row.items():
         if key not in {"findings", "mails", "events"}:
             shown = shown_time(value) if key.endswith("_at") else cell(value)
-            out.print(f"{key:<16} {shown}", markup=False)
+            out.print(f"{key:<16} {shown}")
     out.print("\nfindings")
     print_rows(row["findings"], False, ("clause", "severity", "title", "rule", "field"))
     out.print("\nmails")
@@ -190,6 +194,7 @@ def coverage(
     polling = load_settings(GIVEN.folder, os.environ).polling
     weeks: list[AccountWeek] = []
     with listing() as db:
+        code = registered_agency(db, agency)
         if db is not None:
             weeks = coverage_of(
                 db,
@@ -197,7 +202,7 @@ def coverage(
                 end=end,
                 patience=patience(polling),
                 degraded=degraded_platforms(registered(db)),
-                agency=agency,
+                agency=code,
             )
     rows = [_coverage_row(one) for one in weeks]
     if as_json:
@@ -206,7 +211,7 @@ def coverage(
     shown = [row | {"covered": _share(one), "gaps": _gaps(one)} for row, one in zip(rows, weeks, strict=True)]
     print_rows(shown, False, ("agency", "platform", "account", "verdict", "covered", "gaps"))
     for line in _totals(weeks):
-        out.print(line, markup=False)
+        out.print(line)
 
 
 def _stretch(days: int | None, week: str) -> tuple[datetime, datetime]:

@@ -75,9 +75,9 @@ def _send_digest(configuration: Configuration, week: str) -> None:
     if not new:
         out.print(f"the digest of {week} was delivered before: once for each recipient and week")
     for where in sent.delivered:
-        out.print(f"delivered  {where}", markup=False)
+        out.print(f"delivered  {where}")
     for failure in sent.failures:
-        err.print(f"failed     {failure}", markup=False)
+        err.print(f"failed     {failure}")
     raise typer.Exit(1 if sent.failures else 0)
 
 
@@ -96,13 +96,13 @@ def _write_digest(configuration: Configuration, week: str, file: Path | None) ->
 
 def _print_or_write(made: DigestFiles, file: Path | None) -> None:
     if file is None:
-        out.print(made.text, markup=False)
+        out.print(made.text)
         return
     try:
         file.write_bytes(made.html.encode() if file.suffix.lower() == ".html" else made.mail)
     except OSError as error:
         raise bad(f"--out: {file}: cannot be written ({error.strerror})") from None
-    out.print(f"{file} written; nothing was sent", markup=False)
+    out.print(f"{file} written; nothing was sent")
 
 
 @app.command("monthly")
@@ -156,9 +156,9 @@ def mail_test(address: Annotated[str, typer.Argument(metavar="ADDRESS")]) -> Non
     message_id, mail = compose_test(address, envelope_of(settings), now=utc_now())
     channel = open_channel(settings.mail)
     try:
-        out.print(f"delivered: {channel.send(mail, recipient=address, message_id=message_id)}", markup=False)
+        out.print(f"delivered: {channel.send(mail, recipient=address, message_id=message_id)}")
     except DeliveryFailed as error:
-        err.print(str(error), markup=False)
+        err.print(str(error))
         raise typer.Exit(1) from None
     finally:
         channel.close()
@@ -177,4 +177,4 @@ def mail_preview(
         count = write_preview(folder, envelope)
     except OSError as error:
         raise bad(f"--out: {folder}: cannot be written ({error.strerror})") from None
-    out.print(f"{count} mails written; look at {folder / 'index.html'}", markup=False)
+    out.print(f"{count} mails written; look at {folder / 'index.html'}")

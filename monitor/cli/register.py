@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import getpass
 import os
-from dataclasses import replace
+from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any
@@ -19,20 +19,23 @@ from monitor.cli.root import (
     accounts_app,
     agencies_app,
     bad,
-    configured,
+    err,
     iso,
     listing,
     out,
     print_rows,
     refuse,
+    registered_agency,
 )
 from monitor.configuration import (
-    Configuration,
+    platform_settings,
     read_accounts,
+    read_policy,
     read_register,
 )
 from monitor.model import MALAYSIA, Account, Agency
 from monitor.problems import ConfigurationError, Problem
+from monitor.settings import Settings, load_settings
 from monitor.store.database import DatabaseBusyError
 from monitor.store.listings import AccountLine, list_accounts
 
@@ -40,23 +43,34 @@ from monitor.store.listings import AccountLine, list_accounts
 @agencies_app.command("import")
 def agencies_import(file: Annotated[Path, typer.Argument(metavar="FILE")]) -> None:
     """Bring agencies.csv into the register. The same file again changes nothing."""
-    present = configured()
+    settings, agencies, accounts = _present()
     imported, wrong = registers.read_agencies(_read(file), file=str(file))
     refuse(wrong)
-    merged = registers.merge_agencies(present.agencies, imported)
+    merged = registers.merge_agencies(agencies, imported)
     _write_register("agencies.csv", registers.write_agencies(merged))
-    _synced(len(imported), "agencies", len(merged) - len(present.agencies), replace(present, agencies=tuple(merged)))
+    _told(len(imported), "agencies", len(merged) - len(agencies))
+    _synced(settings, merged, accounts)
 
 
 @accounts_app.command("import")
 def accounts_import(file: Annotated[Path, typer.Argument(metavar="FILE")]) -> None:
     """Bring accounts.csv into the register. The same file again changes nothing."""
-    present = configured()
-    imported, wrong = read_accounts(_read(file), file=str(file), agencies=present.agencies)
+    settings, agencies, accounts = _present()
+    imported, wrong = read_accounts(_read(file), file=str(file), agencies=agencies)
     refuse(wrong)
-    merged = registers.merge_accounts(present.accounts, imported)
+    merged = registers.merge_accounts(accounts, imported)
     _write_register("accounts.csv", registers.write_accounts(merged))
-    _synced(len(imported), "accounts", len(merged) - len(present.accounts), replace(present, accounts=tuple(merged)))
+    _told(len(imported), "accounts", len(merged) - len(accounts))
+    _synced(settings, agencies, merged)
+
+
+def _present() -> tuple[Settings, list[Agency], list[Account]]:
+    """Return what an import goes by. Other mistakes must not refuse the import that may be their remedy."""
+    settings = load_settings(GIVEN.folder, os.environ)
+    problems: list[Problem] = []
+    agencies, accounts = read_register(GIVEN.folder, problems)
+    refuse(problems)
+    return settings, agencies, accounts
 
 
 def _read(file: Path) -> bytes:
@@ -85,15 +99,24 @@ def _write_register(name: str, data: bytes) -> None:
         raise bad(f"{path}: cannot be written ({error.strerror}); check its rights and free space") from None
 
 
-def _synced(count: int, what: str, added: int, configuration: Configuration) -> None:
+def _told(count: int, what: str, added: int) -> None:
+    out.print(f"{count} {what} read, {added} of them new in {GIVEN.folder / 'register'}")
+
+
+def _synced(settings: Settings, agencies: Sequence[Agency], accounts: Sequence[Account]) -> None:
     """Bring the database up to the register now, unless a daemon holds it: that one reloads by itself."""
     from monitor.app import sync_register, utc_now
 
-    out.print(f"{count} {what} read, {added} of them new in {GIVEN.folder / 'register'}")
+    still_wrong: list[Problem] = []
+    read_policy(GIVEN.folder, agencies, still_wrong)
+    platform_settings(settings, accounts, still_wrong)
+    for problem in still_wrong:
+        err.print(f"note: {problem}")
     try:
-        changes = sync_register(configuration, now=utc_now(), actor=getpass.getuser())
+        changes = sync_register(settings, agencies, accounts, now=utc_now(), actor=getpass.getuser())
     except DatabaseBusyError:
-        out.print("a running Pantau takes this over within seconds")
+        then = "once that is right (`pantau check`)" if still_wrong else "within seconds"
+        out.print(f"a running Pantau takes this over {then}")
         return
     out.print("the database is up to date" if changes else "nothing changed")
 
@@ -136,9 +159,12 @@ def _agency_row(one: Agency) -> dict[str, Any]:
 def accounts_list(as_json: AsJson = False, agency: OfAgency = "") -> None:
     """List the accounts with how their reading goes."""
     problems: list[Problem] = []
-    _, accounts = read_register(GIVEN.folder, problems)
+    agencies, accounts = read_register(GIVEN.folder, problems)
     refuse(problems)
+    named = {one.code.casefold() for one in agencies}
     with listing() as db:
+        if agency.casefold() not in named:
+            registered_agency(db, agency)
         lines = list_accounts(db) if db is not None else []
     stored = {registers.account_key(line.account) for line in lines}
     rows = [_account_row(line) for line in lines]

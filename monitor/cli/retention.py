@@ -10,8 +10,7 @@ from typing import Annotated, Any
 import typer
 
 from monitor.cli.answers import perform_act, registered_account
-from monitor.cli.root import GIVEN, AsJson, app, bad, err, hold_app, iso, listing, out, print_rows
-from monitor.problems import suggestion
+from monitor.cli.root import GIVEN, AsJson, app, bad, err, hold_app, iso, listing, out, print_rows, registered_agency
 
 Author = Annotated[
     str, typer.Option("--author", help="Who ordered it: name and office; default: the user of this machine.")
@@ -32,7 +31,7 @@ def purge(
         bool, typer.Option("--compact", help="Write a SQLite file anew, however large; Pantau must be stopped.")
     ] = False,
 ) -> None:
-    """Empty what is older than [retention] allows, now. A running daemon does so every day by itself."""
+    """Empty what is older than `retention` in pantau.toml allows, now. A running daemon does so every day by itself."""
     from monitor.app import utc_now
     from monitor.settings import Retention, load_settings
     from monitor.store.retention import would_purge
@@ -57,7 +56,7 @@ def purge(
             total = {name: total[name] + done[name] for name in SORTS}
             more = done["more"]
             if done["left"]:
-                err.print(f"copies may still stand in the file: {done['left']}", markup=False)
+                err.print(f"copies may still stand in the file: {done['left']}")
     for name, words in SORTS.items():
         out.print(f"{words:<18} {total[name]}{' would be emptied' if dry_run else ' emptied'}")
 
@@ -73,7 +72,7 @@ def _compact(url: str) -> None:
         finally:
             db.close()
     if left:
-        err.print(left, markup=False)
+        err.print(left)
         raise typer.Exit(1)
     out.print("written anew: nothing of what was purged is left in the file")
 
@@ -141,13 +140,7 @@ def hold_end(
 
 
 def _agency(code: str) -> str:
-    from datetime import UTC, datetime
-
-    from monitor.store.register import list_agencies
-
     with listing() as db:
-        known = {one.code.casefold(): one.code for one in list_agencies(db, datetime.now(UTC))} if db else {}
-    found = known.get(code.casefold())
-    if found is None:
-        raise bad(f"--agency: '{code}': no registered agency{suggestion(code, known.values())}")
-    return found
+        if db is None:
+            raise bad(f"--agency: '{code}': no agency is registered yet")
+        return registered_agency(db, code)

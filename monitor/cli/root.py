@@ -18,7 +18,7 @@ from rich.table import Table
 
 from monitor.configuration import Configuration, load_configuration
 from monitor.model import MALAYSIA
-from monitor.problems import ConfigurationError, Problem
+from monitor.problems import ConfigurationError, Problem, suggestion
 from monitor.settings import Log
 from monitor.store.database import Database, open_for_listing
 
@@ -53,8 +53,8 @@ for name, sub in (
 ):
     app.add_typer(sub, name=name)
 
-out = Terminal(soft_wrap=True, highlight=False, emoji=False)
-err = Terminal(stderr=True, soft_wrap=True, highlight=False, emoji=False)
+out = Terminal(soft_wrap=True, highlight=False, emoji=False, markup=False)
+err = Terminal(stderr=True, soft_wrap=True, highlight=False, emoji=False, markup=False)
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON array, uncapped.")]
 OfAgency = Annotated[str, typer.Option("--agency", help="Only this agency.")]
 
@@ -111,6 +111,19 @@ def listing() -> Iterator[Database | None]:
     finally:
         if db is not None:
             db.close()
+
+
+def registered_agency(db: Database | None, code: str) -> str:
+    """Return the code as the register writes it; none asks for every agency."""
+    from monitor.store.register import list_agencies
+
+    if not code or db is None:
+        return code
+    known = {one.code.casefold(): one.code for one in list_agencies(db, datetime.now(MALAYSIA))}
+    found = known.get(code.casefold())
+    if found is None:
+        raise bad(f"--agency: '{code}': no registered agency{suggestion(code, known.values())}")
+    return found
 
 
 def iso(moment: datetime | None) -> str | None:

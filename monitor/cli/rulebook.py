@@ -53,7 +53,7 @@ def rules_explain(
     _print_lines(why_lines(rule, reason, WORDS[language]))
     if reason.opinion is not None and opinion is not None:
         sure, lift = round(reason.opinion.sureness * 100), round(opinion.lift * 100)
-        out.print(WORDS[language]["h_opinion"].format(sure=sure, clause=reason.opinion.clause, lift=lift), markup=False)
+        out.print(WORDS[language]["h_opinion"].format(sure=sure, clause=reason.opinion.clause, lift=lift))
 
 
 def _print_json(data: Mapping[str, Any]) -> None:
@@ -62,7 +62,7 @@ def _print_json(data: Mapping[str, Any]) -> None:
 
 def _print_lines(lines: Iterable[str]) -> None:
     for line in lines:
-        out.print(line, markup=False)
+        out.print(line)
 
 
 @rules_app.command("page")
@@ -78,7 +78,7 @@ def rules_page(
         file.write_text(html, encoding="utf-8")
     except OSError as error:
         raise bad(f"--out: {file}: cannot be written ({error.strerror})") from None
-    out.print(f"{file} written", markup=False)
+    out.print(f"{file} written")
 
 
 @rules_app.command("suggest")
@@ -98,7 +98,7 @@ def rules_suggest(
         sys.stdout.write(json.dumps([asdict(one) for one in found], ensure_ascii=False, indent=2) + "\n")
         return
     if not found:
-        out.print("no alert was resolved as a false alarm" + (f" of {named[0]}" if name else ""), markup=False)
+        out.print("no alert was resolved as a false alarm" + (f" of {named[0]}" if name else ""))
     for one in found:
         _print_lines(suggestion_lines(known[one.rule], one))
 

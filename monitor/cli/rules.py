@@ -87,7 +87,7 @@ def rules_test(
         results = run_tests(rules)
     for result in results:
         if name or not result.passed:
-            out.print(_test_line(result), markup=False)
+            out.print(_test_line(result))
     failed = sum(not result.passed for result in results)
     out.print(f"{len(results)} tests, {failed} failed")
     raise typer.Exit(1 if failed else 0)

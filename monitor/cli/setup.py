@@ -57,7 +57,10 @@ def init(
             written += 1
     except OSError as error:
         raise bad(f"{target}: cannot be written ({error.strerror}); choose a folder that you may write to") from None
-    out.print(f"{target}: {written} files written" + (f", {kept} were there and are left alone" if kept else ""))
+    out.print(
+        f"{target}: {written} file{'s' if written != 1 else ''} written"
+        + (f", {kept} were there and are left alone" if kept else "")
+    )
     out.print("next: agencies and accounts into the register (`pantau agencies import FILE`), then `pantau check`")
 
 
@@ -74,14 +77,14 @@ def check() -> None:
     if missing := missing_credentials(configuration):
         raise ConfigurationError(missing)
     for key, value in summary(configuration.settings):
-        out.print(f"{key:<22} {value}", markup=False)
+        out.print(f"{key:<22} {value}")
     active = sum(1 for one in configuration.accounts if one.status.value == "active")
     out.print(f"{'agencies':<22} {len(configuration.agencies)}")
     out.print(f"{'accounts':<22} {len(configuration.accounts)}, {active} active")
     live = sum(1 for rule in configuration.rules.rules if rule.status == "live")
     out.print(f"{'rules':<22} {len(configuration.rules.rules)}, {live} live, set {configuration.rules.hash[:12]}")
     for warning in _warnings(configuration):
-        err.print(f"note: {warning}", markup=False)
+        err.print(f"note: {warning}")
     out.print("all right")
 
 
@@ -127,6 +130,6 @@ def doctor() -> None:
     configuration = configured()
     for found in examine(configuration):
         mark = {"ok": "ok  ", "note": "note", "bad": "BAD "}[found.state]
-        out.print(f"{mark}  {found.subject:<18} {found.message}", markup=False)
+        out.print(f"{mark}  {found.subject:<18} {found.message}")
         failed |= found.state == "bad"
     raise typer.Exit(1 if failed else 0)
