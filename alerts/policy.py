@@ -234,6 +234,9 @@ def _climb(alert: Alert, policy: Policy, now: datetime, last: LastStep) -> Plan:
     while not people and index + 1 < len(ladder):
         index += 1
         people = _people_of(alert, policy, ladder, index, last)
+    if not people and index:  # the last step has nobody: the one before that has somebody is told again
+        lower = (_people_of(alert, policy, ladder[:end], index, last) for end in range(min(index, len(ladder)), 0, -1))
+        people = next((found for found in lower if found), [])
     if index == 0:
         people, why = _first(alert, policy, people)
     else:

@@ -138,6 +138,15 @@ def test_who_still_waits_for_a_mail_gets_no_second_one_because_another_address_r
     assert plan(blind, POLICY, NOW, (), last).notifications == ()
 
 
+def test_an_alert_whose_last_step_has_nobody_reminds_whoever_can_be_reached():
+    last = LastStep(waiting=False, accepted_at=NOW - 9 * DAY, failed=False)
+    reminded = plan(alert(steps=5), replace(POLICY, security_team=()), NOW, (), last).notifications
+    assert [(mail.step, mail.template, mail.recipient) for mail in reminded] == [
+        ("step-6", "reminder", "timbalan@jpd.example.my"),
+        ("step-6", "reminder", "ictso@jpd.example.my"),
+    ]
+
+
 def blind_alert(connection, key="blind:1"):
     return open_alert(
         connection,
