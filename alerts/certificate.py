@@ -270,7 +270,7 @@ def _changed(page: str, figures: Json) -> Iterator[str]:
         return
     differences = list(_differences(original, page))
     if _hash(original) != figures.get("page_sha256") or not differences:
-        yield OTHER_MAKE if differences else "the page's markup was changed; its words are as they were"
+        yield OTHER_MAKE if differences else "the page's markup was changed; its words fit its figures"
         return
     yield "the page was changed after signing:"
     yield from differences[:SHOWN_CHANGES]

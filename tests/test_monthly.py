@@ -465,6 +465,7 @@ def test_monthly_without_a_file_prints_the_letter(begun):
         (("--month", "2026-13", "--agency", "JPD"), "2026-13"),
         (("--month", "2096-01", "--agency", "JPD"), "not begun"),
         (("--month", "2026-01", "--agency", "TIADA"), "TIADA"),
+        (("--month", "2026-01", "--agency", "JPX"), "did you mean JPD?"),
         (("--month", "2026-01", "--agency", "JPD", "--out", "a.pdf"), ".html or .eml"),
         (("--month", "2026-01"), "--agency"),
     ],

@@ -17,6 +17,7 @@ from monitor.cli.root import (
     mail_app,
     out,
     quieter,
+    registered_agency,
 )
 from monitor.configuration import (
     Configuration,
@@ -119,19 +120,20 @@ def letter(
     from alerts.monthly import month_of
     from monitor import app as wiring
 
-    configuration = configured()
     try:
         begin, _ = month_of(month)
     except ValueError as error:
         raise bad(f"--month: {error}") from None
+    configuration = configured()
     if begin > datetime.now(MALAYSIA):
         raise bad(f"--month: {month} has not begun yet")
     _check_suffix(file)
     with listing() as db:
         if db is None:
             raise bad("there is no database yet: nothing was monitored; `pantau once` or `pantau run` begins")
+        code = registered_agency(db, agency)
         try:
-            report = wiring.month_of(configuration, db, month, agency, now=wiring.utc_now())
+            report = wiring.month_of(configuration, db, month, code, now=wiring.utc_now())
         except LookupError as error:
             raise bad(f"--agency: {error}") from None
     _print_or_write(letter_files(report, envelope_of(configuration.settings), now=wiring.utc_now()), file)
