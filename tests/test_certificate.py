@@ -413,7 +413,8 @@ def test_coverage_names_gaps_with_causes_and_lengths_and_sums_up_each_agency(her
     assert set(rows[0]) == {"agency", "platform", "account", "verdict", "covered", "gaps"}
     assert set(rows[0]["gaps"][0]) == {"from", "to", "cause"}
     assert here.listed("coverage", "--agency", "jpd") != []
-    assert here.listed("coverage", "--agency", "jkm") == []
+    unknown = here.run("coverage", "--agency", "jkm")
+    assert (unknown.code, "no registered agency" in unknown.err) == (2, True)
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from monitor.model import Subject
 from monitor.rules.evaluate import evaluate, judge
 from monitor.rules.load import load_rules
 from monitor.rules.parts import _stretched, compiled, is_wide, pattern, phrases, single_pattern, word_tree
+from monitor.rules.rule import OpinionUse
 from monitor.rules.text import Text, single
 
 HERE = Path(__file__).parent
@@ -24,13 +26,16 @@ POSTS = sorted((HERE / "data" / "detection").glob("*.jsonl"))
 
 @pytest.fixture(scope="module")
 def pack():
-    return rule_set(*load_rules(RULES, today=date(2026, 11, 24)).rules)  # without the second opinion
+    """The shipped rules without the second opinion: what the sieve lets through is no matter of opinion."""
+    shipped = load_rules(RULES, today=date(2026, 11, 24)).rules
+    return rule_set(*(replace(one, opinion=OpinionUse.IGNORED) for one in shipped))
 
 
 def texts(pack):
+    """Every rule's own examples, and one labelled post in five: all of them take minutes."""
     yield from (example.text for rule in pack.rules for example in rule.tests)
     for path in POSTS:
-        yield from (json.loads(line)["text"] for line in path.read_text(encoding="utf-8").splitlines())
+        yield from (json.loads(line)["text"] for line in path.read_text(encoding="utf-8").splitlines()[::5])
 
 
 def test_no_finding_of_the_pack_is_hidden_by_the_sieve(pack):
