@@ -2,7 +2,7 @@
 
 One transaction a mail: that the last one was accepted, that the next one is being handed over, and its bytes. So
 whenever the process dies at most one mail is uncertain. While the server looks at a mail's addresses its beginning is
-written down; while it thinks about the mail the next is written, and by a process of its own (`scribe`) when many wait.
+written down; while it thinks about the mail the next is written.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Protocol
@@ -18,11 +18,10 @@ from typing import Protocol
 import structlog
 
 from alerts.channel import Channel, DeliveryFailed
-from alerts.compose import Envelope, compose_period
+from alerts.compose import Envelope, compose_alert, compose_group, compose_period
 from alerts.folder import FolderChannel
 from alerts.mailbox import MailboxUnreachable
 from alerts.policy import next_roles
-from alerts.scribe import Order, Scribe, key_of, written
 from alerts.smtp import SmtpChannel
 from monitor.escalation import Escalation, escalation_of
 from monitor.model import Alert, AlertState, Delivery, MonthReport, WeekReport
@@ -102,14 +101,12 @@ def deliver_due(
     limit: int | None = None,
     journal: Journal | None = None,
     pace: Pace | None = None,
-    scribe: Scribe | None = None,
 ) -> Sent:
     """Send the mails that are due by `now`, at most `limit`, the longest due first. Returns what became of them.
 
     A temporary failure is tried again for as long as it takes; only a refusal for good ends a mail. When the server
     fails as a whole the run ends, and nothing that waits is tried before the mail that met it. What was uncertain is
-    looked up in the `journal`, or sent again as the same mail. The channel's connection is kept for the next run, and
-    so is the `scribe`, which writes mails ahead while many wait.
+    looked up in the `journal`, or sent again as the same mail. The channel's connection is kept for the next run.
     """
     run = _Run(
         db=db,
@@ -123,7 +120,6 @@ def deliver_due(
         left=limit,
         journal=journal,
         pace=pace or Pace(),
-        scribe=scribe,
     )
     run.go()
     return run.sent
@@ -158,7 +154,6 @@ class _Run:
     left: int | None
     journal: Journal | None
     pace: Pace
-    scribe: Scribe | None = None
     sent: Sent = field(default_factory=Sent)
     queue: deque[Delivery] = field(default_factory=deque)
     alerts: dict[int, Alert] = field(default_factory=dict)
@@ -181,8 +176,6 @@ class _Run:
             store.give_back(self.db, [*rest, *self.queue])
         finally:
             self.channel.rest()
-            if self.scribe is not None:
-                self.scribe.rest()
             if self.journal is not None:
                 self.journal.close()
 
@@ -224,24 +217,7 @@ class _Run:
         except Exception:
             log.exception("alerts could not be read together; each is read by itself")
             self.alerts = {}
-        self._write_ahead()
         return bool(self.queue)
-
-    def _write_ahead(self) -> None:
-        """Have the mails just claimed written by the scribe, but for the first, whose turn is now."""
-        if self.scribe is None or self.pace.per_minute:
-            return
-        later = [delivery for delivery in list(self.queue)[1:] if self._is_simple(delivery)]
-        try:
-            orders = [self._order(delivery, self._open_alerts(delivery)) for delivery in later]
-        except Exception:  # noqa: BLE001
-            return  # one of them meets this again when its turn comes, and is told of then
-        self.scribe.ask([one for one in orders if one.alerts], self.envelope, waiting=len(self.queue))
-
-    def _is_simple(self, delivery: Delivery) -> bool:
-        """Say whether nothing more has to be looked up for a mail, and it was not written before."""
-        numbers = {delivery.alert_id, *delivery.also_about}
-        return delivery.rendered is None and delivery.template not in FOLLOW_UPS and numbers <= self.alerts.keys()
 
     def _write(self, delivery: Delivery) -> _Written | None:
         """Return the mail ready to go. None: it is dealt with, or put back."""
@@ -266,7 +242,7 @@ class _Run:
             return
         try:
             self.ready = self._composed(delivery)
-        except Exception:  # noqa: BLE001
+        except Exception:  # noqa: BLE001 (not swallowed: `_write` meets and logs it)
             return  # it meets this again when its turn comes, and is told of then
         if self.ready is not None:
             self.queue.popleft()
@@ -284,18 +260,15 @@ class _Run:
         about = tuple(alert.id for alert in still_open) if delivery.also_about else ()
         if delivery.rendered is not None and (delivery.uncertain or set(about) == set(delivery.rendered_about)):
             return _Written(delivery, delivery.rendered, delivery.rendered_about)
-        ahead = self.scribe.take(key_of(delivery, still_open)) if self.scribe else None
-        return _Written(delivery, ahead or written(self._order(delivery, still_open), self.envelope), about)
+        now = self.clock()
+        if about:
+            return _Written(delivery, compose_group(still_open, delivery, self.envelope, now=now), about)
+        return _Written(delivery, self._of_one(still_open[0], delivery, now), ())
 
-    def _order(self, delivery: Delivery, still_open: Sequence[Alert]) -> Order:
-        alone = still_open[0] if still_open and not delivery.also_about else None
-        return Order(
-            delivery=delivery,
-            alerts=tuple(still_open),
-            told=tuple(told_in_round(self.db, alone)) if alone and delivery.template in FOLLOW_UPS else (),
-            next_to=tuple(next_roles(alone, self._escalation(alone.policy))) if alone else (),
-            now=self.clock(),
-        )
+    def _of_one(self, alert: Alert, delivery: Delivery, now: datetime) -> bytes:
+        told = told_in_round(self.db, alert) if delivery.template in FOLLOW_UPS else ()
+        next_to = next_roles(alert, self._escalation(alert.policy))
+        return compose_alert(alert, delivery, self.envelope, now=now, told=told, next_to=next_to)
 
     def _escalation(self, kept: str) -> Escalation:
         """Return the policy that an alert began with; it never changes."""

@@ -29,7 +29,6 @@ from alerts.mailbox import BounceReader, Journal, MailboxUnreachable
 from alerts.outbox import Pace, Sent, deliver_due, open_channel
 from alerts.planning import Grouping, plan_due
 from alerts.policy import Policy, plan_digest, policy_of
-from alerts.scribe import Scribe
 from connectors import http
 from connectors.base import Connector
 from monitor import canary, logs
@@ -87,7 +86,6 @@ class Service:
     envelope: Envelope
     channel: Channel
     pace: Pace
-    scribe: Scribe
     journal: Journal | None
     bounces: BounceReader | None
     installed_at: datetime
@@ -187,7 +185,7 @@ def open_service(
     settings = configuration.settings
     path = Database(settings.database.url).path
     with sole_process(path):
-        db, scribe = open_database(settings.database.url), Scribe()
+        db = open_database(settings.database.url)
         try:
             now = clock()
             with db.alone():
@@ -208,7 +206,6 @@ def open_service(
                 envelope=envelope_of(settings, link_key=link_key),
                 channel=open_channel(settings.mail),
                 pace=Pace(settings.mail.per_minute),
-                scribe=scribe,
                 journal=Journal(settings.mailbox) if settings.mailbox.host and settings.mailbox.journal else None,
                 bounces=bounce_reader(settings),
                 installed_at=installed_at,
@@ -216,7 +213,6 @@ def open_service(
                 stop=stop or threading.Event(),
             )
         finally:
-            scribe.close()
             db.close()
 
 
@@ -399,7 +395,6 @@ def deliver(service: Service, *, limit: int | None = None, at_once: bool = False
         stop=service.stop,
         limit=limit,
         pace=service.pace,
-        scribe=service.scribe,
         journal=service.journal,
     )
 

@@ -146,6 +146,9 @@ class NotificationState(StrEnum):
     BOUNCED = "bounced"  # accepted, and returned later
 
 
+WAITING_MAIL = (NotificationState.PENDING, NotificationState.SENDING, NotificationState.UNCERTAIN)
+
+
 class Removal(StrEnum):
     """What became of a post that somebody reported as removed."""
 

@@ -25,7 +25,6 @@ from sqlalchemy import func, select
 from alerts import outbox
 from alerts.compose import Envelope
 from alerts.mailbox import Journal
-from alerts.scribe import Scribe
 from alerts.smtp import SmtpChannel
 from monitor.model import Language, NewNotification, Severity
 from monitor.settings import Mail, Mailbox, Secret
@@ -53,7 +52,7 @@ def deliver(url: str, smtp_port: int, journal: Mailbox | None) -> None:
     )
     channel = SmtpChannel(mail)
     looked_up = Journal(journal, settling=SETTLING) if journal else None
-    db, scribe = open_database(url), Scribe()
+    db = open_database(url)
     with sole_process(db.path):
         store.release_abandoned(db, _now())
         while waiting(db):
@@ -66,11 +65,9 @@ def deliver(url: str, smtp_port: int, journal: Mailbox | None) -> None:
                 report=_no_report,
                 journal=looked_up,
                 limit=25,
-                scribe=scribe,
             )
             if not sent.accepted:
                 time.sleep(0.02)
-    scribe.close()
     channel.close()
     db.close()
 

@@ -164,6 +164,7 @@ def test_an_alert_is_acknowledged_resolved_and_opened_again_by_its_case_number(h
     [
         (("alerts", "ack", "PTU-1"), "no alert has this case number"),
         (("alerts", "ack", "CASE", "--for", "soon"), "--for: 'soon': expected a duration"),
+        (("alerts", "ack", "CASE", "--for", "400d"), "--for: at most 30d"),
         (("alerts", "resolve", "CASE", "--as", "removd"), "did you mean removed?"),
         (
             ("alerts", "resolve", "CASE", "--as", "gone"),

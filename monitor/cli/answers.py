@@ -17,6 +17,7 @@ By = Annotated[str, typer.Option("--by", help="Who says so; default: the user of
 Note = Annotated[str, typer.Option("--note", help="What people should know of it; it is in the audit.")]
 Case = Annotated[str, typer.Argument(metavar="CASE", help="Case number, such as PTU-2026-000123.")]
 LONGEST_SILENCE = timedelta(days=90)
+LONGEST_PROMISE = timedelta(days=30)  # as on the page of the mail's link
 RESOLUTIONS = {
     "action-taken": Resolution.ACTION_TAKEN,
     "removed": Resolution.POST_REMOVED,
@@ -36,12 +37,8 @@ def ack(
 ) -> None:
     """Take an alert in hand: nobody is told of it any more until the deadline."""
     from monitor.escalation import read_escalation
-    from monitor.settings import duration
 
-    try:
-        length = duration(hold) if hold else read_escalation(GIVEN.folder, []).acknowledged_for
-    except ValueError as error:
-        raise bad(f"--for: {error}") from None
+    length = _length(hold, LONGEST_PROMISE) if hold else read_escalation(GIVEN.folder, []).acknowledged_for
     deadline = datetime.now(UTC) + length
     asked = {"alert": _alert(case), "by": _person(by), "note": note, "deadline": deadline.isoformat()}
     _say(case, perform_act("acknowledge", asked)["answer"], f"acknowledged until {_local(deadline)}")
@@ -82,19 +79,11 @@ def silences_add(
     by: By = "",
 ) -> None:
     """Tell nobody of alerts of an account, of a rule, or of both, for a while. Critical ones are told all the same."""
-    from monitor.settings import duration
-
     if not rule and not account:
         raise bad("a silence is narrow: give --account, --rule, or both")
     if not reason.strip():
         raise bad("--reason: is empty; the digest shows it to the security team")
-    try:
-        length = duration(hold)
-    except ValueError as error:
-        raise bad(f"--for: {error}") from None
-    if length > LONGEST_SILENCE:
-        raise bad(f"--for: at most {LONGEST_SILENCE.days}d; for good, pause the account or change the rule")
-    until = datetime.now(UTC) + length
+    until = datetime.now(UTC) + _length(hold, LONGEST_SILENCE, "; for good, pause the account or change the rule")
     asked = {
         "by": _person(by),
         "reason": reason,
@@ -179,6 +168,18 @@ def _rule(rule: str) -> str:
         if rule not in known:
             raise bad(f"--rule: '{rule}': no such rule{suggestion(rule, known)}; `pantau rules list` shows them")
     return rule
+
+
+def _length(given: str, longest: timedelta, instead: str = "") -> timedelta:
+    from monitor.settings import duration
+
+    try:
+        length = duration(given)
+    except ValueError as error:
+        raise bad(f"--for: {error}") from None
+    if length > longest:
+        raise bad(f"--for: at most {longest.days}d{instead}")
+    return length
 
 
 def _person(by: str) -> str:

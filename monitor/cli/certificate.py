@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Annotated, Any
@@ -107,29 +106,22 @@ def _language(lang: str) -> Language | None:
 def _period(week: str, month: str) -> tuple[str, datetime, datetime]:
     """Return the period's name, its first moment and the next one's, in Malaysian time."""
     from alerts.digest import iso_week, week_of
+    from alerts.monthly import month_of
 
     now = datetime.now(MALAYSIA)
     if week and month:
         raise bad("--week and --month: choose one of the two")
     if month:
-        name, (start, end) = month, _month(month)
+        name, read = month, month_of
     else:
-        name = week or week_of(now - timedelta(weeks=1))
-        try:
-            start, end = iso_week(name)
-        except ValueError as error:
-            raise bad(f"--week: {error}") from None
+        name, read = week or week_of(now - timedelta(weeks=1)), iso_week
+    try:
+        start, end = read(name)
+    except ValueError as error:
+        raise bad(f"{'--month' if month else '--week'}: {error}") from None
     if start > now:
         raise bad(f"{'--month' if month else '--week'}: {name} has not begun yet")
     return name, start, end
-
-
-def _month(text: str) -> tuple[datetime, datetime]:
-    match = re.fullmatch(r"(\d{4})-(0[1-9]|1[0-2])", text)
-    if match is None or match[1] in {"0000", "9999"}:
-        raise bad(f"--month: '{text[:40]}' is not a month; write the year and the month, such as 2026-11")
-    start = datetime(int(match[1]), int(match[2]), 1, tzinfo=MALAYSIA)
-    return start, (start + timedelta(days=32)).replace(day=1)
 
 
 @certificate_app.command("verify")

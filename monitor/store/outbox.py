@@ -26,6 +26,7 @@ from sqlalchemy import (
 
 from monitor.escalation import Escalation
 from monitor.model import (
+    WAITING_MAIL,
     Alert,
     AlertKind,
     AlertState,
@@ -42,7 +43,6 @@ from monitor.store import alerts, audit, life
 from monitor.store.database import Database, insert_if_new
 from monitor.store.tables import alert, escalation_policy, meta, notification, notification_alert
 
-WAITING = (NotificationState.PENDING, NotificationState.SENDING, NotificationState.UNCERTAIN)
 FAILED = (NotificationState.DEAD, NotificationState.BOUNCED)
 HOLD = "mail_held"  # the fact that the mail server fails as a whole: "since until"
 
@@ -114,11 +114,11 @@ def _last_step(mails: Sequence[RowMapping]) -> LastStep:
     states = [NotificationState(mail["state"]) for mail in mails if mail["created_at"] == newest]
     accepted = [mail["accepted_at"] for mail in mails if mail["created_at"] == newest and mail["accepted_at"]]
     return LastStep(
-        waiting=any(state in WAITING for state in states),
+        waiting=any(state in WAITING_MAIL for state in states),
         accepted_at=max(accepted, default=None),
         failed=any(state in FAILED for state in states),
         told=_recipients(mails, (NotificationState.ACCEPTED,)),
-        on_the_way=_recipients(mails, WAITING),
+        on_the_way=_recipients(mails, WAITING_MAIL),
         refused=_recipients(mails, FAILED),
     )
 

@@ -11,6 +11,7 @@ from sqlalchemy import Connection, and_, func, or_, select
 
 from monitor.model import (
     MALAYSIA,
+    WAITING_MAIL,
     AccountStatus,
     AlertKind,
     AlertLine,
@@ -38,7 +39,6 @@ from monitor.store.tables import agency as agency_table
 from monitor.store.tables import audit as audit_table
 
 TREND_WEEKS = 8
-WAITING = (NotificationState.PENDING, NotificationState.SENDING, NotificationState.UNCERTAIN)
 UNRESOLVED = (AlertState.OPEN, AlertState.ACKNOWLEDGED)
 CHANGES = (  # audit events that change what Pantau does, or keeps
     "register changed",
@@ -183,7 +183,7 @@ class _Mails:
 def _mails(connection: Connection, start: datetime, end: datetime, week: str) -> _Mails:
     """Return how delivery stands, without the digest that is just being written: it always waits while it is."""
     others = notification.c.period != week
-    waits = (others, notification.c.state.in_([state.value for state in WAITING]))
+    waits = (others, notification.c.state.in_([state.value for state in WAITING_MAIL]))
     states = select(notification.c.state, func.count()).where(*waits).group_by(notification.c.state)
     counts = {row[0]: int(row[1]) for row in connection.execute(states)}
     uncertain = counts.pop(NotificationState.UNCERTAIN.value, 0)
