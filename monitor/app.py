@@ -35,7 +35,8 @@ from monitor import canary, logs
 from monitor.configuration import Configuration, FileWatch, platform_settings, read_policy, read_register
 from monitor.deadman import Ping, troubles
 from monitor.model import Account, Agency, MonthReport, WeekReport
-from monitor.poll import Checked, Poller, poll_platform
+from monitor.poll.platform import poll_platform
+from monitor.poll.poller import Checked, Poller
 from monitor.poll_media import MediaRead, MediaReader, read_waiting
 from monitor.problems import ConfigurationError, Problem
 from monitor.rules.load import load_rules

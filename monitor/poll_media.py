@@ -16,7 +16,7 @@ from connectors import http
 from connectors.base import AddressRefused
 from monitor import media, work
 from monitor.model import AgencyKind, Subject
-from monitor.poll import storable, verdict
+from monitor.poll.judging import storable, verdict
 from monitor.rules.rule import RuleSet
 from monitor.store.database import Database
 from monitor.store.media import Waiting, save_read, save_unreadable, waiting_media

@@ -21,7 +21,7 @@ from connectors.http import SiteLimited
 from monitor import app
 from monitor.configuration import FileWatch, fingerprint, load_configuration
 from monitor.model import MALAYSIA, Cause, Profile
-from monitor.poll import poll_platform
+from monitor.poll.platform import poll_platform
 from monitor.store.accounts import claim_accounts, shut_platform
 from monitor.store.database import DatabaseBusyError, DatabaseUnusableError, sole_process
 from monitor.store.listings import list_accounts, list_alerts
@@ -66,7 +66,7 @@ def said(monkeypatch):
 
     monkeypatch.setattr(app, "log", structlog.wrap_logger(None, processors=[keep]))
     quiet = structlog.make_filtering_bound_logger(logging.CRITICAL)
-    monkeypatch.setattr("monitor.poll.log", structlog.wrap_logger(None, wrapper_class=quiet))
+    monkeypatch.setattr("monitor.poll.check.log", structlog.wrap_logger(None, wrapper_class=quiet))
     monkeypatch.setattr("alerts.outbox.log", structlog.wrap_logger(None, wrapper_class=quiet))
     return lines
 

@@ -13,7 +13,8 @@ from connectors.sandbox.server import Sandbox
 from connectors.sandbox.world import World
 from connectors.x import XConnector, XSettings
 from monitor.model import MALAYSIA, Profile, Severity
-from monitor.poll import Poller, poll_platform
+from monitor.poll.platform import poll_platform
+from monitor.poll.poller import Poller
 from monitor.rules.history import Copies
 from monitor.rules.load import load_rules
 from monitor.settings import Network, Polling, Secret

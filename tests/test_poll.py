@@ -27,7 +27,8 @@ from connectors.base import (
 from monitor import coverage
 from monitor.escalation import Escalation
 from monitor.model import AlertKind, Cause, CoverageKind, Media, MediaKind, Profile, Severity
-from monitor.poll import Poller, poll_platform
+from monitor.poll.platform import poll_platform
+from monitor.poll.poller import Poller
 from monitor.settings import Polling
 from monitor.store import tables
 from monitor.store.accounts import claim_accounts, to_interval
@@ -163,9 +164,9 @@ class Desk:
 @pytest.fixture(autouse=True)
 def marks(monkeypatch):
     quiet = structlog.make_filtering_bound_logger(logging.CRITICAL)  # tracebacks on purpose, many of them
-    monkeypatch.setattr("monitor.poll.log", structlog.wrap_logger(None, wrapper_class=quiet))
+    monkeypatch.setattr("monitor.poll.check.log", structlog.wrap_logger(None, wrapper_class=quiet))
     monkeypatch.setattr(
-        "monitor.poll.evaluate", lambda rules, subject, history=None: tuple(rules.findings(subject.fields["text"]))
+        "monitor.poll.judging.evaluate", lambda rules, subject, history=None: tuple(rules.findings(subject.fields["text"]))
     )
 
 
@@ -480,7 +481,7 @@ def test_a_bug_in_a_connector_is_named_without_its_words_and_the_account_is_due_
 @pytest.fixture
 def many(db, platform, monkeypatch):
     """More accounts than a batch holds."""
-    monkeypatch.setattr("monitor.poll.BATCH", 20)
+    monkeypatch.setattr("monitor.poll.platform.BATCH", 20)
     return Desk(db, platform, handles=[f"jpd{n:03}" for n in range(50)])
 
 
@@ -597,8 +598,8 @@ def test_a_database_that_fails_stops_the_fetching_is_named_and_recovers_by_itsel
         raise full
 
     with monkeypatch.context() as broken:
-        broken.setattr("monitor.poll.save_page", no_room)
-        broken.setattr("monitor.poll.save_failure", no_room)
+        broken.setattr("monitor.poll.check.save_page", no_room)
+        broken.setattr("monitor.poll.check.save_failure", no_room)
         (checked,) = many.poll()
     assert "database or disk is full" in checked.failure
     assert "INSERT" not in checked.failure

@@ -1,0 +1,158 @@
+"""A platform's round: its due accounts in batches, and what happens when it refuses as a whole."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+
+import structlog
+from sqlalchemy.exc import OperationalError
+
+from connectors.base import ConnectorError
+from monitor.model import Cause
+from monitor.poll.check import LEASE, check_all, write_failure
+from monitor.poll.judging import look_again
+from monitor.poll.poller import Checked, Poller, Report, Round, Word
+from monitor.store.accounts import Claimed, Shut, claim_accounts, open_platform, shut_platform, shut_platforms
+from monitor.store.database import explained
+from monitor.store.posts import Saved
+
+log = structlog.get_logger(__name__)
+
+BATCH = 200
+PROBES = 3  # accounts that try a platform which refused its credential, until an answer decides
+DISPUTED = frozenset({Cause.NOT_FOUND, Cause.PERMISSION})  # about the account, and perhaps said without any call
+
+
+def poll_platform(
+    poller: Poller, platform: str, *, everything: bool = False, workers: int = 1, report: Report | None = None
+) -> list[Checked]:
+    """Check the platform's due accounts (`everything`: all that it lets us) and return what became of each.
+
+    A platform that refused as a whole rests until its time; then one account tries before the others follow.
+    """
+    visit = _Visit(poller=poller, platform=platform, everything=everything, workers=workers, report=report)
+    while not poller.stop.is_set():
+        shut = shut_platforms(poller.db).get(platform)
+        if shut is not None and _rests(shut, poller.clock(), everything=everything):
+            break
+        gate = visit.probe(shut) if shut is not None else visit.round(BATCH)
+        if gate is None or gate.unstored:
+            break
+        if gate.refusal is not None:
+            visit.fail_the_rest(_shut(poller, platform, gate.refusal))
+            break
+        if shut is not None:
+            open_platform(poller.db, platform, now=poller.clock())
+            log.info("platform answers again", platform=platform)
+    return visit.results
+
+
+def _rests(shut: Shut, now: datetime, *, everything: bool) -> bool:
+    until = shut.retry_at if everything else shut.probe_at
+    return until is not None and until > now
+
+
+def _shut(poller: Poller, platform: str, refusal: Word) -> Word:
+    """Write the refusal down. Returns what stands now: a rate limit does not outrank a dead credential."""
+    now = poller.clock()
+    probe_at = max(now + poller.polling.max_interval, refusal.retry_at or now)
+    if refusal.retry_at is not None and refusal.cause is Cause.RATE_LIMIT:
+        probe_at = refusal.retry_at
+    standing = shut_platform(
+        poller.db,
+        platform,
+        cause=refusal.cause,
+        error=refusal.words,
+        retry_at=refusal.retry_at,
+        probe_at=probe_at,
+        now=now,
+    )
+    log.warning("platform refuses", platform=platform, cause=standing.cause.value, reason=standing.error)
+    return Word(cause=standing.cause, words=standing.error, retry_at=standing.retry_at)
+
+
+@dataclass(slots=True, kw_only=True)
+class _Visit:
+    """One call of `poll_platform`: whom it has taken so far, and what became of them."""
+
+    poller: Poller
+    platform: str
+    everything: bool
+    workers: int
+    report: Report | None
+    results: list[Checked] = field(default_factory=list)
+    taken: list[int] = field(default_factory=list)
+
+    def round(self, limit: int) -> Round | None:
+        """Check up to `limit` accounts. None: no account is due."""
+        batch = self._claim(limit, exclude=self.taken if self.everything else ())
+        if not batch:
+            return None
+        gate = Round(everything=self.everything)
+        for checked in check_all(self.poller, self.platform, batch, gate, self.workers):
+            self._keep(checked)
+        if gate.fired and not gate.unstored:
+            try:
+                look_again(self.poller, gate.fired)
+            except OperationalError as error:  # what the round has stored stands
+                log.warning("no second look", platform=self.platform, reason=explained(error))
+        return gate
+
+    def probe(self, shut: Shut) -> Round | None:
+        """Let accounts try a platform that refused, one after the other, until an answer decides. None: none is due.
+
+        A time-out proves nothing of a credential, and neither does what a connector says of a handle by itself.
+        """
+        begin, gate = len(self.results), None
+        for _ in range(PROBES):
+            tried = self.round(1)
+            if tried is None or self.poller.stop.is_set():
+                break
+            gate = tried
+            if gate.refusal or gate.proven or gate.unstored or shut.cause is Cause.RATE_LIMIT:
+                return gate
+        if gate is not None and not self.poller.stop.is_set():
+            disputed = any(one.cause in DISPUTED for one in self.results[begin:])
+            self._decide(shut, gate, disputed=disputed)
+            return gate
+        return None
+
+    def _decide(self, shut: Shut, gate: Round, *, disputed: bool) -> None:
+        """No account has decided: ask the platform about the credential itself, or let its refusal stand."""
+        if disputed:
+            try:
+                self.poller.connectors[self.platform].check()
+            except ConnectorError as error:
+                gate.note(error, met_by=self.platform)
+            else:
+                gate.proven = True
+                return
+        if gate.refusal is None:
+            gate.refusal = Word(cause=shut.cause, words=shut.error)
+
+    def fail_the_rest(self, refusal: Word) -> None:
+        """Write the platform's refusal down for its other due accounts, without a call for any of them."""
+        while rest := self._claim(BATCH, exclude=self.taken):
+            for claimed in rest:
+                failed = write_failure(self.poller, claimed, refusal, self.poller.clock(), Saved())
+                self._keep(replace(failed, asked=False))
+
+    def _claim(self, limit: int, *, exclude: Sequence[int]) -> list[Claimed]:
+        batch = claim_accounts(
+            self.poller.db,
+            now=self.poller.clock(),
+            lease=LEASE,
+            limit=limit,
+            platform=self.platform,
+            everything=self.everything,
+            exclude=exclude,
+        )
+        self.taken += [claimed.account.id for claimed in batch]
+        return batch
+
+    def _keep(self, checked: Checked) -> None:
+        self.results.append(checked)
+        if self.report is not None:
+            self.report(checked)

@@ -1,0 +1,98 @@
+"""What a check needs, what becomes of it, and what the checks of one round share."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+
+from sqlalchemy.exc import OperationalError
+
+from connectors.base import Connector, ConnectorError
+from monitor.model import Account, AgencyKind, Cause
+from monitor.rules.rule import RuleSet
+from monitor.settings import Polling
+from monitor.store.database import Database, explained
+from monitor.store.history import Fired, Unsaved
+from monitor.store.posts import Saved
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Poller:
+    """What a check needs. `clock` gives the present; `stop` asks for an end between pages."""
+
+    db: Database
+    connectors: Mapping[str, Connector]
+    rules: Callable[[], RuleSet]
+    agency_kinds: Callable[[], Mapping[str, AgencyKind]]
+    polling: Polling
+    clock: Callable[[], datetime]
+    stop: threading.Event = field(default_factory=threading.Event)
+    unsaved: Unsaved = field(default_factory=Unsaved)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Checked:
+    """What became of one account's check. `failure` is a sentence for people; None when all went well."""
+
+    account: Account
+    saved: Saved
+    failure: str | None = None
+    cause: Cause | None = None
+    degraded: bool = False
+    asked: bool = True  # False: not a single call was made, the platform is shut
+
+
+class Stopped(Exception):
+    """Pantau is asked to end between two pages."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Word:
+    """Why something was not read."""
+
+    cause: Cause
+    words: str
+    retry_at: datetime | None = None
+
+
+def word_of(error: ConnectorError) -> Word:
+    return Word(cause=error.cause, words=str(error), retry_at=error.retry_at)
+
+
+@dataclass(slots=True, kw_only=True)
+class Round:
+    """Shared by the checks of one round: once the platform refuses as a whole, nobody asks it again."""
+
+    everything: bool
+    refusal: Word | None = None  # its words name no account: each of the platform's meets it
+    proven: bool = False  # an answer has shown that the credential is good
+    unstored: bool = False  # the database failed: what is fetched from here on could not be kept
+    fired: list[Fired] = field(default_factory=list)  # posts whose text stands elsewhere too, by a rule's word
+
+    def note(self, error: ConnectorError, *, met_by: str) -> None:
+        """Keep an error that the next account would meet as well."""
+        if error.whole_platform:
+            self.refusal = replace(word_of(error), words=str(error).removeprefix(f"{met_by}: "))
+
+
+Report = Callable[[Checked], None]
+
+
+class InternalError(ConnectorError):
+    """A mistake of Pantau's own; the traceback is in the log."""
+
+    cause = Cause.INTERNAL
+
+    def __init__(self) -> None:
+        super().__init__("Pantau itself failed here; the log has the traceback")
+
+
+class StorageFailedError(ConnectorError):
+    """The database could not keep what was read: a full disk, a lock, a server that is gone."""
+
+    cause = Cause.INTERNAL
+
+    def __init__(self, error: OperationalError) -> None:
+        super().__init__(explained(error))
