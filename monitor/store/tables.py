@@ -102,6 +102,28 @@ credential = Table(
     Column("probe_at", Utc, nullable=False),  # when one account may try again
 )
 
+# What a platform lets a credential spend, by its own headers or by the setting, and until when.
+allowance = Table(
+    "allowance",
+    metadata,
+    Column("platform", Text, primary_key=True),
+    Column("name", Text, primary_key=True),  # what is counted: calls, posts, units
+    Column("limit", Float, nullable=False),
+    Column("remaining", Float, nullable=False),
+    Column("resets_at", Utc, nullable=False),
+    Column("seen_at", Utc, nullable=False),
+)
+
+# What was spent of it, day by day (UTC): what a forecast is made of.
+spending = Table(
+    "spending",
+    metadata,
+    Column("platform", Text, primary_key=True),
+    Column("name", Text, primary_key=True),
+    Column("day", Text, primary_key=True),  # 2026-11-30
+    Column("amount", Float, nullable=False),
+)
+
 account = Table(
     "account",
     metadata,
@@ -128,6 +150,8 @@ account = Table(
     Column("profile_at", Utc),
     Column("fence", Integer, nullable=False, default=0),
     Column("leased_until", Utc),
+    Column("posting_rate", Float),  # posts a day, smoothed; null: not known yet
+    Column("backfill", JSON),  # what of the past is still to be read; null: nothing
     UniqueConstraint("platform", "key"),
     Index(None, "status", "next_check_at"),
 )
@@ -163,6 +187,8 @@ post = Table(
     Column("versions", Integer, nullable=False),
     Column("reread_at", Utc),  # when to look for an edit or deletion again; null: no more
     Column("deleted_at", Utc),  # tombstone: the evidence stays
+    Column("missing_at", Utc),  # the first look-up without it; a later one confirms, and makes the tombstone
+    Column("hidden_at", Utc),  # it is there, but no longer for us: private, blocked, withheld
     UniqueConstraint("account_id", "native_id"),
     Index(None, "account_id", "reread_at"),
     Index(None, "account_id", "published_at"),
