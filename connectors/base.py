@@ -21,6 +21,19 @@ LIVE_WINDOW = timedelta(hours=24)  # polling.live_window's default
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Bounds:
+    """How far a walk goes."""
+
+    page_limit: int = PAGE_BOUND
+    overlap: timedelta = timedelta(minutes=10)  # read again at each check: posts appear late and out of order
+    back_catalogue: int = 1000  # posts of before `live_window` that a first pull reads
+    live_window: timedelta = LIVE_WINDOW
+
+
+BOUNDS = Bounds()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Gap:
     """A stretch that the platform does not give back any more. None means "from the beginning".
 
@@ -52,13 +65,29 @@ class Page:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reread:
-    """The answer to reading known posts again: the present version of each, and the ids that are gone.
+    """The answer to reading known posts again: the present version of each, the ids that are gone, and those hidden.
 
-    An id in neither could not be decided this time, and stays as it is.
+    `missing` are deleted as far as this answer tells; `hidden` are there, but the platform no longer shows them to us
+    (made private, withheld, the account locked). An id in none of the three could not be decided this time, and stays
+    as it is: unreachable is no deletion.
     """
 
     posts: tuple[Post, ...] = ()
     missing: frozenset[str] = frozenset()
+    hidden: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Allowance:
+    """What a credential may still spend of one thing (calls, posts, units) until `resets_at`, by the platform's word.
+
+    `remaining` and `limit` are in that thing; a platform that tells only a percentage has a `limit` of 100.
+    """
+
+    name: str
+    limit: float
+    remaining: float
+    resets_at: datetime
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,10 +99,16 @@ class Capabilities:
 
 
 class Connector(Protocol):
-    """Reads one platform. Built once, used from several threads at a time, one thread an account."""
+    """Reads one platform. Built once, used from several threads at a time, one thread an account.
+
+    Built from its `Settings`, the `Network` and the `Bounds`. `credentials` names the settings it cannot do without;
+    `obtain` tells an administrator in a sentence or two what to get from where, and what to write it into.
+    """
 
     platform: ClassVar[str]
     capabilities: ClassVar[Capabilities]
+    credentials: ClassVar[tuple[str, ...]]
+    obtain: ClassVar[str]
 
     def resolve(self, account: Account) -> Profile:
         """Return the account's profile by its handle or stored native id. Raises ConnectorError."""
@@ -94,6 +129,11 @@ class Connector(Protocol):
 
     def check(self) -> str:
         """Prove the credential with one cheap call and return a sentence about it. Raises ConnectorError."""
+
+    # What only some platforms can do, looked up by name:
+    #   resolve_many(accounts) -> Mapping[account.id, Profile | ConnectorError]: profiles in few calls
+    #   allowances() -> tuple[Allowance, ...]: what the last answers said of the credential's budgets
+    #   backfill(account, start, end, *, now) -> Iterator[Page]: a stretch of the past, read again; cursors are ignored
 
 
 class ConnectorError(Exception):

@@ -21,18 +21,16 @@ import facebook
 import requests
 
 from connectors import configured, http
-from connectors.addresses import facebook_page
+from connectors.addresses import facebook as page_addresses
 from connectors.base import (
-    LIVE_WINDOW,
-    PAGE_BOUND,
-    POST_BOUND,
+    BOUNDS,
     AccountNotFound,
+    Bounds,
     Capabilities,
     ConnectorError,
     ConnectorMisconfigured,
     CredentialRefused,
     Cursor,
-    Gap,
     Page,
     PermissionMissing,
     RateLimited,
@@ -55,7 +53,8 @@ from connectors.graph import (
     string,
     verdict,
 )
-from monitor.model import Account, Cause, Json, Media, MediaKind, Post, PostKind, Profile
+from connectors.walk import Listed, Walk, begin_walk
+from monitor.model import Account, Json, Media, MediaKind, Post, PostKind, Profile
 from monitor.settings import Network, Secret
 
 ORIGIN = "https://graph.facebook.com"  # what the SDK writes into every address
@@ -103,9 +102,9 @@ def page_of(account: Account) -> str:
     if account.native_id:
         return account.native_id
     handle = account.handle.strip().removeprefix("@")
-    named = facebook_page(handle) if "/" in handle else handle
+    named = page_addresses.handle(handle) if "/" in handle else handle
     usable = named and re.fullmatch(r"[\w.\-]+", named)  # officers also write the page's title into this column
-    page = named if usable else facebook_page(account.url)
+    page = named if usable else page_addresses.handle(account.url)
     if not page:
         message = f"{account.label}: names no Facebook page; write the page's username or numeric id as the handle"
         raise AccountNotFound(message)
@@ -295,98 +294,45 @@ def _media_of(attachment: Json) -> Iterator[Media]:
 
 
 @dataclass(slots=True, kw_only=True)
-class Walk:
-    """One pull's way from the newest post to what is known: pure, it is fed answers and says when it ends."""
+class Way:
+    """A walk along a page's posts, with what the Graph API must be asked for next."""
 
-    begin: Cursor | None
-    overlap: timedelta
-    back_catalogue: int
-    page_limit: int
-    live_from: datetime  # older posts are back catalogue: how many of them are read is a choice
-    now: datetime
+    walk: Walk
     limit: int = PAGE_SIZE
     only: str = ""  # the page's id, where visitors' posts stand among its own
     _next: Mapping[str, str] = field(default_factory=dict)
-    _pages: int = 0
-    _posts: int = 0
-    _barren: int = 0  # pages in a row that showed nothing new: the walk gets nowhere
-    _newest: datetime | None = None
-    _oldest: datetime | None = None
-    _ids: set[str] = field(default_factory=set)
-    _is_back_catalogue: bool = False  # the last page with posts lay in it as a whole
-
-    @property
-    def known(self) -> datetime | None:
-        """When the newest post known before was published; None for a first pull."""
-        value = self.begin.get("newest") if self.begin and self.begin.get("v") == 1 else None
-        return _moment(value, "the cursor") if value else None
-
-    @property
-    def since(self) -> datetime | None:
-        return self.known - self.overlap if self.known else None
 
     def question(self) -> dict[str, str]:
         """Return the parameters of the next call."""
         asked: dict[str, str] = {"fields": POST_FIELDS, "limit": str(self.limit)}
-        if self.since is None:
-            left = self.back_catalogue - self._posts
+        left, since = self.walk.left, self.walk.since
+        if left is not None:
             asked["limit"] = str(min(self.limit, left) if left > 0 else self.limit)
-        elif self.now - self.since < WIDEST_WINDOW:
-            asked["since"] = str(int(self.since.timestamp()))
+        elif since is not None and self.walk.now - since < WIDEST_WINDOW:
+            asked["since"] = str(int(since.timestamp()))
         return asked | dict(self._next)
 
     def take(self, payload: object) -> Page:
-        """Return the page of one answer, the last one with the new cursor. Raises SchemaDrift."""
-        items = _items(payload)
-        posts = tuple(parse_post(item) for item in items if _is_published(item) and self._is_own(item))
-        times = [_moment(item.get("created_time"), "a post's created_time") for item in items]
-        fresh = {string(item, "id") for item in items} - self._ids
-        self._pages += 1
-        self._posts += len(posts)
-        self._barren = 0 if fresh else self._barren + 1
-        self._ids |= fresh
-        self._newest = max([*(post.published_at for post in posts), *filter(None, [self._newest])], default=None)
-        self._oldest = min([*times, *filter(None, [self._oldest])], default=None)
-        if times:
-            self._is_back_catalogue = max(times) < self.live_from
+        """Return the page of one answer. Raises SchemaDrift."""
         self._next = following(payload)
-        met = self.since is not None and bool(times) and max(times) < self.since
-        ended = not _has_next(payload) or met
-        complete = ended or self._is_deep_enough()
-        cut = self._barren > 1 or self._pages >= self.page_limit or len(self._ids) >= POST_BOUND
-        if not complete and not cut:
-            return Page(posts=posts, cursor=self.begin or {}, last=False)
-        gap = None if complete else self._gap()
-        heals = ended and self._begins_below_the_lost()
-        return Page(posts=posts, cursor=self._with_lost(gap, heals=heals), last=True, gap=gap, heals=heals)
+        return self.walk.take(parse_listing(payload, only=self.only))
 
-    def _with_lost(self, gap: Gap | None, *, heals: bool) -> Cursor:
-        """Return the cursor, which remembers the newest time known before posts were lost, until they are read."""
-        before = self.begin or {}
-        lost = before.get("lost_after", before.get("newest") or "" if gap else None)
-        return self._cursor() if lost is None or heals else {**self._cursor(), "lost_after": lost}
 
-    def _begins_below_the_lost(self) -> bool:
-        lost = (self.begin or {}).get("lost_after")
-        return lost is not None and (self.since is None or (lost != "" and self.since <= _moment(lost, "the cursor")))
+def parse_listing(payload: object, *, only: str = "") -> Listed:
+    """Return one answer of a page's edge, with the posts of `only` alone. Raises SchemaDrift."""
+    items = _items(payload)
+    own = (item for item in items if _is_published(item) and _is_from(item, only))
+    return Listed(
+        posts=tuple(map(parse_post, own)),
+        times=tuple(_moment(item.get("created_time"), "a post's created_time") for item in items),
+        ids=frozenset(string(item, "id") for item in items),
+        more=_has_next(payload),
+    )
 
-    def _is_own(self, item: Json) -> bool:
-        publisher = string(inner(item, "from"), "id")
-        return not self.only or not publisher or publisher == self.only
 
-    def _is_deep_enough(self) -> bool:
-        return self.known is None and self._is_back_catalogue and self._posts >= self.back_catalogue
-
-    def _cursor(self) -> Cursor:
-        """A post dated in the future must not hide those of today."""
-        newest = max(filter(None, (self._newest, self.known)), default=None)
-        return {"v": 1, "newest": min(newest, self.now).isoformat() if newest else None}
-
-    def _gap(self) -> Gap | None:
-        reached = min(self._oldest or self.now, self.now)
-        if self._is_back_catalogue if self.known is None else reached <= self.known:
-            return None
-        return Gap(start=self.known, end=reached, cause=Cause.BURST)
+def _is_from(item: Json, page: str) -> bool:
+    publisher = string(inner(item, "from"), "id")
+    return not page or not publisher or publisher == page
 
 
 def _has_next(payload: object) -> bool:
@@ -448,22 +394,19 @@ class FacebookConnector:
     capabilities: ClassVar[Capabilities] = Capabilities(rereads=True)
     Settings: ClassVar[type[FacebookSettings]] = FacebookSettings
     credentials: ClassVar[tuple[str, ...]] = ("access_token",)
+    obtain: ClassVar[str] = (
+        "A system user's token of a Business app on developers.facebook.com, in connectors.facebook.access_token_file, "
+        "and the app's secret in app_secret_file; pages you do not manage need the feature Page Public Content Access."
+    )
 
     def __init__(
         self,
         settings: FacebookSettings,
         network: Network,
-        *,
-        page_limit: int = PAGE_BOUND,
-        overlap: timedelta = timedelta(minutes=10),
-        back_catalogue: int = 3200,
-        live_window: timedelta = LIVE_WINDOW,
+        bounds: Bounds = BOUNDS,
     ) -> None:
         self._settings = settings
-        self._page_limit = page_limit
-        self._overlap = overlap
-        self._back_catalogue = back_catalogue
-        self._live_window = live_window
+        self._bounds = bounds
         self._timeout = network.timeout.total_seconds()
         self._token = settings.access_token.reveal().strip()
         self._budget = Budget()
@@ -490,17 +433,10 @@ class FacebookConnector:
 
     def pull(self, account: Account, cursor: Cursor | None, *, now: datetime) -> Iterator[Page]:
         """Yield pages newest first; the cursor moves on the last. Raises ConnectorError."""
-        walk = Walk(
-            begin=cursor,
-            overlap=self._overlap,
-            back_catalogue=self._back_catalogue,
-            page_limit=self._page_limit,
-            live_from=(account.registered_at or now) - self._live_window,
-            now=now,
-        )
+        way = Way(walk=begin_walk(account, cursor, self._bounds, now))
         ended = False
         while not ended:
-            page = walk.take(self._published_posts(account, walk, now))
+            page = way.take(self._published_posts(account, way, now))
             yield page
             ended = page.last
 
@@ -586,18 +522,18 @@ class FacebookConnector:
             return error
 
     def _newest_posts(self, account: Account, now: datetime) -> object:
-        walk = Walk(begin=None, overlap=self._overlap, back_catalogue=PAGE_SIZE, page_limit=1, live_from=now, now=now)
-        return self._published_posts(account, walk, now)
+        walk = Walk(begin=None, bounds=Bounds(back_catalogue=PAGE_SIZE, page_limit=1), live_from=now, now=now)
+        return self._published_posts(account, Way(walk=walk), now)
 
-    def _published_posts(self, account: Account, walk: Walk, now: datetime) -> object:
+    def _published_posts(self, account: Account, way: Way, now: datetime) -> object:
         """Read one page of posts, by the first edge that the page has for us."""
         page = page_of(account)
         known = self._edges.pop(page, "")
         refusals: list[ConnectorError] = []
         for edge in (known,) if known else EDGES:
-            walk.only = account.native_id if edge == "feed" else ""
+            way.only = account.native_id if edge == "feed" else ""
             try:
-                payload = self._edge(account, edge, walk, now)
+                payload = self._edge(account, edge, way, now)
             except _Refused as refused:
                 refusals.append(refused.error)
                 if not lacks_way(refused.refusal):
@@ -607,11 +543,11 @@ class FacebookConnector:
                 return payload
         raise refusals[0] from None
 
-    def _edge(self, account: Account, edge: str, walk: Walk, now: datetime) -> object:
+    def _edge(self, account: Account, edge: str, way: Way, now: datetime) -> object:
         """Read one page of posts; where the API finds it too large, a smaller one."""
         page, what = page_of(account), f"{account.label}: posts"
         while True:
-            asked = walk.question()
+            asked = way.question()
             try:
                 return self._try(
                     lambda graph: graph.get_connections(page, edge, **asked),  # noqa: B023 (called at once)
@@ -622,7 +558,7 @@ class FacebookConnector:
             except _Refused as refused:
                 if not is_too_much(refused.refusal) or int(asked["limit"]) <= 1:
                     raise
-                walk.limit = int(asked["limit"]) // 2
+                way.limit = int(asked["limit"]) // 2
 
     def _many(self, ids: Sequence[str], fields: str, now: datetime, *, what: str) -> Mapping[str, Json]:
         """Read objects by id in one call. What is not in the answer is to be read alone: one bad id spoils the call."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from html import escape
 from html.parser import HTMLParser
 from typing import ClassVar
@@ -22,7 +22,17 @@ from defusedxml.common import DefusedXmlException
 from defusedxml.ElementTree import fromstring
 
 from connectors import addresses, configured, http
-from connectors.base import AccountNotFound, Capabilities, Cursor, Page, Reread, SchemaDrift, Unavailable
+from connectors.base import (
+    BOUNDS,
+    AccountNotFound,
+    Bounds,
+    Capabilities,
+    Cursor,
+    Page,
+    Reread,
+    SchemaDrift,
+    Unavailable,
+)
 from connectors.markup import Reading, joined, media_of, read_html, tidy, unique
 from connectors.seen import Seen, remembered, window_page
 from monitor.model import Account, Cause, Media, MediaKind, Post, PostKind, Profile
@@ -61,16 +71,16 @@ class MySpaceConnector:
     platform: ClassVar[str] = "myspace"
     capabilities: ClassVar[Capabilities] = Capabilities(rereads=False, degraded=True)
     Settings: ClassVar[type[MySpaceSettings]] = MySpaceSettings
+    credentials: ClassVar[tuple[str, ...]] = ()
+    obtain: ClassVar[str] = (
+        "Nothing: profiles are public as far as they still exist; the url column may name an ActivityStreams document."
+    )
 
     def __init__(
         self,
         settings: MySpaceSettings,
         network: Network,
-        *,
-        page_limit: int = 1,  # noqa: ARG002 (a profile shows one page)
-        overlap: timedelta = timedelta(),  # noqa: ARG002 (the whole page is read each time)
-        back_catalogue: int = 0,  # noqa: ARG002 (a page shows what it shows)
-        live_window: timedelta = timedelta(),  # noqa: ARG002 (as above)
+        bounds: Bounds = BOUNDS,  # noqa: ARG002 (a profile shows one page, and is read whole)
     ) -> None:
         self._base_url = settings.base_url.rstrip("/")
         own = (ORIGIN, "https://www.myspace.com", "http://myspace.com", "http://www.myspace.com")

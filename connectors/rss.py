@@ -13,7 +13,7 @@ import re
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any, ClassVar
 from urllib.parse import urlsplit
 from xml.sax import SAXException
@@ -25,7 +25,17 @@ from defusedxml import sax
 from defusedxml.common import DefusedXmlException
 
 from connectors import configured, http
-from connectors.base import AccountNotFound, Capabilities, Cursor, Page, Reread, SchemaDrift, Unavailable
+from connectors.base import (
+    BOUNDS,
+    AccountNotFound,
+    Bounds,
+    Capabilities,
+    Cursor,
+    Page,
+    Reread,
+    SchemaDrift,
+    Unavailable,
+)
 from connectors.markup import Reading, joined, media_of, read_html, tidy, unique
 from connectors.seen import Seen, remembered, window_page
 from monitor.model import Account, Media, Post, Profile
@@ -58,16 +68,14 @@ class RssConnector:
     platform: ClassVar[str] = "rss"
     capabilities: ClassVar[Capabilities] = Capabilities(rereads=False)
     Settings: ClassVar[type[RssSettings]] = RssSettings
+    credentials: ClassVar[tuple[str, ...]] = ()
+    obtain: ClassVar[str] = "Nothing but the feed's address in the url column of the register."
 
     def __init__(
         self,
         settings: RssSettings,
         network: Network,
-        *,
-        page_limit: int = 1,  # noqa: ARG002 (a feed has one page)
-        overlap: timedelta = timedelta(),  # noqa: ARG002 (the whole window is read each time)
-        back_catalogue: int = 0,  # noqa: ARG002 (a feed shows what it shows)
-        live_window: timedelta = timedelta(),  # noqa: ARG002 (as above)
+        bounds: Bounds = BOUNDS,  # noqa: ARG002 (a feed shows what it shows, and is read whole)
     ) -> None:
         self._settings = settings
         self._session = http.open_session(network=network)

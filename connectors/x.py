@@ -18,10 +18,10 @@ import tweepy
 
 from connectors import addresses, configured, http
 from connectors.base import (
-    LIVE_WINDOW,
-    PAGE_BOUND,
+    BOUNDS,
     POST_BOUND,
     AccountNotFound,
+    Bounds,
     Capabilities,
     ConnectorError,
     ConnectorMisconfigured,
@@ -96,22 +96,19 @@ class XConnector:
     capabilities: ClassVar[Capabilities] = Capabilities(rereads=True)
     Settings: ClassVar[type[XSettings]] = XSettings
     credentials: ClassVar[tuple[str, ...]] = ("bearer_token",)
+    obtain: ClassVar[str] = (
+        "The app-only bearer token of an app on developer.x.com (pay per use or Basic), in "
+        "connectors.x.bearer_token_file; no permission of the agencies."
+    )
 
     def __init__(
         self,
         settings: XSettings,
         network: Network,
-        *,
-        page_limit: int = PAGE_BOUND,
-        overlap: timedelta = timedelta(minutes=10),
-        back_catalogue: int = DEPTH,
-        live_window: timedelta = LIVE_WINDOW,
+        bounds: Bounds = BOUNDS,
     ) -> None:
         self._token = settings.bearer_token
-        self._page_limit = page_limit
-        self._overlap = overlap
-        self._back_catalogue = back_catalogue
-        self._live_window = live_window
+        self._bounds = bounds
         self._client = tweepy.Client(
             bearer_token=self._token.reveal() or None, return_type=requests.Response, wait_on_rate_limit=False
         )
@@ -166,10 +163,10 @@ class XConnector:
         walk = Walk(
             start=dict(cursor) if cursor and not _is_ahead(str(cursor.get("newest_id", "")), now) else {},
             account=account,
-            overlap=self._overlap,
-            page_limit=self._page_limit,
-            back_catalogue=self._back_catalogue,
-            live_from=(account.registered_at or now) - self._live_window,
+            overlap=self._bounds.overlap,
+            page_limit=self._bounds.page_limit,
+            back_catalogue=self._bounds.back_catalogue,
+            live_from=(account.registered_at or now) - self._bounds.live_window,
             now=now,
         )
         page = walk.take(self._timeline(account, walk.bounds, None, now))

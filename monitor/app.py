@@ -30,7 +30,7 @@ from alerts.outbox import Pace, Sent, deliver_due, open_channel
 from alerts.planning import Grouping, plan_due
 from alerts.policy import Policy, plan_digest, policy_of
 from connectors import http
-from connectors.base import Connector
+from connectors.base import Bounds, Connector
 from monitor import canary, logs
 from monitor.configuration import Configuration, FileWatch, platform_settings, read_policy, read_register
 from monitor.deadman import Ping, troubles
@@ -226,13 +226,13 @@ def build_connectors(configuration: Configuration, accounts: Sequence[Account]) 
     """Build a connector for each platform that is configured, or that an account of the database is on."""
     settings = configuration.settings
     tables = platform_settings(settings, accounts, []) | dict(configuration.platforms)
+    polling = settings.polling
+    bounds = Bounds(overlap=polling.overlap, back_catalogue=polling.back_catalogue, live_window=polling.live_window)
     return {
         name: connectors.load(name)(
             table,
             settings.network,
-            overlap=settings.polling.overlap,
-            back_catalogue=settings.polling.back_catalogue,
-            live_window=settings.polling.live_window,
+            bounds,
         )
         for name, table in tables.items()
     }

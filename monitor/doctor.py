@@ -16,8 +16,8 @@ import requests
 from alerts import mailbox, smime
 from alerts.channel import DeliveryFailed
 from alerts.outbox import open_channel
-from connectors import http
-from connectors.base import ConnectorError
+from connectors import CONNECTORS, http, load
+from connectors.base import ConnectorError, ConnectorMisconfigured
 from monitor import media
 from monitor.app import build_connectors, utc_now
 from monitor.configuration import Configuration
@@ -56,6 +56,7 @@ def examine(configuration: Configuration) -> Iterator[Found]:
         yield _certificates(configuration, utc_now())
     yield from _mailbox(configuration)
     yield from _platforms(configuration)
+    yield from _others(configuration)
     yield from _clock(configuration)
     yield _ocr()
     yield from _media(configuration.settings.database.url, utc_now())
@@ -130,7 +131,16 @@ def _platforms(configuration: Configuration) -> Iterator[Found]:
             yield Found(state=state, subject=name, message=message)
         except ConnectorError as error:
             usable = name not in used or connector.capabilities.degraded
-            yield Found(state="note" if usable else "bad", subject=name, message=str(error))
+            message = (
+                f"{error}. Needed: {connector.obtain}" if isinstance(error, ConnectorMisconfigured) else str(error)
+            )
+            yield Found(state="note" if usable else "bad", subject=name, message=message)
+
+
+def _others(configuration: Configuration) -> Iterator[Found]:
+    """Tell what it would take to read the platforms that are neither registered nor configured."""
+    for name in sorted(CONNECTORS.keys() - configuration.platforms.keys()):
+        yield Found(state="note", subject=name, message=f"not used. Needed: {load(name).obtain}")
 
 
 def _clock(configuration: Configuration, now: Callable[[], datetime] = utc_now) -> Iterator[Found]:

@@ -12,7 +12,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import connectors
-from connectors.base import ConnectorError, Page
+from connectors.base import Bounds, ConnectorError, Page
 from connectors.sandbox.server import Sandbox
 from monitor.model import Account, Cause, Post
 from monitor.settings import Network, Secret
@@ -38,6 +38,9 @@ class Setup:
     cut_short: bytes = b'{"data": [{"id": "1", "te'
     wrong_schema: bytes = b'{"unexpected": {"shape": true}}'
     atom: bool = False
+    based: bool = True  # has a `base_url`; else the account's own address leads to the twin
+    address: Callable[[Sandbox, str], str] = lambda _sandbox, _handle: ""  # what stands in the url column
+    settings: Mapping[str, object] = field(default_factory=dict)  # what the connector needs besides
     patience: Callable[[datetime], Mapping[str, str]] = field(
         default=lambda at: {"Retry-After": at.strftime("%a, %d %b %Y %H:%M:%S GMT")}
     )
@@ -71,6 +74,7 @@ SETUPS = (
         platform="myspace",
         paged=False,
         atom=True,
+        address=lambda sandbox, handle: f"{sandbox.base_url('myspace')}/{handle}/activities.atom",
         path=".atom",
         cut_short=b'<feed xmlns="http://www.w3.org/2005/Atom"><title>J</title><entry><id>1</id>',
         wrong_schema=b'<feed xmlns="urn:other"><entry/></feed>',
@@ -79,6 +83,8 @@ SETUPS = (
         name="rss",
         platform="rss",
         paged=False,
+        based=False,
+        address=lambda sandbox, handle: sandbox.feed_url(handle),
         cut_short=b'<?xml version="1.0"?><rss version="2.0"><channel><title>J</title><item><title>tajuk',
         wrong_schema=b'<?xml version="1.0"?><catalogue><book/></catalogue>',
     ),
@@ -95,19 +101,17 @@ class Case:
 
     def connector(self, *, token: str = TOKEN, timeout: float = 5.0, page_limit: int = 40) -> Any:
         cls = connectors.load(self.setup.platform)
-        given: dict[str, object] = {}
-        if self.setup.platform != "rss":
+        given: dict[str, object] = dict(self.setup.settings)
+        if self.setup.based:
             given["base_url"] = self.sandbox.base_url(self.setup.platform)
         if self.setup.credential:
             given[self.setup.credential] = Secret(token)
-        allow = LOOPBACK if self.setup.platform == "rss" else ()
+        allow = () if self.setup.based else LOOPBACK
         network = Network(allow=allow, timeout=timedelta(seconds=timeout))
         return cls(
             cls.Settings(**given),
             network,
-            page_limit=page_limit,
-            overlap=timedelta(minutes=10),
-            back_catalogue=3200,
+            Bounds(page_limit=page_limit, back_catalogue=3200),
         )
 
     def pull(self, cursor: Any = None, *, now: datetime = NOW, **how: Any) -> list[Page]:
@@ -130,9 +134,7 @@ class Case:
 
 def open_case(setup: Setup, sandbox: Sandbox, handle: str) -> Case:
     native_id = sandbox.world.add_account(setup.platform, handle, name="Jabatan Perkhidmatan Demo")
-    url = sandbox.feed_url(handle) if setup.platform == "rss" else ""
-    if setup.atom:
-        url = f"{sandbox.base_url('myspace')}/{handle}/activities.atom"
+    url = setup.address(sandbox, handle)
     account = Account(agency="JPD", platform=setup.platform, handle=handle, url=url, id=1)
     return Case(setup=setup, sandbox=sandbox, account=replace(account, native_id=native_id))
 

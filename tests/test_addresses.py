@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from connectors.addresses import facebook_page, match
+from connectors.addresses import facebook, match
 
 PASTED = {
     "https://x.com/kkmputrajaya": ("x", "kkmputrajaya"),
@@ -73,5 +73,5 @@ def test_whatever_is_pasted_is_an_answer_and_no_crash(text):
 
 @given(st.text(max_size=80))
 def test_a_page_s_name_is_one_step_of_a_path(text):
-    page = facebook_page(f"https://www.facebook.com/{text}")
+    page = facebook.handle(f"https://www.facebook.com/{text}")
     assert page is None or not set(page) & set("/?#")

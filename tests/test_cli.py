@@ -579,6 +579,10 @@ def test_doctor_tries_each_thing_and_ends_with_1_when_one_is_bad(pantau, here):
     assert not here.database.exists()
 
 
+def test_doctor_tells_what_an_unused_platform_would_need(pantau, here):
+    assert "developer.x.com" in pantau("doctor").out
+
+
 def test_doctor_tries_each_credential(read, pantau):
     ran = pantau("doctor", folder=read.folder)
     assert ran.code == 0, ran.out

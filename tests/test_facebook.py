@@ -41,7 +41,9 @@ def connector(url: str, *, app_secret: str = "", api_version: str = "v26.0", **h
     settings = FacebookSettings(
         access_token=Secret(TOKEN), app_secret=Secret(app_secret), base_url=url, api_version=api_version
     )
-    return FacebookConnector(settings, Network(timeout=timedelta(seconds=5)), **how)
+    return FacebookConnector(
+        settings, Network(timeout=timedelta(seconds=5)), base.Bounds(**{"back_catalogue": 3200, **how})
+    )
 
 
 def pull(url: str, cursor=None, **how: object) -> list[base.Page]:

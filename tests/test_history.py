@@ -178,7 +178,7 @@ class Watch:
         settings = XSettings(bearer_token=Secret("sandbox"), base_url=sandbox.base_url("x"))
         self.poller = Poller(
             db=db,
-            connectors={"x": XConnector(settings, Network(timeout=timedelta(seconds=5)), overlap=10 * MINUTE)},
+            connectors={"x": XConnector(settings, Network(timeout=timedelta(seconds=5)))},
             rules=lambda: RULES,
             agency_kinds=dict,
             polling=Polling(),

@@ -166,7 +166,8 @@ def marks(monkeypatch):
     quiet = structlog.make_filtering_bound_logger(logging.CRITICAL)  # tracebacks on purpose, many of them
     monkeypatch.setattr("monitor.poll.check.log", structlog.wrap_logger(None, wrapper_class=quiet))
     monkeypatch.setattr(
-        "monitor.poll.judging.evaluate", lambda rules, subject, history=None: tuple(rules.findings(subject.fields["text"]))
+        "monitor.poll.judging.evaluate",
+        lambda rules, subject, history=None: tuple(rules.findings(subject.fields["text"])),
     )
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 import typer
 
+import connectors
 from monitor.cli import app
 from monitor.configuration import load_configuration
 from monitor.rules.load import load_rules
@@ -48,6 +49,11 @@ def test_the_commands_it_names_exist():
     words = {name.split()[0] for name in commands()}
     assert {"run", "once", "check", "doctor", "agencies import", "mail test"} <= named
     assert [name for name in named if name.split()[0] in words and name not in commands()] == []
+
+
+@pytest.mark.parametrize("platform", connectors.CONNECTORS)
+def test_its_table_of_platforms_says_what_the_connector_says(platform):
+    assert f"| {platform} | {connectors.load(platform).obtain} |" in README
 
 
 @pytest.mark.parametrize("anchor", sorted(set(re.findall(r"\]\(#([\w-]+)\)", README))))

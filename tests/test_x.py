@@ -28,7 +28,11 @@ EMPTY = {"meta": {"result_count": 0}}
 
 def connector(url: str, **how: object) -> XConnector:
     settings = XSettings(bearer_token=Secret(TOKEN), base_url=url)
-    return XConnector(settings, Network(timeout=timedelta(seconds=5)), overlap=OVERLAP, **how)
+    return XConnector(
+        settings,
+        Network(timeout=timedelta(seconds=5)),
+        base.Bounds(**{"overlap": OVERLAP, "back_catalogue": 3200, **how}),
+    )
 
 
 def pull(url: str, cursor=None, *, now: datetime = NOW, **how: object) -> list[base.Page]:

@@ -11,13 +11,15 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Question:
-    """A GET request. `path` begins after the platform's own prefix; `headers` have lower-case names."""
+    """A request. `path` begins after the platform's own prefix; `headers` have lower-case names."""
 
     path: str
     query: Mapping[str, str]
     headers: Mapping[str, str]
     base_url: str
     now: datetime
+    method: str = "GET"
+    body: bytes = b""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,7 +9,6 @@ import struct
 import threading
 import time
 from collections.abc import Callable, Mapping
-from datetime import UTC, datetime
 from types import TracebackType
 from typing import Any, Self
 
@@ -117,18 +116,18 @@ class _Wire(H11Protocol):
 def _app(world: World, origin: str) -> FastAPI:
     app = FastAPI(openapi_url=None)
 
-    @app.get("/{platform}/{path:path}")
+    @app.api_route("/{platform}/{path:path}", methods=["GET", "POST"])
     async def serve(platform: str, path: str, request: Request) -> Response:
         if platform not in TWINS:
             return Response(status_code=404)
         fault = world.asked(platform, f"/{path}", request.url.query)
-        if fault is not None and fault.hang:
-            await asyncio.sleep(fault.hang)
+        if wait := world.latency + (fault.hang if fault is not None else 0):
+            await asyncio.sleep(wait)
         if fault is not None and fault.reset:
             return _Broken(b"")
         reply = _faulty(fault) if fault is not None and fault.status else None
         if reply is None:
-            reply = TWINS[platform](world, _question(request, platform, path, origin))
+            reply = TWINS[platform](world, await _question(request, platform, path, world, origin))
         headers = {**reply.headers, **(fault.headers if fault is not None else {})}
         if fault is not None and fault.cut:
             return _Broken(reply.body, status_code=reply.status, headers=headers)
@@ -142,13 +141,15 @@ def _faulty(fault: Fault) -> Reply:
     return Reply(status=fault.status, body=fault.body, headers={"content-type": kind})
 
 
-def _question(request: Request, platform: str, path: str, origin: str) -> Question:
+async def _question(request: Request, platform: str, path: str, world: World, origin: str) -> Question:
     return Question(
         path=f"/{path}",
         query=dict(request.query_params),
         headers=dict(request.headers),
         base_url=f"{origin}/{platform}",
-        now=datetime.now(UTC),
+        now=world.clock(),
+        method=request.method,
+        body=await request.body() if request.method == "POST" else b"",
     )
 
 

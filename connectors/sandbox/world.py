@@ -6,7 +6,7 @@ It knows nothing of HTTP; `server.py` and the platforms' twins show it to the co
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
@@ -78,6 +78,8 @@ class World:
 
     def __init__(self) -> None:
         self.page_sizes = dict(PAGE_SIZES)
+        self.latency = 0.0  # seconds that each answer takes
+        self.clock: Callable[[], datetime] = lambda: datetime.now(UTC)  # what the platforms take for the present
         self.requests: list[tuple[str, str]] = []  # (platform, path) as asked, the oldest dropped
         self._lock = threading.RLock()
         self._holders: dict[tuple[str, str], Holder] = {}  # by native id

@@ -1,29 +1,13 @@
-"""Profile addresses as people paste them → (platform, handle). Pure, and light: no platform's library is loaded."""
+"""Addresses of Facebook pages, in all the forms that the years have left behind."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from urllib.parse import SplitResult, parse_qs, unquote, urlsplit
+from urllib.parse import parse_qs
 
-X_HOSTS = frozenset({"x.com", "twitter.com"})
-NOT_X_ACCOUNTS = frozenset(
-    [
-        "home",
-        "search",
-        "explore",
-        "i",
-        "intent",
-        "hashtag",
-        "share",
-        "settings",
-        "login",
-        "signup",
-        "tos",
-        "privacy",
-        "about",
-    ]
-)
+from connectors.addresses.parts import hashbang_path, segments_of, split
+
 NOT_PAGES = frozenset(
     [
         "ads",
@@ -74,66 +58,17 @@ NOT_PAGES = frozenset(
 NOT_PAGE_HOSTS = frozenset(
     {"l", "lm", "graph", "developers", "business", "apps", "connect", "about", "upload", "video"}
 )
-NOT_MYSPACE_PROFILES = frozenset(
-    ["discover", "featured", "pages", "search", "signin", "signup", "music", "video", "photo", "music-videos"]
-)
 
 
-def match(url: str) -> tuple[str, str] | None:
-    """Return (platform, handle) of a profile address, or None when it is not one that is known here."""
-    parts = _split(url)
-    if parts is None:
-        return None
-    host = parts.hostname or ""
-    plain = re.sub(r"^(www|m|mobile)\.", "", host).removesuffix(".")
-    if plain in X_HOSTS:
-        return _x(_segments(_path(parts)))
-    if plain == "myspace.com":
-        return _myspace(_segments(parts.path))
-    page = facebook_page(url)
-    return ("facebook", page) if page else None
-
-
-def facebook_page(url: str) -> str | None:
+def handle(url: str) -> str | None:
     """Return the page's username or numeric id that a pasted profile address names, or None."""
-    parts = _split(url)
+    parts = split(url)
     if parts is None or not _is_page_host((parts.hostname or "").removesuffix(".")):
         return None
-    segments = _segments(_path(parts))
+    segments = segments_of(hashbang_path(parts))
     if segments and segments[0].lower() == "profile.php":
         return _numeric(parse_qs(parts.query).get("id", [""])[0])
     return _page_segment(segments)
-
-
-def _split(url: str) -> SplitResult | None:
-    text = url.strip().rstrip(".,;)")
-    try:
-        parts = urlsplit(text if "//" in text else f"https://{text}")
-        known = bool(parts.hostname) and parts.scheme in {"http", "https"}
-    except ValueError:
-        return None
-    return parts if known else None
-
-
-def _path(parts: SplitResult) -> str:
-    """Return the path; before 2012 both X and Facebook wrote it behind `#!`."""
-    return parts.fragment.removeprefix("!") if parts.fragment.startswith("!/") else parts.path
-
-
-def _segments(path: str) -> list[str]:
-    return [unquote(segment).strip() for segment in path.split("/") if segment.strip()]
-
-
-def _x(segments: Sequence[str]) -> tuple[str, str] | None:
-    if segments and segments[0].lower() not in NOT_X_ACCOUNTS and re.fullmatch(r"@?\w{1,15}", segments[0], re.ASCII):
-        return "x", segments[0].lstrip("@")
-    return None
-
-
-def _myspace(segments: Sequence[str]) -> tuple[str, str] | None:
-    if segments and segments[0].lower() not in NOT_MYSPACE_PROFILES and re.fullmatch(r"[\w.\-]{1,64}", segments[0]):
-        return "myspace", segments[0]
-    return None
 
 
 def _is_page_host(host: str) -> bool:

@@ -1,0 +1,24 @@
+"""Profile addresses as people paste them → (platform, handle). Pure, and light: no platform's library is loaded.
+
+One file a platform, with `handle(url)`: what the address calls the account, or None when it is none of the platform's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from connectors.addresses import facebook, myspace, x
+
+HANDLES: Mapping[str, Callable[[str], str | None]] = {
+    "x": x.handle,
+    "myspace": myspace.handle,
+    "facebook": facebook.handle,
+}
+
+
+def match(url: str) -> tuple[str, str] | None:
+    """Return (platform, handle) of a profile address, or None when it is not one that is known here."""
+    for platform, handle in HANDLES.items():
+        if name := handle(url):
+            return platform, name
+    return None

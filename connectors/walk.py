@@ -1,0 +1,125 @@
+"""A walk through a listing, from the newest post to what is known. Pure: it is fed answers and says when it ends.
+
+For platforms whose listings come newest first, page by page, each post with its time. The cursor remembers the newest
+time, and while posts are lost to a burst, the newest time known before them: a later walk that begins below it and
+ends by itself has read them after all.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+from connectors.base import POST_BOUND, Bounds, Cursor, Gap, Page, SchemaDrift
+from monitor.model import Account, Cause, Post
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Listed:
+    """One answer of a listing. `times` and `ids` are of every item on it, also of those that are no post of ours."""
+
+    posts: tuple[Post, ...]
+    times: tuple[datetime, ...]
+    ids: frozenset[str]
+    more: bool  # there is a further page
+
+
+def listed(posts: Sequence[Post], *, more: bool) -> Listed:
+    """Return an answer on which every item is a post of the account."""
+    ids, times = frozenset(post.native_id for post in posts), tuple(post.published_at for post in posts)
+    return Listed(posts=tuple(posts), times=times, ids=ids, more=more)
+
+
+@dataclass(slots=True, kw_only=True)
+class Walk:
+    """One pull's way. `live_from` parts what must be read from the back catalogue, of which so many are a choice."""
+
+    begin: Cursor | None
+    bounds: Bounds
+    live_from: datetime
+    now: datetime
+    count: int = 0  # posts so far
+    _pages: int = 0
+    _barren: int = 0  # pages in a row that showed nothing new: the walk gets nowhere
+    _newest: datetime | None = None
+    _oldest: datetime | None = None
+    _ids: set[str] = field(default_factory=set)
+    _is_back_catalogue: bool = False  # the last page with posts lay in it as a whole
+
+    @property
+    def known(self) -> datetime | None:
+        """When the newest post known before was published; None for a first pull."""
+        value = self.begin.get("newest") if self.begin and self.begin.get("v") == 1 else None
+        return _moment(value) if value else None
+
+    @property
+    def since(self) -> datetime | None:
+        """From when on the listing is read: what is known, less the overlap. None for a first pull."""
+        return self.known - self.bounds.overlap if self.known else None
+
+    @property
+    def left(self) -> int | None:
+        """How many posts of the back catalogue may still be read at a first pull; None when that is no bound."""
+        return self.bounds.back_catalogue - self.count if self.since is None else None
+
+    def take(self, answer: Listed) -> Page:
+        """Return the page of one answer, the last one with the new cursor."""
+        fresh = answer.ids - self._ids
+        self._pages += 1
+        self.count += len(answer.posts)
+        self._barren = 0 if fresh else self._barren + 1
+        self._ids |= fresh
+        self._newest = max([*(p.published_at for p in answer.posts), *filter(None, [self._newest])], default=None)
+        self._oldest = min([*answer.times, *filter(None, [self._oldest])], default=None)
+        if answer.times:
+            self._is_back_catalogue = max(answer.times) < self.live_from
+        met = self.since is not None and bool(answer.times) and max(answer.times) < self.since
+        ended = not answer.more or met
+        complete = ended or self._is_deep_enough()
+        cut = self._barren > 1 or self._pages >= self.bounds.page_limit or len(self._ids) >= POST_BOUND
+        if not complete and not cut:
+            return Page(posts=answer.posts, cursor=self.begin or {}, last=False)
+        gap = None if complete else self._gap()
+        heals = ended and self._begins_below_the_lost()
+        return Page(posts=answer.posts, cursor=self._with_lost(gap, heals=heals), last=True, gap=gap, heals=heals)
+
+    def _with_lost(self, gap: Gap | None, *, heals: bool) -> Cursor:
+        """Return the cursor, which remembers the newest time known before posts were lost, until they are read."""
+        before = self.begin or {}
+        lost = before.get("lost_after", before.get("newest") or "" if gap else None)
+        return self._cursor() if lost is None or heals else {**self._cursor(), "lost_after": lost}
+
+    def _begins_below_the_lost(self) -> bool:
+        lost = (self.begin or {}).get("lost_after")
+        return lost is not None and (self.since is None or (lost != "" and self.since <= _moment(lost)))
+
+    def _is_deep_enough(self) -> bool:
+        return self.known is None and self._is_back_catalogue and self.count >= self.bounds.back_catalogue
+
+    def _cursor(self) -> Mapping[str, Any]:
+        """A post dated in the future must not hide those of today."""
+        newest = max(filter(None, (self._newest, self.known)), default=None)
+        return {"v": 1, "newest": min(newest, self.now).isoformat() if newest else None}
+
+    def _gap(self) -> Gap | None:
+        reached = min(self._oldest or self.now, self.now)
+        if self._is_back_catalogue if self.known is None else reached <= self.known:
+            return None
+        return Gap(start=self.known, end=reached, cause=Cause.BURST)
+
+
+def begin_walk(account: Account, cursor: Cursor | None, bounds: Bounds, now: datetime) -> Walk:
+    live_from = (account.registered_at or now) - bounds.live_window
+    return Walk(begin=cursor, bounds=bounds, live_from=live_from, now=now)
+
+
+def _moment(value: object) -> datetime:
+    try:
+        moment = datetime.fromisoformat(value) if isinstance(value, str) else None
+    except ValueError:
+        moment = None
+    if moment is None or moment.tzinfo is None:
+        raise SchemaDrift("the cursor is not a time with a zone")
+    return moment.astimezone(UTC)
