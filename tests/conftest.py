@@ -11,10 +11,11 @@ import tempfile
 import time
 import uuid
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from sqlalchemy import create_engine, text
+from sqlalchemy import Engine, create_engine, text
 
 from monitor.store.database import Database, open_database
 
@@ -79,16 +80,28 @@ def _driver(url: str) -> str:
     return url.replace("postgresql://", "postgresql+psycopg://")
 
 
-@pytest.fixture
-def postgres_url(postgres_server: str) -> Iterator[str]:
-    name = f"pantau_{uuid.uuid4().hex}"
+@pytest.fixture(scope="session")
+def postgres_admin(postgres_server: str) -> Iterator[Engine]:
     engine = create_engine(_driver(f"{postgres_server}/postgres"), isolation_level="AUTOCOMMIT")
-    with engine.connect() as connection:
-        connection.execute(text(f"CREATE DATABASE {name}"))
-    yield f"{postgres_server}/{name}"
-    with engine.connect() as connection:
-        connection.execute(text(f"DROP DATABASE {name} WITH (FORCE)"))
+    yield engine
     engine.dispose()
+
+
+@contextmanager
+def _created(admin: Engine, template: str = "template1") -> Iterator[str]:
+    name = f"pantau_{uuid.uuid4().hex}"
+    with admin.connect() as connection:
+        connection.execute(text(f"CREATE DATABASE {name} TEMPLATE {template}"))
+    yield name
+    with admin.connect() as connection:
+        connection.execute(text(f"DROP DATABASE {name} WITH (FORCE)"))
+
+
+@pytest.fixture
+def postgres_url(postgres_server: str, postgres_admin: Engine) -> Iterator[str]:
+    """A database without a table."""
+    with _created(postgres_admin) as name:
+        yield f"{postgres_server}/{name}"
 
 
 @pytest.fixture
@@ -96,16 +109,41 @@ def sqlite_url(tmp_path: Path) -> str:
     return f"sqlite:///{tmp_path / 'pantau.db'}"
 
 
-@pytest.fixture(params=["sqlite", "postgres"])
-def db(request: pytest.FixtureRequest) -> Iterator[Database]:
-    """An empty database, once on SQLite and once on PostgreSQL."""
-    database = open_database(request.getfixturevalue(f"{request.param}_url"))
-    yield database
-    database.close()
+# Migrating takes longer than most tests: it is done once, and copied.
+
+
+@pytest.fixture(scope="session")
+def migrated_postgres(postgres_server: str, postgres_admin: Engine) -> Iterator[str]:
+    with _created(postgres_admin) as name:
+        open_database(f"{postgres_server}/{name}").close()
+        yield name
+
+
+@pytest.fixture(scope="session")
+def migrated_sqlite(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    file = tmp_path_factory.mktemp("migrated") / "pantau.db"
+    open_database(f"sqlite:///{file}").close()
+    return file
 
 
 @pytest.fixture
-def sqlite_db(sqlite_url: str) -> Iterator[Database]:
+def postgres_db(postgres_server: str, postgres_admin: Engine, migrated_postgres: str) -> Iterator[Database]:
+    with _created(postgres_admin, migrated_postgres) as name:
+        database = open_database(f"{postgres_server}/{name}")
+        yield database
+        database.close()
+
+
+@pytest.fixture
+def sqlite_db(sqlite_url: str, migrated_sqlite: Path) -> Iterator[Database]:
+    shutil.copy(migrated_sqlite, sqlite_url.removeprefix("sqlite:///"))
     database = open_database(sqlite_url)
     yield database
     database.close()
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def db(request: pytest.FixtureRequest) -> Database:
+    """An empty database, once on SQLite and once on PostgreSQL."""
+    database: Database = request.getfixturevalue(f"{request.param}_db")
+    return database
