@@ -7,7 +7,6 @@ administrator allowed it, whatever a name server says the second time.
 
 from __future__ import annotations
 
-import ipaddress
 import json
 import re
 import socket
@@ -15,6 +14,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
+from http.cookiejar import DefaultCookiePolicy
 from typing import Any
 from urllib.parse import urljoin, urlsplit
 
@@ -37,6 +37,7 @@ from connectors.base import (
     Unavailable,
     no_later,
 )
+from connectors.reach import is_admitted
 from monitor.settings import Network
 
 USER_AGENT = "Pantau/0.1 (government social-media monitor)"
@@ -70,6 +71,8 @@ def open_session(
     session.trust_env = False
     session.headers["User-Agent"] = USER_AGENT
     session.max_redirects = 5
+    # Shared by all accounts of a platform, for months: no site may tell us apart, or fill the memory.
+    session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=()))
     adapter = _GuardedAdapter(base_url=base_url, network=network, replaces=replaces, credential=credential)
     session.mount("https://", adapter)
     session.mount("http://", adapter)
@@ -171,13 +174,8 @@ class _GuardedAdapter(HTTPAdapter):
             if not self._allowed(str(address[0])):
                 raise _Refused(not_public(host, str(address[0])))
 
-    def _allowed(self, text: str) -> bool:
-        address = ipaddress.ip_address(text.partition("%")[0])
-        mapped = getattr(address, "ipv4_mapped", None)
-        address = mapped or address
-        if any(address.version == net.version and address in net for net in self._network.allow):
-            return True
-        return address.is_global and not address.is_multicast
+    def _allowed(self, address: str) -> bool:
+        return is_admitted(address, allow=self._network.allow)
 
     def _read_bounded(self, response: requests.Response) -> None:
         """Read the body here, so that neither a huge nor an endless answer fills the memory or holds the thread."""

@@ -17,6 +17,7 @@ from replay import Answer, Replay, as_json
 
 from connectors import http
 from connectors.base import AddressRefused, ConnectorError, RateLimited, SchemaDrift, Unavailable
+from connectors.reach import is_admitted
 from monitor.settings import Network
 
 NOW = datetime(2026, 11, 24, 2, 0, tzinfo=UTC)
@@ -63,7 +64,80 @@ PRIVATE = {
     "a unique local address": "http://[fd00::1]/",
     "multicast": "http://224.0.0.1/",
     "a user in front": "http://example.com@127.0.0.1/",
+    "loopback in octal": "http://0177.0.0.1/",
+    "a private network in hexadecimal parts": "http://0xa.0x1.2.3/",
+    "loopback in wide digits": "http://\uff11\uff12\uff17.0.0.1/",
+    "loopback with circled dots": "http://127\u30020\u30020\u30021/",
+    "another loopback": "http://127.8.8.8:9/",
+    "nothing, short": "http://0/",
+    "this very network": "http://0.1.2.3/",
+    "a network for tests": "http://198.18.0.1/",
+    "the last address": "http://255.255.255.255/",
+    "addresses that nobody has": "http://240.0.0.1/",
+    "the relay of 6to4": "http://192.88.99.1/",
+    "a cloud's metadata, mapped": "http://[::ffff:169.254.169.254]/",
+    "a cloud's metadata of the new protocol": "http://[fd00:ec2::254]/",
+    "every interface of the new protocol": "http://[::]/",
+    "link-local of the new protocol": "http://[fe80::1]/",
+    "link-local with its interface": "http://[fe80::1%25lo]/",
+    "a site's own, as of old": "http://[fec0::1]/",
+    "documentation": "http://[2001:db8::1]/",
 }
+
+
+def test_a_redirect_is_looked_at_like_any_address():
+    """Every hop, with whatever it leads to: a picture's address may have been harmless when it was stored."""
+    for url in filter(str.isascii, PRIVATE.values()):
+        with Replay(lambda _, to=url: Answer(status=302, headers={"Location": to})) as public:
+            session = http.open_session(base_url=public.url, network=network())
+            assert isinstance(refusal(session, public.url), AddressRefused), url
+            assert len(public.asked) == 1
+
+
+LED = {
+    "8.8.8.8": True,
+    "2001:4860:4860::8888": True,
+    "::ffff:8.8.8.8": True,
+    "64:ff9b::8.8.8.8": True,  # all the old Internet, where only the new one is spoken
+    "2002:808:808::1": True,
+    "64:ff9b::127.0.0.1": False,
+    "64:ff9b::10.1.2.3": False,
+    "64:ff9b::169.254.169.254": False,
+    "64:ff9b:1::8.8.8.8": False,  # a site's own translation: nobody outside knows where it leads
+    "2002:7f00:1::": False,
+    "2002:a01:203::1": False,
+    "2002:c0a8:1::1": False,
+    "::127.0.0.1": False,
+    "::10.1.2.3": False,
+    "::8.8.8.8": False,  # no gateway is left that takes it
+    "::ffff:0:10.1.2.3": False,
+    "2001:0:4136:e378:8000:63bf:3fff:fdd2": False,  # Teredo
+    "4000::1": False,
+    "3fff::1": False,
+    "ff0e::1": False,
+    "fe80::1%eth0": False,
+}
+
+
+@pytest.mark.parametrize(("address", "admitted"), LED.items(), ids=LED)
+def test_an_address_is_as_public_as_where_it_leads(address, admitted):
+    assert is_admitted(address, allow=()) is admitted
+
+
+def test_whoever_admits_a_network_admits_the_ways_that_lead_into_it():
+    inside = [ipaddress.ip_network("10.1.0.0/16")]
+    ways = ("10.1.2.3", "::ffff:10.1.2.3", "64:ff9b::10.1.2.3", "2002:a01:203::1")
+    assert [is_admitted(way, allow=inside) for way in ways] == [True] * 4
+    assert not is_admitted("64:ff9b::10.2.2.3", allow=inside)
+
+
+def test_a_site_s_cookies_are_not_kept():
+    with Replay(lambda _: Answer(body=b"baik", headers={"Set-Cookie": f"a={'x' * 4000}; Path=/"})) as running:
+        session = http.open_session(base_url=running.url, network=network())
+        for _ in range(2):
+            session.get(running.url)
+        assert "cookie" not in running.asked[-1].headers
+        assert len(session.cookies) == 0
 
 
 @pytest.mark.parametrize("url", PRIVATE.values(), ids=PRIVATE)

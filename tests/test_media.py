@@ -313,3 +313,10 @@ def test_without_the_extra_the_remedy_is_named(monkeypatch):
     error = ImportError("libGL.so.1: cannot open shared object file")
     with pytest.raises(Unreadable, match="library of the system: libGL"):
         read(pdf_with("SULIT"))
+
+
+def test_a_page_is_no_plain_text_whatever_its_address_ends_in():
+    assert "SULIT" in read(b"SULIT", content_type="text/csv; charset=utf-8").text
+    assert "SULIT" in read(b"SULIT", name="a.txt", content_type="application/octet-stream").text
+    with pytest.raises(Unreadable, match="kind of file"):
+        read(b"<html>SULIT</html>", name="a.txt", content_type="text/html")

@@ -8,6 +8,8 @@ from monitor.media import office, pdf, picture
 from monitor.media.limits import EXTRA, MOST_BYTES, Budget, Reading, Unreadable
 
 PICTURES = (b"\x89PNG", b"\xff\xd8\xff", b"GIF8", b"BM", b"II*\x00", b"MM\x00*")
+PLAIN = frozenset({"text/plain", "text/csv"})
+UNTOLD = frozenset({"", "application/octet-stream", "binary/octet-stream"})
 OLE = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
 OLD_FORMATS = {"WordDocument": ".doc", "Workbook": ".xls", "Book": ".xls", "PowerPoint Document": ".ppt"}
 
@@ -45,9 +47,15 @@ def kind_of(data: bytes, *, content_type: str = "", name: str = "") -> str:
         return "office"
     if data.startswith(OLE):
         raise Unreadable(_old(data))
-    if content_type.startswith("text/plain") or name.lower().endswith((".txt", ".csv")):
+    if _is_plain(content_type, name):
         return "text"
     raise Unreadable("the kind of file is not one that can be read")
+
+
+def _is_plain(content_type: str, name: str) -> bool:
+    """Plain text has no first bytes to know it by: the server's word counts, and the name where it says nothing."""
+    told = content_type.partition(";")[0].strip().lower()
+    return told in PLAIN or (told in UNTOLD and name.lower().endswith((".txt", ".csv")))
 
 
 def _old(data: bytes) -> str:
