@@ -51,6 +51,7 @@ from monitor.store.accounts import (
 )
 from monitor.store.audit import Watch
 from monitor.store.canaries import asked_canaries, daily_key, has_canary, settle_canaries
+from monitor.store.clock import undo_lead
 from monitor.store.database import Database, explained, fact, open_database, sole_process
 from monitor.store.listings import count_alerts
 from monitor.store.outbox import release_abandoned, retry_now, schedule_digest
@@ -716,11 +717,22 @@ def _mend_clock_step(
 ) -> tuple[datetime, float]:
     """Make every tick due at once after the wall clock was set: APScheduler would wait for the old time to return."""
     present, now = service.clock(), time.monotonic()
-    if abs((present - wall) - timedelta(seconds=now - steady)) > CLOCK_STEP:
+    step = (present - wall) - timedelta(seconds=now - steady)
+    if abs(step) > CLOCK_STEP:
         log.warning("the clock was set", was=wall.isoformat(), now=present.isoformat())
+        if step < timedelta():
+            _undo_lead(service, -step)
         for job in scheduler.get_jobs():
             job.modify(next_run_time=utc_now())
     return present, now
+
+
+def _undo_lead(service: Service, step: timedelta) -> None:
+    """What cannot be written (a lock, a full disk) stays as it is: those steps come later, and come."""
+    try:
+        undo_lead(service.db, step=step, now=service.clock())
+    except SQLAlchemyError as error:
+        log.warning("steps planned by the wrong clock were not brought forward", reason=explained(error))
 
 
 def _say_goodbye(scheduler: BackgroundScheduler, service: Service, progress: Progress) -> bool:

@@ -27,6 +27,7 @@ from monitor.configuration import load_configuration
 from monitor.model import Resolution
 from monitor.store import life, tables
 from monitor.store.audit import head, verify
+from monitor.store.clock import undo_lead
 
 BEGIN = datetime(2026, 1, 1, tzinfo=UTC)
 STEP = timedelta(hours=6)
@@ -126,7 +127,7 @@ class Year:
                     for body in bodies:
                         body()
                     assert not progress.failed, progress.failed
-                    self._turn_the_clock()
+                    self._turn_the_clock(service.db)
                 self._people_answer(service.db)
                 if day % 7 == 0:
                     self._measure(service.db, day)
@@ -137,10 +138,13 @@ class Year:
         gc.collect()
         self.counted["restarts"] += 1
 
-    def _turn_the_clock(self) -> None:
+    def _turn_the_clock(self, db: Database) -> None:
         self.now += STEP
         if self.faults and self.dice.random() < 0.01:
-            self.now += HOUR if self.dice.random() < 0.5 else -HOUR
+            step = HOUR if self.dice.random() < 0.5 else -HOUR
+            self.now += step
+            if step < timedelta():
+                undo_lead(db, step=-step, now=self.now)  # as the daemon's guardian does
             self.counted["clock steps"] += 1
 
     def _happens(self) -> None:
