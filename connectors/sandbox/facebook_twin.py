@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import urlencode
 
@@ -117,7 +118,7 @@ def _published_posts(world: World, question: Question, version: str, holder: Hol
     since, until = (int(question.query[key]) if key in question.query else None for key in ("since", "until"))
     shown = [
         post
-        for post in world.timeline("facebook", holder.native_id)
+        for post in world.timeline("facebook", holder.native_id, since=None if since is None else _at(since))
         if (since is None or post.at.timestamp() >= since) and (until is None or post.at.timestamp() <= until)
     ]
     begin = int(question.query.get("after") or 0)
@@ -127,6 +128,10 @@ def _published_posts(world: World, question: Question, version: str, holder: Hol
     if page:
         content["paging"] = _paging(question, version, holder, begin, begin + len(page), len(shown))
     return _ok(content)
+
+
+def _at(seconds: int) -> datetime:
+    return datetime.fromtimestamp(seconds, UTC)
 
 
 def _paging(question: Question, version: str, holder: Holder, begin: int, end: int, total: int) -> dict[str, Any]:

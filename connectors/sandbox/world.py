@@ -6,15 +6,19 @@ It knows nothing of HTTP; `server.py` and the platforms' twins show it to the co
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from bisect import bisect_left, bisect_right, insort
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
 
 from monitor.model import Media
 
 SNOWFLAKE_EPOCH_MS = 1_288_834_974_657
 FIRST_NUMBER = 100_060_000_000_000  # ids of pages and profiles look like this
 KEPT_REQUESTS = 20_000
+OWNERS = 1 << 22  # how many fit into an id of X beside its time
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 PAGE_SIZES: Mapping[str, int] = {"x": 100, "facebook": 100, "myspace": 20, "rss": 20}
 
 
@@ -58,6 +62,47 @@ class Holder:
     abandoned: bool = False
 
 
+Entry = int | Published  # what nobody has touched yet is its millisecond alone: a million of them must fit
+Voice = Callable[[int], str]  # what an account says at a millisecond
+
+
+@dataclass(slots=True)
+class Timeline:
+    """What one account shows, oldest first. `edited` are those of its posts that have later versions."""
+
+    entries: list[Entry] = field(default_factory=list)
+    edited: dict[str, Published] = field(default_factory=dict)
+    voice: Voice = str
+
+    def add(self, entry: Entry) -> None:
+        insort(self.entries, entry, key=_place)
+
+    def remove(self, entry: Entry) -> None:
+        """Forget what is there; what is not there stays away."""
+        where = bisect_left(self.entries, _place(entry), key=_place)
+        if where < len(self.entries) and _place(self.entries[where]) == _place(entry):
+            del self.entries[where]
+
+    def newest_first(self, since: datetime | None, now: datetime) -> Iterator[Entry]:
+        """Yield what was published or edited from `since` on. Untouched posts after `now` have yet to come."""
+        begin = bisect_left(self.entries, (_microseconds(since), ""), key=_place) if since else 0
+        future = bisect_right(self.entries, (_microseconds(now), "~"), key=_place)
+        yield from (one for one in reversed(self.entries[future:]) if not isinstance(one, int))
+        for where in range(future - 1, begin - 1, -1):
+            yield self.entries[where]
+        if since:
+            late = (one for one in self.edited.values() if one.at < since <= one.latest.at)
+            yield from sorted(late, key=_place, reverse=True)
+
+
+def _place(entry: Entry) -> tuple[int, str]:
+    return (entry * 1000, "") if isinstance(entry, int) else (_microseconds(entry.at), entry.native_id)
+
+
+def _microseconds(at: datetime) -> int:
+    return (at - EPOCH) // timedelta(microseconds=1)
+
+
 @dataclass(slots=True, kw_only=True)
 class Fault:
     """How the next `times` requests whose path and query contain `path_contains` fail."""
@@ -81,11 +126,12 @@ class World:
         self.latency = 0.0  # seconds that each answer takes
         self.clock: Callable[[], datetime] = lambda: datetime.now(UTC)  # what the platforms take for the present
         self.requests: list[tuple[str, str]] = []  # (platform, path) as asked, the oldest dropped
+        self.asked_in_all: Counter[str] = Counter()  # requests by platform
         self._lock = threading.RLock()
         self._holders: dict[tuple[str, str], Holder] = {}  # by native id
         self._handles: dict[tuple[str, str], str] = {}
-        self._posts: dict[tuple[str, str], dict[str, Published]] = {}  # by owner, then native id
-        self._found: dict[tuple[str, str], tuple[str, str]] = {}  # id of any version → (owner, native id)
+        self._timelines: dict[tuple[str, str], Timeline] = {}  # by owner
+        self._found: dict[tuple[str, str], Published] = {}  # by the id of any version
         self._faults: list[Fault] = []
         self._number = 0
 
@@ -97,7 +143,7 @@ class World:
                 platform=platform, native_id=native_id, handle=handle, name=name, bio=bio, picture_url=picture_url
             )
             self._handles[platform, handle.casefold()] = native_id
-            self._posts[platform, native_id] = {}
+            self._timelines[platform, native_id] = Timeline()
             return native_id
 
     def rename(
@@ -138,7 +184,7 @@ class World:
         with self._lock:
             owner = self._holder(platform, handle).native_id
             one = native_id or self._new_id(platform, owner, at)
-            self._posts[platform, owner][one] = Published(
+            post = Published(
                 native_id=one,
                 owner=owner,
                 at=at.astimezone(UTC),
@@ -147,22 +193,36 @@ class World:
                 media=tuple(media),
                 language=language,
             )
-            self._found[platform, one] = (owner, one)
+            if (before := self.find(platform, one)) is not None:
+                self._timelines[platform, before.owner].remove(before)
+            self._timelines[platform, owner].add(post)
+            self._found[platform, one] = post
             return one
+
+    def publish_many(self, platform: str, handle: str, milliseconds: Sequence[int], voice: Voice) -> None:
+        """Let an account say at each of these milliseconds (Unix time, ascending, each once) what its voice says then.
+
+        Such a post takes next to no memory until it is edited or deleted, and is shown from its time on, by the clock.
+        """
+        with self._lock:
+            timeline = self._timelines[platform, self._holder(platform, handle).native_id]
+            timeline.entries = sorted([*timeline.entries, *milliseconds], key=_place)
+            timeline.voice = voice
 
     def edit(self, platform: str, native_id: str, text: str, *, at: datetime) -> None:
         with self._lock:
-            owner, first = self._found[platform, native_id]
-            post = self._posts[platform, owner][first]
-            one = self._new_id(platform, owner, at) if platform == "x" else first
+            post = self._known(platform, native_id)
+            one = self._new_id(platform, post.owner, at) if platform == "x" else post.native_id
             version = Version(id=one, text=text, at=at.astimezone(UTC))
-            self._posts[platform, owner][first] = replace(post, versions=(*post.versions, version))
-            self._found[platform, one] = (owner, first)
+            edited = replace(post, versions=(*post.versions, version))
+            self._replace(platform, post, edited)
+            self._timelines[platform, post.owner].edited[post.native_id] = edited
 
     def delete(self, platform: str, native_id: str) -> None:
         with self._lock:
-            owner, first = self._found[platform, native_id]
-            self._posts[platform, owner][first] = replace(self._posts[platform, owner][first], deleted=True)
+            post = self._known(platform, native_id)
+            self._replace(platform, post, replace(post, deleted=True))
+            self._timelines[platform, post.owner].edited.pop(post.native_id, None)
 
     def fail(
         self,
@@ -206,6 +266,7 @@ class World:
     def asked(self, platform: str, path: str, query: str) -> Fault | None:
         """Note a request and return the fault it meets."""
         with self._lock:
+            self.asked_in_all[platform] += 1
             self.requests.append((platform, path))
             if len(self.requests) > KEPT_REQUESTS:
                 del self.requests[: KEPT_REQUESTS // 2]
@@ -223,18 +284,56 @@ class World:
             native_id = self._handles.get((platform, name.casefold()), name)
             return self._holders.get((platform, native_id))
 
-    def timeline(self, platform: str, owner: str) -> list[Published]:
-        """Return what an account shows, newest first."""
+    def timeline(self, platform: str, owner: str, *, since: datetime | None = None) -> list[Published]:
+        """Return what an account shows, newest first; with `since`, what was published or edited from then on."""
         with self._lock:
-            posts = [post for post in self._posts.get((platform, owner), {}).values() if not post.deleted]
-        return sorted(posts, key=lambda post: (post.at, post.native_id), reverse=True)
+            timeline = self._timelines.get((platform, owner), Timeline())
+            shown = timeline.newest_first(since, self.clock())
+            return [self._published(platform, owner, timeline, entry) for entry in shown]
 
     def find(self, platform: str, one: str) -> Published | None:
         """Return a post by the id of any of its versions; None when there is none, or it was deleted."""
         with self._lock:
-            owner, first = self._found.get((platform, one), ("", ""))
-            post = self._posts.get((platform, owner), {}).get(first)
+            post = self._found.get((platform, one)) or self._untouched(platform, one)
             return None if post is None or post.deleted else post
+
+    def _known(self, platform: str, one: str) -> Published:
+        post = self._found.get((platform, one)) or self._untouched(platform, one)
+        if post is None:
+            raise KeyError(f"the sandbox has no post {platform}/{one}")
+        return post
+
+    def _untouched(self, platform: str, one: str) -> Published | None:
+        """Return a post of `publish_many` by its id, from which owner and time can be told."""
+        owner, _, place = one.rpartition("_")
+        if platform == "x" and one.isdecimal():
+            owner, place = str(FIRST_NUMBER + int(one) % OWNERS), str((int(one) >> 22) + SNOWFLAKE_EPOCH_MS)
+        timeline = self._timelines.get((platform, owner))
+        if timeline is None or not place.isdecimal():
+            return None
+        entry = int(place)
+        where = bisect_left(timeline.entries, (entry * 1000, ""), key=_place)
+        is_there = where < len(timeline.entries) and timeline.entries[where] == entry
+        is_there &= entry * 1000 <= _microseconds(self.clock())
+        return self._published(platform, owner, timeline, entry) if is_there else None
+
+    def _published(self, platform: str, owner: str, timeline: Timeline, entry: Entry) -> Published:
+        if not isinstance(entry, int):
+            return entry
+        at = EPOCH + timedelta(milliseconds=entry)
+        snowflake = (entry - SNOWFLAKE_EPOCH_MS) * OWNERS + (int(owner) - FIRST_NUMBER) % OWNERS
+        one = str(snowflake) if platform == "x" else f"{owner}_{entry}"
+        version = Version(id=one, text=timeline.voice(entry), at=at)
+        return Published(native_id=one, owner=owner, at=at, versions=(version,))
+
+    def _replace(self, platform: str, before: Published, after: Published) -> None:
+        timeline = self._timelines[platform, before.owner]
+        is_touched = (platform, before.native_id) in self._found
+        timeline.remove(before if is_touched else _microseconds(before.at) // 1000)
+        if not after.deleted:
+            timeline.add(after)
+        for version in after.versions:
+            self._found[platform, version.id] = after
 
     def _holder(self, platform: str, handle: str) -> Holder:
         holder = self.holder(platform, handle)

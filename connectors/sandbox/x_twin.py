@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from html import escape
 from typing import Any
 
 from connectors.sandbox.reply import Question, Reply, as_json
-from connectors.sandbox.world import Holder, Published, Version, World
+from connectors.sandbox.world import SNOWFLAKE_EPOCH_MS, Holder, Published, Version, World
 from monitor.model import Media, MediaKind
 
 TOKEN = "sandbox"  # noqa: S105 (the sandbox's own; opens nothing else)
@@ -119,7 +119,8 @@ def _timeline(world: World, question: Question, owner: str) -> Reply:
     if not size.isdigit() or not 5 <= int(size) <= 100:
         message = f"The `max_results` query parameter value [{size}] is not between 5 and 100"
         return _invalid("max_results", size, message)
-    shown = sorted(world.timeline("x", owner)[:DEPTH], key=lambda post: int(post.latest.id), reverse=True)
+    posts = world.timeline("x", owner, since=_from(question))[:DEPTH]
+    shown = sorted(posts, key=lambda post: int(post.latest.id), reverse=True)
     shown = [post for post in shown if _is_wanted(post, question)]
     begin = int(question.query.get("pagination_token") or 0)
     page = shown[begin : begin + min(int(size), world.page_sizes["x"])]
@@ -127,6 +128,14 @@ def _timeline(world: World, question: Question, owner: str) -> Reply:
     payload = _posts([(post, post.latest) for post in page])
     payload["meta"] = _meta(page, begin, following)
     return as_json(payload)
+
+
+def _from(question: Question) -> datetime | None:
+    """Return from when on posts can be wanted at all."""
+    start, number = question.query.get("start_time"), int(question.query.get("since_id") or 0)
+    if start:
+        return datetime.fromisoformat(start)
+    return datetime.fromtimestamp(((number >> 22) + SNOWFLAKE_EPOCH_MS) / 1000, UTC) if number > 1 << 40 else None
 
 
 def _is_wanted(post: Published, question: Question) -> bool:
