@@ -28,6 +28,7 @@ from monitor.model import Resolution
 from monitor.store import life, tables
 from monitor.store.audit import head, verify
 from monitor.store.clock import undo_lead
+from monitor.store.database import Database
 
 BEGIN = datetime(2026, 1, 1, tzinfo=UTC)
 STEP = timedelta(hours=6)
