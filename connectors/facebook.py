@@ -40,19 +40,18 @@ from connectors.base import (
 )
 from connectors.graph import (
     NEW_TOKEN,
-    SUBCODES,
     Budget,
     Refusal,
     free_again,
     inner,
     is_too_much,
     lacks_way,
-    number,
     parse_refusal,
     parse_usage,
     string,
     verdict,
 )
+from connectors.graph_payload import describe_token, following, has_next, without_credentials
 from connectors.walk import Listed, Walk, begin_walk
 from monitor.model import Account, Json, Media, MediaKind, Post, PostKind, Profile
 from monitor.settings import Network, Secret
@@ -70,7 +69,6 @@ IDS_PER_CALL = 50
 WIDEST_WINDOW = timedelta(days=170)  # since/until may span six months at most
 CHANGED = "the Graph API has changed, see connectors.facebook.api_version"
 EDGES = ("published_posts", "posts", "feed")  # a page may show itself to a token by the later ones only
-HIDDEN = frozenset({"access_token", "appsecret_proof", "input_token"})
 GONE_POST: Json = {"is_published": False}
 DOCUMENT_SUFFIXES = (".pdf", ".doc", ".docx", ".xls", ".xlsx", ".ppt", ".pptx", ".odt", ".ods", ".odp", ".rtf", ".csv")
 DOCUMENT_TYPES = frozenset({"file", "file_upload", "document"})
@@ -156,25 +154,6 @@ def parse_profile(payload: object, *, handle: str = "") -> Profile:
         bio="\n\n".join(dict.fromkeys(filter(None, (about, description)))),
         picture_url=string(inner(inner(item, "picture"), "data"), "url"),
     )
-
-
-def without_credentials(value: Any) -> Any:
-    """Return JSON without paging (its `next` carries the token), tokens, and characters that no database takes."""
-    if isinstance(value, Mapping):
-        hidden = HIDDEN | {"paging"}
-        return {_storable(str(k)): without_credentials(v) for k, v in value.items() if k not in hidden}
-    if isinstance(value, list):
-        return [without_credentials(part) for part in value]
-    if isinstance(value, str):
-        address = re.fullmatch(r"https?://\S+", value) is not None  # a post may itself publish a token: that one stays
-        masked = re.sub(r"(access_token|appsecret_proof|input_token)=[^&#]*", r"\1=", value) if address else value
-        return _storable(masked)
-    return value
-
-
-def _storable(text: str) -> str:
-    """Replace NUL and lone surrogates one for one, so that offsets into the text stay right."""
-    return re.sub("[\x00\ud800-\udfff]", "\ufffd", text)
 
 
 def _items(payload: object) -> list[Json]:
@@ -326,32 +305,13 @@ def parse_listing(payload: object, *, only: str = "") -> Listed:
         posts=tuple(map(parse_post, own)),
         times=tuple(_moment(item.get("created_time"), "a post's created_time") for item in items),
         ids=frozenset(string(item, "id") for item in items),
-        more=_has_next(payload),
+        more=has_next(payload),
     )
 
 
 def _is_from(item: Json, page: str) -> bool:
     publisher = string(inner(item, "from"), "id")
     return not page or not publisher or publisher == page
-
-
-def _has_next(payload: object) -> bool:
-    """Say whether there is a further page: by Facebook's word the absence of `next`, and nothing else, is the end."""
-    return isinstance(payload, Mapping) and bool(inner(payload, "paging").get("next"))
-
-
-def following(payload: object) -> Mapping[str, str]:
-    """Return what asks for the next page: the cursor, and what stands in `next`, whose address carries the token."""
-    if not isinstance(payload, Mapping) or not _has_next(payload):
-        return {}
-    paging = inner(payload, "paging")
-    after = string(inner(paging, "cursors"), "after")
-    try:
-        told = parse_qs(urlsplit(string(paging, "next")).query)
-    except ValueError:
-        told = {}
-    named = {key: values[-1] for key, values in told.items() if key not in HIDDEN | {"fields", "limit"}}
-    return ({"after": after} if after else {}) | named
 
 
 # ---------------------------------------------------------------- the connector
@@ -675,19 +635,3 @@ def _broken(answer: requests.Response | None, error: Exception, now: datetime, *
     if isinstance(error, requests.JSONDecodeError):
         return Unavailable(f"{what}: the answer was cut short; it is tried again")
     return SchemaDrift(f"{what}: the answer is not what the Graph API sends; base_url may lead elsewhere")
-
-
-def describe_token(payload: object, now: datetime) -> str:
-    """Put an answer of debug_token into a sentence. Raises CredentialRefused or SchemaDrift."""
-    data = inner(payload, "data") if isinstance(payload, Mapping) else {}
-    if not isinstance(data.get("is_valid"), bool):
-        raise SchemaDrift("facebook: debug_token does not say whether the token is valid")
-    if not data["is_valid"]:
-        why = SUBCODES.get(number(inner(data, "error").get("subcode")) or 0, "Facebook does not say why")
-        raise CredentialRefused(f"facebook: the access token is refused ({why}); {NEW_TOKEN}")
-    ends = [end for key in ("expires_at", "data_access_expires_at") if (end := number(data.get(key)))]
-    until = f"until {datetime.fromtimestamp(min(ends), UTC):%Y-%m-%d %H:%M} UTC" if ends else "without an end"
-    days = f", {(datetime.fromtimestamp(min(ends), UTC) - now).days} days" if ends else ""
-    listed = data.get("scopes")
-    scopes = ", ".join(str(scope)[:60] for scope in listed) if isinstance(listed, list) and listed else "no permission"
-    return f"facebook: the token is valid {until}{days}; it grants {scopes}"

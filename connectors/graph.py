@@ -97,44 +97,79 @@ SUBCODES = {
     467: "it was revoked",
     492: "its user no longer has a role on the page",
 }
-NEW_TOKEN = "make a new system-user token and put it into connectors.facebook.access_token"  # noqa: S105 (a remedy)
-VERSION = "set connectors.facebook.api_version to a version that Facebook still serves"
-GRANT = "grant the app pages_read_engagement on the page, or Page Public Content Access"
-RATE = "the budget of calls is used up; Pantau goes on when it is free again"
-LATER = "Facebook has a passing fault; it is tried again"
-DRIFT = (
-    "the Graph API did not understand the question; see connectors.facebook.api_version and the changelog of the API"
-)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Dialect:
+    """In whose name the API speaks: one of Meta's platforms, and what its refusals mean to its administrator.
+
+    The sentences of the tables name these fields in braces. `codes` are looked at before those that all share.
+    """
+
+    platform: str  # the section of the settings
+    name: str
+    holder: str  # what an account is there
+    new_token: str  # how a new token is made, and what it is written into
+    grant: str  # what lets the token read an account that it may not read
+    codes: CodeTable = ()
+
+    def say(self, sentence: str) -> str:
+        version = f"set connectors.{self.platform}.api_version to a version that {self.name} still serves"
+        names = {"name": self.name, "platform": self.platform, "holder": self.holder}
+        return sentence.format(new_token=self.new_token, grant=self.grant, version=version, **names)
+
 
 # (codes, error, what it means and what to do); the first that holds the code counts. Source: the Graph API's reference.
 CodeTable = tuple[tuple[Container[int | None], type[ConnectorError], str], ...]
+FACEBOOK = Dialect(
+    platform="facebook",
+    name="Facebook",
+    holder="page",
+    new_token="make a new system-user token and put it into connectors.facebook.access_token",  # noqa: S106 (a remedy)
+    grant="grant the app pages_read_engagement on the page, or Page Public Content Access",
+)
+NEW_TOKEN = FACEBOOK.new_token
+RATE = "the budget of calls is used up; Pantau goes on when it is free again"
+LATER = "{name} has a passing fault; it is tried again"
+REFUSED = "the access token is refused; {new_token}"
+FORBIDDEN = "the token may not read this; {grant}"
+DRIFT = (
+    "the Graph API did not understand the question; see connectors.{platform}.api_version and the changelog of the API"
+)
 RATE_CODES: CodeTable = (
-    ((32, 80001), PageLimited, "the page's own " + RATE.removeprefix("the ")),
+    ((32, 80001), PageLimited, "the {holder}'s own " + RATE.removeprefix("the ")),
     ((4, 17, 341, 613), RateLimited, RATE),
     (range(80000, 80100), RateLimited, RATE),
 )
 CODES: CodeTable = (
-    ((1, 2, 960), Unavailable, LATER),
-    ((102, 104, 190), CredentialRefused, f"the access token is refused; {NEW_TOKEN}"),
-    ((3, 10), PermissionMissing, f"the token may not read this; {GRANT}"),
-    (range(200, 300), PermissionMissing, f"the token may not read this; {GRANT}"),
-    ((368,), PermissionMissing, "Facebook has blocked the app for now; look at its dashboard"),
-    ((12, 2635), ConnectorMisconfigured, f"this version of the API is retired; {VERSION}"),
-    ((21,), AccountNotFound, "the page was merged into another one; register that one"),
-    ((803,), AccountNotFound, "no page has this name; correct the handle in the register"),
+    ((1, 2, 960, -1, -2), Unavailable, LATER),
+    ((102, 104, 190), CredentialRefused, REFUSED),
+    ((3, 10), PermissionMissing, FORBIDDEN),
+    (range(200, 300), PermissionMissing, FORBIDDEN),
+    ((368,), PermissionMissing, "{name} has blocked the app for now; look at its dashboard"),
+    ((12, 2635), ConnectorMisconfigured, "this version of the API is retired; {version}"),
+    ((21,), AccountNotFound, "the {holder} was merged into another one; register that one"),
+    ((803,), AccountNotFound, "no {holder} has this name; correct the handle in the register"),
 )
 STATUSES: Mapping[int, tuple[type[ConnectorError], str]] = {
-    401: (CredentialRefused, f"the access token is refused; {NEW_TOKEN}"),
-    403: (PermissionMissing, f"the token may not read this; {GRANT}"),
-    404: (AccountNotFound, "no such page or post; correct the handle in the register"),
+    401: (CredentialRefused, REFUSED),
+    403: (PermissionMissing, FORBIDDEN),
+    404: (AccountNotFound, "no such {holder} or post; correct the handle in the register"),
     429: (RateLimited, RATE),
 }
 
 
-def verdict(refusal: Refusal) -> tuple[type[ConnectorError], str]:
+def verdict(refusal: Refusal, dialect: Dialect = FACEBOOK) -> tuple[type[ConnectorError], str]:
     """Return which error a refusal is, and a sentence on what it means and what to do. Pure; the whole table."""
-    if (limited := _by_code(refusal, RATE_CODES)) is not None:
-        return limited
+    error, sentence = _verdict(refusal, dialect.codes)
+    why = SUBCODES.get(refusal.subcode or 0) if error is CredentialRefused else None
+    said = dialect.say(sentence)
+    return error, f"{said} ({why})" if why else said
+
+
+def _verdict(refusal: Refusal, own: CodeTable) -> tuple[type[ConnectorError], str]:
+    if (told := _by_code(refusal, RATE_CODES) or _by_code(refusal, own)) is not None:
+        return told
     if refusal.transient:
         return Unavailable, LATER
     if refusal.code in {100, 2500}:
@@ -145,8 +180,7 @@ def verdict(refusal: Refusal) -> tuple[type[ConnectorError], str]:
 def _by_code(refusal: Refusal, table: CodeTable) -> tuple[type[ConnectorError], str] | None:
     for codes, error, sentence in table:
         if refusal.code in codes:
-            why = SUBCODES.get(refusal.subcode or 0) if error is CredentialRefused else None
-            return error, f"{sentence} ({why})" if why else sentence
+            return error, sentence
     return None
 
 
@@ -164,29 +198,27 @@ def _bad_parameter(refusal: Refusal) -> tuple[type[ConnectorError], str]:
     """Sort code 100, which stands for a parameter, a permission and a thing that is gone."""
     words = refusal.message.lower()
     if "appsecret_proof" in words:
-        return (
-            ConnectorMisconfigured,
-            "the proof of the app's secret is refused; correct connectors.facebook.app_secret",
-        )
+        secret = "connectors.{platform}.app_secret"  # noqa: S105 (a key's name)
+        return ConnectorMisconfigured, f"the proof of the app's secret is refused; correct {secret}"
     if "public content access" in words or "pages_read" in words:
-        return PermissionMissing, f"the token may not read this; {GRANT}"
+        return PermissionMissing, FORBIDDEN
     if refusal.subcode == 33 or "does not exist" in words:
         return (
             AccountNotFound,
-            "no such page or post, or it is hidden from the token; correct the handle in the register",
+            "no such {holder} or post, or it is hidden from the token; correct the handle in the register",
         )
     if "permission" in words:
-        return PermissionMissing, f"the token may not read this; {GRANT}"
+        return PermissionMissing, FORBIDDEN
     unknown = re.search(r"nonexisting field \((\w{1,40})\)", refusal.message)
-    return SchemaDrift, f"the field {unknown[1]} is gone; {VERSION}" if unknown else DRIFT
+    return SchemaDrift, f"the field {unknown[1]} is gone; {{version}}" if unknown else DRIFT
 
 
 def _bad_question(refusal: Refusal) -> tuple[type[ConnectorError], str]:
     words = refusal.message.lower()
     if "path components" in words:
-        return ConnectorMisconfigured, f"Facebook knows no such version; {VERSION}"
+        return ConnectorMisconfigured, "{name} knows no such version; {version}"
     if "access token" in words:
-        return CredentialRefused, f"the access token is refused; {NEW_TOKEN}"
+        return CredentialRefused, REFUSED
     return SchemaDrift, DRIFT
 
 
@@ -252,7 +284,8 @@ def free_again(usages: Iterable[Usage], now: datetime) -> datetime | None:
 class Budget:
     """Until when the app, or one page, rests. Shared by the threads of a connector."""
 
-    def __init__(self) -> None:
+    def __init__(self, dialect: Dialect = FACEBOOK) -> None:
+        self._dialect = dialect
         self._lock = threading.Lock()
         self._until: dict[str, datetime] = {}  # "" is the whole app
 
@@ -262,9 +295,10 @@ class Budget:
             self._until = {key: until for key, until in self._until.items() if until > now}
             whole, own = self._until.get(""), self._until.get(page)
         if whole is not None:
-            raise RateLimited(f"facebook: {RATE} (usage at {STOP_PERCENT} % or more)", retry_at=whole)
+            raise RateLimited(f"{self._dialect.platform}: {RATE} (usage at {STOP_PERCENT} % or more)", retry_at=whole)
         if own is not None:
-            message = f"facebook: page {page}: its {RATE.removeprefix('the ')} (usage at {STOP_PERCENT} % or more)"
+            named = f"{self._dialect.platform}: {self._dialect.holder} {page}"
+            message = f"{named}: its {RATE.removeprefix('the ')} (usage at {STOP_PERCENT} % or more)"
             raise PageLimited(message, retry_at=own)
 
     def note(self, headers: Mapping[str, str], page: str, now: datetime) -> None:

@@ -517,3 +517,12 @@ def test_the_token_is_described_and_never_shown():
 def test_every_exception_of_the_sdk_is_caught():
     classes = {one for _, one in inspect.getmembers(facebook, inspect.isclass) if issubclass(one, Exception)}
     assert classes == {facebook.GraphAPIError}
+
+
+def test_a_refusal_names_the_platform_that_was_asked():
+    other = graph.Dialect(platform="instagram", name="Instagram", holder="account", new_token="make one", grant="ask")
+    for code in (1, 4, 10, 32, 100, 102, 190, 368, 803, 2500, 2635, 4711):
+        refusal = graph.parse_refusal({"error": {"code": code, "message": "m"}}, status=400)
+        _, sentence = graph.verdict(refusal, other)
+        assert "acebook" not in sentence
+        assert "{" not in sentence

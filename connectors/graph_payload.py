@@ -1,0 +1,69 @@
+"""What all answers of the Graph API have in common: paging, tokens where none belong, what a token may do. Pure."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+from connectors.base import CredentialRefused, SchemaDrift
+from connectors.graph import FACEBOOK, SUBCODES, Dialect, inner, number, string
+
+HIDDEN = frozenset({"access_token", "appsecret_proof", "input_token"})
+
+
+def without_credentials(value: Any) -> Any:
+    """Return JSON without paging (its `next` carries the token), tokens, and characters that no database takes."""
+    if isinstance(value, Mapping):
+        hidden = HIDDEN | {"paging"}
+        return {storable(str(k)): without_credentials(v) for k, v in value.items() if k not in hidden}
+    if isinstance(value, list):
+        return [without_credentials(part) for part in value]
+    if isinstance(value, str):
+        address = re.fullmatch(r"https?://\S+", value) is not None  # a post may itself publish a token: that one stays
+        masked = re.sub(r"(access_token|appsecret_proof|input_token)=[^&#]*", r"\1=", value) if address else value
+        return storable(masked)
+    return value
+
+
+def storable(text: str) -> str:
+    """Replace NUL and lone surrogates one for one, so that offsets into the text stay right."""
+    return re.sub("[\x00\ud800-\udfff]", "\ufffd", text)
+
+
+def has_next(payload: object) -> bool:
+    """Say whether there is a further page: by Facebook's word the absence of `next`, and nothing else, is the end."""
+    return isinstance(payload, Mapping) and bool(inner(payload, "paging").get("next"))
+
+
+def following(payload: object) -> Mapping[str, str]:
+    """Return what asks for the next page: the cursor, and what stands in `next`, whose address carries the token."""
+    if not isinstance(payload, Mapping) or not has_next(payload):
+        return {}
+    paging = inner(payload, "paging")
+    after = string(inner(paging, "cursors"), "after")
+    try:
+        told = parse_qs(urlsplit(string(paging, "next")).query)
+    except ValueError:
+        told = {}
+    named = {key: values[-1] for key, values in told.items() if key not in HIDDEN | {"fields", "limit"}}
+    return ({"after": after} if after else {}) | named
+
+
+def describe_token(payload: object, now: datetime, dialect: Dialect = FACEBOOK) -> str:
+    """Put an answer of debug_token into a sentence. Raises CredentialRefused or SchemaDrift."""
+    platform = dialect.platform
+    data = inner(payload, "data") if isinstance(payload, Mapping) else {}
+    if not isinstance(data.get("is_valid"), bool):
+        raise SchemaDrift(f"{platform}: debug_token does not say whether the token is valid")
+    if not data["is_valid"]:
+        why = SUBCODES.get(number(inner(data, "error").get("subcode")) or 0, f"{dialect.name} does not say why")
+        raise CredentialRefused(f"{platform}: the access token is refused ({why}); {dialect.new_token}")
+    ends = [end for key in ("expires_at", "data_access_expires_at") if (end := number(data.get(key)))]
+    until = f"until {datetime.fromtimestamp(min(ends), UTC):%Y-%m-%d %H:%M} UTC" if ends else "without an end"
+    days = f", {(datetime.fromtimestamp(min(ends), UTC) - now).days} days" if ends else ""
+    listed = data.get("scopes")
+    scopes = ", ".join(str(scope)[:60] for scope in listed) if isinstance(listed, list) and listed else "no permission"
+    return f"{platform}: the token is valid {until}{days}; it grants {scopes}"
