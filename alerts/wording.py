@@ -177,7 +177,14 @@ CAUSES: Mapping[Language, Mapping[Cause, tuple[str, str]]] = {
     },
 }
 UNKNOWN_CAUSE = {MS: ("sebab belum diketahui", ""), EN: ("the cause is not known yet", "")}
-PLATFORMS = {"x": "X (Twitter)", "facebook": "Facebook", "myspace": "MySpace", "rss": "RSS", "web": "web"}
+PLATFORMS = {
+    "x": "X (Twitter)",
+    "facebook": "Facebook",
+    "myspace": "MySpace",
+    "rss": "RSS",
+    "web": "web",
+    "youtube": "YouTube",
+}
 INSTRUMENTS: Mapping[Language, Mapping[str, str]] = {
     MS: {
         "mampu-2009": "surat Ketua Pengarah MAMPU bertarikh 19 November 2009, "

@@ -11,6 +11,7 @@ CONNECTORS: Mapping[str, str] = {
     "facebook": "connectors.facebook:FacebookConnector",
     "myspace": "connectors.myspace:MySpaceConnector",
     "rss": "connectors.rss:RssConnector",
+    "youtube": "connectors.youtube:YouTubeConnector",
 }
 ALIASES: Mapping[str, str] = {"twitter": "x"}
 

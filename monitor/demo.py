@@ -69,6 +69,9 @@ base_url = "{sandbox.base_url("x")}"
 [connectors.facebook]
 access_token = "{TOKEN}"
 base_url = "{sandbox.base_url("facebook")}"
+[connectors.youtube]
+api_key = "{TOKEN}"
+base_url = "{sandbox.base_url("youtube")}"
 [connectors.myspace]
 base_url = "{sandbox.base_url("myspace")}"
 [log]

@@ -38,6 +38,8 @@ class Setup:
     cut_short: bytes = b'{"data": [{"id": "1", "te'
     wrong_schema: bytes = b'{"unexpected": {"shape": true}}'
     atom: bool = False
+    optional: bool = False  # can also be read without the credential, in another way
+    base: str = "base_url"  # the setting that leads to the twin
     based: bool = True  # has a `base_url`; else the account's own address leads to the twin
     address: Callable[[Sandbox, str], str] = lambda _sandbox, _handle: ""  # what stands in the url column
     settings: Mapping[str, object] = field(default_factory=dict)  # what the connector needs besides
@@ -88,6 +90,24 @@ SETUPS = (
         cut_short=b'<?xml version="1.0"?><rss version="2.0"><channel><title>J</title><item><title>tajuk',
         wrong_schema=b'<?xml version="1.0"?><catalogue><book/></catalogue>',
     ),
+    Setup(
+        name="youtube",
+        platform="youtube",
+        credential="api_key",
+        optional=True,
+        path="playlistItems",
+        unauthorised=Cause.CREDENTIAL,
+        cut_short=b'{"kind": "youtube#playlistItemListResponse", "items": [{"id": "1", "sn',
+    ),
+    Setup(
+        name="youtube-feed",
+        platform="youtube",
+        paged=False,
+        base="feed_url",
+        path="videos.xml",
+        cut_short=b'<?xml version="1.0"?><feed xmlns="http://www.w3.org/2005/Atom"><title>J</title><entry><id>1',
+        wrong_schema=b'<feed xmlns="urn:other"><entry/></feed>',
+    ),
 )
 
 
@@ -103,7 +123,7 @@ class Case:
         cls = connectors.load(self.setup.platform)
         given: dict[str, object] = dict(self.setup.settings)
         if self.setup.based:
-            given["base_url"] = self.sandbox.base_url(self.setup.platform)
+            given[self.setup.base] = self.sandbox.base_url(self.setup.platform)
         if self.setup.credential:
             given[self.setup.credential] = Secret(token)
         allow = () if self.setup.based else LOOPBACK

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from connectors.addresses import facebook, match
+from connectors.addresses import HANDLES, facebook, match
 
 PASTED = {
     "https://x.com/kkmputrajaya": ("x", "kkmputrajaya"),
@@ -51,6 +51,31 @@ PASTED = {
     "http://www.myspace.com/jpddemo/": ("myspace", "jpddemo"),
     "https://myspace.com/discover/trending": None,
     "https://myspace.com": None,
+    "https://www.youtube.com/@jpdemo": ("youtube", "jpdemo"),
+    "youtube.com/@jpd.demo-rasmi/videos": ("youtube", "jpd.demo-rasmi"),
+    "https://m.youtube.com/@jpdemo?si=abc": ("youtube", "jpdemo"),
+    "https://www.youtube.com/%40jpdemo/live": ("youtube", "jpdemo"),
+    "https://www.youtube.com/channel/UCJabatanPerkhidmatanDem": ("youtube", "UCJabatanPerkhidmatanDem"),
+    "https://studio.youtube.com/channel/UCJabatanPerkhidmatanDem/videos": ("youtube", "UCJabatanPerkhidmatanDem"),
+    "https://www.youtube.com/feeds/videos.xml?channel_id=UCJabatanPerkhidmatanDem": (
+        "youtube",
+        "UCJabatanPerkhidmatanDem",
+    ),
+    "https://www.youtube.com/playlist?list=UUJabatanPerkhidmatanDem": ("youtube", "UCJabatanPerkhidmatanDem"),
+    "https://www.youtube.com/user/jpdemo/featured": ("youtube", "jpdemo"),
+    "http://www.youtube.com/c/JPDemoRasmi": ("youtube", "JPDemoRasmi"),
+    "https://www.youtube.com/jpdemo": ("youtube", "jpdemo"),
+    "https://www.youtube.com/watch?v=dQw4w9WgXcQ": None,
+    "https://youtu.be/dQw4w9WgXcQ": None,
+    "https://www.youtube.com/shorts/dQw4w9WgXcQ": None,
+    "https://www.youtube.com/live/dQw4w9WgXcQ": None,
+    "https://www.youtube.com/results?search_query=jpdemo": None,
+    "https://www.youtube.com/channel/jpdemo": None,
+    "https://www.youtube.com/playlist?list=PLJabatan": None,
+    "https://www.youtube.com/": None,
+    "https://accounts.google.com/ServiceLogin?service=youtube": None,
+    "https://youtube.com.example.my/@jpdemo": None,
+    "https://notyoutube.com/@jpdemo": None,
     "https://www.jpd.example.my/feed": None,
     "Jabatan Perkhidmatan Demo": None,
     "": None,
@@ -66,9 +91,10 @@ def test_a_pasted_address_names(pasted, named):
 
 @given(st.text(max_size=80))
 def test_whatever_is_pasted_is_an_answer_and_no_crash(text):
-    for address in (text, f"https://x.com/{text}", f"https://facebook.com/{text}", f"https://myspace.com/{text}"):
+    hosts = ("x.com", "facebook.com", "myspace.com", "www.youtube.com", "www.youtube.com/user")
+    for address in (text, *(f"https://{host}/{text}" for host in hosts)):
         found = match(address)
-        assert found is None or (found[0] in {"x", "facebook", "myspace"} and found[1] and "/" not in found[1])
+        assert found is None or (found[0] in HANDLES and found[1] and "/" not in found[1])
 
 
 @given(st.text(max_size=80))

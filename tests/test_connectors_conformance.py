@@ -41,6 +41,11 @@ def with_token(request, sandbox) -> Case:
     return fresh(request.param, sandbox)
 
 
+@pytest.fixture(params=[setup for setup in WITH_TOKEN if not setup.optional], ids=lambda setup: setup.name)
+def in_need(request, sandbox) -> Case:
+    return fresh(request.param, sandbox)
+
+
 def fresh(setup: Setup, sandbox: Sandbox) -> Case:
     sandbox.world.heal()
     sandbox.world.page_sizes.update(PAGE_SIZES)
@@ -226,12 +231,12 @@ def test_a_wrong_token_is_refused_by_the_platform(with_token):
     assert error.whole_platform
 
 
-def test_without_a_token_nothing_is_asked_and_the_remedy_is_named(with_token):
-    asked = len(with_token.sandbox.world.requests)
-    error = with_token.refusal(token="")
+def test_without_a_token_nothing_is_asked_and_the_remedy_is_named(in_need):
+    asked = len(in_need.sandbox.world.requests)
+    error = in_need.refusal(token="")
     assert isinstance(error, ConnectorMisconfigured)
-    assert f"connectors.{with_token.setup.platform}.{with_token.setup.credential}" in str(error)
-    assert len(with_token.sandbox.world.requests) == asked
+    assert f"connectors.{in_need.setup.platform}.{in_need.setup.credential}" in str(error)
+    assert len(in_need.sandbox.world.requests) == asked
 
 
 def test_a_credential_is_proved_with_one_sentence(case):

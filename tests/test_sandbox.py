@@ -191,6 +191,47 @@ def test_markup_of_a_post_is_no_markup_of_the_page(sandbox, platform):
     assert "<script>alert" not in ask(sandbox, platform, path).text
 
 
+# ---------------------------------------------------------------- YouTube
+
+
+def on_youtube(sandbox: Sandbox, method: str, **query: object) -> requests.Response:
+    return ask(sandbox, "youtube", f"/youtube/v3/{method}", params={"key": "sandbox", "part": "snippet", **query})
+
+
+def refused_by_youtube(answer: requests.Response) -> tuple[int, str]:
+    return answer.status_code, answer.json()["error"]["errors"][0]["reason"]
+
+
+def test_youtube_wants_its_key_and_no_question_that_it_does_not_know(sandbox):
+    assert refused_by_youtube(on_youtube(sandbox, "channels", id="UC1", key="")) == (403, "forbidden")
+    wrong = on_youtube(sandbox, "channels", id="UC1", key="lama")
+    assert wrong.json()["error"]["details"][0]["reason"] == "API_KEY_INVALID"
+    assert refused_by_youtube(on_youtube(sandbox, "channels", id="UC1", part="all")) == (400, "unknownPart")
+    assert refused_by_youtube(on_youtube(sandbox, "videos", id="1", q="x")) == (400, "unexpectedParameter")
+    assert refused_by_youtube(on_youtube(sandbox, "videos", id="1", maxResults=51)) == (400, "invalidParameter")
+    assert on_youtube(sandbox, "search", q="x").status_code == 404
+
+
+def test_youtube_finds_a_channel_by_name_and_leaves_the_items_of_nothing_out(sandbox):
+    handle, native_id = opened(sandbox, "youtube")
+    (channel,) = on_youtube(sandbox, "channels", forHandle=f"@{handle}").json()["items"]
+    assert (channel["id"], channel["snippet"]["customUrl"]) == (native_id, f"@{handle}")
+    assert "items" not in on_youtube(sandbox, "channels", forHandle="@tiada").json()
+
+
+def test_youtube_pages_a_channel_s_uploads_of_which_an_empty_channel_has_no_list(sandbox):
+    handle, native_id = opened(sandbox, "youtube")
+    uploads = f"UU{native_id[2:]}"
+    assert refused_by_youtube(on_youtube(sandbox, "playlistItems", playlistId=uploads)) == (404, "playlistNotFound")
+    for number in range(3):
+        sandbox.world.publish("youtube", handle, f"{number}", at=NOW + number * MINUTE)
+    first = on_youtube(sandbox, "playlistItems", playlistId=uploads, maxResults=2).json()
+    token = first["nextPageToken"]
+    second = on_youtube(sandbox, "playlistItems", playlistId=uploads, maxResults=2, pageToken=token).json()
+    assert [item["snippet"]["title"] for item in [*first["items"], *second["items"]]] == ["2", "1", "0"]
+    assert "nextPageToken" not in second
+
+
 # ---------------------------------------------------------------- the server
 
 

@@ -7,12 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from connectors.addresses import facebook, myspace, x
+from connectors.addresses import facebook, myspace, x, youtube
 
 HANDLES: Mapping[str, Callable[[str], str | None]] = {
     "x": x.handle,
     "myspace": myspace.handle,
     "facebook": facebook.handle,
+    "youtube": youtube.handle,
 }
 
 

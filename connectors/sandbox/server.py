@@ -16,7 +16,7 @@ import uvicorn
 from fastapi import FastAPI, Request, Response
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-from connectors.sandbox import facebook_twin, myspace_twin, rss_twin, x_twin
+from connectors.sandbox import facebook_twin, myspace_twin, rss_twin, x_twin, youtube_twin
 from connectors.sandbox.reply import Question, Reply
 from connectors.sandbox.world import Fault, World
 
@@ -26,6 +26,7 @@ TWINS: Mapping[str, Callable[[World, Question], Reply]] = {
     "facebook": facebook_twin.answer,
     "myspace": myspace_twin.answer,
     "rss": rss_twin.answer,
+    "youtube": youtube_twin.answer,
 }
 START_SECONDS = 10.0
 RESET = struct.pack("ii", 1, 0)  # SO_LINGER with no time: closing sends a reset instead of a goodbye

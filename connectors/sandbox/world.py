@@ -19,7 +19,10 @@ FIRST_NUMBER = 100_060_000_000_000  # ids of pages and profiles look like this
 KEPT_REQUESTS = 20_000
 OWNERS = 1 << 22  # how many fit into an id of X beside its time
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-PAGE_SIZES: Mapping[str, int] = {"x": 100, "facebook": 100, "myspace": 20, "rss": 20}
+PAGE_SIZES: Mapping[str, int] = {"x": 100, "facebook": 100, "myspace": 20, "rss": 20, "youtube": 50}
+# What ids look like where they are no plain numbers: of an account, and of a post, from a running number.
+ACCOUNT_IDS: Mapping[str, str] = {"youtube": "UC{:022d}"}
+POST_IDS: Mapping[str, str] = {"youtube": "{:011d}"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -138,7 +141,7 @@ class World:
     def add_account(self, platform: str, handle: str, *, name: str, bio: str = "", picture_url: str = "") -> str:
         """Open an account and return its native id."""
         with self._lock:
-            native_id = str(FIRST_NUMBER + self._next())
+            native_id = ACCOUNT_IDS.get(platform, "{}").format(FIRST_NUMBER + self._next())
             self._holders[platform, native_id] = Holder(
                 platform=platform, native_id=native_id, handle=handle, name=name, bio=bio, picture_url=picture_url
             )
@@ -349,4 +352,6 @@ class World:
         number = self._next()
         if platform == "x":
             return str((int(at.timestamp() * 1000) - SNOWFLAKE_EPOCH_MS) << 22 | number % (1 << 22))
+        if platform in POST_IDS:
+            return POST_IDS[platform].format(number)
         return f"{owner}_{FIRST_NUMBER * 7 + number}"

@@ -1,0 +1,632 @@
+"""YouTube: channels, their uploads and videos read again, by the Data API v3; without a key, by the channels' feeds.
+
+Plain requests: the google client brings httplib2, which takes neither our session nor its guards, and discovery
+documents for what are three addresses here. `search.list` is never asked: 100 units a call, and it leaves videos out.
+Facts: the Data API's reference, as gathered in the design's platforms.md. A channel without a video answers
+`playlistNotFound` for its uploads. The API shows nobody but the owner what is private: to us it is gone like a deleted
+video. The key travels in the query string: no message here repeats an address, nor anything a server said.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from typing import ClassVar
+from urllib.parse import quote
+from xml.etree.ElementTree import Element, ParseError
+
+import requests
+from defusedxml.common import DefusedXmlException
+from defusedxml.ElementTree import fromstring
+
+from connectors import configured, google, http
+from connectors.addresses import youtube as channel_addresses
+from connectors.base import (
+    BOUNDS,
+    AccountNotFound,
+    Allowance,
+    Bounds,
+    Capabilities,
+    ConnectorError,
+    Cursor,
+    Gap,
+    Page,
+    RateLimited,
+    Reread,
+    SchemaDrift,
+    Unavailable,
+)
+from connectors.markup import joined, tidy, unique
+from connectors.seen import remembered, window_page
+from connectors.walk import Listed, begin_walk
+from monitor.model import Account, Cause, Json, Media, MediaKind, Post, Profile
+from monitor.settings import Network, Secret
+
+USUAL = "https://www.googleapis.com/youtube/v3"
+SITE = "https://www.youtube.com"
+PAGE_SIZE = 50
+IDS_PER_CALL = 50
+FEED_SIZE = 15
+CHANNEL_PARTS = "snippet,contentDetails,statistics"
+ITEM_PARTS = "snippet,contentDetails,status"
+VIDEO_PARTS = "snippet,status,liveStreamingDetails"
+DAILY_UNITS = 10_000
+THUMBNAILS = ("maxres", "standard", "high", "medium", "default")  # largest first
+NOT_THERE = frozenset({"deleted", "failed", "rejected"})  # uploadStatus of a video that nobody can watch
+ATOM = "{http://www.w3.org/2005/Atom}"
+MEDIA = "{http://search.yahoo.com/mrss/}"
+YT = "{http://www.youtube.com/xml/schemas/2015}"
+LINK = re.compile(r"https?://[^\s<>\"“”]+", re.IGNORECASE)
+AFTER_A_LINK = ".,;:!?)]}'’"
+# What a channel's page says of its id, in three places; the page is read for its id alone.
+ID_ON_PAGE = re.compile(
+    r"(?:<link rel=\"canonical\" href=\"https?://www\.youtube\.com/channel/"
+    r"|<meta itemprop=\"(?:identifier|channelId)\" content=\""
+    r"|/feeds/videos\.xml\?channel_id=)"
+    rf"({channel_addresses.CHANNEL_ID.pattern})"
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class YouTubeSettings:
+    """Without `api_key` the feeds below `feed_url` are read."""
+
+    api_key: Secret = field(default_factory=Secret)
+    daily_units: int = DAILY_UNITS
+    base_url: str = USUAL
+    feed_url: str = SITE
+
+    def problems(self) -> configured.Problems:
+        return configured.only(
+            base_url=configured.base_url_mistake(self.base_url, usual=USUAL),
+            feed_url=configured.base_url_mistake(self.feed_url, usual=SITE),
+            api_key=configured.token_mistake(self.api_key),
+            daily_units="" if self.daily_units > 0 else "expected how many units a day the project has, like 10000",
+        )
+
+
+# ---------------------------------------------------------------- the channel's name
+
+
+def channel_id_of(account: Account) -> str:
+    """Return the channel's id as far as it is known without asking; else empty."""
+    if account.native_id:
+        return account.native_id
+    name = name_of(account)
+    return name if channel_addresses.CHANNEL_ID.fullmatch(name) else ""
+
+
+def name_of(account: Account) -> str:
+    """Return what the register calls the channel: an id, a handle or an older name. Raises AccountNotFound."""
+    handle = account.handle.strip()
+    pasted = channel_addresses.handle(handle if "/" in handle else account.url) or ""
+    name = pasted if "/" in handle or not handle else handle.removeprefix("@")
+    if not name:
+        raise AccountNotFound(f"{account.label}: names no YouTube channel; write its handle or its id (UC…)")
+    return name
+
+
+def user_of(account: Account) -> str | None:
+    """Return the name where the register gives an address /user/NAME."""
+    return next(filter(None, map(channel_addresses.user, (account.handle, account.url))), None)
+
+
+# ---------------------------------------------------------------- payloads
+
+
+def items_of(payload: object, what: str) -> list[Json]:
+    """Return the items of an answer; Google leaves an empty list out. Raises SchemaDrift for what is no answer."""
+    if not isinstance(payload, Mapping):
+        raise SchemaDrift(f"{what}: the answer is no object; {google.DRIFT}")
+    items = payload.get("items")
+    if items is None and ("pageInfo" in payload or str(payload.get("kind", "")).startswith("youtube#")):
+        return []
+    if not isinstance(items, list) or not all(isinstance(item, Mapping) for item in items):
+        raise SchemaDrift(f"{what}: the answer holds no list of items; {google.DRIFT}")
+    return items
+
+
+def inner(item: Json, *keys: str) -> Json:
+    for key in keys:
+        value = item.get(key)
+        item = value if isinstance(value, Mapping) else {}
+    return item
+
+
+def string(item: Json, key: str) -> str:
+    value = item.get(key)
+    return value if isinstance(value, str) else ""
+
+
+def parse_channel(item: Json) -> Profile:
+    """Return what a channel says of itself. Raises SchemaDrift without id or title."""
+    snippet = inner(item, "snippet")
+    native_id, name = string(item, "id"), string(snippet, "title")
+    if not native_id or not name:
+        raise SchemaDrift(f"youtube: a channel has no id or no title; {google.DRIFT}")
+    return Profile(
+        native_id=native_id,
+        name=name,
+        handle=string(snippet, "customUrl").removeprefix("@"),
+        bio=string(snippet, "description"),
+        picture_url=_thumbnail(snippet),
+    )
+
+
+def parse_video(item: Json) -> Post:
+    """Return a video of videos.list. Raises SchemaDrift without id or time."""
+    native_id = string(item, "id")
+    return _post(native_id, inner(item, "snippet"), _moment(inner(item, "snippet").get("publishedAt"), native_id), item)
+
+
+def parse_upload(item: Json) -> Post:
+    """Return an item of the list of uploads as a post: title and description are whole there, too."""
+    return _post(video_id(item), inner(item, "snippet"), listed_at(item), item)
+
+
+def _post(native_id: str, snippet: Json, at: datetime, raw: Json) -> Post:
+    if not native_id or "title" not in snippet:
+        raise SchemaDrift(f"youtube: a video has no id or no title; {google.DRIFT}")
+    title, description = string(snippet, "title"), string(snippet, "description")
+    address = watch_url(native_id)
+    return Post(
+        native_id=native_id,
+        url=address,
+        published_at=at,
+        text=joined([tidy(title), tidy(description)]),
+        language=string(snippet, "defaultLanguage") or string(snippet, "defaultAudioLanguage"),
+        media=_media(_thumbnail(snippet), address, tidy(title)),
+        links=links_in(description),
+        raw=raw,
+    )
+
+
+def _media(picture: str, address: str, title: str) -> tuple[Media, ...]:
+    pictures = [Media(kind=MediaKind.PICTURE, url=picture)] if picture else []
+    return (*pictures, Media(kind=MediaKind.VIDEO, url=address, text=title))
+
+
+def watch_url(native_id: str) -> str:
+    return f"{SITE}/watch?v={quote(native_id, safe='')}"
+
+
+def links_in(text: str) -> tuple[str, ...]:
+    """Return the web addresses of a plain text, without the punctuation behind them."""
+    return unique(found.rstrip(AFTER_A_LINK) for found in LINK.findall(text))
+
+
+def _thumbnail(snippet: Json) -> str:
+    """Return the largest picture; while a broadcast is on, its name ends otherwise, which is no other picture."""
+    found = (string(inner(snippet, "thumbnails", size), "url") for size in THUMBNAILS)
+    return re.sub(r"_live(?=\.\w+$)", "", next(filter(None, found), ""))
+
+
+def video_id(item: Json) -> str:
+    """Return which video an item of the list of uploads is. Raises SchemaDrift."""
+    found = string(inner(item, "contentDetails"), "videoId") or string(inner(item, "snippet", "resourceId"), "videoId")
+    if not found:
+        raise SchemaDrift(f"youtube: an item of the uploads names no video; {google.DRIFT}")
+    return found
+
+
+def listed_at(item: Json) -> datetime:
+    """Return when an item's video was published; of one that is not shown, when it came into the list."""
+    at = inner(item, "contentDetails").get("videoPublishedAt") or inner(item, "snippet").get("publishedAt")
+    return _moment(at, video_id(item))
+
+
+def is_shown(item: Json) -> bool:
+    """Say whether an item of the list of uploads is a video that everybody sees."""
+    privacy = string(inner(item, "status"), "privacyStatus")
+    return bool(inner(item, "contentDetails").get("videoPublishedAt")) and privacy not in {
+        "private",
+        "privacyStatusUnspecified",
+    }
+
+
+def is_hidden(video: Json) -> bool:
+    return string(inner(video, "status"), "privacyStatus") == "private"
+
+
+def is_gone(video: Json) -> bool:
+    return string(inner(video, "status"), "uploadStatus") in NOT_THERE
+
+
+def _moment(value: object, what: str) -> datetime:
+    try:
+        moment = datetime.fromisoformat(value) if isinstance(value, str) else None
+        if moment is not None:
+            return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
+    except (ValueError, OverflowError):
+        pass
+    raise SchemaDrift(f"youtube: the video {what[:20]} has no time; {google.DRIFT}")
+
+
+def fingerprint(items: Sequence[Json]) -> str:
+    """Return a mark of a page of uploads as a reader sees it: the same mark means that nothing is new on it.
+
+    Google's own etag would say so as well, but only Google's.
+    """
+    seen = [[video_id(one), inner(one, "contentDetails"), inner(one, "status"), _words(one)] for one in items]
+    return hashlib.sha256(json.dumps(seen, sort_keys=True, default=str).encode()).hexdigest()[:32]
+
+
+def _words(item: Json) -> list[str]:
+    return [string(inner(item, "snippet"), key) for key in ("title", "description")]
+
+
+# ---------------------------------------------------------------- feeds
+
+
+def parse_feed(body: bytes, *, what: str) -> tuple[Profile, tuple[Post, ...]]:
+    """Return channel and videos of a channel's feed. Raises SchemaDrift, or Unavailable when it was cut short."""
+    try:
+        feed = fromstring(body, forbid_dtd=False)
+    except DefusedXmlException:
+        raise SchemaDrift(f"{what}: the XML declares entities, which Pantau does not read") from None
+    except (ParseError, ValueError, LookupError):
+        if re.match(rb"\s*(<\?xml[^>]*>\s*)?<feed\b", body) and not re.search(rb"</feed\s*>\s*$", body):
+            raise Unavailable(f"{what}: the feed was cut short") from None
+        raise SchemaDrift(f"{what}: the answer is no feed of YouTube's") from None
+    channel = _under(feed, f"{YT}channelId")
+    if feed.tag != f"{ATOM}feed" or not (channel or _under(feed, f"{ATOM}title")):
+        raise SchemaDrift(f"{what}: the answer is XML, but no feed of YouTube's")
+    posts = {post.native_id: post for post in (_entry(entry, what) for entry in feed.findall(f"{ATOM}entry"))}
+    profile = Profile(native_id=channel, name=_under(feed, f"{ATOM}title"), handle="")
+    return profile, tuple(posts.values())
+
+
+def _entry(entry: Element, what: str) -> Post:
+    native_id, title = _under(entry, f"{YT}videoId"), _under(entry, f"{ATOM}title")
+    if not native_id:
+        raise SchemaDrift(f"{what}: an entry of the feed names no video")
+    group = entry.find(f"{MEDIA}group")
+    described = _under(group, f"{MEDIA}description") if group is not None else ""
+    picture = group.find(f"{MEDIA}thumbnail") if group is not None else None
+    found = picture.get("url", "") if picture is not None else ""
+    published = _under(entry, f"{ATOM}published")
+    raw = {"videoId": native_id, "title": title, "description": described, "published": published, "thumbnail": found}
+    return Post(
+        native_id=native_id,
+        url=watch_url(native_id),
+        published_at=_moment(published, native_id),
+        text=joined([tidy(title), tidy(described)]),
+        media=_media(found, watch_url(native_id), tidy(title)),
+        links=links_in(described),
+        raw={**raw, "updated": _under(entry, f"{ATOM}updated")},
+    )
+
+
+def _under(holder: Element, name: str) -> str:
+    return (holder.findtext(name) or "").strip()
+
+
+# ---------------------------------------------------------------- the connector
+
+
+class _Refused(Exception):  # never leaves this module
+    """A refusal with Google's own reasons."""
+
+    def __init__(self, reasons: tuple[str, ...], error: ConnectorError) -> None:
+        super().__init__(str(error))
+        self.reasons = reasons
+        self.error = error
+
+
+class YouTubeConnector:
+    """Reads channels. Thread-safe: the sessions and the count of units are shared."""
+
+    platform: ClassVar[str] = "youtube"
+    capabilities: ClassVar[Capabilities] = Capabilities(rereads=True)
+    Settings: ClassVar[type[YouTubeSettings]] = YouTubeSettings
+    credentials: ClassVar[tuple[str, ...]] = ()
+    obtain: ClassVar[str] = (
+        "An API key of a Google Cloud project with the YouTube Data API v3, in connectors.youtube.api_key_file; "
+        "without one the feeds are read: the 15 newest videos of a channel, no deletions."
+    )
+
+    def __init__(self, settings: YouTubeSettings, network: Network, bounds: Bounds = BOUNDS) -> None:
+        self._key = settings.api_key.reveal().strip()
+        self._bounds = bounds
+        self._units = google.Units(settings.daily_units)
+        self._uploads: dict[str, str] = {}  # by channel: its list of uploads, where it is not called as usual
+        base = settings.base_url.rstrip("/")
+        self._api = base if base.endswith("/youtube/v3") else f"{base}/youtube/v3"
+        self._site = settings.feed_url.rstrip("/")
+        self._session = http.open_session(base_url=base, network=network, credential=True)
+        self._feeds = http.open_session(base_url=self._site, network=network)
+
+    def resolve(self, account: Account) -> Profile:
+        """Return the channel's profile. Raises ConnectorError."""
+        now = datetime.now(UTC)
+        return parse_channel(self._channel(account, now)) if self._key else self._channel_by_feed(account, now)
+
+    def resolve_many(self, accounts: Sequence[Account]) -> Mapping[int, Profile | ConnectorError]:
+        """Return each account's profile, or why it has none, by account id; 50 known channels a call.
+
+        Raises ConnectorError for what stops the whole platform.
+        """
+        found: dict[int, Profile | ConnectorError] = {}
+        known = {account.id: channel_id_of(account) for account in accounts if self._key and _is_named(account)}
+        ids = list(dict.fromkeys(filter(None, known.values())))
+        channels = {string(item, "id"): item for item in self._channels(ids, datetime.now(UTC))}
+        for account in accounts:
+            try:
+                item = channels.get(known.get(account.id, ""))
+                found[account.id] = parse_channel(item) if item else self.resolve(account)
+            except ConnectorError as error:
+                if error.whole_platform:
+                    raise
+                found[account.id] = error
+        return found
+
+    def pull(self, account: Account, cursor: Cursor | None, *, now: datetime) -> Iterator[Page]:
+        """Yield pages newest first; the cursor moves on the last. Raises ConnectorError.
+
+        An unchanged first page is no news, for one unit; otherwise its videos are looked up for one more.
+        """
+        if not self._key:
+            yield self._window(account, cursor, now)
+            return
+        walk, channel = begin_walk(account, cursor, self._bounds, now), self._id_of(account, now)
+        payload = self._upload_page(account, channel, "", now)
+        mark = fingerprint(items_of(payload, account.label))
+        if cursor and cursor.get("page") == mark and "lost_after" not in cursor:
+            yield Page(posts=(), cursor=cursor, last=True)
+            return
+        page = walk.take(self._listed(account, payload, now))
+        while not page.last:
+            yield page
+            payload = self._upload_page(account, channel, string(payload, "nextPageToken"), now)
+            page = walk.take(self._listed(account, payload, now))
+        yield replace(page, cursor={**page.cursor, "page": mark})
+
+    def backfill(self, account: Account, start: datetime, end: datetime, *, now: datetime) -> Iterator[Page]:
+        """Yield the videos published in [start, end), read again from the newest down. Raises ConnectorError.
+
+        Without a key the feed shows what it shows, and the rest is a gap.
+        """
+        if not self._key:
+            yield self._past_in_window(account, start, end, now)
+            return
+        token, channel = "", self._id_of(account, now)
+        for left in reversed(range(self._bounds.page_limit)):
+            payload = self._upload_page(account, channel, token, now)
+            times = {video_id(item): listed_at(item) for item in items_of(payload, account.label)}
+            token = string(payload, "nextPageToken")
+            wanted = [item for item in items_of(payload, account.label) if start <= times[video_id(item)] < end]
+            ended = not token or not times or max(times.values()) < start
+            reached = min([end, *times.values()])
+            gap = None if ended or left or reached <= start else Gap(start=start, end=reached, cause=Cause.BURST)
+            yield Page(posts=self._posts(account, wanted, now), cursor={}, last=ended or not left, gap=gap)
+            if ended:
+                return
+
+    def _past_in_window(self, account: Account, start: datetime, end: datetime, now: datetime) -> Page:
+        """Return what the feed shows of a stretch, and as a gap what lies below the feed."""
+        _, shown = self._feed(account, now)
+        oldest = min([end, *(post.published_at for post in shown)]) if len(shown) >= FEED_SIZE else start
+        gap = Gap(start=start, end=oldest, cause=Cause.BURST) if oldest > start else None
+        posts = tuple(post for post in shown if start <= post.published_at < end)
+        return Page(posts=posts, cursor={}, last=True, gap=gap)
+
+    def reread(
+        self,
+        account: Account,
+        native_ids: Sequence[str],
+        *,
+        now: datetime,
+        newest: Mapping[str, str] | None = None,  # noqa: ARG002 (a video keeps its id)
+    ) -> Reread:
+        """Read known videos again, 50 a call. Raises ConnectorError.
+
+        What the API leaves out is deleted or private, it does not tell which; when it leaves all out, the channel must
+        still be there. Without a key the feed tells of its videos, and nothing of the others.
+        """
+        asked = tuple(dict.fromkeys(native_ids))
+        if not self._key:
+            _, shown = self._feed(account, now)
+            return Reread(posts=tuple(post for post in shown if post.native_id in asked))
+        videos = self._videos(account, asked, now)
+        if asked and not videos:
+            self._channel(account, now)
+        hidden = frozenset(one for one, item in videos.items() if is_hidden(item))
+        gone = frozenset(one for one, item in videos.items() if is_gone(item))
+        posts = tuple(parse_video(item) for one, item in videos.items() if one not in hidden | gone)
+        return Reread(posts=posts, missing=gone - hidden | (frozenset(asked) - videos.keys()), hidden=hidden)
+
+    def check(self) -> str:
+        """Return a sentence on the key. Raises ConnectorError."""
+        if not self._key:
+            return "youtube: no api_key: the channels' feeds are read, the 15 newest videos of each"
+        self._ask("channels", {"part": "id", "forHandle": "@YouTube"}, datetime.now(UTC), what="youtube: the API key")
+        (units,) = self._units.allowances()
+        return (
+            f"youtube: the API key is accepted; {units.remaining:.0f} of {units.limit:.0f} units left as counted here"
+        )
+
+    def allowances(self) -> tuple[Allowance, ...]:
+        """Return the day's units as counted here, until midnight Pacific time."""
+        return self._units.allowances()
+
+    # By the API.
+
+    def _id_of(self, account: Account, now: datetime) -> str:
+        return channel_id_of(account) or string(self._channel(account, now), "id")
+
+    def _channel(self, account: Account, now: datetime) -> Json:
+        """Return the account's channel. Raises AccountNotFound."""
+        for asked in _questions(account):
+            items = items_of(
+                self._ask("channels", {"part": CHANNEL_PARTS, **asked}, now, what=account.label), account.label
+            )
+            if items:
+                return items[0]
+        raise AccountNotFound(
+            f"{account.label}: YouTube knows no such channel; correct the register, or it was deleted"
+        )
+
+    def _channels(self, ids: Sequence[str], now: datetime) -> Iterator[Json]:
+        for part in _parts(ids):
+            asked = {"part": CHANNEL_PARTS, "id": ",".join(part), "maxResults": str(PAGE_SIZE)}
+            yield from items_of(self._ask("channels", asked, now, what="youtube: channels"), "youtube: channels")
+
+    def _upload_page(self, account: Account, channel: str, token: str, now: datetime) -> Json:
+        """Return one page of a channel's uploads; of a channel without any, an empty one."""
+        usual = re.sub(r"^UC", "UU", channel)
+        playlist = self._uploads.get(channel, usual)
+        try:
+            return self._playlist(account, playlist, token, now)
+        except _Refused as refused:
+            if "playlistNotFound" not in refused.reasons:
+                raise refused.error from None
+        item = self._channel(replace(account, native_id=channel), now)
+        told = string(inner(item, "contentDetails", "relatedPlaylists"), "uploads")
+        if told and told != playlist:
+            self._uploads[channel] = told
+            return self._upload_page(account, channel, token, now)
+        if str(inner(item, "statistics").get("videoCount", "0")) not in {"0", ""}:
+            raise Unavailable(f"{account.label}: YouTube counts videos of this channel, but does not list them now")
+        return {"items": []}
+
+    def _playlist(self, account: Account, playlist: str, token: str, now: datetime) -> Json:
+        asked = {"part": ITEM_PARTS, "playlistId": playlist, "maxResults": str(PAGE_SIZE)}
+        more = {"pageToken": token} if token else {}
+        payload = self._try("playlistItems", {**asked, **more}, now, what=f"{account.label}: uploads")
+        items_of(payload, account.label)
+        return payload
+
+    def _listed(self, account: Account, payload: Json, now: datetime) -> Listed:
+        items = items_of(payload, account.label)
+        return Listed(
+            posts=self._posts(account, items, now),
+            times=tuple(map(listed_at, items)),
+            ids=frozenset(map(video_id, items)),
+            more=bool(string(payload, "nextPageToken")),
+        )
+
+    def _posts(self, account: Account, items: Sequence[Json], now: datetime) -> tuple[Post, ...]:
+        """Return the items as posts by their videos; one that cannot be looked up yet, by what the list says of it."""
+        videos = self._videos(account, list(dict.fromkeys(map(video_id, items))), now)
+        posts: dict[str, Post] = {}
+        for item in items:
+            one = video_id(item)
+            if one not in videos and is_shown(item):
+                posts[one] = parse_upload(item)
+            elif one in videos and not is_hidden(videos[one]) and not is_gone(videos[one]):
+                posts[one] = parse_video(videos[one])
+        return tuple(posts.values())
+
+    def _videos(self, account: Account, ids: Sequence[str], now: datetime) -> dict[str, Json]:
+        found: dict[str, Json] = {}
+        for part in _parts(ids):
+            asked = {"part": VIDEO_PARTS, "id": ",".join(part), "maxResults": str(PAGE_SIZE)}
+            items = items_of(self._ask("videos", asked, now, what=f"{account.label}: videos"), account.label)
+            found |= {string(item, "id"): item for item in items if string(item, "id") in part}
+        return found
+
+    def _ask(self, method: str, asked: Mapping[str, str], now: datetime, *, what: str) -> Json:
+        try:
+            return self._try(method, asked, now, what=what)
+        except _Refused as refused:
+            raise refused.error from None
+
+    def _try(self, method: str, asked: Mapping[str, str], now: datetime, *, what: str) -> Json:
+        """Make one call. Raises _Refused for what the API says itself, ConnectorError for everything else."""
+        self._units.spend(now, what=what)
+        try:
+            response = self._session.get(f"{self._api}/{method}", params={**asked, "key": self._key})
+        except requests.RequestException as error:
+            raise http.failure(error, what=what) from None
+        if response.status_code >= 400:
+            raise self._refusal(response, now, what=what)
+        payload = http.json_body(response, what=what)
+        if not isinstance(payload, Mapping):
+            raise SchemaDrift(f"{what}: the answer is no object; {google.DRIFT}")
+        if "error" in payload:
+            raise self._refusal(response, now, what=what)
+        return payload
+
+    def _refusal(self, response: requests.Response, now: datetime, *, what: str) -> _Refused:
+        try:
+            reasons = google.reasons_of(response.json())
+        except (ValueError, RecursionError):
+            reasons = ()
+        kind, sentence = google.verdict(reasons, response.status_code)
+        retry_at = http.retry_after(response.headers, now) if issubclass(kind, RateLimited | Unavailable) else None
+        if google.DAY_REASONS & set(reasons) and issubclass(kind, RateLimited):
+            self._units.are_gone(now)
+            retry_at = google.next_day(now)
+        label = reasons[0] if reasons else f"HTTP {response.status_code}"
+        safe = label if re.fullmatch(r"[\w ]{1,60}", label) and label != self._key else f"HTTP {response.status_code}"
+        return _Refused(reasons, kind(f"{what}: {sentence} ({safe})", retry_at=retry_at))
+
+    # By the feed.
+
+    def _window(self, account: Account, cursor: Cursor | None, now: datetime) -> Page:
+        seen = remembered(cursor)
+        _, posts = self._feed(account, now)
+        return window_page(seen, posts, now=now, undated=frozenset(), extra={})
+
+    def _channel_by_feed(self, account: Account, now: datetime) -> Profile:
+        channel = self._id_by_page(account, now)
+        profile, _ = self._feed(replace(account, native_id=channel), now)
+        return replace(profile, native_id=channel, handle=name_of(account) if _is_named(account) else "")
+
+    def _feed(self, account: Account, now: datetime) -> tuple[Profile, tuple[Post, ...]]:
+        channel = self._id_by_page(account, now)
+        response = self._get("/feeds/videos.xml", {"channel_id": channel}, account, now)
+        return parse_feed(response.content, what=account.label)
+
+    def _id_by_page(self, account: Account, now: datetime) -> str:
+        """Return the channel's id, read from its page where the register does not have it."""
+        known = channel_id_of(account)
+        if known:
+            return known
+        user, name = user_of(account), quote(name_of(account), safe="")
+        response = self._get(f"/user/{quote(user, safe='')}" if user else f"/@{name}", {}, account, now)
+        found = ID_ON_PAGE.search(response.text)
+        if found is None:
+            raise SchemaDrift(
+                f"{account.label}: the channel's page shows no id; write the id (UC…) into the handle column"
+            )
+        return found[1]
+
+    def _get(self, path: str, asked: Mapping[str, str], account: Account, now: datetime) -> requests.Response:
+        try:
+            response = self._feeds.get(f"{self._site}{path}", params=dict(asked))
+        except requests.RequestException as error:
+            raise http.failure(error, what=account.label) from None
+        refused = http.refusal(response, what=account.label, now=now)
+        if refused is not None:
+            raise refused
+        return response
+
+
+def _questions(account: Account) -> Iterator[dict[str, str]]:
+    """Yield how to ask for an account's channel. /user/NAME is never taken for @NAME: that may be another's."""
+    if channel := channel_id_of(account):
+        yield {"id": channel}
+        return
+    if user := user_of(account):
+        yield {"forUsername": user}
+        return
+    name = name_of(account)
+    yield {"forHandle": f"@{name}"}
+    yield {"forUsername": name}
+
+
+def _is_named(account: Account) -> bool:
+    try:
+        return bool(account.native_id or name_of(account))
+    except AccountNotFound:
+        return False
+
+
+def _parts(ids: Sequence[str]) -> Iterator[Sequence[str]]:
+    for begin in range(0, len(ids), IDS_PER_CALL):
+        yield ids[begin : begin + IDS_PER_CALL]
