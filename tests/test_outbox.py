@@ -768,7 +768,7 @@ def recover(office):
     from monitor.store import alerts
 
     with office.db.write() as connection:
-        alerts.recover(connection, now=office.now, account_id=1)
+        alerts.recover(connection, now=office.now, account_ids=[1])
 
 
 def test_a_blind_account_and_its_recovery_are_each_told_once(office, box):

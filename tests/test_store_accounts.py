@@ -9,11 +9,14 @@ from monitor import coverage as intervals
 from monitor.model import AccountStatus, AlertKind, Cause, CoverageKind, Profile, Verdict
 from monitor.store import tables
 from monitor.store.accounts import (
+    Ended,
     LeaseLostError,
+    ReadEnd,
     claim_accounts,
     open_blind_alerts,
     open_platform,
     release,
+    save_ends,
     save_failure,
     save_profile,
     shut_platform,
@@ -22,7 +25,7 @@ from monitor.store.accounts import (
 )
 from monitor.store.listings import coverage_of, list_accounts, list_alerts
 from monitor.store.outbox import due_alerts
-from monitor.store.posts import Judged, ReadEnd, save_page
+from monitor.store.posts import Judged, save_page
 from monitor.store.register import list_agencies, responsible, save_register
 
 MINUTE = timedelta(minutes=1)
@@ -57,6 +60,11 @@ def stretches(db):
     with db.read() as connection:
         rows = connection.execute(select(tables.coverage).order_by(tables.coverage.c.start)).mappings()
         return [to_interval(row) for row in rows]
+
+
+def rows_of(db):
+    with db.read() as connection:
+        return connection.execute(select(tables.account).order_by(tables.account.c.id)).all()
 
 
 def test_importing_the_same_register_again_changes_nothing(db):
@@ -137,6 +145,31 @@ def test_a_worker_whose_lease_has_passed_writes_nothing(db):
     assert stretches(db) == []
     read(db, new, NOW + 12 * MINUTE)
     assert len(stretches(db)) == 1
+
+
+def ended(claimed, now, **options):
+    end = ReadEnd(cursor={"v": 1}, hole=None, interval=MINUTE, next_check_at=now + MINUTE, **options)
+    return Ended(claimed=claimed, end=end, now=now)
+
+
+def test_checks_without_news_commit_together_as_each_would_alone(db):
+    register(db, *(account(handle=name) for name in ("a", "b", "c")))
+    first, second, third = claim(db)
+    fail(db, second, NOW + MINUTE)
+    later = NOW + 10 * MINUTE
+    assert save_ends(db, [ended(one, later) for one in (first, second, third)]) == set()
+    assert [(i.kind, i.start, i.end) for i in stretches(db)] == [(CoverageKind.READ, NOW, later)] * 3
+    assert {row.cursor["v"] for row in rows_of(db)} == {1}
+    assert [(row.failures, row.last_ok_at, row.leased_until) for row in rows_of(db)] == [(0, later, None)] * 3
+
+
+def test_of_checks_that_commit_together_the_one_taken_over_meanwhile_is_left_out(db):
+    register(db, *(account(handle=name) for name in ("a", "b")))
+    _, second = claim(db)
+    later = NOW + 20 * MINUTE
+    (taken, _) = claim(db, now=later)  # the lease is over, another worker has both
+    assert save_ends(db, [ended(taken, later), ended(second, later)]) == {second.account.id}
+    assert [row.last_ok_at for row in rows_of(db)] == [later, None]
 
 
 def test_an_account_given_back_is_due_at_once(db):

@@ -19,9 +19,9 @@ from monitor.poll.poller import Checked, InternalError, Poller, Round, Stopped, 
 from monitor.poll.profile import ProfileLook
 from monitor.poll.reread import read_again
 from monitor.schedule import PROFILE_EVERY, Outcome, next_check, next_interval, reread_soonest
-from monitor.store.accounts import Claimed, LeaseLostError, release, save_failure, save_profile
+from monitor.store.accounts import Claimed, LeaseLostError, ReadEnd, release, save_failure, save_profile
 from monitor.store.database import explained
-from monitor.store.posts import ReadEnd, Saved, save_page
+from monitor.store.posts import Saved, save_page
 
 log = structlog.get_logger(__name__)
 

@@ -2,12 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any
 
-from sqlalchemy import Connection, RowMapping, and_, delete, exists, func, insert, or_, select, update
+from sqlalchemy import (
+    Connection,
+    RowMapping,
+    and_,
+    bindparam,
+    delete,
+    exists,
+    func,
+    insert,
+    literal,
+    or_,
+    select,
+    update,
+)
 
 from monitor import coverage as intervals
 from monitor.model import (
@@ -26,6 +40,8 @@ from monitor.store.database import Database, insert_if_new
 from monitor.store.register import to_account
 from monitor.store.tables import account, alert, coverage, credential, profile
 
+Tail = tuple[Interval, ...]
+Change = Callable[[Tail], Tail]
 ONE_ALERT_IN_ALL = frozenset({Cause.CREDENTIAL, Cause.CONFIGURATION})  # a dead credential, not each of its accounts
 
 
@@ -177,42 +193,92 @@ def to_profile(row: RowMapping) -> Profile:
     )
 
 
-def finish_read(
-    connection: Connection,
-    claimed: Claimed,
-    *,
-    cursor: dict[str, Any],
-    hole: tuple[datetime | None, datetime, Cause] | None,
-    heals: bool,
-    now: datetime,
-    interval: timedelta,
-    next_check_at: datetime,
-) -> None:
-    """Write a successful check: cursor, coverage and the next check, in the caller's transaction with the posts."""
-    one = claimed.account
-    begin = one.registered_at or now
-    if heals:
-        lost = (coverage.c.account_id == one.id, coverage.c.cause == Cause.BURST.value)
-        connection.execute(update(coverage).where(*lost).values(kind=CoverageKind.READ.value, cause=None))
-    _save_tail(connection, one.id, lambda tail: intervals.after_read(tail, begin=begin, now=now, hole=hole))
-    connection.execute(
-        update(account)
-        .where(account.c.id == one.id)
-        .values(
-            cursor=cursor,
-            last_check_at=now,
-            last_ok_at=now,
-            next_check_at=next_check_at,
-            interval_seconds=int(interval.total_seconds()),
-            failures=0,
-            failing_since=None,
-            cause=None,
-            error="",
-            retry_at=None,
-            leased_until=None,
-        )
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReadEnd:
+    """What the last page of a walk writes besides its posts."""
+
+    cursor: dict[str, Any]
+    hole: tuple[datetime | None, datetime, Cause] | None
+    interval: timedelta
+    next_check_at: datetime
+    heals: bool = False  # what earlier walks had lost is read
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ended:
+    """A check that has read all there was, on its way into the database."""
+
+    claimed: Claimed
+    end: ReadEnd
+    now: datetime
+
+
+def finish_reads(connection: Connection, ended: Sequence[Ended]) -> None:
+    """Write successful checks: cursor, coverage and the next check, in the caller's transaction with the posts.
+
+    The caller holds the accounts.
+    """
+    for one in ended:
+        if one.end.heals:
+            lost = (coverage.c.account_id == one.claimed.account.id, coverage.c.cause == Cause.BURST.value)
+            connection.execute(update(coverage).where(*lost).values(kind=CoverageKind.READ.value, cause=None))
+    _save_tails(connection, {one.claimed.account.id: partial(_after_read, one) for one in ended})
+    connection.execute(FINISH, [_finished(one) for one in ended])
+    for now in {one.now for one in ended}:
+        ids = [one.claimed.account.id for one in ended if one.now == now]
+        alerts.recover(connection, account_ids=ids, now=now)
+
+
+def _after_read(one: Ended, tail: Tail) -> Tail:
+    begin = one.claimed.account.registered_at or one.now
+    return intervals.after_read(tail, begin=begin, now=one.now, hole=one.end.hole)
+
+
+FINISH = (
+    update(account)
+    .where(account.c.id == bindparam("one"))
+    .values(
+        cursor=bindparam("at"),
+        last_check_at=bindparam("now"),
+        last_ok_at=bindparam("now"),
+        next_check_at=bindparam("due"),
+        interval_seconds=bindparam("seconds"),
+        failures=0,
+        failing_since=None,
+        cause=None,
+        error="",
+        retry_at=None,
+        leased_until=None,
     )
-    alerts.recover(connection, account_id=one.id, now=now)
+)
+
+
+def _finished(one: Ended) -> dict[str, object]:
+    return {
+        "one": one.claimed.account.id,
+        "at": one.end.cursor,
+        "now": one.now,
+        "due": one.end.next_check_at,
+        "seconds": int(one.end.interval.total_seconds()),
+    }
+
+
+def save_ends(db: Database, ended: Sequence[Ended]) -> set[int]:
+    """Commit checks that brought nothing new, as one. Returns the ids of accounts that another worker has taken over.
+
+    A crash before the commit only reads them again.
+    """
+    with db.write() as connection:
+        held = _held(connection, [one.claimed for one in ended])
+        finish_reads(connection, [one for one in ended if one.claimed.account.id in held])
+    return {one.claimed.account.id for one in ended} - held
+
+
+def _held(connection: Connection, claimed: Sequence[Claimed]) -> set[int]:
+    """Return which accounts are still ours, and keep them so for this transaction."""
+    query = select(account.c.id, account.c.fence).where(account.c.id.in_([one.account.id for one in claimed]))
+    fences = {row.id: row.fence for row in connection.execute(query.order_by(account.c.id).with_for_update())}
+    return {one.account.id for one in claimed if fences.get(one.account.id) == one.fence}
 
 
 def save_failure(
@@ -233,7 +299,7 @@ def save_failure(
     since = claimed.failing_since or now
     with db.write() as connection:
         hold(connection, claimed)
-        _save_tail(connection, one.id, lambda tail: intervals.after_failure(tail, begin=begin, now=now, cause=cause))
+        _save_tail(connection, one.id, partial(intervals.after_failure, begin=begin, now=now, cause=cause))
         connection.execute(
             update(account)
             .where(account.c.id == one.id)
@@ -300,11 +366,7 @@ def open_blind_alerts(db: Database, *, now: datetime, blind_after: timedelta) ->
             if row["failing_since"] is None:
                 why = {"failing_since": since, "cause": cause.value, "error": error}
                 connection.execute(update(account).where(account.c.id == one.id).values(**why))
-            _save_tail(
-                connection,
-                one.id,
-                lambda tail, begin=begin, cause=cause: intervals.after_failure(tail, begin=begin, now=now, cause=cause),
-            )
+            _save_tail(connection, one.id, partial(intervals.after_failure, begin=begin, now=now, cause=cause))
             _open_blind(connection, one, since, cause=cause, error=error, unread_since=unread_since, now=now)
     return len(found)
 
@@ -351,31 +413,56 @@ def _is_dead(connection: Connection, platform: str) -> bool:
     return connection.execute(query).first() is not None
 
 
-def _save_tail(connection: Connection, account_id: int, change: Any) -> None:
-    last_read = (
-        select(coverage.c.start)
-        .where(coverage.c.account_id == account_id, coverage.c.kind == CoverageKind.READ.value)
-        .order_by(coverage.c.start.desc())
-        .limit(1)
-        .scalar_subquery()
-    )
-    rows = (
-        connection.execute(
-            select(coverage)
-            .where(coverage.c.account_id == account_id, or_(last_read.is_(None), coverage.c.start >= last_read))
-            .order_by(coverage.c.start)
-        )
-        .mappings()
-        .all()
-    )
-    for row, interval in zip(rows, new := change(tuple(to_interval(row) for row in rows)), strict=False):
-        values = _interval_values(interval)
-        if any(row[key] != value for key, value in values.items()):
-            connection.execute(update(coverage).where(coverage.c.id == row["id"]).values(**values))
-    for interval in new[len(rows) :]:
-        connection.execute(insert(coverage).values(account_id=account_id, **_interval_values(interval)))
-    if surplus := [row["id"] for row in rows[len(new) :]]:
+def _save_tail(connection: Connection, account_id: int, change: Change) -> None:
+    _save_tails(connection, {account_id: change})
+
+
+def _save_tails(connection: Connection, changes: Mapping[int, Change]) -> None:
+    """Replace the tail of each account's coverage by what `change` makes of it."""
+    tails: dict[int, list[RowMapping]] = {account_id: [] for account_id in changes}
+    for row in connection.execute(TAILS, {"ids": list(changes)}).mappings():
+        tails[row["account_id"]].append(row)
+    changed: list[dict[str, object]] = []
+    added: list[dict[str, object]] = []
+    surplus: list[int] = []
+    for account_id, change in changes.items():
+        rows = tails[account_id]
+        new = change(tuple(map(to_interval, rows)))
+        for row, interval in zip(rows, new, strict=False):
+            values = _interval_values(interval)
+            if any(row[key] != value for key, value in values.items()):
+                changed.append({"row": row["id"], **{f"new_{key}": value for key, value in values.items()}})
+        added += [{"account_id": account_id, **_interval_values(interval)} for interval in new[len(rows) :]]
+        surplus += [row["id"] for row in rows[len(new) :]]
+    if changed:
+        connection.execute(CHANGE_INTERVAL, changed)
+    if added:
+        connection.execute(insert(coverage), added)
+    if surplus:
         connection.execute(delete(coverage).where(coverage.c.id.in_(surplus)))
+
+
+_read = coverage.alias()
+_last_read = (
+    select(_read.c.start)
+    .where(_read.c.account_id == account.c.id, _read.c.kind == CoverageKind.READ.value)
+    .order_by(_read.c.start.desc())
+    .limit(1)
+    .scalar_subquery()
+)
+BEFORE_ALL = datetime(1900, 1, 1, tzinfo=UTC)
+TAILS = (  # the last READ interval of each account, and what failed after it
+    select(coverage)
+    .join(account, account.c.id == coverage.c.account_id)
+    .where(account.c.id.in_(bindparam("ids", expanding=True)))
+    .where(coverage.c.start >= func.coalesce(_last_read, literal(BEFORE_ALL, coverage.c.start.type)))
+    .order_by(coverage.c.account_id, coverage.c.start)
+)
+CHANGE_INTERVAL = (
+    update(coverage)
+    .where(coverage.c.id == bindparam("row"))
+    .values({key: bindparam(f"new_{key}") for key in ("kind", "start", "end", "cause")})
+)
 
 
 def _interval_values(interval: Interval) -> dict[str, object]:

@@ -89,10 +89,10 @@ def open_alert(
     return int(number)
 
 
-def recover(connection: Connection, *, now: datetime, account_id: int | None = None, platform: str = "") -> None:
+def recover(connection: Connection, *, now: datetime, account_ids: Sequence[int] = (), platform: str = "") -> None:
     """Note that what was blind reads again: the open alert is resolved by fact, and its people are told once."""
-    if account_id is not None:
-        whose = and_(alert.c.kind == AlertKind.BLIND.value, alert.c.account_id == account_id)
+    if account_ids:
+        whose = and_(alert.c.kind == AlertKind.BLIND.value, alert.c.account_id.in_(account_ids))
     else:
         prefix = f"credential:{platform}:"
         whose = and_(alert.c.kind == AlertKind.CREDENTIAL.value, alert.c.dedup_key.startswith(prefix, autoescape=True))

@@ -5,15 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Any
 
 from sqlalchemy import Connection, RowMapping, and_, exists, func, insert, or_, select, update
 
-from monitor.model import Account, AlertKind, Cause, Disclosure, Finding, Json, MediaKind, Post, Removal, Severity
+from monitor.model import Account, AlertKind, Disclosure, Finding, Json, MediaKind, Post, Removal, Severity
 from monitor.rules.history import text_key
 from monitor.schedule import REREAD_SOONEST, next_reread
 from monitor.store import alerts, life
-from monitor.store.accounts import Claimed, finish_read, hold, keep
+from monitor.store.accounts import Claimed, Ended, ReadEnd, finish_reads, hold, keep
 from monitor.store.database import Database
 from monitor.store.tables import alert, evaluation, media, post, post_version
 
@@ -28,17 +27,6 @@ class Judged:
     findings: tuple[Finding, ...] = ()
     error: str = ""
     back_catalogue: bool = False
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ReadEnd:
-    """What the last page of a walk writes besides its posts."""
-
-    cursor: dict[str, Any]
-    hole: tuple[datetime | None, datetime, Cause] | None
-    interval: timedelta
-    next_check_at: datetime
-    heals: bool = False  # what earlier walks had lost is read
 
 
 @dataclass(slots=True, kw_only=True)
@@ -130,16 +118,7 @@ def save_page(
         if held_until is not None and end is None:
             keep(connection, claimed, until=held_until)
         if end is not None:
-            finish_read(
-                connection,
-                claimed,
-                cursor=end.cursor,
-                hole=end.hole,
-                heals=end.heals,
-                now=now,
-                interval=end.interval,
-                next_check_at=end.next_check_at,
-            )
+            finish_reads(connection, [Ended(claimed=claimed, end=end, now=now)])
     return saved
 
 
