@@ -180,10 +180,11 @@ UNKNOWN_CAUSE = {MS: ("sebab belum diketahui", ""), EN: ("the cause is not known
 PLATFORMS = {
     "x": "X (Twitter)",
     "facebook": "Facebook",
+    "instagram": "Instagram",
+    "youtube": "YouTube",
     "myspace": "MySpace",
     "rss": "RSS",
     "web": "web",
-    "youtube": "YouTube",
 }
 INSTRUMENTS: Mapping[Language, Mapping[str, str]] = {
     MS: {

@@ -9,6 +9,7 @@ from typing import Any
 CONNECTORS: Mapping[str, str] = {
     "x": "connectors.x:XConnector",
     "facebook": "connectors.facebook:FacebookConnector",
+    "instagram": "connectors.instagram:InstagramConnector",
     "myspace": "connectors.myspace:MySpaceConnector",
     "rss": "connectors.rss:RssConnector",
     "youtube": "connectors.youtube:YouTubeConnector",

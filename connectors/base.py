@@ -132,6 +132,8 @@ class Connector(Protocol):
 
     # What only some platforms can do, looked up by name:
     #   resolve_many(accounts) -> Mapping[account.id, Profile | ConnectorError]: profiles in few calls
+    #   reread_listed(account, published: native id -> time, *, now) -> Reread: as reread, where posts are looked up in
+    #       the listing, which need not be read beyond the oldest of them; used instead of reread
     #   allowances() -> tuple[Allowance, ...]: what the last answers said of the credential's budgets
     #   backfill(account, start, end, *, now) -> Iterator[Page]: a stretch of the past, read again; cursors are ignored
 

@@ -8,12 +8,13 @@ from __future__ import annotations
 import json
 import re
 import threading
-from collections.abc import Container, Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from connectors.base import (
     AccountNotFound,
+    Allowance,
     ConnectorError,
     ConnectorMisconfigured,
     CredentialRefused,
@@ -288,6 +289,7 @@ class Budget:
         self._dialect = dialect
         self._lock = threading.Lock()
         self._until: dict[str, datetime] = {}  # "" is the whole app
+        self._told: tuple[Allowance, ...] = ()
 
     def admit(self, page: str, now: datetime) -> None:
         """Raise RateLimited before a call that the budget has no room for."""
@@ -305,5 +307,20 @@ class Budget:
         usages = parse_usage(headers)
         whole = free_again((u for u in usages if not u.page or not page), now)
         own = free_again((u for u in usages if u.page and page), now)
+        app = [u for u in usages if not u.page]
         with self._lock:
+            self._told = allowances_of(app, now) if app else self._told
             self._until |= {key: until for key, until in (("", whole), (page, own)) if until is not None}
+
+    def allowances(self) -> tuple[Allowance, ...]:
+        """Return what the last answer that spoke of it left of the app's budget."""
+        with self._lock:
+            return self._told
+
+
+def allowances_of(usages: Sequence[Usage], now: datetime) -> tuple[Allowance, ...]:
+    """Return the tightest of the budgets as an allowance in percent: the API names no numbers of calls."""
+    tightest = max(usages, key=lambda usage: usage.percent)
+    resets_at = now + (tightest.regain or BUDGET_WINDOW)
+    left = max(0.0, 100 - tightest.percent)
+    return (Allowance(name="calls", limit=100, remaining=left, resets_at=resets_at),)

@@ -72,6 +72,9 @@ base_url = "{sandbox.base_url("facebook")}"
 [connectors.youtube]
 api_key = "{TOKEN}"
 base_url = "{sandbox.base_url("youtube")}"
+[connectors.instagram]
+access_token = "{TOKEN}"
+base_url = "{sandbox.base_url("instagram")}"
 [connectors.myspace]
 base_url = "{sandbox.base_url("myspace")}"
 [log]

@@ -13,6 +13,7 @@ from typing import Any
 
 import connectors
 from connectors.base import Bounds, ConnectorError, Page
+from connectors.sandbox import instagram_twin
 from connectors.sandbox.server import Sandbox
 from monitor.model import Account, Cause, Post
 from monitor.settings import Network, Secret
@@ -63,6 +64,14 @@ SETUPS = (
         credential="access_token",
         path="published_posts",
         unauthorised=Cause.CREDENTIAL,
+    ),
+    Setup(
+        name="instagram",
+        platform="instagram",
+        credential="access_token",
+        path="media.limit",
+        unauthorised=Cause.CREDENTIAL,
+        settings={"user_id": instagram_twin.OWN_ID},
     ),
     Setup(
         name="myspace",

@@ -429,6 +429,21 @@ def test_a_post_is_looked_for_again_by_the_id_of_its_newest_version(desk, platfo
     assert platform.newest == {"1": "9"}
 
 
+def test_where_posts_are_looked_up_in_the_listing_the_times_of_their_publication_are_told(db):
+    class Listing(FakePlatform):
+        def reread_listed(self, holder, published, *, now):
+            self.calls.append(("listed", holder.handle))
+            return Reread(missing=frozenset(one for one, at in published.items() if at < NOW - 5 * MINUTE))
+
+    platform = Listing(shown={"jpd": [said(LEAK, "1", 10), said("b", "2", 1)]})
+    desk = Desk(db, platform)
+    desk.poll()
+    platform.shown["jpd"] = []
+    desk.poll(after=HOUR)
+    assert {line.native_id: line.deleted for line in list_posts(db)} == {"1": True, "2": False}
+    assert [what for what, _ in platform.calls if what in {"reread", "listed"}] == ["listed", "listed"]
+
+
 def test_who_polls_by_the_second_sees_a_deletion_within_half_a_minute(desk, platform):
     quick = replace(desk.polling, min_interval=timedelta(seconds=2), max_interval=timedelta(seconds=5))
     desk.poller = replace(desk.poller, polling=quick)

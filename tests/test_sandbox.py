@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import requests
 
-from connectors.sandbox import story
+from connectors.sandbox import instagram_twin, story
 from connectors.sandbox.server import Sandbox
 from connectors.sandbox.world import World
 from monitor.model import Subject
@@ -161,6 +161,38 @@ def test_a_deleted_post_of_a_page_is_an_unsupported_request(sandbox):
     sandbox.world.delete("facebook", post)
     error = on_facebook(sandbox, f"/v26.0/{post}").json()["error"]
     assert (error["code"], error["error_subcode"]) == (100, 33)
+
+
+# ---------------------------------------------------------------- Instagram
+
+
+def on_instagram(sandbox: Sandbox, path: str, **query: object) -> requests.Response:
+    return ask(sandbox, "instagram", path, params={**KEY, **query})
+
+
+def discovered(sandbox: Sandbox, handle: str, fields: str) -> requests.Response:
+    asked = f"business_discovery.username({handle}){{{fields}}}"
+    return on_instagram(sandbox, f"/v26.0/{instagram_twin.OWN_ID}", fields=asked)
+
+
+def test_instagram_shows_others_by_discovery_page_by_page_and_not_by_id(sandbox):
+    handle, native_id = opened(sandbox, "instagram")
+    posts = [sandbox.world.publish("instagram", handle, f"{n}", at=NOW + n * MINUTE) for n in range(3)]
+    first = discovered(sandbox, handle, "username,media.limit(2){caption}").json()["business_discovery"]
+    assert (first["id"], [one["caption"] for one in first["media"]["data"]]) == (native_id, ["2", "1"])
+    after = first["media"]["paging"]["cursors"]["after"]
+    second = discovered(sandbox, handle, f"media.limit(2).after({after}){{caption}}").json()["business_discovery"]
+    assert second["media"] == {"data": [{"id": posts[0], "caption": "0"}], "paging": {"cursors": {"before": "2"}}}
+    assert on_instagram(sandbox, f"/v26.0/{posts[0]}").json()["error"]["error_subcode"] == 33
+
+
+def test_instagram_refuses_unknown_names_and_fields_and_leaves_an_empty_listing_out(sandbox):
+    handle, native_id = opened(sandbox, "instagram")
+    assert discovered(sandbox, "tiada", "id").json()["error"]["code"] == 110
+    assert "nonexisting field" in discovered(sandbox, handle, "email").json()["error"]["message"]
+    assert "supported fields" in discovered(sandbox, handle, "media{ig_id}").json()["error"]["message"]
+    shown = discovered(sandbox, handle, "media_count,media{id}").json()["business_discovery"]
+    assert shown == {"id": native_id, "media_count": 0}
 
 
 # ---------------------------------------------------------------- MySpace and feeds

@@ -7,13 +7,20 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from connectors.addresses import facebook, myspace, x, youtube
+from connectors.addresses import (
+    facebook,
+    instagram,
+    myspace,
+    x,
+    youtube,
+)
 
 HANDLES: Mapping[str, Callable[[str], str | None]] = {
     "x": x.handle,
     "myspace": myspace.handle,
     "facebook": facebook.handle,
     "youtube": youtube.handle,
+    "instagram": instagram.handle,
 }
 
 

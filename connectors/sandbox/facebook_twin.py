@@ -2,33 +2,23 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import urlencode
 
-from connectors.sandbox.reply import Question, Reply, as_json
+from connectors.sandbox.graph_twin import FORM, TOKEN, enter, error, fields_of, ok, only, unknown
+from connectors.sandbox.reply import Question, Reply
 from connectors.sandbox.world import Holder, Published, World
 from monitor.model import Media, MediaKind
 
-TOKEN = "sandbox"  # noqa: S105 (the sandbox's own; opens nothing else)
 LARGEST_PAGE = 100
-TRACE = "AsandboxTrace00"
-FORM = "%Y-%m-%dT%H:%M:%S+0000"
 
 
 def answer(world: World, question: Question) -> Reply:
     """Answer one request as the Graph API would."""
-    version, _, path = question.path.strip("/").partition("/")
-    if not re.fullmatch(r"v\d+\.\d+", version):
-        return _error(2500, f"Unknown path components: /{version}", kind="OAuthException")
-    token = question.query.get("access_token", "")
-    if not token:
-        return _error(104, "An access token is required to request this resource.", kind="OAuthException")
-    if token != TOKEN:
-        return _error(190, "Invalid OAuth access token - Cannot parse access token", kind="OAuthException")
-    return _answer(world, question, version, path.strip("/"))
+    entered = enter(question)
+    return entered if isinstance(entered, Reply) else _answer(world, question, entered.version, entered.path)
 
 
 def _answer(world: World, question: Question, version: str, path: str) -> Reply:
@@ -37,7 +27,7 @@ def _answer(world: World, question: Question, version: str, path: str) -> Reply:
     if path == "debug_token":
         return _debug_token(question)
     if path == "me":
-        return _ok({"id": "100000000000001", "name": "Pantau Sandbox"})
+        return ok({"id": "100000000000001", "name": "Pantau Sandbox"})
     name, _, edge = path.partition("/")
     return _edge(world, question, version, name, edge) if edge else _one(world, question, name)
 
@@ -45,72 +35,36 @@ def _answer(world: World, question: Question, version: str, path: str) -> Reply:
 def _edge(world: World, question: Question, version: str, name: str, edge: str) -> Reply:
     holder = world.holder("facebook", name)
     if holder is None:
-        return _unknown(name)
+        return unknown(name)
     if edge == "published_posts":
         return _published_posts(world, question, version, holder)
-    return _error(100, f"Tried accessing nonexisting field ({edge}) on node type (Page)", kind="OAuthException")
-
-
-def _ok(content: Any) -> Reply:
-    usage = '{"call_count":3,"total_cputime":1,"total_time":2}'
-    return as_json(content, facebook_api_version="v26.0", x_app_usage=usage, x_fb_trace_id=TRACE)
-
-
-def _error(code: int, message: str, *, kind: str, subcode: int | None = None, status: int = 400) -> Reply:
-    error: dict[str, Any] = {"message": message, "type": kind, "code": code, "fbtrace_id": TRACE}
-    if subcode is not None:
-        error["error_subcode"] = subcode
-    return as_json({"error": error}, status=status)
-
-
-def _unknown(name: str) -> Reply:
-    if not re.fullmatch(r"[\d_]+", name):
-        message = f"(#803) Some of the aliases you requested do not exist: {name}"
-        return _error(803, message, kind="OAuthException", status=404)
-    message = (
-        f"Unsupported get request. Object with ID '{name}' does not exist, "
-        "cannot be loaded due to missing permissions, or does not support this operation"
-    )
-    return _error(100, message, kind="GraphMethodException", subcode=33)
+    return error(100, f"Tried accessing nonexisting field ({edge}) on node type (Page)", kind="OAuthException")
 
 
 def _object(world: World, question: Question, name: str) -> dict[str, Any] | None:
-    asked = _fields(question)
+    asked = fields_of(question)
     if (holder := world.holder("facebook", name)) is not None:
-        return _only(_page(holder), asked)
+        return only(_page(holder), asked)
     if (post := world.find("facebook", name)) is not None:
         owner = world.holder("facebook", post.owner)
-        return _only(_post(post, owner), asked)
+        return only(_post(post, owner), asked)
     return None
-
-
-def _fields(question: Question) -> Callable[[str], bool]:
-    """Say which fields are asked for; what stands in braces belongs to the field before it."""
-    text = question.query.get("fields", "id,name")
-    while re.search(r"\{[^{}]*\}", text):
-        text = re.sub(r"\{[^{}]*\}", "", text)
-    names = {"id", *text.split(",")}
-    return names.__contains__
-
-
-def _only(item: Mapping[str, Any], asked: Callable[[str], bool]) -> dict[str, Any]:
-    return {key: value for key, value in item.items() if asked(key)}
 
 
 def _one(world: World, question: Question, name: str) -> Reply:
     found = _object(world, question, name)
-    return _unknown(name) if found is None else _ok(found)
+    return unknown(name) if found is None else ok(found)
 
 
 def _many(world: World, question: Question) -> Reply:
     names = [name for name in question.query.get("ids", "").split(",") if name]
     if not names:
-        return _error(100, "(#100) The parameter ids is required", kind="OAuthException")
+        return error(100, "(#100) The parameter ids is required", kind="OAuthException")
     found = {name: _object(world, question, name) for name in names}
     for name, item in found.items():
         if item is None:
-            return _unknown(name)
-    return _ok(found)
+            return unknown(name)
+    return ok(found)
 
 
 def _published_posts(world: World, question: Question, version: str, holder: Holder) -> Reply:
@@ -123,11 +77,11 @@ def _published_posts(world: World, question: Question, version: str, holder: Hol
     ]
     begin = int(question.query.get("after") or 0)
     page = shown[begin : begin + limit]
-    asked = _fields(question)
-    content: dict[str, Any] = {"data": [_only(_post(post, holder), asked) for post in page]}
+    asked = fields_of(question)
+    content: dict[str, Any] = {"data": [only(_post(post, holder), asked) for post in page]}
     if page:
         content["paging"] = _paging(question, version, holder, begin, begin + len(page), len(shown))
-    return _ok(content)
+    return ok(content)
 
 
 def _at(seconds: int) -> datetime:
@@ -193,7 +147,7 @@ def _attached_link(link: str) -> dict[str, Any]:
 
 def _debug_token(question: Question) -> Reply:
     valid = question.query.get("input_token") == TOKEN
-    return _ok(
+    return ok(
         {
             "data": {
                 "app_id": "100000000000009",

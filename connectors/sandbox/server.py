@@ -16,7 +16,14 @@ import uvicorn
 from fastapi import FastAPI, Request, Response
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-from connectors.sandbox import facebook_twin, myspace_twin, rss_twin, x_twin, youtube_twin
+from connectors.sandbox import (
+    facebook_twin,
+    instagram_twin,
+    myspace_twin,
+    rss_twin,
+    x_twin,
+    youtube_twin,
+)
 from connectors.sandbox.reply import Question, Reply
 from connectors.sandbox.world import Fault, World
 
@@ -24,6 +31,7 @@ HOST = "127.0.0.1"
 TWINS: Mapping[str, Callable[[World, Question], Reply]] = {
     "x": x_twin.answer,
     "facebook": facebook_twin.answer,
+    "instagram": instagram_twin.answer,
     "myspace": myspace_twin.answer,
     "rss": rss_twin.answer,
     "youtube": youtube_twin.answer,

@@ -93,6 +93,7 @@ ACCOUNTS: tuple[Account, ...] = (
     Account(agency="MPS", platform="myspace", handle=DEAD, note="tidak dikemas kini sejak 2011"),
     Account(agency="SUD", platform="rss", handle="sud-hebahan", note="laman web rasmi"),
     Account(agency="SUD", platform="myspace", handle="sukdemo"),
+    Account(agency="KCM", platform="instagram", handle="kementeriancontoh"),
 )
 
 ORDINARY: Mapping[str, tuple[str, ...]] = {

@@ -19,10 +19,17 @@ FIRST_NUMBER = 100_060_000_000_000  # ids of pages and profiles look like this
 KEPT_REQUESTS = 20_000
 OWNERS = 1 << 22  # how many fit into an id of X beside its time
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-PAGE_SIZES: Mapping[str, int] = {"x": 100, "facebook": 100, "myspace": 20, "rss": 20, "youtube": 50}
+PAGE_SIZES: Mapping[str, int] = {
+    "x": 100,
+    "facebook": 100,
+    "instagram": 100,
+    "youtube": 50,
+    "myspace": 20,
+    "rss": 20,
+}
 # What ids look like where they are no plain numbers: of an account, and of a post, from a running number.
 ACCOUNT_IDS: Mapping[str, str] = {"youtube": "UC{:022d}"}
-POST_IDS: Mapping[str, str] = {"youtube": "{:011d}"}
+POST_IDS: Mapping[str, str] = {"youtube": "{:011d}", "instagram": "1790{:013d}"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 
 import structlog
 
-from connectors.base import Connector, ConnectorError
+from connectors.base import Connector, ConnectorError, Reread
 from monitor.poll.judging import fresh_posts, judge
 from monitor.poll.poller import Poller, Round
 from monitor.poll.profile import ProfileLook
 from monitor.schedule import reread_soonest
 from monitor.store.accounts import Claimed
-from monitor.store.posts import Saved, mark_reread, newest_ids, save_page, to_reread
+from monitor.store.posts import Saved, mark_reread, newest_ids, published_at, save_page, to_reread
 
 log = structlog.get_logger(__name__)
 
@@ -42,11 +43,10 @@ def read_again(
     if not ids:
         return None
     try:
-        newest = newest_ids(poller.db, claimed.account.id, ids)
-        answer = connector.reread(claimed.account, ids, now=now, newest=newest)
+        answer = _look(poller, connector, claimed, ids, now)
         missing = answer.missing - shown
         if missing:  # twice, because a passing fault or a lost permission looks the same
-            missing &= connector.reread(claimed.account, sorted(missing), now=now, newest=newest).missing
+            missing &= _look(poller, connector, claimed, sorted(missing), now).missing
     except ConnectorError as error:
         gate.note(error, met_by=claimed.account.label)
         log.warning("not read again", account=claimed.account.label, cause=error.cause.value, reason=str(error))
@@ -70,3 +70,12 @@ def read_again(
     present = [post.native_id for post in answer.posts]
     saved.deleted += mark_reread(poller.db, claimed, present, sorted(missing), now=now, window=window, soonest=soonest)
     return None
+
+
+def _look(poller: Poller, connector: Connector, claimed: Claimed, ids: Sequence[str], now: datetime) -> Reread:
+    """Ask for known posts by id, or where the platform shows them in its listing alone, by id and time."""
+    account = claimed.account
+    if (reread_listed := getattr(connector, "reread_listed", None)) is not None:
+        answer: Reread = reread_listed(account, published_at(poller.db, account.id, ids), now=now)
+        return answer
+    return connector.reread(account, ids, now=now, newest=newest_ids(poller.db, account.id, ids))

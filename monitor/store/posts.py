@@ -284,6 +284,17 @@ def newest_ids(db: Database, account_id: int, native_ids: Sequence[str]) -> dict
     return found
 
 
+def published_at(db: Database, account_id: int, native_ids: Sequence[str]) -> dict[str, datetime]:
+    """Return when each of these posts of an account was published."""
+    found: dict[str, datetime] = {}
+    with db.read() as connection:
+        for begin in range(0, len(native_ids), 500):
+            query = select(post.c.native_id, post.c.published_at).where(post.c.account_id == account_id)
+            rows = connection.execute(query.where(post.c.native_id.in_(native_ids[begin : begin + 500])))
+            found |= {row.native_id: row.published_at for row in rows}
+    return found
+
+
 def mark_reread(
     db: Database,
     claimed: Claimed,

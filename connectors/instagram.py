@@ -1,0 +1,435 @@
+"""Instagram's professional accounts through the Graph API: own ones directly, all others by business discovery.
+
+Facts: the Instagram Platform's documents. Discovery asks in the name of an own professional account, by username, and
+shows business and creator accounts alone. Nothing tells when a caption was edited: the content's hash does. Media of
+other accounts cannot be read by id, so they are looked up in the listing. Stories are in no listing.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import ClassVar
+
+from connectors import configured
+from connectors.addresses import instagram as addresses
+from connectors.base import (
+    BOUNDS,
+    AccountNotFound,
+    Allowance,
+    Bounds,
+    Capabilities,
+    ConnectorMisconfigured,
+    Cursor,
+    Page,
+    PermissionMissing,
+    Reread,
+    SchemaDrift,
+)
+from connectors.graph import Dialect, inner, is_too_much, lacks_way, number, string
+from connectors.graph_http import VERSION, GraphHttp, Refused
+from connectors.graph_listing import next_question, reread_listed, stretch
+from connectors.graph_payload import describe_token, following, has_next, without_credentials
+from connectors.links import links_in
+from connectors.walk import Listed, begin_walk, listed
+from monitor.model import Account, Json, Media, MediaKind, Post, Profile
+from monitor.settings import Network, Secret
+
+USUAL = "https://graph.facebook.com"
+PAGE_SIZE = 50
+PROFILE_FIELDS = "id,username,name,biography,profile_picture_url,media_count"
+MEDIA_FIELDS = (
+    "id,caption,media_type,media_product_type,media_url,thumbnail_url,permalink,timestamp,username,alt_text,"
+    "children{id,media_type,media_url,thumbnail_url,alt_text}"
+)
+# What every version and every way of reading has shown; asked for where the fuller question is refused.
+PLAIN_MEDIA_FIELDS = "id,caption,media_type,media_url,permalink,timestamp,username,children{id,media_type,media_url}"
+USERNAME = r"[A-Za-z0-9._]{1,30}"
+CHANGED = "the Graph API has changed, see connectors.instagram.api_version"
+UNSEEN = (
+    "Instagram shows no professional account of this name (personal, private, restricted by age, renamed or gone); "
+    "look at it, then correct the handle in the register"
+)
+DIALECT = Dialect(
+    platform="instagram",
+    name="Instagram",
+    holder="account",
+    new_token="make a new system-user token and put it into connectors.instagram.access_token",  # noqa: S106 (a remedy)
+    grant="grant the app instagram_basic, instagram_manage_insights and pages_read_engagement, and make sure that the "
+    "token's own professional account is linked to a page",
+    codes=(
+        ((24, 110), AccountNotFound, UNSEEN),
+        ((25,), PermissionMissing, "Instagram has restricted the account in whose name is asked; look at it"),
+    ),
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InstagramSettings:
+    access_token: Secret = field(default_factory=Secret)
+    app_secret: Secret = field(default_factory=Secret)
+    user_id: str = ""  # the own professional account in whose name is asked; empty: what the token shows
+    api_version: str = "v26.0"
+    base_url: str = USUAL
+
+    def problems(self) -> configured.Problems:
+        is_version = re.fullmatch(VERSION, self.api_version.strip())
+        is_id = re.fullmatch(r"[0-9]*", self.user_id.strip())
+        return configured.only(
+            base_url=configured.base_url_mistake(self.base_url, usual=USUAL),
+            api_version="" if is_version else f"'{self.api_version}': expected a version such as \"v26.0\"",
+            user_id=""
+            if is_id
+            else "is no number; write the numeric id of the professional account, or leave it empty",
+            access_token=configured.token_mistake(self.access_token),
+            app_secret=configured.token_mistake(self.app_secret),
+        )
+
+
+# ---------------------------------------------------------------- payloads
+
+
+def username_of(account: Account) -> str:
+    """Return the username that the register gives. Raises AccountNotFound."""
+    handle = account.handle.strip().removeprefix("@")
+    named = addresses.handle(handle) if "/" in handle else handle
+    usable = named and re.fullmatch(USERNAME, named)
+    username = named if usable else addresses.handle(account.url)
+    if not username:
+        raise AccountNotFound(f"{account.label}: names no Instagram account; write its username as the handle")
+    return username
+
+
+def parse_post(item: Json) -> Post:
+    """Return one media object. Raises SchemaDrift when it has no id or no time."""
+    raw = without_credentials(item)
+    native_id = _id(raw)
+    if not native_id:
+        raise SchemaDrift(f"instagram: a post has no id; {CHANGED}")
+    text = string(raw, "caption")
+    return Post(
+        native_id=native_id,
+        url=_permalink(raw),
+        published_at=_moment(raw.get("timestamp"), native_id),
+        text=text,
+        media=tuple(dict.fromkeys(_media(raw))),
+        links=links_in(text),
+        raw=raw,
+    )
+
+
+def parse_profile(item: Json) -> Profile:
+    """Return what an account says of itself. Raises SchemaDrift."""
+    raw = without_credentials(item)
+    native_id, username = _id(raw), string(raw, "username")
+    if not native_id or not username:
+        raise SchemaDrift(f"instagram: a profile has no id or no username; {CHANGED}")
+    return Profile(
+        native_id=native_id,
+        name=string(raw, "name") or username,
+        handle=username,
+        bio=string(raw, "biography"),
+        picture_url=string(raw, "profile_picture_url"),
+    )
+
+
+def parse_items(listing: Json) -> tuple[Post, ...]:
+    """Return the posts of one page of media. Raises SchemaDrift."""
+    data = listing.get("data")
+    if not isinstance(data, list) or not all(isinstance(item, Mapping) for item in data):
+        raise SchemaDrift(f"instagram: an answer has no list of posts (data); {CHANGED}")
+    return tuple(map(parse_post, data))
+
+
+def discovered_media(payload: Json, *, first: bool) -> Json:
+    """Return the listing inside an answer of business discovery. Raises SchemaDrift.
+
+    The API leaves an empty listing out: on the first page it must then say itself that there are no posts.
+    """
+    found = payload.get("business_discovery")
+    if not isinstance(found, Mapping):
+        raise SchemaDrift(f"instagram: an answer has no business_discovery; {CHANGED}")
+    media = found.get("media")
+    if media is None:
+        if first and number(found.get("media_count")) != 0:
+            raise SchemaDrift("instagram: an answer shows no media, and does not say that there are none")
+        return {"data": []}
+    if not isinstance(media, Mapping):
+        raise SchemaDrift(f"instagram: an answer's media are no listing; {CHANGED}")
+    return media
+
+
+def _id(item: Json) -> str:
+    value = item.get("id")
+    return str(value) if isinstance(value, str | int) and not isinstance(value, bool) else ""
+
+
+def _permalink(item: Json) -> str:
+    if permalink := string(item, "permalink"):
+        return permalink
+    if shortcode := string(item, "shortcode"):
+        return f"https://www.instagram.com/p/{shortcode}/"
+    return f"https://www.instagram.com/{string(item, 'username')}"
+
+
+def _moment(value: object, native_id: str) -> datetime:
+    try:
+        moment = datetime.fromisoformat(value) if isinstance(value, str) else None
+    except ValueError:
+        moment = None
+    if moment is None or moment.tzinfo is None:
+        raise SchemaDrift(f"instagram: post {native_id[:64]}: timestamp is not a time with a zone; {CHANGED}")
+    return moment.astimezone(UTC)
+
+
+def _media(item: Json) -> Iterator[Media]:
+    children = inner(item, "children").get("data")
+    parts = [part for part in children if isinstance(part, Mapping)] if isinstance(children, list) else []
+    for part in parts or [item]:  # an album's own file is that of its first part again
+        yield from _media_of(part, page=_permalink(item))
+
+
+def _media_of(part: Json, *, page: str) -> Iterator[Media]:
+    """Yield the files of one picture or video. A video under copyright has no address: its page stands for it."""
+    file, thumbnail, words = string(part, "media_url"), string(part, "thumbnail_url"), string(part, "alt_text")
+    if string(part, "media_type") in {"VIDEO", "REELS"}:
+        if thumbnail:
+            yield Media(kind=MediaKind.PICTURE, url=thumbnail, text=words)
+        yield Media(kind=MediaKind.VIDEO, url=file or page, text=words)
+    elif file:
+        yield Media(kind=MediaKind.PICTURE, url=file, text=words)
+
+
+# ---------------------------------------------------------------- the connector
+
+
+class InstagramConnector:
+    """Reads professional accounts with one token. Thread-safe: what is remembered is the same for all threads."""
+
+    platform: ClassVar[str] = "instagram"
+    capabilities: ClassVar[Capabilities] = Capabilities(rereads=True)
+    Settings: ClassVar[type[InstagramSettings]] = InstagramSettings
+    credentials: ClassVar[tuple[str, ...]] = ("access_token",)
+    obtain: ClassVar[str] = (
+        "A professional Instagram account of your own, linked to a Facebook page, and a system user's token of a "
+        "Business app with instagram_basic, instagram_manage_insights and pages_read_engagement, in "
+        "connectors.instagram.access_token_file; the agencies' accounts must be business or creator accounts."
+    )
+
+    def __init__(self, settings: InstagramSettings, network: Network, bounds: Bounds = BOUNDS) -> None:
+        self._bounds = bounds
+        self._user_id = settings.user_id.strip()
+        self._graph = GraphHttp(
+            DIALECT,
+            token=settings.access_token,
+            app_secret=settings.app_secret,
+            api_version=settings.api_version,
+            base_url=settings.base_url,
+            network=network,
+        )
+        self._owned: Mapping[str, str] = {self._user_id: ""} if self._user_id else {}  # id → username, where known
+        self._plain: set[str] = set()  # ways of reading that refused the fuller question
+        self._limit = PAGE_SIZE
+
+    def resolve(self, account: Account) -> Profile:
+        """Return the account's profile. Raises ConnectorError."""
+        now, what = datetime.now(UTC), f"{account.label}: profile"
+        own = self._own_id(account, now)
+        if own:
+            return parse_profile(self._graph.ask(own, {"fields": PROFILE_FIELDS}, now, what=what, holder=own))
+        payload = self._discover(account, PROFILE_FIELDS, now, what=what)
+        found = payload.get("business_discovery")
+        if not isinstance(found, Mapping):
+            raise SchemaDrift(f"{what}: an answer has no business_discovery; {CHANGED}")
+        return parse_profile(found)
+
+    def pull(self, account: Account, cursor: Cursor | None, *, now: datetime) -> Iterator[Page]:
+        """Yield pages newest first; the cursor moves on the last. Raises ConnectorError."""
+        walk = begin_walk(account, cursor, self._bounds, now)
+        for answer in self._listing(account, now):
+            page = walk.take(answer)
+            yield page
+            if page.last:
+                return
+
+    def backfill(self, account: Account, start: datetime, end: datetime, *, now: datetime) -> Iterator[Page]:
+        """Yield the posts of [start, end), read again from the listing. Raises ConnectorError."""
+        yield from stretch(self._listing(account, now), start, end)
+
+    def reread(
+        self,
+        account: Account,
+        native_ids: Sequence[str],
+        *,
+        now: datetime,
+        newest: Mapping[str, str] | None = None,  # noqa: ARG002 (a post keeps its id)
+    ) -> Reread:
+        """Read known posts again: own ones by id, 50 a call, others by the listing. Raises ConnectorError."""
+        return self.reread_listed(account, dict.fromkeys(native_ids), now=now)
+
+    def reread_listed(self, account: Account, published: Mapping[str, datetime | None], *, now: datetime) -> Reread:
+        """As `reread`, with the time at which each post was published: the listing need not be read to its end."""
+        if not published:
+            return Reread()
+        if not self._own_id(account, now):
+            return reread_listed(self._listing(account, now), published)
+        items = dict(self._graph.objects(list(published), self._fields("own"), now, what=f"{account.label}: posts"))
+        posts = {one: parse_post(item) for one, item in items.items() if item}
+        missing = items.keys() - posts.keys()
+        if not posts:  # a lost permission looks the same as posts that are gone
+            shown = {post.native_id: post for answer in self._first(account, now) for post in answer.posts}
+            posts = {one: shown[one] for one in published if one in shown}
+        return Reread(posts=tuple(posts.values()), missing=frozenset(missing - posts.keys()))
+
+    def check(self) -> str:
+        """Return a sentence on the token, and in whose name it asks. Raises ConnectorError."""
+        now = datetime.now(UTC)
+        own = self._asker(now)
+        who = self._graph.ask(own, {"fields": "id,username"}, now, what="instagram: the own account", holder=own)
+        name = string(who, "username") or own
+        try:
+            asked = {"input_token": self._graph.token}
+            sentence = describe_token(
+                self._graph.ask("debug_token", asked, now, what="instagram: the token"), now, DIALECT
+            )
+        except (PermissionMissing, AccountNotFound, SchemaDrift):  # not every token may look at itself
+            sentence = "instagram: the token is accepted; Instagram does not say until when"
+        return f"{sentence}; it asks in the name of @{name}"
+
+    def allowances(self) -> tuple[Allowance, ...]:
+        return self._graph.allowances()
+
+    # Whose accounts are whose.
+
+    def _asker(self, now: datetime) -> str:
+        """Return the id of the own account in whose name is asked. Raises ConnectorMisconfigured without one."""
+        return next(iter(self._own(now)))
+
+    def _own(self, now: datetime) -> Mapping[str, str]:
+        if not self._owned:
+            self._owned = self._found_own(now)
+        return self._owned
+
+    def _own_id(self, account: Account, now: datetime) -> str:
+        """Return the account's id if it is an own one, else nothing."""
+        own = self._own(now)
+        if account.native_id:
+            return account.native_id if account.native_id in own else ""
+        wanted = username_of(account).casefold()
+        return next((one for one, name in own.items() if name.casefold() == wanted), "")
+
+    def _found_own(self, now: datetime) -> Mapping[str, str]:
+        """Ask the token for its professional accounts: those of its pages, or the one that signed in to Instagram."""
+        what = "instagram: the own accounts"
+        try:
+            asked = {"fields": "instagram_business_account{id,username}", "limit": "100"}
+            pages = self._graph.attempt("me/accounts", asked, now, what=what).get("data")
+            found = [inner(page, "instagram_business_account") for page in pages or [] if isinstance(page, Mapping)]
+        except Refused as refused:
+            if not lacks_way(refused.refusal):
+                raise refused.error from None
+            me = self._graph.ask("me", {"fields": "user_id,username"}, now, what=what)
+            found = [{"id": me.get("user_id") or me.get("id"), "username": me.get("username")}]
+        own = {_id(one): string(one, "username") for one in found if _id(one)}
+        if not own:
+            raise ConnectorMisconfigured(
+                "connectors.instagram.user_id: the token shows no professional account of its own; link one to a page "
+                "that the token may read, or write the account's numeric id here"
+            )
+        return own
+
+    # How they are read.
+
+    def _listing(self, account: Account, now: datetime) -> Iterator[Listed]:
+        """Yield the pages of an account's media, newest first."""
+        own = self._own_id(account, now)
+        following_by = self._own_page if own else self._discovered_page
+        question: Mapping[str, str] = {}
+        seen: set[str] = set()
+        while True:
+            listing, after = following_by(account, question, now)
+            posts = parse_items(listing)
+            fresh = {post.native_id for post in posts} - seen
+            seen |= fresh
+            more = bool(after) and (has_next(listing) or bool(fresh))
+            yield listed(posts, more=more)
+            if not more:
+                return
+            question = after
+
+    def _first(self, account: Account, now: datetime) -> Iterator[Listed]:
+        yield next(self._listing(account, now))
+
+    def _own_page(self, account: Account, question: Mapping[str, str], now: datetime) -> tuple[Json, Mapping[str, str]]:
+        own, what = self._own_id(account, now), f"{account.label}: posts"
+
+        def ask(fields: str, limit: int) -> Json:
+            asked = {"fields": fields, "limit": str(limit), **question}
+            return self._graph.attempt(f"{own}/media", asked, now, what=what, holder=own)
+
+        listing = self._fitting("own", ask)
+        return listing, following(listing)
+
+    def _discovered_page(
+        self, account: Account, question: Mapping[str, str], now: datetime
+    ) -> tuple[Json, Mapping[str, str]]:
+        after = question.get("after", "")
+        if re.search(r"[(){}]", after):
+            raise SchemaDrift(f"{account.label}: a cursor is none; {CHANGED}")
+
+        def ask(fields: str, limit: int) -> Json:
+            place = f".after({after})" if after else ""
+            listing = f"id,username,media_count,media.limit({limit}){place}{{{fields}}}"
+            return self._discover_or_refuse(account, listing, now, what=f"{account.label}: posts")
+
+        media = discovered_media(self._fitting("discovered", ask), first=not after)
+        return media, next_question(media, question)
+
+    def _fitting(self, way: str, ask: Callable[[str, int], Json]) -> Json:
+        """Ask for media; with fewer fields where one is refused, for a smaller page where this one is too large."""
+        limit = self._limit
+        while True:
+            try:
+                return ask(self._fields(way), limit)
+            except Refused as refused:
+                if _names_a_field(refused) and way not in self._plain:
+                    self._plain.add(way)
+                elif is_too_much(refused.refusal) and limit > 1:
+                    limit //= 2
+                else:
+                    raise refused.error from None
+
+    def _fields(self, way: str) -> str:
+        return PLAIN_MEDIA_FIELDS if way in self._plain else MEDIA_FIELDS
+
+    def _discover(self, account: Account, fields: str, now: datetime, *, what: str) -> Json:
+        try:
+            return self._discover_or_refuse(account, fields, now, what=what)
+        except Refused as refused:
+            raise refused.error from None
+
+    def _discover_or_refuse(self, account: Account, fields: str, now: datetime, *, what: str) -> Json:
+        asker, username = self._asker(now), username_of(account)
+        asked = {"fields": f"business_discovery.username({username}){{{fields}}}"}
+        try:
+            return self._graph.attempt(asker, asked, now, what=what, holder=username)
+        except Refused as refused:
+            words = refused.refusal.message
+            if "(business_discovery)" in words:
+                raise PermissionMissing(
+                    f"{what}: this token reads its own account alone; take one of a Business app by Facebook Login"
+                ) from None
+            if refused.refusal.code == 100 and f"'{asker}'" in words:
+                raise ConnectorMisconfigured(
+                    f"connectors.instagram.user_id: the token does not show the account {asker}; correct it"
+                ) from None
+            raise
+
+
+def _names_a_field(refused: Refused) -> bool:
+    """Say whether a field was refused: as nonexisting, or with a hint to the documentation for supported fields."""
+    words = refused.refusal.message.lower()
+    told = "nonexisting field" in words or "supported field" in words
+    return refused.refusal.code == 100 and told and "(business_discovery)" not in words
