@@ -182,6 +182,7 @@ PLATFORMS = {
     "facebook": "Facebook",
     "instagram": "Instagram",
     "youtube": "YouTube",
+    "bluesky": "Bluesky",
     "myspace": "MySpace",
     "rss": "RSS",
     "web": "web",

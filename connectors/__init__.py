@@ -13,6 +13,7 @@ CONNECTORS: Mapping[str, str] = {
     "myspace": "connectors.myspace:MySpaceConnector",
     "rss": "connectors.rss:RssConnector",
     "youtube": "connectors.youtube:YouTubeConnector",
+    "bluesky": "connectors.bluesky:BlueskyConnector",
 }
 ALIASES: Mapping[str, str] = {"twitter": "x"}
 

@@ -77,6 +77,8 @@ access_token = "{TOKEN}"
 base_url = "{sandbox.base_url("instagram")}"
 [connectors.myspace]
 base_url = "{sandbox.base_url("myspace")}"
+[connectors.bluesky]
+base_url = "{sandbox.base_url("bluesky")}"
 [log]
 level = "error"
 """,

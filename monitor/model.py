@@ -17,8 +17,13 @@ Json = Mapping[str, Any]
 
 
 def _lasting(url: str) -> str:
-    """Return the path of a media address: host and signed query change from one read to the next."""
-    return url.partition("?")[0].partition("://")[2].partition("/")[2] or url
+    """Return the path of a media address: host and signed query change from one read to the next.
+
+    A content id in the query (`cid`, as a Bluesky PDS gives files out) is what the file is, and stays.
+    """
+    address, _, query = url.partition("?")
+    content = [part for part in query.split("&") if part.startswith("cid=")]
+    return "?".join([address.partition("://")[2].partition("/")[2], *content]) or url
 
 
 class Severity(IntEnum):

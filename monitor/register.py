@@ -32,7 +32,11 @@ AGENCY_COLUMNS = (
 ACCOUNT_COLUMNS = ("agency", "platform", "handle", "url", "status", "note")
 NEED_URL = frozenset({"rss", "web"})
 # What a handle looks like, where the platform says so. Facebook also has old pages with no handle but a number.
-HANDLES = {"x": r"\w{1,15}", "myspace": r"[\w.-]{1,64}"}
+HANDLES = {
+    "x": r"\w{1,15}",
+    "myspace": r"[\w.-]{1,64}",
+    "bluesky": r"(?:[\w-]{1,63}\.)+[\w-]{2,63}|did:[a-z]+:[\w.:%-]+",  # a domain name, or a DID
+}
 Match = Callable[[str], tuple[str, str] | None]
 
 

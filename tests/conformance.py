@@ -31,7 +31,9 @@ class Setup:
 
     name: str
     platform: str
+    twin: str = ""  # which of the sandbox's twins shows it, where that is not the platform's own
     credential: str = ""  # the settings' key of the token
+    one_budget: bool = False  # without a token as well, all accounts share the server's patience
     paged: bool = True  # has pages to walk; else one window of recent posts
     path: str = ""  # what a request for posts has in its address
     unauthorised: Cause = Cause.PERMISSION
@@ -117,6 +119,21 @@ SETUPS = (
         cut_short=b'<?xml version="1.0"?><feed xmlns="http://www.w3.org/2005/Atom"><title>J</title><entry><id>1',
         wrong_schema=b'<feed xmlns="urn:other"><entry/></feed>',
     ),
+    Setup(
+        name="bluesky",
+        platform="bluesky",
+        path="getAuthorFeed",
+        one_budget=True,
+        patience=lambda at: {"RateLimit-Reset": str(int(at.timestamp()))},
+    ),
+    Setup(
+        name="bluesky-pds",
+        platform="bluesky",
+        twin="bluesky-pds",
+        path="listRecords",
+        one_budget=True,
+        patience=lambda at: {"RateLimit-Reset": str(int(at.timestamp()))},
+    ),
 )
 
 
@@ -132,7 +149,7 @@ class Case:
         cls = connectors.load(self.setup.platform)
         given: dict[str, object] = dict(self.setup.settings)
         if self.setup.based:
-            given[self.setup.base] = self.sandbox.base_url(self.setup.platform)
+            given[self.setup.base] = self.sandbox.base_url(self.setup.twin or self.setup.platform)
         if self.setup.credential:
             given[self.setup.credential] = Secret(token)
         allow = () if self.setup.based else LOOPBACK
@@ -150,7 +167,7 @@ class Case:
         return self.sandbox.world.publish(self.setup.platform, self.account.handle, text, at=at, **more)
 
     def fail(self, **how: Any) -> None:
-        self.sandbox.world.fail(self.setup.platform, path_contains=self.setup.path, **how)
+        self.sandbox.world.fail(self.setup.twin or self.setup.platform, path_contains=self.setup.path, **how)
 
     def refusal(self, **how: Any) -> ConnectorError:
         """Return the error that a pull ends in."""
@@ -170,8 +187,11 @@ def open_case(setup: Setup, sandbox: Sandbox, handle: str) -> Case:
 
 def texts(pages: list[Page]) -> list[str]:
     """Return the first line of every post, oldest first: what the twins show of a text differs in the rest."""
-    posts = [post for page in pages for post in page.posts]
-    return [first_line(post) for post in sorted(posts, key=lambda post: post.published_at)]
+    return [first_line(post) for post in sorted(shown(pages), key=lambda post: post.published_at)]
+
+
+def shown(pages: list[Page]) -> list[Post]:
+    return [post for page in pages for post in page.posts]
 
 
 def first_line(post: Post) -> str:

@@ -96,6 +96,26 @@ PASTED = {
     "https://www.instagram.com/jpd demo": None,
     "https://instagram.com.example.my/jpd": None,
     "https://help.instagram.com/jpd": None,
+    "https://bsky.app/profile/jpd.gov.my": ("bluesky", "jpd.gov.my"),
+    "https://bsky.app/profile/JPD.gov.my/": ("bluesky", "jpd.gov.my"),
+    "https://bsky.app/profile/@jpd.gov.my": ("bluesky", "jpd.gov.my"),
+    "bsky.app/profile/jpd.bsky.social": ("bluesky", "jpd.bsky.social"),
+    "https://bsky.app/profile/jpd.gov.my/post/3lpost2222222?ref=x": ("bluesky", "jpd.gov.my"),
+    "https://www.bsky.app/profile/jpd.gov.my": ("bluesky", "jpd.gov.my"),
+    "https://bsky.app/profile/did:plc:7iza6de2dwap2sbkpav7c6c6": ("bluesky", "did:plc:7iza6de2dwap2sbkpav7c6c6"),
+    "https://bsky.app/profile/did%3Aplc%3A7iza6de2dwap2sbkpav7c6c6": ("bluesky", "did:plc:7iza6de2dwap2sbkpav7c6c6"),
+    "https://bsky.app/profile/did:web:jpd.gov.my": ("bluesky", "did:web:jpd.gov.my"),
+    "https://jpd.bsky.social": ("bluesky", "jpd.bsky.social"),
+    "https://bsky.app/profile/handle.invalid": None,
+    "https://bsky.app/profile/jpd": None,
+    "https://bsky.app/profile/-jpd.gov.my": None,
+    "https://bsky.app/search?q=jpd.gov.my": None,
+    "https://bsky.app/": None,
+    "https://bsky.app/profile": None,
+    "https://bsky.social/about": None,
+    "https://a.b.bsky.social": None,
+    "https://bsky.app.example.my/profile/jpd.gov.my": None,
+    "https://notbsky.app/profile/jpd.gov.my": None,
     "https://www.jpd.example.my/feed": None,
     "Jabatan Perkhidmatan Demo": None,
     "": None,
@@ -111,7 +131,7 @@ def test_a_pasted_address_names(pasted, named):
 
 @given(st.text(max_size=80))
 def test_whatever_is_pasted_is_an_answer_and_no_crash(text):
-    hosts = ("x.com", "facebook.com", "myspace.com", "www.youtube.com", "www.youtube.com/user")
+    hosts = ("x.com", "facebook.com", "myspace.com", "www.youtube.com", "www.youtube.com/user", "bsky.app/profile")
     for address in (text, *(f"https://{host}/{text}" for host in hosts)):
         found = match(address)
         assert found is None or (found[0] in HANDLES and found[1] and "/" not in found[1])

@@ -7,7 +7,7 @@ import traceback
 from datetime import timedelta
 
 import pytest
-from conformance import NOW, PATIENCE, PLANTED, SETUPS, Case, Setup, first_line, open_case, texts
+from conformance import NOW, PATIENCE, PLANTED, SETUPS, Case, Setup, first_line, open_case, shown, texts
 
 from connectors.base import ConnectorMisconfigured, CredentialRefused
 from connectors.sandbox.server import Sandbox
@@ -96,8 +96,9 @@ def test_several_pages_are_walked_to_the_end_and_the_cursor_moves_on_the_last(pa
         paged.publish(f"hantaran {number:02}", at=NOW - (20 - number) * MINUTE)
     pages = paged.pull()
     assert texts(pages) == [f"hantaran {number:02}" for number in range(12)]
-    assert [page.last for page in pages] == [False, False, True]
-    assert [dict(page.cursor) for page in pages[:-1]] == [{}, {}]
+    assert len([page for page in pages if page.posts]) == 3  # some lists show their end by one empty page more
+    assert [page.last for page in pages] == [False] * (len(pages) - 1) + [True]
+    assert all(dict(page.cursor) == {} for page in pages[:-1])
     assert pages[-1].gap is None
 
 
@@ -136,19 +137,19 @@ def test_a_post_that_appears_late_below_the_newest_is_found(case):
 
 def test_a_post_read_twice_is_the_same_post(case):
     case.publish("sama", at=NOW - MINUTE)
-    first, second = (case.pull()[-1].posts[0] for _ in range(2))
+    (first,), (second,) = (shown(case.pull()) for _ in range(2))
     assert first.native_id == second.native_id
     assert first.content_hash == second.content_hash
 
 
 def test_an_edit_keeps_the_id_and_changes_the_content(case):
     native_id = case.publish("asal", at=NOW - 30 * MINUTE)
-    (before,) = case.pull()[-1].posts
+    (before,) = shown(case.pull())
     case.sandbox.world.edit(case.setup.platform, native_id, "disunting", at=NOW)
     if case.connector().capabilities.rereads:
         (after,) = case.connector().reread(case.account, [before.native_id], now=NOW).posts
     else:
-        (after,) = case.pull(now=NOW + MINUTE)[-1].posts
+        (after,) = shown(case.pull(now=NOW + MINUTE))
     assert after.native_id == before.native_id
     assert after.published_at == before.published_at
     assert first_line(after) == "disunting"
@@ -196,7 +197,7 @@ def test_429_with_a_time_waits_until_then(case):
     case.fail(status=429, headers=case.setup.patience(at))
     error = case.refusal()
     assert (error.cause, error.retry_at) == (Cause.RATE_LIMIT, at)
-    assert error.whole_platform is bool(case.setup.credential)
+    assert error.whole_platform is (bool(case.setup.credential) or case.setup.one_budget)
 
 
 def test_429_without_a_time_leaves_the_wait_to_the_schedule(case):

@@ -195,6 +195,46 @@ def test_instagram_refuses_unknown_names_and_fields_and_leaves_an_empty_listing_
     assert shown == {"id": native_id, "media_count": 0}
 
 
+# ---------------------------------------------------------------- Bluesky
+
+
+def test_bluesky_shows_a_page_of_views_and_where_the_next_begins(sandbox):
+    handle, native_id = opened(sandbox, "bluesky")
+    ids = [sandbox.world.publish("bluesky", handle, f"{n}", at=NOW + n * MINUTE) for n in range(3)]
+    asked = {"actor": handle, "limit": 2}
+    first = ask(sandbox, "bluesky", "/xrpc/app.bsky.feed.getAuthorFeed", params=asked).json()
+    asked["cursor"] = first["cursor"]
+    second = ask(sandbox, "bluesky", "/xrpc/app.bsky.feed.getAuthorFeed", params=asked).json()
+    assert [item["post"]["uri"] for item in [*first["feed"], *second["feed"]]] == ids[::-1]
+    assert first["feed"][0]["post"]["author"]["did"] == native_id
+
+
+def test_an_edit_on_bluesky_keeps_the_uri_and_changes_the_cid(sandbox):
+    handle, _ = opened(sandbox, "bluesky")
+    uri = sandbox.world.publish("bluesky", handle, "asal", at=NOW)
+    one = ask(sandbox, "bluesky", "/xrpc/app.bsky.feed.getPosts", params={"uris": [uri]}).json()["posts"][0]
+    sandbox.world.edit("bluesky", uri, "disunting", at=NOW + MINUTE)
+    other = ask(sandbox, "bluesky", "/xrpc/app.bsky.feed.getPosts", params={"uris": [uri]}).json()["posts"][0]
+    assert (one["uri"] == other["uri"], one["cid"] == other["cid"]) == (True, False)
+
+
+@pytest.mark.parametrize(("limit", "uris"), [(101, 1), (50, 26)])
+def test_bluesky_refuses_more_than_it_gives(sandbox, limit, uris):
+    handle, _ = opened(sandbox, "bluesky")
+    feed = ask(sandbox, "bluesky", "/xrpc/app.bsky.feed.getAuthorFeed", params={"actor": handle, "limit": limit})
+    posts = ask(sandbox, "bluesky", "/xrpc/app.bsky.feed.getPosts", params={"uris": ["at://a/b/c"] * uris})
+    assert 400 in {feed.status_code, posts.status_code}
+
+
+def test_a_pds_knows_no_feed_and_lists_records(sandbox):
+    handle, native_id = opened(sandbox, "bluesky")
+    uri = sandbox.world.publish("bluesky", handle, "asal", at=NOW)
+    assert "No service" in ask(sandbox, "bluesky-pds", f"/xrpc/app.bsky.feed.getAuthorFeed?actor={handle}").text
+    asked = {"repo": native_id, "collection": "app.bsky.feed.post"}
+    listed = ask(sandbox, "bluesky-pds", "/xrpc/com.atproto.repo.listRecords", params=asked).json()
+    assert ([item["uri"] for item in listed["records"]], listed["cursor"]) == ([uri], uri.rpartition("/")[2])
+
+
 # ---------------------------------------------------------------- MySpace and feeds
 
 

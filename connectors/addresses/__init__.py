@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from connectors.addresses import (
+    bluesky,
     facebook,
     instagram,
     myspace,
@@ -21,6 +22,7 @@ HANDLES: Mapping[str, Callable[[str], str | None]] = {
     "facebook": facebook.handle,
     "youtube": youtube.handle,
     "instagram": instagram.handle,
+    "bluesky": bluesky.handle,
 }
 
 

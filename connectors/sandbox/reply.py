@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -20,6 +20,7 @@ class Question:
     now: datetime
     method: str = "GET"
     body: bytes = b""
+    every: Mapping[str, Sequence[str]] = field(default_factory=dict)  # all values of a key that stands repeatedly
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -17,6 +17,7 @@ from fastapi import FastAPI, Request, Response
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from connectors.sandbox import (
+    bluesky_twin,
     facebook_twin,
     instagram_twin,
     myspace_twin,
@@ -35,6 +36,8 @@ TWINS: Mapping[str, Callable[[World, Question], Reply]] = {
     "myspace": myspace_twin.answer,
     "rss": rss_twin.answer,
     "youtube": youtube_twin.answer,
+    "bluesky": bluesky_twin.answer,
+    "bluesky-pds": bluesky_twin.answer_plain,  # the same world, as an account's own server shows it
 }
 START_SECONDS = 10.0
 RESET = struct.pack("ii", 1, 0)  # SO_LINGER with no time: closing sends a reset instead of a goodbye
@@ -154,6 +157,7 @@ async def _question(request: Request, platform: str, path: str, world: World, or
     return Question(
         path=f"/{path}",
         query=dict(request.query_params),
+        every={key: request.query_params.getlist(key) for key in request.query_params},
         headers=dict(request.headers),
         base_url=f"{origin}/{platform}",
         now=world.clock(),

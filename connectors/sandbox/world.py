@@ -24,6 +24,7 @@ PAGE_SIZES: Mapping[str, int] = {
     "facebook": 100,
     "instagram": 100,
     "youtube": 50,
+    "bluesky": 100,
     "myspace": 20,
     "rss": 20,
 }
@@ -148,7 +149,7 @@ class World:
     def add_account(self, platform: str, handle: str, *, name: str, bio: str = "", picture_url: str = "") -> str:
         """Open an account and return its native id."""
         with self._lock:
-            native_id = ACCOUNT_IDS.get(platform, "{}").format(FIRST_NUMBER + self._next())
+            native_id = _account_id(platform, self._next())
             self._holders[platform, native_id] = Holder(
                 platform=platform, native_id=native_id, handle=handle, name=name, bio=bio, picture_url=picture_url
             )
@@ -361,4 +362,20 @@ class World:
             return str((int(at.timestamp() * 1000) - SNOWFLAKE_EPOCH_MS) << 22 | number % (1 << 22))
         if platform in POST_IDS:
             return POST_IDS[platform].format(number)
+        if platform == "bluesky":
+            micros = int(at.timestamp() * 1_000_000)
+            return f"at://{owner}/app.bsky.feed.post/{_base32(micros << 10 | number % 1024, 13)}"
         return f"{owner}_{FIRST_NUMBER * 7 + number}"
+
+
+def _account_id(platform: str, number: int) -> str:
+    """Return an id as the platform's look."""
+    if platform == "bluesky":
+        return f"did:plc:{_base32(number, 24)}"
+    return ACCOUNT_IDS.get(platform, "{}").format(FIRST_NUMBER + number)
+
+
+def _base32(number: int, length: int) -> str:
+    """Write a number in letters that sort as numbers do."""
+    letters = "234567abcdefghijklmnopqrstuvwxyz"
+    return "".join(letters[number >> 5 * place & 31] for place in reversed(range(length)))

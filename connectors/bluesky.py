@@ -1,0 +1,503 @@
+"""Bluesky and its like: posts, reposts, profiles and re-reads, from an AppView or from a plain PDS.
+
+An AppView (public.api.bsky.app) shows posts with their pictures and quotations; a PDS holds nothing but its accounts'
+records. Which of the two `base_url` is, shows at the first question that a PDS does not know. No credential is needed.
+An edit keeps a post's uri and changes its cid; the account's DID stays when its handle changes.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from typing import Any, ClassVar
+from urllib.parse import urlsplit
+
+import requests
+
+from connectors import atproto, configured, http
+from connectors.addresses import bluesky as addresses
+from connectors.atproto import CHANGED, POST, PROFILE, REPOST
+from connectors.base import (
+    BOUNDS,
+    AccountNotFound,
+    Allowance,
+    Bounds,
+    Capabilities,
+    ConnectorError,
+    Cursor,
+    Page,
+    PermissionMissing,
+    RateLimited,
+    Reread,
+    SchemaDrift,
+    Unavailable,
+    no_later,
+)
+from connectors.graph import inner, string
+from connectors.walk import Listed, Walk, begin_walk
+from monitor.model import Account, Json, Post, Profile
+from monitor.settings import Network
+
+ORIGIN = "https://public.api.bsky.app"
+PAGE_SIZE = 100
+POSTS_PER_CALL = 25
+BLOBS = "/xrpc/com.atproto.sync.getBlob"
+GET_PROFILE = "app.bsky.actor.getProfile"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BlueskySettings:
+    base_url: str = ORIGIN
+
+    def problems(self) -> configured.Problems:
+        return configured.only(base_url=configured.base_url_mistake(self.base_url, usual=ORIGIN))
+
+
+class AccountHidden(PermissionMissing):
+    """The account is there, and its posts are shown to nobody: suspended, taken down, deactivated."""
+
+
+class _NoAppView(Exception):  # never leaves this module
+    """The server does not know app.bsky.*, or answers it to its own users only: it is a plain PDS."""
+
+
+class _RecordNotFound(Exception):  # never leaves this module
+    pass
+
+
+# ---------------------------------------------------------------- refusals
+
+WRITE = "write the handle (a domain name such as jpd.gov.my) or the DID"
+SUSPENDED = "the account is suspended by Bluesky or its host; its posts are shown to nobody"
+DEACTIVATED = "its owner has deactivated the account; its posts are shown to nobody"
+# What an error's name decides, whatever the status.
+ERRORS: Mapping[str, tuple[type[ConnectorError], str]] = {
+    "AccountTakedown": (AccountHidden, SUSPENDED),
+    "RepoTakendown": (AccountHidden, SUSPENDED),
+    "AccountSuspended": (AccountHidden, SUSPENDED),
+    "RepoSuspended": (AccountHidden, SUSPENDED),
+    "AccountDeactivated": (AccountHidden, DEACTIVATED),
+    "RepoDeactivated": (AccountHidden, DEACTIVATED),
+    "RepoDesynchronized": (Unavailable, "the host is copying the account's posts; it is tried again"),
+    "RepoNotFound": (AccountNotFound, f"this server holds no such account; {WRITE}, and look at base_url"),
+    "HandleNotFound": (AccountNotFound, f"no account has this handle; {WRITE}"),
+    "ProfileNotFound": (AccountNotFound, f"no such account; {WRITE}"),
+    "ActorNotFound": (AccountNotFound, f"no such account; {WRITE}"),
+    "BlockedActor": (PermissionMissing, "the account is blocked here"),
+    "BlockedByActor": (PermissionMissing, "the account has blocked this reader"),
+    "RateLimitExceeded": (RateLimited, "the server asks for patience"),
+    "UpstreamFailure": (Unavailable, "the server could not reach the account's host; it is tried again"),
+    "UpstreamTimeout": (Unavailable, "the server could not reach the account's host in time; it is tried again"),
+}
+# Servers before 2025 name none of these, and say it in words. Searched in small letters, never shown.
+WORDS: Mapping[str, str] = {
+    "profile not found": "ProfileNotFound",
+    "could not find repo": "RepoNotFound",
+    "unable to resolve handle": "HandleNotFound",
+    "could not find user": "RepoNotFound",
+    "actor must be a valid": "ProfileNotFound",
+}
+NO_APPVIEW = frozenset({"MethodNotImplemented", "XRPCNotSupported", "AuthMissing", "AuthenticationRequired"})
+NO_SERVICE = "no service configured"  # as a PDS says of every method it has nobody to ask about
+NO_RECORD = "could not locate record"
+
+
+def refusal(response: requests.Response, *, what: str, now: datetime) -> ConnectorError:
+    """Return our error for an answer that is no success: by the error's name, else by its words, else by its status."""
+    name, words = _said(response)
+    known = ERRORS.get(name) or next((ERRORS[error] for told, error in WORDS.items() if told in words), None)
+    if known is None:
+        return _by_status(response, what=what, now=now)
+    kind, sentence = known
+    retry_at = reset(response.headers, now) if issubclass(kind, RateLimited) else None
+    return kind(f"{what}: {sentence}", retry_at=retry_at)
+
+
+def _by_status(response: requests.Response, *, what: str, now: datetime) -> ConnectorError:
+    status = response.status_code
+    if status == requests.codes.too_many_requests:
+        message = f"{what}: the server asks for patience (HTTP {status})"
+        return RateLimited(message, retry_at=reset(response.headers, now))
+    if status == requests.codes.bad_request:
+        return SchemaDrift(f"{what}: the server does not understand the question (HTTP 400); {CHANGED}")
+    return http.refusal(response, what=what, now=now) or SchemaDrift(f"{what}: HTTP {status} is no answer; {CHANGED}")
+
+
+def _said(response: requests.Response) -> tuple[str, str]:
+    """Return the name and the words of an error; empty where the answer is none of the protocol's."""
+    try:
+        payload = response.json()
+    except (ValueError, RecursionError):
+        return "", ""
+    return (string(payload, "error"), string(payload, "message").lower()) if isinstance(payload, Mapping) else ("", "")
+
+
+def reset(headers: Mapping[str, str], now: datetime) -> datetime | None:
+    """Return when the budget is full again: RateLimit-Reset is seconds since 1970."""
+    seconds = headers.get("RateLimit-Reset", "")
+    if seconds.isascii() and seconds.isdigit() and 9 <= len(seconds) <= 11:
+        return no_later(datetime.fromtimestamp(int(seconds), UTC), now)
+    return http.retry_after(headers, now)
+
+
+def parse_allowance(headers: Mapping[str, str], now: datetime) -> Allowance | None:
+    """Read RateLimit-*: 3,000 calls in five minutes at Bluesky's own servers. None where they do not say."""
+    told = [headers.get(f"RateLimit-{name}", "") for name in ("Limit", "Remaining")]
+    resets_at = reset(headers, now)
+    if resets_at is None or not all(one.isascii() and one.isdigit() and len(one) < 10 for one in told):
+        return None
+    return Allowance(name="calls", limit=float(told[0]), remaining=float(told[1]), resets_at=resets_at)
+
+
+# ---------------------------------------------------------------- listings
+
+
+def parse_feed(payload: Json) -> Listed:
+    """Return one answer of an author's feed. Raises SchemaDrift."""
+    items = listed_in(payload, "feed")
+    posts, times = [], []
+    for item in items:
+        reason = inner(item, "reason")
+        kind = string(reason, "$type")
+        is_repost = kind.endswith("#reasonRepost")
+        post = atproto.parse_repost(item, reason) if is_repost else atproto.parse_view(inner(item, "post"))
+        posts.append(post)
+        if not kind or is_repost:  # a pinned post stands first, whatever its age
+            times.append(post.published_at)
+    return Listed(
+        posts=tuple(posts),
+        times=tuple(times),
+        ids=frozenset(post.native_id for post in posts),
+        more=bool(string(payload, "cursor")),
+    )
+
+
+def listed_in(payload: Json, key: str) -> list[Json]:
+    """Return a list of objects. Raises SchemaDrift when it is not there: an empty list says "none"."""
+    items = payload.get(key)
+    if not isinstance(items, list) or not all(isinstance(item, Mapping) for item in items):
+        raise SchemaDrift(f"bluesky: the answer has no list '{key}'; {CHANGED}, or base_url leads elsewhere")
+    return items
+
+
+@dataclass(slots=True)
+class Stream:
+    """One collection of a repository, newest first, as far as it has been read and not yet passed on."""
+
+    collection: str
+    cursor: str = ""
+    ended: bool = False
+    waiting: list[Json] = field(default_factory=list)
+    reached: datetime | None = None  # the time of the oldest record read
+    _keys: set[str] = field(default_factory=set)
+
+    def take(self, payload: Json) -> None:
+        """Keep one answer. A cursor that brings nothing new ends the stream, whatever it says."""
+        records = listed_in(payload, "records")
+        fresh = [item for item in records if string(item, "uri") not in self._keys]
+        self._keys |= {string(item, "uri") for item in fresh}
+        self.waiting += fresh
+        self.cursor = string(payload, "cursor")
+        self.ended = not self.cursor or not fresh
+        if fresh:
+            self.reached = min(map(atproto.listed_at, fresh))
+
+
+def ready(streams: Sequence[Stream]) -> list[Json]:
+    """Take what can be passed on: nothing that a stream has not read yet is newer. Newest first."""
+    depths = [stream.reached for stream in streams if not stream.ended and stream.reached is not None]
+    frontier = max(depths, default=None)
+    found: list[Json] = []
+    for stream in streams:
+        passed = [item for item in stream.waiting if frontier is None or atproto.listed_at(item) >= frontier]
+        stream.waiting = [
+            item for item in stream.waiting if frontier is not None and atproto.listed_at(item) < frontier
+        ]
+        found += passed
+    return sorted(found, key=atproto.listed_at, reverse=True)
+
+
+def shallowest(streams: Sequence[Stream]) -> Stream | None:
+    """Return the stream to read next: one not begun, else that whose oldest record is the newest."""
+    reading = [stream for stream in streams if not stream.ended]
+    latest = datetime.max.replace(tzinfo=UTC)
+    return max(reading, key=lambda stream: stream.reached or latest, default=None)
+
+
+def begun(streams: Sequence[Stream]) -> bool:
+    return all(stream.ended or stream.reached is not None for stream in streams)
+
+
+# ---------------------------------------------------------------- the connector
+
+
+class BlueskyConnector:
+    """Reads Bluesky. Thread-safe: the session, the last allowance and what kind of server it is are shared."""
+
+    platform: ClassVar[str] = "bluesky"
+    capabilities: ClassVar[Capabilities] = Capabilities(rereads=True)
+    Settings: ClassVar[type[BlueskySettings]] = BlueskySettings
+    credentials: ClassVar[tuple[str, ...]] = ()
+    obtain: ClassVar[str] = (
+        "Nothing: posts are public. Agencies on a server of their own: its address in connectors.bluesky.base_url."
+    )
+
+    def __init__(self, settings: BlueskySettings, network: Network, bounds: Bounds = BOUNDS) -> None:
+        self._base = settings.base_url.rstrip("/")
+        self._bounds = bounds
+        self._session = http.open_session(base_url=settings.base_url, network=network)
+        self._lock = threading.Lock()
+        self._allowance: Allowance | None = None
+        self._is_plain = False  # a PDS without app.bsky.*
+
+    def resolve(self, account: Account) -> Profile:
+        """Return the account's profile by its DID, else by its handle. Raises ConnectorError."""
+        now, actor = datetime.now(UTC), actor_of(account)
+        if not self._is_plain:
+            try:
+                payload = self._get(f"/xrpc/{GET_PROFILE}", {"actor": actor}, now, what=f"{account.label}: profile")
+                return atproto.parse_profile_view(payload)
+            except _NoAppView:
+                pass
+        return self._profile_record(account, now)
+
+    def pull(self, account: Account, cursor: Cursor | None, *, now: datetime) -> Iterator[Page]:
+        """Yield pages newest first; the cursor moves on the last. Raises ConnectorError."""
+        yield from self._walk(account, begin_walk(account, cursor, self._bounds, now), now)
+
+    def backfill(self, account: Account, start: datetime, end: datetime, *, now: datetime) -> Iterator[Page]:
+        """Yield the posts of a stretch of the past, newest first; its pages' cursors are not to be kept.
+
+        Both listings begin at the newest post, so what lies after `end` is read past. Raises ConnectorError.
+        """
+        bounds = replace(self._bounds, overlap=timedelta())
+        walk = Walk(begin={"v": 1, "newest": start.isoformat()}, bounds=bounds, live_from=start, now=now)
+        for page in self._walk(account, walk, now):
+            inside = tuple(post for post in page.posts if start <= post.published_at < end)
+            gap = page.gap and replace(page.gap, end=min(page.gap.end, end))
+            yield replace(page, posts=inside, gap=gap)
+
+    def reread(
+        self,
+        account: Account,
+        native_ids: Sequence[str],
+        *,
+        now: datetime,
+        newest: Mapping[str, str] | None = None,  # noqa: ARG002 (a post keeps its uri)
+    ) -> Reread:
+        """Read known posts again, 25 a call, reposts one by one. Raises ConnectorError.
+
+        What is not shown is missing only while the account itself is: a suspended account's posts are hidden.
+        """
+        asked = tuple(dict.fromkeys(native_ids))
+        try:
+            if not self._is_plain:
+                return self._shown_again(account, asked, now)
+        except _NoAppView:
+            pass
+        except AccountHidden:
+            return Reread(hidden=frozenset(asked))
+        return self._held_again(account, asked, now)
+
+    def allowances(self) -> tuple[Allowance, ...]:
+        """Return what the last answer said of the budget, which all accounts share."""
+        with self._lock:
+            return (self._allowance,) if self._allowance else ()
+
+    def check(self) -> str:
+        """Ask the server for its health, which AppViews and PDSes tell alike. Raises ConnectorError."""
+        payload = self._get("/xrpc/_health", {}, datetime.now(UTC), what="bluesky: the server")
+        version = f" (version {string(payload, 'version')[:40]})" if string(payload, "version") else ""
+        return f"bluesky: {urlsplit(self._base).hostname} answers{version}; no credential is needed"
+
+    def _walk(self, account: Account, walk: Walk, now: datetime) -> Iterator[Page]:
+        for answer in self._answers(account, now):
+            page = walk.take(answer)
+            yield page
+            if page.last:
+                return
+
+    def _answers(self, account: Account, now: datetime) -> Iterator[Listed]:
+        """Yield what the account published, newest first, without an end of its own: the walk says when it is over."""
+        if not self._is_plain:
+            with contextlib.suppress(_NoAppView):
+                yield from self._feed(account, now)
+        yield from self._repository(account, now)
+
+    # An AppView.
+
+    def _feed(self, account: Account, now: datetime) -> Iterator[Listed]:
+        asked = {"actor": actor_of(account), "limit": str(PAGE_SIZE), "filter": "posts_with_replies"}
+        while True:
+            payload = self._get("/xrpc/app.bsky.feed.getAuthorFeed", asked, now, what=f"{account.label}: posts")
+            asked["cursor"] = string(payload, "cursor")
+            yield parse_feed(payload)
+
+    def _shown_again(self, account: Account, asked: Sequence[str], now: datetime) -> Reread:
+        own = [one for one in asked if atproto.collection_of(one) == POST]
+        subjects = dict(self._subjects(account, [one for one in asked if atproto.collection_of(one) == REPOST], now))
+        wanted = {**{one: one for one in own}, **{one: subject for one, subject in subjects.items() if subject}}
+        views = self._views(account, tuple(dict.fromkeys(wanted.values())), now)
+        present = {one: views[uri] for one, uri in wanted.items() if uri in views}
+        missing = frozenset([*own, *subjects]) - present.keys()
+        if missing:  # raises AccountHidden when it is the account that is shown no longer
+            self._get(f"/xrpc/{GET_PROFILE}", {"actor": actor_of(account)}, now, what=f"{account.label}: profile")
+        hidden = frozenset(one for one, view in present.items() if atproto.is_withheld(view))
+        posts = tuple(_again(one, view) for one, view in present.items() if one not in hidden)
+        return Reread(posts=posts, missing=missing, hidden=hidden)
+
+    def _views(self, account: Account, uris: Sequence[str], now: datetime) -> dict[str, Json]:
+        """Return posts by uri; one that was deleted, or is shown to nobody, is not among them."""
+        found: dict[str, Json] = {}
+        for begin in range(0, len(uris), POSTS_PER_CALL):
+            asked = {"uris": uris[begin : begin + POSTS_PER_CALL]}
+            payload = self._get("/xrpc/app.bsky.feed.getPosts", asked, now, what=f"{account.label}: known posts")
+            found |= {string(view, "uri"): view for view in listed_in(payload, "posts")}
+        return found
+
+    def _subjects(self, account: Account, uris: Sequence[str], now: datetime) -> Iterator[tuple[str, str]]:
+        """Yield what each repost passes on; an empty uri for one that was taken back."""
+        for uri in uris:
+            try:
+                record = inner(self._record(account, uri, now), "value")
+            except _RecordNotFound:
+                yield uri, ""
+            except _NoAppView:  # an AppView may give out no records: nothing is decided
+                return
+            else:
+                yield uri, string(inner(record, "subject"), "uri")
+
+    # A repository on a plain PDS.
+
+    def _repository(self, account: Account, now: datetime) -> Iterator[Listed]:
+        """Yield posts and reposts, which are two lists there, in one order."""
+        did = self._did(account, now)
+        streams = (Stream(POST), Stream(REPOST))
+        while True:
+            found: list[Json] = []
+            while not found and (stream := shallowest(streams)) is not None:
+                asked = {"repo": did, "collection": stream.collection, "limit": str(PAGE_SIZE)}
+                asked |= {"cursor": stream.cursor} if stream.cursor else {}
+                stream.take(self._records(account, asked, now))
+                found = ready(streams) if begun(streams) else []
+            posts = tuple(self._parsed(account, item) for item in found)
+            yield Listed(
+                posts=posts,
+                times=tuple(map(atproto.listed_at, found)),
+                ids=frozenset(post.native_id for post in posts),
+                more=any(stream.waiting or not stream.ended for stream in streams),
+            )
+
+    def _records(self, account: Account, asked: Mapping[str, str], now: datetime) -> Json:
+        try:
+            return self._plain("com.atproto.repo.listRecords", asked, now, what=f"{account.label}: posts")
+        except AccountNotFound:  # a PDS says so of a suspended account as well
+            self._described(account, asked["repo"], now)
+            raise
+
+    def _held_again(self, account: Account, asked: Sequence[str], now: datetime) -> Reread:
+        posts, missing = [], set()
+        for uri in filter(atproto.collection_of, asked):
+            try:
+                posts.append(self._parsed(account, self._record(account, uri, now)))
+            except _RecordNotFound:
+                missing.add(uri)
+        try:
+            if missing:  # a PDS says so of every post of a suspended account, and of one that it does not hold
+                self._described(account, actor_of(account), now)
+        except AccountHidden:
+            return Reread(posts=tuple(posts), hidden=frozenset(missing))
+        return Reread(posts=tuple(posts), missing=frozenset(missing))
+
+    def _described(self, account: Account, did: str, now: datetime) -> Json:
+        return self._plain("com.atproto.repo.describeRepo", {"repo": did}, now, what=f"{account.label}: profile")
+
+    def _parsed(self, account: Account, item: Json) -> Post:
+        return atproto.parse_record(item, blobs=f"{self._base}{BLOBS}", handle=addresses.named(account.handle) or "")
+
+    def _did(self, account: Account, now: datetime) -> str:
+        actor = actor_of(account)
+        if actor.startswith("did:"):
+            return actor
+        payload = self._plain(
+            "com.atproto.identity.resolveHandle", {"handle": actor}, now, what=f"{account.label}: handle"
+        )
+        if not string(payload, "did"):
+            raise SchemaDrift(f"{account.label}: a handle without a DID; {CHANGED}")
+        return string(payload, "did")
+
+    def _profile_record(self, account: Account, now: datetime) -> Profile:
+        did, what = self._did(account, now), f"{account.label}: profile"
+        described = self._described(account, did, now)
+        handle = string(described, "handle")
+        if string(described, "did") != did or not handle:
+            raise SchemaDrift(f"{what}: a repository without did or handle; {CHANGED}")
+        try:
+            record = inner(self._record(account, f"at://{did}/{PROFILE}/self", now), "value")
+        except _RecordNotFound:  # nobody must say anything of himself
+            record = {}
+        return atproto.parse_profile_record(did, handle, record, blobs=f"{self._base}{BLOBS}")
+
+    def _record(self, account: Account, uri: str, now: datetime) -> Json:
+        """Return one record. Raises _RecordNotFound."""
+        repository, collection, key = atproto.parts_of(uri)
+        asked = {"repo": repository, "collection": collection, "rkey": key}
+        item = self._get("/xrpc/com.atproto.repo.getRecord", asked, now, what=f"{account.label}: a known record")
+        if string(item, "uri") != uri:
+            raise SchemaDrift(f"{account.label}: another record than the one that was asked for; {CHANGED}")
+        return item
+
+    def _plain(self, method: str, asked: Mapping[str, Any], now: datetime, *, what: str) -> Json:
+        try:
+            payload = self._get(f"/xrpc/{method}", asked, now, what=what)
+            self._is_plain = True
+            return payload
+        except _NoAppView:
+            raise SchemaDrift(f"{what}: the server knows no {method}; correct connectors.bluesky.base_url") from None
+
+    def _get(self, path: str, asked: Mapping[str, Any], now: datetime, *, what: str) -> Json:
+        """Ask one question. Raises ConnectorError, _NoAppView, _RecordNotFound."""
+        try:
+            response = self._session.get(
+                f"{self._base}{path}", params=dict(asked), headers={"Accept": "application/json"}
+            )
+        except requests.RequestException as error:
+            raise http.failure(error, what=what) from None
+        if (allowance := parse_allowance(response.headers, now)) is not None:
+            with self._lock:
+                self._allowance = allowance
+        if response.status_code != requests.codes.ok:
+            name, words = _said(response)
+            if name in NO_APPVIEW or words.startswith(NO_SERVICE):
+                raise _NoAppView
+            if name == "RecordNotFound" or NO_RECORD in words:
+                raise _RecordNotFound
+            raise refusal(response, what=what, now=now)
+        payload = http.json_body(response, what=what)
+        if not isinstance(payload, Mapping):
+            raise SchemaDrift(f"{what}: the answer is no object; {CHANGED}, or base_url leads elsewhere")
+        return payload
+
+
+def actor_of(account: Account) -> str:
+    """Return what Bluesky calls the account: its DID where known, else the handle. Raises AccountNotFound."""
+    if account.native_id:
+        return account.native_id
+    written = account.handle.strip()
+    named = addresses.handle(written) if "/" in written else addresses.named(written)
+    actor = named or addresses.handle(account.url)
+    if not actor:
+        raise AccountNotFound(f"{account.label}: names no Bluesky account; {WRITE}")
+    return actor
+
+
+def _again(native_id: str, view: Json) -> Post:
+    """Map a post that was read again, be it a repost's subject."""
+    post = atproto.parse_view(view)
+    if post.native_id == native_id:
+        return post
+    at = atproto.time_of_key(atproto.parts_of(native_id)[2]) or post.published_at
+    return atproto.reposted(post, native_id=native_id, at=at, raw={"post": view})
