@@ -296,6 +296,6 @@ def absolute(base: str, link: str) -> str:
     """Return `link` seen from `base`; empty when it is no web address."""
     try:
         joined = urljoin(base, link.strip())
-    except ValueError:
+        return joined if urlsplit(joined).scheme in {"http", "https"} else ""
+    except ValueError:  # brackets that hold no address
         return ""
-    return joined if urlsplit(joined).scheme in {"http", "https"} else ""

@@ -42,7 +42,15 @@ from monitor.model import Account, Media, Post, Profile
 from monitor.settings import Network
 
 ACCEPT = "application/atom+xml, application/rss+xml, application/rdf+xml, application/xml;q=0.9, text/xml;q=0.8"
-ROOT_ENDS = re.compile(rb"</\s*([\w.-]+:)?(rss|feed|rdf)\s*>", re.IGNORECASE)
+ROOT_ENDS = re.compile(rb"</\s*([\w.-]+:)?(rss|feed|rdf)\s*(>|$)", re.IGNORECASE)
+# References into the range of half characters, and of what lies just before and behind it.
+HALVES = re.compile(rb"(?:&#(?:x0{0,4}[de][0-9a-f]{3}|0{0,4}5[5-7]\d{3});)+", re.IGNORECASE)
+# What feedparser is known to raise for feeds that are not well-formed.
+TRIPS = (ValueError, TypeError, LookupError, AttributeError, AssertionError, RecursionError)
+# An entity that stands for a few characters and for no other entity; some feeds declare those of HTML.
+SMALL_ENTITY = re.compile(
+    rb"<!ENTITY\s+[\w.-]{1,40}\s+(\"(&#\w{1,8};|[^\"&%<]{0,40})\"|'(&#\w{1,8};|[^'&%<]{0,40})')\s*>"
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -153,7 +161,11 @@ def parse_feed(body: bytes, *, headers: Mapping[str, str], url: str, what: str, 
     kind = headers.get("Content-Type", "")
     told = {"content-type": kind} if kind else {}
     # Not told where the feed lies: an id stays as it is written, and the same when the feed moves.
-    found = feedparser.parse(io.BytesIO(body), response_headers=told, sanitize_html=False)
+    try:
+        found = feedparser.parse(io.BytesIO(whole_characters(body)), response_headers=told, sanitize_html=False)
+    except TRIPS as error:
+        name = type(error).__name__
+        raise SchemaDrift(f"{what}: feedparser trips over this feed ({name}); have the site validate it") from None
     if not found.get("version"):
         raise SchemaDrift(f"{what}: the answer is no feed ({kind[:60] or 'no content type'}); correct the url column")
     if found.get("bozo") and not ROOT_ENDS.search(body[-4000:].replace(b"\0", b"")):
@@ -171,23 +183,36 @@ def parse_feed(body: bytes, *, headers: Mapping[str, str], url: str, what: str, 
     return Feed(profile=profile, posts=tuple(latest.values())[::-1], undated=undated)
 
 
+def whole_characters(body: bytes) -> bytes:
+    """Return a feed whose references to characters are all of characters: some sites write an emoji as two halves."""
+    return HALVES.sub(_joined_halves, body)
+
+
+def _joined_halves(found: re.Match[bytes]) -> bytes:
+    numbers = (int(one[1:], 16) if one[:1] in b"xX" else int(one) for one in re.findall(rb"&#(\w+);", found[0]))
+    text = "".join(map(chr, numbers)).encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    return text.encode("ascii", "xmlcharrefreplace")
+
+
 def refuse_entities(body: bytes, *, what: str) -> None:
-    """Raise SchemaDrift for XML that declares entities: nothing honest needs them, and they can fill the memory."""
+    """Raise SchemaDrift for XML that declares entities, which can fill the memory; those of a few characters cannot."""
     try:
         sax.parseString(body, ContentHandler(), forbid_dtd=False, forbid_entities=True, forbid_external=False)
     except DefusedXmlException:
-        raise SchemaDrift(f"{what}: the XML declares entities, which Pantau does not read") from None
+        if body.count(b"<!ENTITY") != len(SMALL_ENTITY.findall(body)) or b"<!ENTITY" not in body:
+            raise SchemaDrift(f"{what}: the XML declares entities, which Pantau does not read") from None
     except (SAXException, ValueError, LookupError, AssertionError):
         return  # not well-formed: feedparser reads it all the same, without a parser that knows entities
 
 
 def _post(entry: Mapping[str, Any], base: str, seen: Seen, now: datetime) -> tuple[Post, bool]:
     """Return an entry as a post, and whether it has a date of its own."""
-    title = _text(entry.get("title_detail") or entry.get("title"))
-    bodies = [_reading(part, base) for part in [*_dicts(entry.get("content")), entry.get("summary_detail")] if part]
+    title = _text(_title(entry))
+    parts = [*_dicts(entry.get("content")), *_dicts([entry.get("summary_detail"), entry.get("subtitle_detail")])]
+    bodies = [_reading(part, base) for part in parts]
     link = str(entry.get("link") or "")
     stated = _moment(entry, "published", "created", "updated")
-    native_id = str(entry.get("id") or link or _digest(title, stated, bodies))
+    native_id = str(entry.get("id") or link or _digest(title, stated, parts))
     published = stated or seen.first_sight(native_id, now)
     updated = _moment(entry, "updated")
     post = Post(
@@ -196,15 +221,23 @@ def _post(entry: Mapping[str, Any], base: str, seen: Seen, now: datetime) -> tup
         published_at=published,
         edited_at=updated if updated and updated > published else None,
         text=joined([title, *(body.text for body in bodies)]),
-        links=unique(one for body in bodies for one in body.links),
+        links=unique([*(one for body in bodies for one in body.links), *_other_files(entry, base)]),
         media=unique([*_files(entry, base), *(one for body in bodies for one in body.media)]),
         raw=_raw(entry),
     )
     return post, stated is not None
 
 
-def _digest(title: str, stated: datetime | None, bodies: Sequence[Reading]) -> str:
-    seen = f"{title}\n{stated}" if title or stated else "\n".join(body.text for body in bodies)
+def _title(entry: Mapping[str, Any]) -> object:
+    """Return the title with its type; of an inner element (a picture) that has one, too, feedparser mixes the two."""
+    detail = entry.get("title_detail")
+    told = isinstance(detail, Mapping) and (detail.get("value") == entry.get("title") or not entry.get("title"))
+    return detail if told else entry.get("title")
+
+
+def _digest(title: str, stated: datetime | None, parts: Sequence[Mapping[str, Any]]) -> str:
+    """Return an id for an entry without one: the same wherever the feed lies."""
+    seen = f"{title}\n{stated}" if title or stated else "\n".join(_reading(part, "").text for part in parts)
     return f"sha256:{hashlib.sha256(seen.encode('utf-8', 'surrogatepass')).hexdigest()}"
 
 
@@ -245,14 +278,25 @@ def _picture(feed: Mapping[str, Any]) -> str:
 
 def _files(entry: Mapping[str, Any], base: str) -> Iterator[Media]:
     """Yield enclosures and Media RSS files; what a thing is follows from its type, else from its name."""
-    enclosures = [link for link in _dicts(entry.get("links")) if link.get("rel") == "enclosure"]
-    for one in [*enclosures, *_dicts(entry.get("media_content")), *_dicts(entry.get("media_thumbnail"))]:
+    for one in [*_enclosures(entry), *_dicts(entry.get("media_content")), *_dicts(entry.get("media_thumbnail"))]:
         address = http.absolute(base, str(one.get("href") or one.get("url") or ""))
         kind = str(one.get("type") or {"image": "image/", "video": "video/"}.get(str(one.get("medium")), ""))
         words = str(one.get("title") or "")
         found = media_of(address, kind=kind.lower(), text=words) if address else None
         if found is not None:
             yield found
+
+
+def _enclosures(entry: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    return [link for link in _dicts(entry.get("links")) if link.get("rel") == "enclosure"]
+
+
+def _other_files(entry: Mapping[str, Any], base: str) -> Iterator[str]:
+    """Yield the addresses of enclosures that are neither picture, video nor document."""
+    for one in _enclosures(entry):
+        address = http.absolute(base, str(one.get("href") or ""))
+        if address and media_of(address, kind=str(one.get("type") or "").lower()) is None:
+            yield address
 
 
 def _raw(value: Any) -> Any:

@@ -121,6 +121,74 @@ def test_an_id_that_stands_twice_is_one_post_the_upper_one():
     assert item.text == "baharu"
 
 
+# ---------------------------------------------------------------- what feedparser's own tests brought to light
+
+
+def rss_of(item: str, *, before: str = "", after: str = "</rss>") -> bytes:
+    channel = f"<channel><title>JPD</title><item>{item}</item></channel>"
+    return f'<?xml version="1.0" encoding="utf-8"?>{before}<rss version="2.0">{channel}{after}'.encode()
+
+
+def test_an_entry_without_an_id_keeps_its_id_when_the_feed_moves():
+    body = rss_of("<description>&lt;a href='/jadual'&gt;Jadual&lt;/a&gt;</description>")
+    here, there = (parse(body, url=url).posts[0] for url in (ADDRESS, "https://baharu.jpd.example.my/feed/"))
+    assert here.native_id == there.native_id
+    assert here.links != there.links
+
+
+def test_a_feed_that_lacks_only_its_very_last_sign_is_whole():
+    assert len(parse(rss_of("<title>satu</title>", after="</rss")).posts) == 1
+
+
+def test_a_picture_s_title_is_not_the_entry_s():
+    entry = "<entry><id>1</id><title>Betul</title><image><title>Salah</title></image></entry>"
+    (post,) = parse(f'<feed xmlns="http://www.w3.org/2005/Atom">{entry}</feed>'.encode()).posts
+    assert post.text == "Betul"
+
+
+def test_a_podcast_s_subtitle_is_read():
+    subtitle = '<itunes:subtitle xmlns:itunes="http://www.itunes.com/dtds/podcast-1.0.dtd">Anak tajuk</itunes:subtitle>'
+    assert parse(rss_of(f"<title>Episod</title>{subtitle}")).posts[0].text == "Episod\n\nAnak tajuk"
+
+
+def test_an_enclosure_of_another_kind_is_a_link():
+    post = parse(rss_of('<enclosure url="https://jpd.example.my/borang" type="text/html"/>')).posts[0]
+    assert (post.media, post.links) == ((), ("https://jpd.example.my/borang",))
+
+
+@pytest.mark.parametrize(
+    ("written", "read"),
+    [
+        ("&#55357;&#56832; senyum", "😀 senyum"),
+        ("&#xD83D;&#xDE00;", "😀"),
+        ("&#xD800; x", "\ufffd x"),
+        ("&#55000;", "훘"),
+    ],
+)
+def test_an_emoji_that_is_written_as_two_halves_is_one(written, read):
+    assert parse(rss_of(f"<title>{written}</title>")).posts[0].text == read
+
+
+@pytest.mark.parametrize("value", ["&#160;", " "])
+def test_entities_that_stand_for_a_character_are_read(value):
+    doctype = f'<!DOCTYPE rss [<!ENTITY nbsp "{value}">]>'
+    assert parse(rss_of("<title>satu&nbsp;dua</title>", before=doctype)).posts[0].text == "satu dua"
+
+
+@pytest.mark.parametrize("address", ["http://[0]/", "http://[jpd", "http://[x]/a.png"])
+def test_an_address_that_is_none_spoils_no_feed(address):
+    item = f"<title>satu</title><link>{address}</link><enclosure url='{address}' type='image/png'/>"
+    body = rss_of(f"{item}<description>&lt;img src='{address}'/&gt;</description>")
+    (post,) = parse(body).posts
+    assert (post.text, post.url, post.media) == ("satu", "", ())
+
+
+def test_what_feedparser_trips_over_is_said_so():
+    body = rss_of("<title>x</title>").replace(b"utf-8", b"\xa6")
+    with pytest.raises(SchemaDrift, match="trips over this feed"):
+        parse(body)
+
+
 # ---------------------------------------------------------------- bytes
 
 
