@@ -7,7 +7,7 @@ errors below, which carry when to come back. The scheduler waits; the store reme
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, ClassVar, Protocol
 
@@ -78,6 +78,15 @@ class Reread:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Wanted:
+    """Known posts of one account that are to be read again. `newest` as for `reread`."""
+
+    account: Account
+    native_ids: Sequence[str]
+    newest: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Allowance:
     """What a credential may still spend of one thing (calls, posts, units) until `resets_at`, by the platform's word.
 
@@ -134,6 +143,9 @@ class Connector(Protocol):
     #   resolve_many(accounts) -> Mapping[account.id, Profile | ConnectorError]: profiles in few calls
     #   reread_listed(account, published: native id -> time, *, now) -> Reread: as reread, where posts are looked up in
     #       the listing, which need not be read beyond the oldest of them; used instead of reread
+    #   reread_many(wanted: Sequence[Wanted], *, now) -> Mapping[account.id, Reread | ConnectorError]: known posts of
+    #       many accounts in few calls, where one call may hold posts of several; the poller then never calls `reread`.
+    #       An error that stops the whole platform is the answer for all that was not asked any more.
     #   allowances() -> tuple[Allowance, ...]: what the last answers said of the credential's budgets
     #   backfill(account, start, end, *, now) -> Iterator[Page]: a stretch of the past, read again; cursors are ignored
 

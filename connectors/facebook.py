@@ -37,6 +37,7 @@ from connectors.base import (
     Reread,
     SchemaDrift,
     Unavailable,
+    Wanted,
 )
 from connectors.graph import (
     NEW_TOKEN,
@@ -66,6 +67,7 @@ PROFILE_FIELDS = "id,name,username,about,description,picture{url}"
 BASIC_PROFILE_FIELDS = "id,name,username"
 PAGE_SIZE = 100
 IDS_PER_CALL = 50
+TRIES_WITHOUT = 3  # calls for many objects that are asked again without the bad one
 WIDEST_WINDOW = timedelta(days=170)  # since/until may span six months at most
 CHANGED = "the Graph API has changed, see connectors.facebook.api_version"
 EDGES = ("published_posts", "posts", "feed")  # a page may show itself to a token by the later ones only
@@ -344,6 +346,10 @@ class _Recorder:
         return self.answer
 
 
+class _Undecided(Exception):  # never leaves this module
+    """The answer does not say whether a post is there."""
+
+
 Question = Callable[[Any], Any]  # takes the SDK's GraphAPI, returns its answer
 
 
@@ -408,19 +414,47 @@ class FacebookConnector:
         now: datetime,
         newest: Mapping[str, str] | None = None,  # noqa: ARG002 (a post keeps its id)
     ) -> Reread:
-        """Read known posts again, 50 a call. A post that is no longer published counts as missing.
+        """Read known posts again, 50 a call. Raises ConnectorError."""
+        answer = self.reread_many([Wanted(account=account, native_ids=native_ids)], now=now)[account.id]
+        if isinstance(answer, ConnectorError):
+            raise answer
+        return answer
 
-        A lost permission, or a server that reads no post by id, can look like missing posts: when none is left, the
-        page's newest posts must still be readable, and what stands among them is not missing. Raises ConnectorError.
+    def reread_many(self, wanted: Sequence[Wanted], *, now: datetime) -> Mapping[int, Reread | ConnectorError]:
+        """Read known posts of many pages again, 50 a call. A post that is no longer published counts as missing.
+
+        A lost permission, or a server that reads no post by id, can look like missing posts: when none of a page's is
+        left, its newest posts must still be readable, and what stands among them is not missing.
         """
-        asked = tuple(dict.fromkeys(native_ids))
-        items = dict(self._known_posts(account, asked, now))
-        posts = {one: parse_post(item) for one, item in items.items() if _is_published(item)}
-        missing = items.keys() - posts.keys()
-        if asked and not posts:
-            shown = {post.native_id: post for post in parse_posts(self._newest_posts(account, now))}
-            posts = {one: shown[one] for one in asked if one in shown}
-        return Reread(posts=tuple(posts.values()), missing=frozenset(missing - posts.keys()))
+        owners = {one: each.account for each in wanted for one in each.native_ids}
+        known: dict[str, Json | None] = {}
+        failed: dict[int, ConnectorError] = {}
+        stop: ConnectorError | None = None
+        for part in _parts(list(owners)):
+            try:
+                if stop is None:
+                    known |= self._known_posts(part, owners, now)
+                    continue
+            except ConnectorError as error:
+                stop = error if error.whole_platform else None
+                failed |= {owners[one].id: error for one in part}
+                continue
+            failed |= {owners[one].id: stop for one in part}
+        return {each.account.id: failed.get(each.account.id) or self._looked(each, known, now) for each in wanted}
+
+    def _looked(self, wanted: Wanted, known: Mapping[str, Json | None], now: datetime) -> Reread | ConnectorError:
+        items = {one: known[one] for one in wanted.native_ids if one in known}
+        hidden = frozenset(one for one, item in items.items() if item is None)
+        try:
+            posts = {one: parse_post(item) for one, item in items.items() if item is not None and _is_published(item)}
+            missing = items.keys() - posts.keys() - hidden
+            if wanted.native_ids and not posts:
+                shown = {post.native_id: post for post in parse_posts(self._newest_posts(wanted.account, now))}
+                posts = {one: shown[one] for one in wanted.native_ids if one in shown}
+        except ConnectorError as error:
+            return error
+        seen = posts.keys()
+        return Reread(posts=tuple(posts.values()), missing=frozenset(missing - seen), hidden=hidden - seen)
 
     def check(self) -> str:
         """Return a sentence on the token: valid, until when, for what. Raises ConnectorError."""
@@ -520,8 +554,13 @@ class FacebookConnector:
                     raise
                 way.limit = int(asked["limit"]) // 2
 
-    def _many(self, ids: Sequence[str], fields: str, now: datetime, *, what: str) -> Mapping[str, Json]:
-        """Read objects by id in one call. What is not in the answer is to be read alone: one bad id spoils the call."""
+    def _many(
+        self, ids: Sequence[str], fields: str, now: datetime, *, what: str, tries: int = TRIES_WITHOUT
+    ) -> Mapping[str, Json]:
+        """Read objects by id in one call. What is not in the answer is to be read alone: one bad id spoils the call.
+
+        An answer that names the bad one is asked again without it.
+        """
         if self._singly:
             return {}
         try:
@@ -531,32 +570,41 @@ class FacebookConnector:
             if passing and not (is_too_much(refused.refusal) or lacks_way(refused.refusal)):
                 raise refused.error from None
             self._singly = refused.refusal.code is None
+            good = [one for one in ids if one not in refused.refusal.message]
+            if tries and good and len(good) < len(ids):
+                return self._many(good, fields, now, what=what, tries=tries - 1)
             return {}
         except SchemaDrift:
             return {}
         items = found.items() if isinstance(found, Mapping) else ()
         return {key: item for key, item in items if isinstance(item, Mapping) and item.get("id")}
 
-    def _known_posts(self, account: Account, ids: Sequence[str], now: datetime) -> Iterator[tuple[str, Json]]:
-        """Yield known posts as they are now; a post that is gone as one that is not published."""
-        for begin in range(0, len(ids), IDS_PER_CALL):
-            part = ids[begin : begin + IDS_PER_CALL]
-            found = self._many(part, POST_FIELDS, now, what=f"{account.label}: known posts")
-            for native_id in part:
-                item = found.get(native_id) or self._post_alone(account, native_id, now)
-                if item is not None:
-                    yield native_id, item
+    def _known_posts(
+        self, ids: Sequence[str], owners: Mapping[str, Account], now: datetime
+    ) -> Mapping[str, Json | None]:
+        """Return known posts as they are now: one that is gone as not published, one withheld from us as None."""
+        found = self._many(ids, POST_FIELDS, now, what="facebook: known posts")
+        known: dict[str, Json | None] = {}
+        for native_id in ids:
+            try:
+                known[native_id] = found.get(native_id) or self._post_alone(owners[native_id], native_id, now)
+            except _Undecided:
+                continue
+        return known
 
     def _post_alone(self, account: Account, native_id: str, now: datetime) -> Json | None:
-        """Read one post by id; None when the answer does not decide whether it is there."""
+        """Read one post by id; None when the page does not let us see it. Raises _Undecided, and ConnectorError."""
         path, page, what = quote(native_id, safe=""), page_of(account), f"{account.label}: a known post"
         try:
             item = self._try(lambda graph: graph.get_object(path, fields=POST_FIELDS), now, what=what, page=page)
         except _Refused as refused:
-            if isinstance(refused.error, AccountNotFound) and refused.refusal.code is not None:
+            by_the_api = refused.refusal.code is not None
+            if isinstance(refused.error, AccountNotFound) and by_the_api:
                 return GONE_POST
-            if isinstance(refused.error, AccountNotFound | PermissionMissing) or lacks_way(refused.refusal):
+            if isinstance(refused.error, PermissionMissing) and by_the_api:
                 return None
+            if isinstance(refused.error, AccountNotFound | PermissionMissing) or lacks_way(refused.refusal):
+                raise _Undecided from None
             raise refused.error from None
         if not isinstance(item, Mapping):
             raise SchemaDrift(f"{what}: the answer is no object; the Graph API has changed")
@@ -606,6 +654,11 @@ def _open_session(settings: FacebookSettings, network: Network) -> requests.Sess
         key, token = settings.app_secret.reveal().strip(), settings.access_token.reveal().strip()
         session.params = {"appsecret_proof": hmac.new(key.encode(), token.encode(), hashlib.sha256).hexdigest()}
     return session
+
+
+def _parts(ids: Sequence[str]) -> Iterator[Sequence[str]]:
+    for begin in range(0, len(ids), IDS_PER_CALL):
+        yield ids[begin : begin + IDS_PER_CALL]
 
 
 def _page_or_none(account: Account) -> str | None:

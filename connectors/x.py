@@ -34,6 +34,7 @@ from connectors.base import (
     Reread,
     SchemaDrift,
     Unavailable,
+    Wanted,
     no_later,
 )
 from monitor.model import Account, Cause, Json, Media, MediaKind, Post, PostKind, Profile
@@ -200,37 +201,57 @@ class XConnector:
         now: datetime,
         newest: Mapping[str, str] | None = None,
     ) -> Reread:
-        """Read known posts again, 100 a call, and the newest version of edited ones. Raises ConnectorError.
+        """Read known posts again, 100 a call, and the newest version of edited ones. Raises ConnectorError."""
+        wanted = Wanted(account=account, native_ids=native_ids, newest=newest or {})
+        answer = self.reread_many([wanted], now=now)[account.id]
+        if isinstance(answer, ConnectorError):
+            raise answer
+        return answer
+
+    def reread_many(self, wanted: Sequence[Wanted], *, now: datetime) -> Mapping[int, Reread | ConnectorError]:
+        """Read known posts of many accounts again, 100 a call, and the newest version of edited ones.
 
         An edited post is asked for by its first and its newest known id: X may know one of them alone.
         """
-        named = {one: newest[one] for one in native_ids if newest and one in newest}
-        posts, missing = self._looked_up(account, list(dict.fromkeys([*native_ids, *named.values()])), now)
-        gone = {one for one in native_ids if {one, named.get(one, one)} <= missing}
-        return Reread(posts=tuple(posts.values()), missing=frozenset(gone - posts.keys()))
+        known = _Known()
+        ids = dict.fromkeys(one for each in wanted for one in _asked(each))
+        try:
+            for part in _parts(list(ids)):
+                self._look_up(known, part, now)
+            for part in _parts(sorted(known.edited)):
+                self._look_up(known, part, now)
+        except AccountNotFound:  # no look-up by id on this server: the timeline shows the newest ones as they are
+            return {each.account.id: self._from_timeline(each, now) for each in wanted}
+        return {each.account.id: _reread(each, known) for each in wanted}
 
-    def _looked_up(self, account: Account, ids: Sequence[str], now: datetime) -> tuple[dict[str, Post], set[str]]:
-        """Return the posts with these ids as they are now, by native id, and the ids that do not exist."""
-        posts: dict[str, Post] = {}
-        missing: set[str] = set()
-        for part in _parts(ids):
-            try:
-                payload = self._tweets(account, part, now)
-            except AccountNotFound:  # no look-up by id on this server: the timeline shows the newest ones as they are
-                posts |= {one: post for one, post in self._shown(account, now).items() if one in part}
-                continue
-            missing |= _missing(payload)
-            edited = {_history(item)[-1] for item in _items(payload)} - {item["id"] for item in _items(payload)}
-            posts |= {post.native_id: post for post in parse_timeline(payload)}
-            for edits in _parts(sorted(edited)):
-                posts |= {post.native_id: post for post in parse_timeline(self._tweets(account, edits, now))}
-        return posts, missing
+    def _look_up(self, known: _Known, ids: Sequence[str], now: datetime) -> None:
+        """Note the posts with these ids as they are now. Raises AccountNotFound where the server has no such look-up.
+
+        After an error that stops the whole platform nothing more is asked.
+        """
+        if known.stop is not None:
+            known.fail(ids, known.stop)
+            return
+        try:
+            payload = self._tweets(ids, now)
+            known.note(payload)
+        except AccountNotFound:
+            raise
+        except ConnectorError as error:
+            known.fail(ids, error)
+
+    def _from_timeline(self, wanted: Wanted, now: datetime) -> Reread | ConnectorError:
+        try:
+            shown = self._shown(wanted.account, now)
+        except ConnectorError as error:
+            return error
+        return Reread(posts=tuple(shown[one] for one in wanted.native_ids if one in shown))
 
     def _shown(self, account: Account, now: datetime) -> Mapping[str, Post]:
         return {post.native_id: post for post in parse_timeline(self._timeline(account, {}, None, now))}
 
-    def _tweets(self, account: Account, ids: Sequence[str], now: datetime) -> Json:
-        return self._ask(account.label, self._client.get_tweets, list(ids), now=now, **POST_PARAMETERS)
+    def _tweets(self, ids: Sequence[str], now: datetime) -> Json:
+        return self._ask("x: known posts", self._client.get_tweets, list(ids), now=now, **POST_PARAMETERS)
 
     def check(self) -> str:
         """Return a sentence on the token. Raises ConnectorError."""
@@ -271,6 +292,46 @@ class XConnector:
 
     def _keep(self, response: requests.Response, **_: Any) -> None:
         self._answers.last = response
+
+
+@dataclass(slots=True)
+class _Known:
+    """What look-ups by id have shown so far, of all accounts."""
+
+    posts: dict[str, Post] = field(default_factory=dict)  # by native id, as they are now
+    missing: set[str] = field(default_factory=set)
+    hidden: set[str] = field(default_factory=set)
+    edited: dict[str, str] = field(default_factory=dict)  # id of a newer version than was shown → native id
+    failed: dict[str, ConnectorError] = field(default_factory=dict)
+    stop: ConnectorError | None = None
+
+    def note(self, payload: Json) -> None:
+        """Raises SchemaDrift."""
+        self.posts |= {post.native_id: post for post in parse_timeline(payload)}
+        self.missing |= _missing(payload)
+        self.hidden |= _hidden(payload)
+        histories = {item["id"]: _history(item) for item in _items(payload)}
+        self.edited |= {one[-1]: one[0] for one in histories.values() if one[-1] not in histories}
+
+    def fail(self, ids: Sequence[str], error: ConnectorError) -> None:
+        self.failed |= {self.edited.get(one, one): error for one in ids}
+        self.stop = error if error.whole_platform else None
+
+
+def _asked(wanted: Wanted) -> list[str]:
+    return [*wanted.native_ids, *(wanted.newest[one] for one in wanted.native_ids if one in wanted.newest)]
+
+
+def _reread(wanted: Wanted, known: _Known) -> Reread | ConnectorError:
+    """Return what the look-ups say of one account's posts, or why they say nothing."""
+    failure = next((known.failed[one] for one in _asked(wanted) if one in known.failed), None)
+    if failure is not None:
+        return failure
+    newest = {one: wanted.newest.get(one, one) for one in wanted.native_ids}
+    posts = {one: known.posts[one] for one in newest if one in known.posts}
+    missing = frozenset(one for one in newest if {one, newest[one]} <= known.missing) - posts.keys()
+    hidden = frozenset(one for one in newest if {one, newest[one]} & known.hidden) - posts.keys()
+    return Reread(posts=tuple(posts.values()), missing=missing, hidden=hidden)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -529,6 +590,11 @@ def _history(item: Json) -> list[str]:
 def _missing(payload: Json) -> set[str]:
     """Return the ids that X says do not exist; one it may not show is not missing."""
     return {_named_in(error) for error in _list(payload, "errors") if _is_not_found(error)} - {""}
+
+
+def _hidden(payload: Json) -> set[str]:
+    """Return the ids of what is there, but not for us: of a protected or suspended account, or withheld."""
+    return {_named_in(error) for error in _list(payload, "errors") if not _is_not_found(error)} - {""}
 
 
 def _is_not_found(error: Json) -> bool:

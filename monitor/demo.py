@@ -61,6 +61,8 @@ listen = "127.0.0.1:0"
 [polling]
 min_interval = "2s"
 max_interval = "5s"
+recheck_waits = ["30s", "1m", "5m", "1h"]
+recheck_confirm = "5s"
 [network]
 allow = ["127.0.0.1/32"]
 [connectors.x]

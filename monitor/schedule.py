@@ -13,8 +13,6 @@ from monitor.settings import Polling
 
 HEADROOM = 0.1  # of the longest interval: for waiting in line, and for the call
 PROFILE_EVERY = timedelta(hours=24)  # X bills each profile read; a first look is taken at registration
-REREAD_SOONEST = timedelta(minutes=10)
-REREAD_INTERVALS = 15  # whoever polls by the second, as the demo does, also sees a deletion within half a minute
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,18 +40,3 @@ def next_check(previous: timedelta, outcome: Outcome, now: datetime, polling: Po
     wait = next_interval(previous, outcome, polling)
     due = now + (wait - HEADROOM * wait if wait == polling.max_interval else wait)
     return max(due, outcome.retry_at) if outcome.retry_at else due
-
-
-def reread_soonest(polling: Polling) -> timedelta:
-    """Return how long a fresh post is left alone; X bills each post that is read again."""
-    return min(REREAD_SOONEST, REREAD_INTERVALS * polling.min_interval)
-
-
-def next_reread(
-    published_at: datetime, now: datetime, window: timedelta, *, soonest: timedelta = REREAD_SOONEST
-) -> datetime | None:
-    """Return when to look for an edit or deletion of a post again; the wait grows with its age. None: no more."""
-    age = max(now - published_at, timedelta())
-    if age >= window:
-        return None
-    return now + max(soonest, age)

@@ -26,6 +26,7 @@ PREFIX = "PANTAU_"
 NOT_SETTINGS = frozenset({"PANTAU_CONFIG"})  # read by the command line
 UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
+RECHECK_WAITS = tuple(timedelta(minutes=m) for m in (10, 20, 60, 180, 480, 1440, 2880))  # the last one repeats
 IPNetwork = ipaddress.IPv4Network | ipaddress.IPv6Network
 T = TypeVar("T")
 
@@ -165,6 +166,8 @@ class Polling:
     overlap: timedelta = timedelta(minutes=10)
     back_catalogue: int = 1000
     recheck_window: timedelta = timedelta(days=7)
+    recheck_waits: tuple[timedelta, ...] = RECHECK_WAITS
+    recheck_confirm: timedelta = timedelta(minutes=5)
     blind_after: timedelta = timedelta(hours=2)
 
 
@@ -313,6 +316,13 @@ def _clock(value: object) -> time:
         raise ValueError('expected a time of day such as "08:00"') from None
 
 
+def _spans(value: object) -> tuple[timedelta, ...]:
+    found = tuple(duration(part) for part in _texts(value))
+    if not found:
+        raise ValueError('expected at least one duration, such as ["10m", "1h", "1d"]')
+    return found
+
+
 def _networks(value: object) -> tuple[IPNetwork, ...]:
     try:
         return tuple(ipaddress.ip_network(part, strict=False) for part in _texts(value))
@@ -331,6 +341,7 @@ READERS: Mapping[Any, Callable[[object], Any]] = {
     timedelta: _span,
     time: _clock,
     tuple[str, ...]: _texts,
+    tuple[timedelta, ...]: _spans,
     tuple[IPNetwork, ...]: _networks,
 }
 

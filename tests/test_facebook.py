@@ -15,7 +15,7 @@ from builders import account
 from replay import Answer, Replay, as_json, by_path, recorded
 
 from connectors import base, graph
-from connectors.base import AccountNotFound, ConnectorError, ConnectorMisconfigured, SchemaDrift
+from connectors.base import AccountNotFound, ConnectorError, ConnectorMisconfigured, SchemaDrift, Wanted
 from connectors.facebook import FacebookConnector, FacebookSettings, describe_token, page_of, parse_posts
 from connectors.graph import parse_usage
 from monitor.model import Cause, MediaKind, PostKind
@@ -400,6 +400,34 @@ def test_a_deleted_post_is_missing_and_its_neighbour_is_read():
         answer = connector(replay.url).reread(JPD, [FIRST, SECOND], now=NOW)
     assert answer.missing == {FIRST}
     assert [one.native_id for one in answer.posts] == [SECOND]
+
+
+def test_posts_of_several_pages_share_the_calls_and_a_gone_one_spoils_few():
+    other = account("kcm", "facebook", native_id="200", id=8)
+    wanted = [Wanted(account=JPD, native_ids=[FIRST, SECOND]), Wanted(account=other, native_ids=["200_1", "200_2"])]
+    known = {FIRST: POSTS["data"][0], SECOND: POSTS["data"][1], "200_2": {**POSTS["data"][0], "id": "200_2"}}
+
+    def script(asked) -> Answer:
+        ids = asked.query["ids"].split(",") if "ids" in asked.query else [asked.path.rpartition("/")[2]]
+        if "200_1" in ids:
+            message = "Unsupported get request. Object with ID '200_1' does not exist"
+            return as_json({"error": {**GONE["body"]["error"], "message": message}}, status=400)
+        return as_json({one: known[one] for one in ids})
+
+    with Replay(script) as replay:
+        answers = connector(replay.url).reread_many(wanted, now=NOW)
+        assert len(replay.asked) == 3  # all four, all but the gone one, that one alone
+    assert {one.native_id for one in answers[JPD.id].posts} == {FIRST, SECOND}
+    assert [one.native_id for one in answers[8].posts] == ["200_2"]
+    assert answers[8].missing == {"200_1"}
+
+
+def test_a_post_that_the_page_withholds_from_us_is_hidden_and_not_deleted():
+    refusal = {"error": {"code": 10, "message": "Permission denied"}}
+    withheld = as_json(refusal, status=403)
+    with Replay(by_path({f"/{FIRST}": withheld, f"/{SECOND}": POSTS["data"][1], "/v26.0/": withheld})) as replay:
+        answer = connector(replay.url).reread(JPD, [FIRST, SECOND], now=NOW)
+    assert (answer.missing, answer.hidden) == (frozenset(), {FIRST})
 
 
 def test_a_post_that_is_taken_back_into_drafts_is_missing():

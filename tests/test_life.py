@@ -10,13 +10,15 @@ from sqlalchemy import select
 from alerts.planning import plan_due
 from alerts.policy import Policy
 from monitor.model import AlertKind, AlertState, Profile, Removal, Resolution, Severity
+from monitor.rechecks import Rechecks
 from monitor.store import life, tables
 from monitor.store.accounts import claim_accounts, save_profile
 from monitor.store.alerts import load_alert
 from monitor.store.audit import events_of
 from monitor.store.listings import list_alerts
-from monitor.store.posts import Judged, mark_reread, save_page, to_reread
+from monitor.store.posts import Judged, save_page
 from monitor.store.register import registered, save_register
+from monitor.store.rereads import Looked, mark_reread, to_reread
 
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 POLICY = Policy(instance="i", sender_domain="example.my", security_team=("pasukan@csirt.example.my",))
@@ -42,7 +44,8 @@ class Desk:
         save_page(self.db, self.claimed(), judged, rule_set="r", now=self.now, reread_window=DAY, end=None)
 
     def see(self, *seen, missing=()):
-        mark_reread(self.db, self.claimed(), seen, missing, now=self.now, window=DAY)
+        looked = Looked(asked=[*seen, *missing], present=seen, missing=missing)
+        mark_reread(self.db, self.claimed(), looked, now=self.now, rechecks=Rechecks(window=DAY))
 
     def alert(self, number=1):
         return load_alert(self.db, number)

@@ -399,16 +399,24 @@ def test_an_old_post_that_appears_late_in_a_known_account_is_live(desk, platform
 # ---------------------------------------------------------------- edits and deletions
 
 
-def test_a_deletion_is_believed_after_it_was_seen_twice_and_the_evidence_stays(desk, platform):
+def test_the_daemon_believes_a_deletion_when_a_later_look_confirms_it(desk, platform):
     platform.shown["jpd"] = [said(LEAK, "1"), said("b", "2")]
     desk.poll()
     platform.shown["jpd"] = [said("b", "2")]
     platform.gone = {"1"}
-    (checked,) = desk.poll(after=HOUR)
-    assert checked.saved.deleted == 1
+    assert desk.poll(after=HOUR)[0].saved.deleted == 0
+    assert desk.poll(after=6 * MINUTE)[0].saved.deleted == 1
     assert {line.native_id: line.deleted for line in list_posts(desk.db)} == {"1": True, "2": False}
-    assert platform.calls.count(("reread", "jpd")) == 2
     assert desk.count(tables.post_version) == 2
+
+
+def test_a_pass_of_its_own_looks_twice_and_believes_it(desk, platform):
+    platform.shown["jpd"] = [said(LEAK, "1"), said("b", "2")]
+    desk.poll(everything=True)
+    platform.gone = {"1"}
+    platform.shown["jpd"] = [said("b", "2")]
+    assert desk.poll(after=HOUR, everything=True)[0].saved.deleted == 1
+    assert platform.calls.count(("reread", "jpd")) == 2
 
 
 def test_a_post_that_this_very_pass_has_read_is_not_deleted(desk, platform):
@@ -439,19 +447,20 @@ def test_where_posts_are_looked_up_in_the_listing_the_times_of_their_publication
     desk = Desk(db, platform)
     desk.poll()
     platform.shown["jpd"] = []
-    desk.poll(after=HOUR)
+    desk.poll(after=HOUR, everything=True)
     assert {line.native_id: line.deleted for line in list_posts(db)} == {"1": True, "2": False}
     assert [what for what, _ in platform.calls if what in {"reread", "listed"}] == ["listed", "listed"]
 
 
 def test_who_polls_by_the_second_sees_a_deletion_within_half_a_minute(desk, platform):
-    quick = replace(desk.polling, min_interval=timedelta(seconds=2), max_interval=timedelta(seconds=5))
+    second = timedelta(seconds=1)
+    quick = replace(desk.polling, min_interval=2 * second, max_interval=5 * second)
+    quick = replace(quick, recheck_waits=(10 * second, HOUR), recheck_confirm=5 * second)
     desk.poller = replace(desk.poller, polling=quick)
     platform.shown["jpd"] = [said(LEAK, "1", 0)]
-    for second in range(0, 45, 5):
-        desk.poll(after=timedelta(seconds=5 if second else 0))
+    desk.poll()
     platform.gone, platform.shown = {"1"}, {}
-    deleted = [desk.poll(after=timedelta(seconds=5))[0].saved.deleted for _ in range(6)]
+    deleted = [desk.poll(after=5 * second)[0].saved.deleted for _ in range(6)]
     assert sum(deleted) == 1
 
 

@@ -23,7 +23,7 @@ from monitor.store.database import (
 from monitor.store.listings import list_alerts, list_posts
 from monitor.store.media import save_read, save_unreadable, waiting_media
 from monitor.store.outbox import Decision, due_alerts, write_plans
-from monitor.store.posts import Judged, mark_reread, save_page, to_reread, unseen
+from monitor.store.posts import Judged, save_page, unseen
 from monitor.store.register import save_register
 
 MINUTE = timedelta(minutes=1)
@@ -129,34 +129,6 @@ def test_the_back_catalogue_is_one_batch_that_is_never_mailed(db, claimed):
     (batch,) = list_alerts(db)
     assert batch.kind is AlertKind.BACKLOG
     assert due_alerts(db, NOW + WEEK) == []
-
-
-def test_a_deletion_leaves_a_tombstone_and_the_evidence(db, claimed):
-    """Fault 22."""
-    save(db, claimed, breach())
-    assert mark_reread(db, claimed, [], ["1"], now=NOW, window=WEEK) == 1
-    assert mark_reread(db, claimed, [], ["1"], now=NOW, window=WEEK) == 0
-    (line,) = list_posts(db)
-    assert line.deleted
-    assert line.text == "SULIT"
-    assert len(list_alerts(db)) == 1
-
-
-def test_a_post_that_comes_back_loses_its_tombstone(db, claimed):
-    save(db, claimed, Judged(post=post()))
-    mark_reread(db, claimed, [], ["1"], now=NOW, window=WEEK)
-    assert unseen(db, claimed.account.id, [post()]) == [post()]
-    save(db, claimed, Judged(post=post()))
-    assert not list_posts(db)[0].deleted
-
-
-def test_recent_posts_are_read_again_and_old_ones_are_not(db, claimed):
-    save(db, claimed, Judged(post=post("new")), Judged(post=post("old", published_at=NOW - 2 * WEEK)))
-    assert to_reread(db, claimed.account.id, now=NOW, window=WEEK, limit=9) == []
-    later = NOW + 11 * MINUTE
-    assert to_reread(db, claimed.account.id, now=later, window=WEEK, limit=9) == ["new"]
-    mark_reread(db, claimed, ["new"], [], now=later, window=WEEK)
-    assert to_reread(db, claimed.account.id, now=later, window=WEEK, limit=9) == []
 
 
 def test_a_post_that_no_rule_could_check_alerts_the_operators(db, claimed):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import traceback
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -12,7 +13,7 @@ from builders import account
 from replay import Answer, Replay, as_json, by_path, recorded
 
 from connectors import base
-from connectors.base import AccountNotFound, ConnectorError, PermissionMissing, SchemaDrift
+from connectors.base import AccountNotFound, ConnectorError, PermissionMissing, SchemaDrift, Wanted
 from connectors.x import FAILURES, Walk, XConnector, XSettings, parse_timeline, since
 from monitor.model import Cause, MediaKind, PostKind
 from monitor.settings import Network, Secret
@@ -449,6 +450,56 @@ def test_reading_again_finds_the_newest_version_and_what_is_gone_but_not_what_is
         (shown, "Pejabat ditutup pada hari Isnin (pembetulan).")
     ]
     assert answer.missing == {gone}
+    assert answer.hidden == {hidden}
+
+
+def of_two_accounts(count):
+    """Known posts of two accounts, every other one the first's."""
+    ids = [post(n)["id"] for n in range(1, count + 1)]
+    holders = (JPD, replace(JPD, id=2, handle="kcm", native_id="99"))
+    return [Wanted(account=one, native_ids=ids[place::2]) for place, one in enumerate(holders)]
+
+
+def test_posts_of_several_accounts_share_the_calls():
+    def script(asked) -> dict[str, object]:
+        return {"data": [{**post(1), "id": one} for one in asked.query["ids"].split(",")]}
+
+    wanted = of_two_accounts(150)
+    with Replay(by_path({"/2/tweets": script})) as replay:
+        answers = connector(replay.url).reread_many(wanted, now=NOW)
+        assert len(replay.asked) == 2
+    for each in wanted:
+        assert [one.native_id for one in answers[each.account.id].posts] == list(each.native_ids)
+
+
+@pytest.mark.parametrize(("status", "calls"), [(503, 2), (429, 1), (401, 1)])
+def test_a_call_that_fails_is_the_answer_for_whom_it_held(status, calls):
+    """A passing fault concerns those of the one call; what the whole platform says concerns all."""
+    failing = iter([Answer(status=status, body=b"{}")])
+
+    def script(asked) -> object:
+        return next(failing, {"data": [{**post(1), "id": one} for one in asked.query["ids"].split(",")]})
+
+    first, second = of_two_accounts(300)
+    first, second = (
+        replace(first, native_ids=first.native_ids[:100]),
+        replace(second, native_ids=second.native_ids[:50]),
+    )
+    with Replay(by_path({"/2/tweets": script})) as replay:
+        answers = connector(replay.url).reread_many([first, second], now=NOW)
+        assert len(replay.asked) == calls
+    assert isinstance(answers[first.account.id], ConnectorError)
+    assert isinstance(answers[second.account.id], ConnectorError) is (calls == 1)
+
+
+def test_an_edit_whose_newest_version_cannot_be_read_is_a_failure_and_no_old_version():
+    newest = recorded("x/lookup_newest")["data"][0]["id"]
+
+    def script(asked) -> object:
+        return Answer(status=503) if asked.query["ids"] == newest else recorded("x/lookup")
+
+    with Replay(by_path({"/2/tweets": script})) as replay, pytest.raises(base.Unavailable):
+        connector(replay.url).reread(JPD, [recorded("x/lookup")["data"][0]["id"]], now=NOW)
 
 
 def test_an_edited_post_of_which_x_knows_the_newest_id_alone_is_not_deleted():

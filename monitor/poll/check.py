@@ -18,7 +18,7 @@ from monitor.poll.judging import fired_rules, fresh_posts, judge, storable_profi
 from monitor.poll.poller import Checked, InternalError, Poller, Round, Stopped, StorageFailedError, Word, word_of
 from monitor.poll.profile import ProfileLook
 from monitor.poll.reread import read_again
-from monitor.schedule import PROFILE_EVERY, Outcome, next_check, next_interval, reread_soonest
+from monitor.schedule import PROFILE_EVERY, Outcome, next_check, next_interval
 from monitor.store.accounts import Claimed, LeaseLostError, ReadEnd, release, save_failure, save_profile
 from monitor.store.database import explained
 from monitor.store.posts import Saved, save_page
@@ -201,7 +201,7 @@ def _read(poller: Poller, connector: Connector, claimed: Claimed, now: datetime,
                     rule_set=rules.hash,
                     now=now,
                     reread_window=poller.polling.recheck_window,
-                    reread_soonest=reread_soonest(poller.polling),
+                    reread_waits=poller.polling.recheck_waits,
                     end=end,
                     held_until=poller.clock() + LEASE,
                 )

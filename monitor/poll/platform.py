@@ -12,8 +12,9 @@ from sqlalchemy.exc import OperationalError
 from connectors.base import ConnectorError
 from monitor.model import Cause
 from monitor.poll.check import LEASE, check_all, write_failure
-from monitor.poll.judging import look_again
+from monitor.poll.judging import look_again as judge_again
 from monitor.poll.poller import Checked, Poller, Report, Round, Word
+from monitor.poll.reread import can_read_many, read_deferred, read_due
 from monitor.store.accounts import Claimed, Shut, claim_accounts, open_platform, shut_platform, shut_platforms
 from monitor.store.database import explained
 from monitor.store.posts import Saved
@@ -38,6 +39,8 @@ def poll_platform(
         if shut is not None and _rests(shut, poller.clock(), everything=everything):
             break
         gate = visit.probe(shut) if shut is not None else visit.round(BATCH)
+        if gate is None and shut is None and not everything:
+            visit.look_again()
         if gate is None or gate.unstored:
             break
         if gate.refusal is not None:
@@ -93,12 +96,23 @@ class _Visit:
         gate = Round(everything=self.everything)
         for checked in check_all(self.poller, self.platform, batch, gate, self.workers):
             self._keep(checked)
+        for looked in read_deferred(self.poller, self.poller.connectors[self.platform], gate) if gate.deferred else ():
+            self._join(looked)
         if gate.fired and not gate.unstored:
             try:
-                look_again(self.poller, gate.fired)
+                judge_again(self.poller, gate.fired)
             except OperationalError as error:  # what the round has stored stands
                 log.warning("no second look", platform=self.platform, reason=explained(error))
         return gate
+
+    def look_again(self) -> None:
+        """Look at the known posts that are due, where one call may hold those of many accounts."""
+        connector, gate = self.poller.connectors[self.platform], Round(everything=False)
+        if can_read_many(connector):
+            for looked in read_due(self.poller, connector, self.platform, gate):
+                self._keep(looked)
+        if gate.refusal is not None:
+            _shut(self.poller, self.platform, gate.refusal)
 
     def probe(self, shut: Shut) -> Round | None:
         """Let accounts try a platform that refused, one after the other, until an answer decides. None: none is due.
@@ -151,6 +165,12 @@ class _Visit:
         )
         self.taken += [claimed.account.id for claimed in batch]
         return batch
+
+    def _join(self, looked: Checked) -> None:
+        """Add what a second look has brought to what became of the account's check."""
+        place = next(n for n, one in enumerate(self.results) if one.account.id == looked.account.id)
+        self.results[place].saved.add(looked.saved)
+        self.results[place] = replace(self.results[place], failure=self.results[place].failure or looked.failure)
 
     def _keep(self, checked: Checked) -> None:
         self.results.append(checked)

@@ -13,6 +13,7 @@ from connectors.base import Connector, ConnectorError
 from monitor.model import Account, AgencyKind, Cause
 from monitor.rules.rule import RuleSet
 from monitor.settings import Polling
+from monitor.store.accounts import Claimed
 from monitor.store.database import Database, explained
 from monitor.store.history import Fired, Unsaved
 from monitor.store.posts import Saved
@@ -61,6 +62,15 @@ def word_of(error: ConnectorError) -> Word:
     return Word(cause=error.cause, words=str(error), retry_at=error.retry_at)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Deferred:
+    """A checked account whose known posts are still to be looked at again, and what its check was `shown`."""
+
+    claimed: Claimed
+    now: datetime
+    shown: frozenset[str]
+
+
 @dataclass(slots=True, kw_only=True)
 class Round:
     """Shared by the checks of one round: once the platform refuses as a whole, nobody asks it again."""
@@ -70,6 +80,7 @@ class Round:
     proven: bool = False  # an answer has shown that the credential is good
     unstored: bool = False  # the database failed: what is fetched from here on could not be kept
     fired: list[Fired] = field(default_factory=list)  # posts whose text stands elsewhere too, by a rule's word
+    deferred: list[Deferred] = field(default_factory=list)  # known posts to be looked at again with those of others
 
     def note(self, error: ConnectorError, *, met_by: str) -> None:
         """Keep an error that the next account would meet as well."""

@@ -9,8 +9,10 @@ from functools import partial
 from typing import Any
 
 from sqlalchemy import (
+    ColumnElement,
     Connection,
     RowMapping,
+    Select,
     and_,
     bindparam,
     delete,
@@ -77,21 +79,34 @@ def claim_accounts(
 
     An account whose last check lies in the future was written before the clock stepped back: it is due.
     """
-    free = or_(account.c.leased_until.is_(None), account.c.leased_until <= now, account.c.last_check_at > now)
     allowed = or_(account.c.retry_at.is_(None), account.c.retry_at <= now)
     due = allowed if everything else or_(account.c.next_check_at <= now, account.c.last_check_at > now)
     query = (
         select(account)
-        .where(account.c.status == AccountStatus.ACTIVE.value, free, due)
+        .where(account.c.status == AccountStatus.ACTIVE.value, _is_free(now), due)
         .where(account.c.platform == platform)
         .order_by(account.c.next_check_at, account.c.id)
         .limit(limit)
-        .with_for_update(skip_locked=True)
     )
     if exclude:
         query = query.where(account.c.id.not_in(list(exclude)))
+    return _claim(db, query, now=now, lease=lease)
+
+
+def claim_these(db: Database, ids: Sequence[int], *, now: datetime, lease: timedelta) -> list[Claimed]:
+    """Claim these accounts for something else than their check, as far as nobody holds them."""
+    active = account.c.status == AccountStatus.ACTIVE.value
+    query = select(account).where(account.c.id.in_(ids), active, _is_free(now)).order_by(account.c.id)
+    return _claim(db, query, now=now, lease=lease)
+
+
+def _is_free(now: datetime) -> ColumnElement[bool]:
+    return or_(account.c.leased_until.is_(None), account.c.leased_until <= now, account.c.last_check_at > now)
+
+
+def _claim(db: Database, query: Select[Any], *, now: datetime, lease: timedelta) -> list[Claimed]:
     with db.write() as connection:
-        rows = connection.execute(query).mappings().all()
+        rows = connection.execute(query.with_for_update(skip_locked=True)).mappings().all()
         if rows:
             connection.execute(
                 update(account)

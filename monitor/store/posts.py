@@ -6,16 +6,19 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from sqlalchemy import Connection, RowMapping, and_, exists, func, insert, or_, select, update
+from sqlalchemy import Connection, RowMapping, and_, func, insert, select, update
 
-from monitor.model import Account, AlertKind, Disclosure, Finding, Json, MediaKind, Post, Removal, Severity
+from monitor.model import Account, AlertKind, Disclosure, Finding, Json, MediaKind, Post, Severity
+from monitor.rechecks import Rechecks
 from monitor.rules.history import text_key
-from monitor.schedule import REREAD_SOONEST, next_reread
+from monitor.settings import RECHECK_WAITS
 from monitor.store import alerts, life
 from monitor.store.accounts import Claimed, Ended, ReadEnd, finish_reads, hold, keep
 from monitor.store.database import Database
-from monitor.store.tables import alert, evaluation, media, post, post_version
+from monitor.store.rereads import watched_since
+from monitor.store.tables import evaluation, media, post, post_version
 
+UNSEEN: Mapping[str, None] = {"deleted_at": None, "missing_at": None, "hidden_at": None}  # what a sight of a post ends
 READABLE = frozenset({MediaKind.PICTURE, MediaKind.DOCUMENT})
 
 
@@ -61,7 +64,7 @@ def unseen(db: Database, account_id: int, posts: Sequence[Post]) -> list[Post]:
 
 
 def _is_news(connection: Connection, one: Post, known: RowMapping | None) -> bool:
-    if known is None or known["deleted_at"] is not None:
+    if known is None or any(known[mark] is not None for mark in UNSEEN):
         return True
     if known["content_hash"] == one.content_hash:
         return False
@@ -98,7 +101,7 @@ def save_page(
     rule_set: str,
     now: datetime,
     reread_window: timedelta,
-    reread_soonest: timedelta = REREAD_SOONEST,
+    reread_waits: Sequence[timedelta] = RECHECK_WAITS,
     end: ReadEnd | None,
     held_until: datetime | None = None,
 ) -> Saved:
@@ -113,13 +116,19 @@ def save_page(
         known = _known(connection, claimed.account.id, [j.post.native_id for j in judged])
         for one in judged:
             row = known.get(one.post.native_id)
-            reread_at = next_reread(one.post.published_at, now, reread_window, soonest=reread_soonest)
+            reread_at = _reread_at(one, row, now, Rechecks(window=reread_window, waits=reread_waits))
             _save_post(connection, claimed.account, one, row, rule_set, now, reread_at, saved)
         if held_until is not None and end is None:
             keep(connection, claimed, until=held_until)
         if end is not None:
             finish_reads(connection, [Ended(claimed=claimed, end=end, now=now)])
     return saved
+
+
+def _reread_at(one: Judged, known: RowMapping | None, now: datetime, rechecks: Rechecks) -> datetime | None:
+    facts = {"published_at": one.post.published_at, "back_catalogue": one.back_catalogue}
+    seen_at = now if known is None else known["first_seen_at"]
+    return rechecks.after(watched_since(facts, rechecks.window, seen_at), now)
 
 
 def _save_post(
@@ -154,13 +163,13 @@ def _save_post(
     else:
         post_id = known["id"]
         if known["content_hash"] == one.content_hash:
-            # It was believed deleted and is back: the tombstone goes, the versions stay.
-            connection.execute(update(post).where(post.c.id == post_id).values(deleted_at=None, reread_at=reread_at))
+            # It was believed deleted or hidden, or was in doubt, and is back: that goes, the versions stay.
+            connection.execute(update(post).where(post.c.id == post_id).values(reread_at=reread_at, **UNSEEN))
             life.doubt_removals(connection, [post_id], now=now)
             return
         number = known["versions"] + 1
         back_catalogue = known["back_catalogue"] and one.edited_at is None
-        values = {"content_hash": one.content_hash, "versions": number, "url": one.url, "deleted_at": None}
+        values = {"content_hash": one.content_hash, "versions": number, "url": one.url, **UNSEEN}
         connection.execute(update(post).where(post.c.id == post_id).values(reread_at=reread_at, **values))
         saved.edited += 1
     version_id = _save_version(connection, post_id, number, one, now)
@@ -246,86 +255,3 @@ def record_evaluation(
             detail=error.strip().splitlines()[-1][:300],
             now=now,
         )
-
-
-def to_reread(
-    db: Database, account_id: int, *, now: datetime, window: timedelta, limit: int, everything: bool = False
-) -> list[str]:
-    """Return native ids of recent posts to look at again for edits and deletions, the longest due first.
-
-    `everything` does not wait for the due time, but leaves out what this very check has just stored.
-    """
-    horizon = now - window
-    seen_live = and_(post.c.first_seen_at >= horizon, post.c.back_catalogue.is_(False))
-    due = post.c.first_seen_at < now if everything else post.c.reread_at <= now
-    reported = and_(alert.c.post_id == post.c.id, alert.c.removal == Removal.REPORTED.value)
-    query = (
-        select(post.c.native_id)
-        .where(post.c.account_id == account_id, post.c.deleted_at.is_(None), due)
-        .where(or_(post.c.published_at >= horizon, seen_live, exists().where(reported)))
-        .order_by(post.c.reread_at, post.c.id)
-        .limit(limit)
-    )
-    with db.read() as connection:
-        return list(connection.execute(query).scalars())
-
-
-def newest_ids(db: Database, account_id: int, native_ids: Sequence[str]) -> dict[str, str]:
-    """Return under which id the platform served the newest version of a post, for those where that is another one."""
-    found: dict[str, str] = {}
-    served_as = post_version.c.raw["id"].as_string()
-    newest = and_(post_version.c.post_id == post.c.id, post_version.c.number == post.c.versions)
-    with db.read() as connection:
-        for begin in range(0, len(native_ids), 500):
-            part = native_ids[begin : begin + 500]
-            query = select(post.c.native_id, served_as).join(post_version, newest)
-            rows = connection.execute(query.where(post.c.account_id == account_id, post.c.native_id.in_(part)))
-            found |= {native_id: one for native_id, one in rows if one and one != native_id}
-    return found
-
-
-def published_at(db: Database, account_id: int, native_ids: Sequence[str]) -> dict[str, datetime]:
-    """Return when each of these posts of an account was published."""
-    found: dict[str, datetime] = {}
-    with db.read() as connection:
-        for begin in range(0, len(native_ids), 500):
-            query = select(post.c.native_id, post.c.published_at).where(post.c.account_id == account_id)
-            rows = connection.execute(query.where(post.c.native_id.in_(native_ids[begin : begin + 500])))
-            found |= {row.native_id: row.published_at for row in rows}
-    return found
-
-
-def mark_reread(
-    db: Database,
-    claimed: Claimed,
-    seen: Sequence[str],
-    missing: Sequence[str],
-    *,
-    now: datetime,
-    window: timedelta,
-    soonest: timedelta = REREAD_SOONEST,
-) -> int:
-    """Write the outcome of reading posts again: the next look for those present, a tombstone for those gone.
-
-    Returns how many were newly found deleted. Versions and findings stay: a tombstone hides no evidence.
-    """
-    with db.write() as connection:
-        hold(connection, claimed)
-        mine = post.c.account_id == claimed.account.id
-        rows = _known(connection, claimed.account.id, list(seen))
-        awaited = life.awaiting_removal(connection, [row["id"] for row in rows.values()])
-        for row in rows.values():
-            again = next_reread(row["published_at"], now, window, soonest=soonest)
-            if row["id"] in awaited:
-                again = min(again or now + life.REMOVAL_GRACE, now + life.REMOVAL_GRACE)
-            connection.execute(update(post).where(post.c.id == row["id"]).values(reread_at=again))
-        life.doubt_removals(connection, [row["id"] for row in rows.values()], now=now)
-        deleted = 0
-        for begin in range(0, len(missing), 500):
-            part = missing[begin : begin + 500]
-            gone = and_(mine, post.c.native_id.in_(part), post.c.deleted_at.is_(None))
-            buried = update(post).where(gone).values(deleted_at=now, reread_at=None).returning(post.c.id)
-            ids = list(connection.execute(buried).scalars())
-            life.confirm_removals(connection, ids, now=now)
-            deleted += len(ids)
-    return deleted

@@ -191,6 +191,12 @@ post = Table(
     Column("hidden_at", Utc),  # it is there, but no longer for us: private, blocked, withheld
     UniqueConstraint("account_id", "native_id"),
     Index(None, "account_id", "reread_at"),
+    Index(  # what is due of all accounts: old posts, nearly all there are, are not in it
+        "ix_post_reread_at",
+        "reread_at",
+        sqlite_where=text("reread_at IS NOT NULL"),
+        postgresql_where=text("reread_at IS NOT NULL"),
+    ),
     Index(None, "account_id", "published_at"),
     Index(None, "published_at"),
 )
