@@ -181,6 +181,7 @@ PLATFORMS = {
     "x": "X (Twitter)",
     "facebook": "Facebook",
     "instagram": "Instagram",
+    "threads": "Threads",
     "youtube": "YouTube",
     "bluesky": "Bluesky",
     "myspace": "MySpace",

@@ -10,6 +10,7 @@ CONNECTORS: Mapping[str, str] = {
     "x": "connectors.x:XConnector",
     "facebook": "connectors.facebook:FacebookConnector",
     "instagram": "connectors.instagram:InstagramConnector",
+    "threads": "connectors.threads:ThreadsConnector",
     "myspace": "connectors.myspace:MySpaceConnector",
     "rss": "connectors.rss:RssConnector",
     "youtube": "connectors.youtube:YouTubeConnector",

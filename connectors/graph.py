@@ -67,6 +67,9 @@ class Refusal:
         return f"{code}{subcode}" + (f", trace {self.trace}" if self.trace else "")
 
 
+WORDS = ("message", "error_user_title", "error_user_msg")
+
+
 def parse_refusal(result: object, *, status: int) -> Refusal:
     """Read the error object of an answer; anything else is a refusal without a code."""
     error = result.get("error") if isinstance(result, Mapping) else None
@@ -78,7 +81,7 @@ def parse_refusal(result: object, *, status: int) -> Refusal:
         code=number(error.get("code")),
         subcode=number(error.get("error_subcode")),
         transient=error.get("is_transient") is True,
-        message=string(error, "message"),
+        message=" ".join(filter(None, (string(error, key) for key in WORDS))),
         trace=trace if re.fullmatch(r"[A-Za-z0-9_-]{8,24}", trace) else "",
     )
 
@@ -203,7 +206,7 @@ def _bad_parameter(refusal: Refusal) -> tuple[type[ConnectorError], str]:
         return ConnectorMisconfigured, f"the proof of the app's secret is refused; correct {secret}"
     if "public content access" in words or "pages_read" in words:
         return PermissionMissing, FORBIDDEN
-    if refusal.subcode == 33 or "does not exist" in words:
+    if refusal.subcode == 33 or any(part in words for part in ("does not exist", "not found", "not be found")):
         return (
             AccountNotFound,
             "no such {holder} or post, or it is hidden from the token; correct the handle in the register",

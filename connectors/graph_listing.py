@@ -6,16 +6,21 @@ alone; there a post is gone when the listing has come past its time without show
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
-from datetime import datetime, timedelta
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 
-from connectors.base import PAGE_BOUND, Cursor, Gap, Page, Reread
+from connectors.base import PAGE_BOUND, ConnectorError, Cursor, Gap, Page, Reread
 from connectors.graph import inner, string
 from connectors.graph_payload import following, has_next
-from connectors.walk import Listed
+from connectors.walk import Listed, listed
 from monitor.model import Cause, Json, Post
 
 LOOKED_THROUGH = 40  # pages of one look for known posts
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+FAR = datetime(9999, 1, 1, tzinfo=UTC)
+Parse = Callable[[Json], tuple[Post, ...]]
+Ask = Callable[[Mapping[str, str]], tuple[Json, Mapping[str, str]]]
 SAME_TIME = timedelta(seconds=1)  # posts of one second stand in no order
 
 
@@ -23,13 +28,86 @@ def next_question(listing: Json, before: Mapping[str, str]) -> Mapping[str, str]
     """Return what asks for the page after this one of a listing that may leave `next` out; empty at its end.
 
     A cursor alone says little: some answers carry one at their very end. So it is followed while there are posts and
-    the cursor is a new one; the caller stops when a page shows nothing new (`ends_by_repeating`).
+    the cursor is a new one; `pages` ends where such a page shows nothing new.
     """
     if has_next(listing):
         return following(listing)
     after = string(inner(inner(listing, "paging"), "cursors"), "after")
     is_new = after and after != before.get("after") and listing.get("data")
     return {"after": after} if is_new else {}
+
+
+def pages(ask: Ask, parse: Parse, *, peek: bool = False) -> Iterator[Listed]:
+    """Yield the pages of a listing. `ask` answers a question with a page and the question for the one after it.
+
+    With `peek`, a page that names its successor by a cursor alone waits until that one has shown something: for
+    listings that have a cursor at their very end.
+    """
+    held: Listed | None = None
+    answers = _answers(ask, parse)
+    while True:
+        try:
+            answer, is_sure = next(answers)
+        except StopIteration:
+            return
+        except ConnectorError:
+            if held is not None:
+                yield held
+            raise
+        if held is not None:
+            is_end = not answer.ids and not answer.more
+            yield replace(held, more=not is_end)
+            if is_end:
+                return
+        held = answer if peek and answer.more and not is_sure else None
+        if held is None:
+            yield answer
+
+
+def _answers(ask: Ask, parse: Parse) -> Iterator[tuple[Listed, bool]]:
+    """Yield each page, and whether the API itself said that there is a further one."""
+    question: Mapping[str, str] = {}
+    seen: set[str] = set()
+    while True:
+        listing, after = ask(question)
+        posts = parse(listing)
+        fresh = {post.native_id for post in posts} - seen
+        seen |= fresh
+        is_sure = has_next(listing)
+        more = bool(after) and (is_sure or bool(fresh))
+        yield listed(posts if fresh or is_sure else (), more=more), is_sure
+        if not more:
+            return
+        question = after
+
+
+def merged(*listings: Iterator[Listed]) -> Iterator[Listed]:
+    """Yield several listings of one account as one, newest first: a post waits until none newer can come any more."""
+    open_ones: dict[int, tuple[Iterator[Listed], datetime | None]] = {n: (one, None) for n, one in enumerate(listings)}
+    waiting: dict[str, Post] = {}
+    while open_ones:
+        number = max(open_ones, key=lambda n: (open_ones[n][1] is None, open_ones[n][1] or EPOCH))
+        listing, reached = open_ones.pop(number)
+        answer = next(listing)
+        waiting |= {post.native_id: post for post in answer.posts}
+        if answer.more:
+            open_ones[number] = (listing, min([*answer.times, *([reached] if reached else [])], default=None))
+        yield from _ready(waiting, open_ones, is_empty=not answer.posts)
+
+
+def _ready(
+    waiting: dict[str, Post], open_ones: Mapping[int, tuple[Iterator[Listed], datetime | None]], *, is_empty: bool
+) -> Iterator[Listed]:
+    """Yield what nothing newer can come before any more. An empty page is shown as one: a listing may never end."""
+    if any(reached is None for _, reached in open_ones.values()) and not is_empty:
+        return
+    edge = max((reached or FAR for _, reached in open_ones.values()), default=None)
+    ready = [post for post in waiting.values() if edge is None or post.published_at >= edge]
+    for post in ready:
+        del waiting[post.native_id]
+    if ready or not open_ones or is_empty:
+        newest_first = sorted(ready, key=lambda post: post.published_at, reverse=True)
+        yield listed(newest_first, more=bool(open_ones))
 
 
 def reread_listed(answers: Iterable[Listed], published: Mapping[str, datetime | None]) -> Reread:

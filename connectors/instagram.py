@@ -30,10 +30,10 @@ from connectors.base import (
 )
 from connectors.graph import Dialect, inner, is_too_much, lacks_way, number, string
 from connectors.graph_http import VERSION, GraphHttp, Refused
-from connectors.graph_listing import next_question, reread_listed, stretch
-from connectors.graph_payload import describe_token, following, has_next, without_credentials
+from connectors.graph_listing import next_question, pages, reread_listed, stretch
+from connectors.graph_payload import describe_token, following, without_credentials
 from connectors.links import links_in
-from connectors.walk import Listed, begin_walk, listed
+from connectors.walk import Listed, begin_walk
 from monitor.model import Account, Json, Media, MediaKind, Post, Profile
 from monitor.settings import Network, Secret
 
@@ -344,20 +344,8 @@ class InstagramConnector:
 
     def _listing(self, account: Account, now: datetime) -> Iterator[Listed]:
         """Yield the pages of an account's media, newest first."""
-        own = self._own_id(account, now)
-        following_by = self._own_page if own else self._discovered_page
-        question: Mapping[str, str] = {}
-        seen: set[str] = set()
-        while True:
-            listing, after = following_by(account, question, now)
-            posts = parse_items(listing)
-            fresh = {post.native_id for post in posts} - seen
-            seen |= fresh
-            more = bool(after) and (has_next(listing) or bool(fresh))
-            yield listed(posts, more=more)
-            if not more:
-                return
-            question = after
+        read = self._own_page if self._own_id(account, now) else self._discovered_page
+        return pages(lambda question: read(account, question, now), parse_items)
 
     def _first(self, account: Account, now: datetime) -> Iterator[Listed]:
         yield next(self._listing(account, now))

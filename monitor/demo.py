@@ -74,6 +74,9 @@ base_url = "{sandbox.base_url("facebook")}"
 [connectors.youtube]
 api_key = "{TOKEN}"
 base_url = "{sandbox.base_url("youtube")}"
+[connectors.threads]
+access_token = "{TOKEN}"
+base_url = "{sandbox.base_url("threads")}"
 [connectors.instagram]
 access_token = "{TOKEN}"
 base_url = "{sandbox.base_url("instagram")}"

@@ -76,6 +76,13 @@ SETUPS = (
         settings={"user_id": instagram_twin.OWN_ID},
     ),
     Setup(
+        name="threads",
+        platform="threads",
+        credential="access_token",
+        path="profile_posts",
+        unauthorised=Cause.CREDENTIAL,
+    ),
+    Setup(
         name="myspace",
         platform="myspace",
         paged=False,

@@ -235,6 +235,31 @@ def test_a_pds_knows_no_feed_and_lists_records(sandbox):
     assert ([item["uri"] for item in listed["records"]], listed["cursor"]) == ([uri], uri.rpartition("/")[2])
 
 
+# ---------------------------------------------------------------- Threads
+
+
+def on_threads(sandbox: Sandbox, path: str, **query: object) -> requests.Response:
+    return ask(sandbox, "threads", path, params={**KEY, **query})
+
+
+def test_threads_shows_profiles_by_name_and_a_cursor_at_the_very_end(sandbox):
+    handle, _ = opened(sandbox, "threads")
+    post = sandbox.world.publish("threads", handle, "hai", at=NOW)
+    profile = on_threads(sandbox, "/v1.0/profile_lookup", username=handle, fields="username,name").json()
+    assert (profile["username"], profile["name"]) == (handle, "Jabatan Demo")
+    page = on_threads(sandbox, "/v1.0/profile_posts", username=handle, fields="text").json()
+    assert page == {"data": [{"id": post, "text": "hai"}], "paging": {"cursors": {"before": "0", "after": "1"}}}
+    assert on_threads(sandbox, "/v1.0/profile_posts", username=handle, after="1").json() == {"data": []}
+
+
+def test_threads_refuses_unknown_profiles_fields_and_times_before_its_own(sandbox):
+    handle, _ = opened(sandbox, "threads")
+    assert on_threads(sandbox, "/v1.0/profile_posts", username="tiada").json()["error"]["code"] == 100
+    strange = on_threads(sandbox, "/v1.0/profile_posts", username=handle, fields="caption").json()
+    assert "nonexisting field (caption)" in strange["error"]["message"]
+    assert "since" in on_threads(sandbox, "/v1.0/profile_posts", username=handle, since="1").json()["error"]["message"]
+
+
 # ---------------------------------------------------------------- MySpace and feeds
 
 

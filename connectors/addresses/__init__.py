@@ -12,6 +12,7 @@ from connectors.addresses import (
     facebook,
     instagram,
     myspace,
+    threads,
     x,
     youtube,
 )
@@ -23,6 +24,7 @@ HANDLES: Mapping[str, Callable[[str], str | None]] = {
     "youtube": youtube.handle,
     "instagram": instagram.handle,
     "bluesky": bluesky.handle,
+    "threads": threads.handle,
 }
 
 

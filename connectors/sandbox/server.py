@@ -22,6 +22,7 @@ from connectors.sandbox import (
     instagram_twin,
     myspace_twin,
     rss_twin,
+    threads_twin,
     x_twin,
     youtube_twin,
 )
@@ -33,6 +34,7 @@ TWINS: Mapping[str, Callable[[World, Question], Reply]] = {
     "x": x_twin.answer,
     "facebook": facebook_twin.answer,
     "instagram": instagram_twin.answer,
+    "threads": threads_twin.answer,
     "myspace": myspace_twin.answer,
     "rss": rss_twin.answer,
     "youtube": youtube_twin.answer,

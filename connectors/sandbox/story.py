@@ -95,6 +95,7 @@ ACCOUNTS: tuple[Account, ...] = (
     Account(agency="SUD", platform="rss", handle="sud-hebahan", note="laman web rasmi"),
     Account(agency="SUD", platform="myspace", handle="sukdemo"),
     Account(agency="KCM", platform="instagram", handle="kementeriancontoh"),
+    Account(agency="LPD", platform="threads", handle="visitdemo"),
 )
 
 ORDINARY: Mapping[str, tuple[str, ...]] = {

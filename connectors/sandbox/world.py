@@ -23,6 +23,7 @@ PAGE_SIZES: Mapping[str, int] = {
     "x": 100,
     "facebook": 100,
     "instagram": 100,
+    "threads": 100,
     "youtube": 50,
     "bluesky": 100,
     "myspace": 20,
@@ -30,7 +31,7 @@ PAGE_SIZES: Mapping[str, int] = {
 }
 # What ids look like where they are no plain numbers: of an account, and of a post, from a running number.
 ACCOUNT_IDS: Mapping[str, str] = {"youtube": "UC{:022d}"}
-POST_IDS: Mapping[str, str] = {"youtube": "{:011d}", "instagram": "1790{:013d}"}
+POST_IDS: Mapping[str, str] = {"youtube": "{:011d}", "instagram": "1790{:013d}", "threads": "1810{:013d}"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

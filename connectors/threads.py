@@ -1,0 +1,381 @@
+"""Threads by its Graph API: the token's own account with its replies, all others by profile discovery.
+
+Facts: the Threads API's documents. Discovery goes by username, shows public profiles with 100 followers or more, posts
+but no replies, and tells no id of an account: there the username stands for it. Known posts are looked up in the
+listing, 100 a call. Nothing tells when a post was edited (within its first minutes): the content's hash does.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import ClassVar
+
+from connectors import configured
+from connectors.addresses import threads as addresses
+from connectors.base import (
+    BOUNDS,
+    AccountNotFound,
+    Allowance,
+    Bounds,
+    Capabilities,
+    Cursor,
+    Page,
+    PermissionMissing,
+    Reread,
+    SchemaDrift,
+)
+from connectors.graph import Dialect, inner, is_too_much, lacks_way, string
+from connectors.graph_http import VERSION, GraphHttp, Refused
+from connectors.graph_listing import merged, next_question, pages, reread_listed, stretch
+from connectors.graph_payload import describe_token, without_credentials
+from connectors.links import links_in
+from connectors.markup import joined, unique
+from connectors.walk import Listed, begin_walk
+from monitor.model import Account, Json, Media, MediaKind, Post, PostKind, Profile
+from monitor.settings import Network, Secret
+
+USUAL = "https://graph.threads.com"
+PAGE_SIZE = 100
+EARLIEST = datetime(2023, 7, 3, tzinfo=UTC)  # `since` takes nothing before Threads began
+OWN_PROFILE_FIELDS = "id,username,name,threads_profile_picture_url,threads_biography"
+PROFILE_FIELDS = "username,name,profile_picture_url,biography"
+SHOWN = "id,text,username,permalink,media_type,media_url,thumbnail_url,alt_text"
+CHILDREN = "children{id,media_type,media_url,thumbnail_url,alt_text}"
+COMMON = "id,media_type,media_url,permalink,username,text,timestamp,shortcode,thumbnail_url,is_quote_post"
+ATTACHED = "alt_text,link_attachment_url,gif_url,poll_attachment,topic_tag,text_attachment"
+# From the fullest question to what every version has shown: where one is refused, the next is asked.
+FIELDS = (
+    f"{COMMON},{ATTACHED},{CHILDREN},is_reply,replied_to,quoted_post{{{SHOWN}}},reposted_post{{{SHOWN}}}",
+    f"{COMMON},{ATTACHED},{CHILDREN},is_reply,replied_to,quoted_post,reposted_post",
+    f"{COMMON},{CHILDREN}",
+    "id,media_type,media_url,permalink,username,text,timestamp",
+)
+USERNAME = r"[A-Za-z0-9._]{1,30}"
+CHANGED = "the Threads API has changed, see connectors.threads.api_version"
+UNSEEN = (
+    "Threads shows no such profile: it may be private, have fewer than 100 followers, or be renamed or gone; look at "
+    "it, then correct the handle in the register"
+)
+DIALECT = Dialect(
+    platform="threads",
+    name="Threads",
+    holder="profile",
+    new_token="make a new long-lived token and put it into connectors.threads.access_token",  # noqa: S106 (a remedy)
+    grant="the app needs threads_basic, threads_read_replies, and for profiles of others threads_profile_discovery "
+    "with advanced access",
+    codes=(((24, 110), AccountNotFound, UNSEEN),),
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ThreadsSettings:
+    access_token: Secret = field(default_factory=Secret)
+    app_secret: Secret = field(default_factory=Secret)
+    api_version: str = "v1.0"
+    base_url: str = USUAL
+
+    def problems(self) -> configured.Problems:
+        is_version = re.fullmatch(VERSION, self.api_version.strip())
+        return configured.only(
+            base_url=configured.base_url_mistake(self.base_url, usual=USUAL),
+            api_version="" if is_version else f"'{self.api_version}': expected a version such as \"v1.0\"",
+            access_token=configured.token_mistake(self.access_token),
+            app_secret=configured.token_mistake(self.app_secret),
+        )
+
+
+# ---------------------------------------------------------------- payloads
+
+
+def username_of(account: Account) -> str:
+    """Return the username that the register gives. Raises AccountNotFound."""
+    handle = account.handle.strip().removeprefix("@")
+    named = addresses.handle(handle) if "/" in handle else handle
+    usable = named and re.fullmatch(USERNAME, named)
+    username = named if usable else addresses.handle(account.url)
+    if not username:
+        raise AccountNotFound(f"{account.label}: names no Threads profile; write its username as the handle")
+    return username
+
+
+def parse_items(listing: Json) -> tuple[Post, ...]:
+    """Return the posts of one page. Raises SchemaDrift."""
+    data = listing.get("data")
+    if not isinstance(data, list) or not all(isinstance(item, Mapping) for item in data):
+        raise SchemaDrift(f"threads: an answer has no list of posts (data); {CHANGED}")
+    return tuple(map(parse_post, data))
+
+
+def parse_post(item: Json) -> Post:
+    """Return one post. Raises SchemaDrift when it has no id or no time."""
+    raw = without_credentials(item)
+    native_id = _id(raw)
+    if not native_id:
+        raise SchemaDrift(f"threads: a post has no id; {CHANGED}")
+    shown = [raw, *filter(None, (inner(raw, key) for key in ("quoted_post", "reposted_post")))]
+    text = joined(words for part in shown for words in _words(part))
+    return Post(
+        native_id=native_id,
+        url=_permalink(raw),
+        published_at=_moment(raw.get("timestamp"), native_id),
+        text=text,
+        kind=_kind(raw),
+        media=unique(media for part in shown for media in _media(part)),
+        links=unique(link for part in shown for link in _links(part)),
+        raw=raw,
+    )
+
+
+def parse_profile(item: Json) -> Profile:
+    """Return what a profile says of itself. Without an id, the username stands for it. Raises SchemaDrift."""
+    raw = without_credentials(item)
+    username = string(raw, "username")
+    if not username:
+        raise SchemaDrift(f"threads: a profile has no username; {CHANGED}")
+    return Profile(
+        native_id=_id(raw) or username.casefold(),
+        name=string(raw, "name") or username,
+        handle=username,
+        bio=string(raw, "threads_biography") or string(raw, "biography"),
+        picture_url=string(raw, "threads_profile_picture_url") or string(raw, "profile_picture_url"),
+    )
+
+
+def _id(item: Json) -> str:
+    value = item.get("id")
+    return str(value) if isinstance(value, str | int) and not isinstance(value, bool) else ""
+
+
+def _permalink(item: Json) -> str:
+    if permalink := string(item, "permalink"):
+        return permalink
+    profile = f"https://www.threads.com/@{string(item, 'username')}"
+    shortcode = string(item, "shortcode")
+    return f"{profile}/post/{shortcode}" if shortcode else profile
+
+
+def _moment(value: object, native_id: str) -> datetime:
+    try:
+        moment = datetime.fromisoformat(value) if isinstance(value, str) else None
+    except ValueError:
+        moment = None
+    if moment is None or moment.tzinfo is None:
+        raise SchemaDrift(f"threads: post {native_id[:64]}: timestamp is not a time with a zone; {CHANGED}")
+    return moment.astimezone(UTC)
+
+
+def _kind(item: Json) -> PostKind:
+    if string(item, "media_type") == "REPOST_FACADE" or item.get("reposted_post"):
+        return PostKind.REPOST
+    if item.get("is_quote_post") is True or item.get("quoted_post"):
+        return PostKind.QUOTE
+    return PostKind.REPLY if item.get("is_reply") is True or item.get("replied_to") else PostKind.ORIGINAL
+
+
+def _words(item: Json) -> Iterator[str]:
+    """Yield everything that stands in a post as text: its own, the long text attached, a poll's options, the topic."""
+    yield string(item, "text")
+    yield string(inner(item, "text_attachment"), "plaintext")
+    poll = inner(item, "poll_attachment")
+    yield "\n".join(filter(None, (string(poll, f"option_{letter}") for letter in "abcd")))
+    yield string(item, "topic_tag")
+
+
+def _links(item: Json) -> Iterator[str]:
+    for text in (string(item, "text"), string(inner(item, "text_attachment"), "plaintext")):
+        yield from links_in(text)
+    attached = (string(item, "link_attachment_url"), string(inner(item, "text_attachment"), "link_attachment_url"))
+    yield from filter(None, attached)
+
+
+def _media(item: Json) -> Iterator[Media]:
+    children = inner(item, "children").get("data")
+    parts = [part for part in children if isinstance(part, Mapping)] if isinstance(children, list) else []
+    for part in parts or [item]:
+        yield from _media_of(part, page=_permalink(item))
+    if gif := string(item, "gif_url"):
+        yield Media(kind=MediaKind.PICTURE, url=gif, text=string(item, "alt_text"))
+
+
+def _media_of(part: Json, *, page: str) -> Iterator[Media]:
+    """Yield the files of one picture, video or recording; one without an address is named by its page."""
+    file, thumbnail, words = string(part, "media_url"), string(part, "thumbnail_url"), string(part, "alt_text")
+    if string(part, "media_type") in {"VIDEO", "AUDIO"}:
+        if thumbnail:
+            yield Media(kind=MediaKind.PICTURE, url=thumbnail, text=words)
+        yield Media(kind=MediaKind.VIDEO, url=file or page, text=words)
+    elif file:
+        yield Media(kind=MediaKind.PICTURE, url=file, text=words)
+
+
+# ---------------------------------------------------------------- the connector
+
+
+class ThreadsConnector:
+    """Reads profiles with one token. Thread-safe: what is remembered is the same for all threads."""
+
+    platform: ClassVar[str] = "threads"
+    capabilities: ClassVar[Capabilities] = Capabilities(rereads=True)
+    Settings: ClassVar[type[ThreadsSettings]] = ThreadsSettings
+    credentials: ClassVar[tuple[str, ...]] = ("access_token",)
+    obtain: ClassVar[str] = (
+        "A long-lived token of a Threads profile of your own (threads_basic, threads_read_replies) for an app with the "
+        "permission threads_profile_discovery in advanced access, in connectors.threads.access_token_file; it ends "
+        "after 60 days: renew it and write it there again. Profiles of others must be public, with 100 followers."
+    )
+
+    def __init__(self, settings: ThreadsSettings, network: Network, bounds: Bounds = BOUNDS) -> None:
+        self._bounds = bounds
+        self._graph = GraphHttp(
+            DIALECT,
+            token=settings.access_token,
+            app_secret=settings.app_secret,
+            api_version=settings.api_version,
+            base_url=settings.base_url,
+            network=network,
+        )
+        self._me: Json | None = None  # the token's own profile; empty where the server does not tell
+        self._leaner: dict[str, int] = {}  # by way of reading: which of FIELDS has been answered
+
+    def resolve(self, account: Account) -> Profile:
+        """Return the account's profile. Raises ConnectorError."""
+        now, what = datetime.now(UTC), f"{account.label}: profile"
+        if self._is_own(account, now):
+            return parse_profile(self._graph.ask("me", {"fields": OWN_PROFILE_FIELDS}, now, what=what))
+        asked = {"username": username_of(account), "fields": PROFILE_FIELDS}
+        return parse_profile(self._graph.ask("profile_lookup", asked, now, what=what))
+
+    def pull(self, account: Account, cursor: Cursor | None, *, now: datetime) -> Iterator[Page]:
+        """Yield pages newest first; the cursor moves on the last. Raises ConnectorError."""
+        walk = begin_walk(account, cursor, self._bounds, now)
+        for answer in self._listing(account, now, window=_since(walk.since)):
+            page = walk.take(answer)
+            yield page
+            if page.last:
+                return
+
+    def backfill(self, account: Account, start: datetime, end: datetime, *, now: datetime) -> Iterator[Page]:
+        """Yield the posts of [start, end), read again from the listing. Raises ConnectorError."""
+        until = min(end + timedelta(seconds=1), now)
+        window = {**_since(start), **({"until": str(int(until.timestamp()))} if until > max(start, EARLIEST) else {})}
+        yield from stretch(self._listing(account, now, window=window), start, end)
+
+    def reread(
+        self,
+        account: Account,
+        native_ids: Sequence[str],
+        *,
+        now: datetime,
+        newest: Mapping[str, str] | None = None,  # noqa: ARG002 (a post keeps its id)
+    ) -> Reread:
+        """Look known posts up in the listing, down to its end. Raises ConnectorError."""
+        return self.reread_listed(account, dict.fromkeys(native_ids), now=now)
+
+    def reread_listed(self, account: Account, published: Mapping[str, datetime | None], *, now: datetime) -> Reread:
+        """As `reread`, with the time at which each post was published: the listing need not be read to its end.
+
+        A listing that shows nothing at all is no word on posts that were there: each is then asked for by its id.
+        """
+        if not published:
+            return Reread()
+        shown: set[str] = set()
+        answer = reread_listed(_noting(self._listing(account, now), shown), published)
+        return answer if shown else self._alone(account, list(published), now)
+
+    def check(self) -> str:
+        """Return a sentence on the token, and whose it is. Raises ConnectorError."""
+        now = datetime.now(UTC)
+        me = self._graph.ask("me", {"fields": "id,username"}, now, what="threads: the own profile")
+        try:
+            asked = {"input_token": self._graph.token}
+            sentence = describe_token(
+                self._graph.ask("debug_token", asked, now, what="threads: the token"), now, DIALECT
+            )
+        except (PermissionMissing, AccountNotFound, SchemaDrift):  # not every token may look at itself
+            sentence = "threads: the token is accepted; Threads does not say until when"
+        return f"{sentence}; it is that of @{string(me, 'username')}"
+
+    def allowances(self) -> tuple[Allowance, ...]:
+        return self._graph.allowances()
+
+    def _is_own(self, account: Account, now: datetime) -> bool:
+        me = self._own(now)
+        own_name = string(me, "username").casefold()
+        if account.native_id:
+            return account.native_id in {_id(me), own_name} - {""}
+        return bool(own_name) and username_of(account).casefold() == own_name
+
+    def _own(self, now: datetime) -> Json:
+        if self._me is None:
+            try:
+                self._me = self._graph.attempt("me", {"fields": "id,username"}, now, what="threads: the own profile")
+            except Refused as refused:
+                if not lacks_way(refused.refusal):
+                    raise refused.error from None
+                self._me = {}
+        return self._me
+
+    # How profiles are read.
+
+    def _listing(self, account: Account, now: datetime, *, window: Mapping[str, str] | None = None) -> Iterator[Listed]:
+        """Yield the pages of a profile's posts, newest first; an own one's with its replies."""
+        if self._is_own(account, now):
+            ways = [self._way(account, path, {**(window or {})}, now) for path in ("me/threads", "me/replies")]
+            return merged(*ways)
+        return self._way(account, "profile_posts", {"username": username_of(account), **(window or {})}, now)
+
+    def _way(self, account: Account, path: str, asked: Mapping[str, str], now: datetime) -> Iterator[Listed]:
+        def ask(question: Mapping[str, str]) -> tuple[Json, Mapping[str, str]]:
+            listing = self._page(account, path, {**asked, **question}, now)
+            return listing, next_question(listing, question)
+
+        return pages(ask, parse_items, peek=True)
+
+    def _page(self, account: Account, path: str, asked: Mapping[str, str], now: datetime) -> Json:
+        """Read one page: with fewer fields where some are refused, a smaller one where this one is too large."""
+        tier, limit = self._leaner.get(path, 0), PAGE_SIZE
+        while True:
+            question = {"fields": FIELDS[tier], "limit": str(limit), **asked}
+            try:
+                listing = self._graph.attempt(path, question, now, what=f"{account.label}: posts")
+            except Refused as refused:
+                if path == "me/replies" and _is_not_ours(refused):
+                    return {"data": []}  # `check` names the permissions that the token has
+                if is_too_much(refused.refusal) and limit > 1:
+                    limit //= 2
+                elif _may_be_a_field(refused) and tier + 1 < len(FIELDS):
+                    tier += 1
+                else:
+                    raise refused.error from None
+            else:
+                self._leaner[path] = tier
+                return listing
+
+    def _alone(self, account: Account, ids: Sequence[str], now: datetime) -> Reread:
+        fields = FIELDS[self._leaner.get("profile_posts", 0)]
+        items = dict(self._graph.objects(ids, fields, now, what=f"{account.label}: known posts"))
+        posts = {one: parse_post(item) for one, item in items.items() if item}
+        return Reread(posts=tuple(posts.values()), missing=frozenset(items.keys() - posts.keys()))
+
+
+def _since(moment: datetime | None) -> dict[str, str]:
+    return {"since": str(int(max(moment, EARLIEST).timestamp()))} if moment else {}
+
+
+def _noting(answers: Iterator[Listed], shown: set[str]) -> Iterator[Listed]:
+    for answer in answers:
+        shown |= answer.ids
+        yield answer
+
+
+def _may_be_a_field(refused: Refused) -> bool:
+    words = refused.refusal.message.lower()
+    return refused.refusal.code == 100 and ("field" in words or "expand" in words)
+
+
+def _is_not_ours(refused: Refused) -> bool:
+    """Say whether replies are closed to the token, or unknown to the server."""
+    return isinstance(refused.error, PermissionMissing) or (lacks_way(refused.refusal) and not _may_be_a_field(refused))
