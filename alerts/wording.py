@@ -184,6 +184,7 @@ PLATFORMS = {
     "threads": "Threads",
     "youtube": "YouTube",
     "bluesky": "Bluesky",
+    "mastodon": "Mastodon",
     "myspace": "MySpace",
     "rss": "RSS",
     "web": "web",

@@ -14,6 +14,7 @@ CONNECTORS: Mapping[str, str] = {
     "myspace": "connectors.myspace:MySpaceConnector",
     "rss": "connectors.rss:RssConnector",
     "youtube": "connectors.youtube:YouTubeConnector",
+    "mastodon": "connectors.mastodon:MastodonConnector",
     "bluesky": "connectors.bluesky:BlueskyConnector",
 }
 ALIASES: Mapping[str, str] = {"twitter": "x"}

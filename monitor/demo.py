@@ -82,6 +82,8 @@ access_token = "{TOKEN}"
 base_url = "{sandbox.base_url("instagram")}"
 [connectors.myspace]
 base_url = "{sandbox.base_url("myspace")}"
+[connectors.mastodon]
+base_url = "{sandbox.base_url("mastodon")}"
 [connectors.bluesky]
 base_url = "{sandbox.base_url("bluesky")}"
 [log]

@@ -36,6 +36,7 @@ HANDLES = {
     "x": r"\w{1,15}",
     "myspace": r"[\w.-]{1,64}",
     "bluesky": r"(?:[\w-]{1,63}\.)+[\w-]{2,63}|did:[a-z]+:[\w.:%-]+",  # a domain name, or a DID
+    "mastodon": r"[\w.-]{1,64}@[\w-]+(?:\.[\w-]+)+(?::\d+)?",  # user@server
 }
 Match = Callable[[str], tuple[str, str] | None]
 

@@ -127,6 +127,16 @@ SETUPS = (
         wrong_schema=b'<feed xmlns="urn:other"><entry/></feed>',
     ),
     Setup(
+        name="mastodon",
+        platform="mastodon",
+        credential="access_token",
+        optional=True,
+        path="/statuses",
+        unauthorised=Cause.CREDENTIAL,
+        cut_short=b'[{"id": "1", "content": "<p>te',
+        patience=lambda at: {"X-RateLimit-Reset": at.strftime("%Y-%m-%dT%H:%M:%S.000000Z")},
+    ),
+    Setup(
         name="bluesky",
         platform="bluesky",
         path="getAuthorFeed",

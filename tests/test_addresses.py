@@ -96,6 +96,26 @@ PASTED = {
     "https://www.instagram.com/jpd demo": None,
     "https://instagram.com.example.my/jpd": None,
     "https://help.instagram.com/jpd": None,
+    "https://mastodon.social/@jpd": ("mastodon", "jpd@mastodon.social"),
+    "https://sosial.jpd.gov.my/@JPD_rasmi/": ("mastodon", "JPD_rasmi@sosial.jpd.gov.my"),
+    "sosial.jpd.gov.my/@jpd": ("mastodon", "jpd@sosial.jpd.gov.my"),
+    "https://mastodon.my/@jpd/115600000000000009": ("mastodon", "jpd@mastodon.my"),
+    "https://mastodon.social/@jpd/media?x=1#y": ("mastodon", "jpd@mastodon.social"),
+    "https://mastodon.social/@jpd@sosial.jpd.gov.my": ("mastodon", "jpd@sosial.jpd.gov.my"),
+    "https://mastodon.social/web/@jpd": ("mastodon", "jpd@mastodon.social"),
+    "https://mastodon.social/deck/@jpd@kita.example.my/1": ("mastodon", "jpd@kita.example.my"),
+    "https://mastodon.social/users/jpd": ("mastodon", "jpd@mastodon.social"),
+    "https://mstdn.example.my/users/jpd/statuses/1": ("mastodon", "jpd@mstdn.example.my"),
+    "http://127.0.0.1:8001/@jpd": ("mastodon", "jpd@127.0.0.1:8001"),
+    "https://www.jpd.gov.my/users/jpd": None,
+    "https://mastodon.social/explore": None,
+    "https://mastodon.social/web/timelines/home": None,
+    "https://mastodon.social/@": None,
+    "https://mastodon.social/@jpd demo": None,
+    "https://medium.com/@jpd": None,
+    "https://www.youtube.com/@": None,
+    "https://www.flickr.com/@jpd": None,
+    "https://localhost/@jpd": None,
     "https://bsky.app/profile/jpd.gov.my": ("bluesky", "jpd.gov.my"),
     "https://bsky.app/profile/JPD.gov.my/": ("bluesky", "jpd.gov.my"),
     "https://bsky.app/profile/@jpd.gov.my": ("bluesky", "jpd.gov.my"),
@@ -145,7 +165,15 @@ def test_a_pasted_address_names(pasted, named):
 
 @given(st.text(max_size=80))
 def test_whatever_is_pasted_is_an_answer_and_no_crash(text):
-    hosts = ("x.com", "facebook.com", "myspace.com", "www.youtube.com", "www.youtube.com/user", "bsky.app/profile")
+    hosts = (
+        "x.com",
+        "facebook.com",
+        "myspace.com",
+        "www.youtube.com",
+        "www.youtube.com/user",
+        "bsky.app/profile",
+        "sosial.my/@",
+    )
     for address in (text, *(f"https://{host}/{text}" for host in hosts)):
         found = match(address)
         assert found is None or (found[0] in HANDLES and found[1] and "/" not in found[1])

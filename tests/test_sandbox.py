@@ -195,6 +195,34 @@ def test_instagram_refuses_unknown_names_and_fields_and_leaves_an_empty_listing_
     assert shown == {"id": native_id, "media_count": 0}
 
 
+# ---------------------------------------------------------------- Mastodon
+
+
+def test_mastodon_pages_down_by_max_id_and_up_by_min_id(sandbox):
+    handle, native_id = opened(sandbox, "mastodon")
+    ids = [sandbox.world.publish("mastodon", handle, f"{n}", at=NOW + n * MINUTE) for n in range(5)]
+    path = f"/api/v1/accounts/{native_id}/statuses"
+    first = ask(sandbox, "mastodon", path, params={"limit": 2})
+    further = requests.get(first.links["next"]["url"], timeout=5).json()
+    upwards = ask(sandbox, "mastodon", path, params={"limit": 2, "min_id": ids[0]}).json()
+    assert [item["id"] for item in [*first.json(), *further]] == ids[:0:-1]
+    assert [item["id"] for item in upwards] == [ids[2], ids[1]]
+
+
+def test_a_suspended_account_of_mastodon_lists_nothing_and_says_why(sandbox):
+    handle, native_id = opened(sandbox, "mastodon")
+    sandbox.world.publish("mastodon", handle, "x", at=NOW)
+    sandbox.world.abandon("mastodon", handle)
+    assert ask(sandbox, "mastodon", f"/api/v1/accounts/{native_id}/statuses").json() == []
+    assert ask(sandbox, "mastodon", f"/api/v1/accounts/lookup?acct={handle}").json()["suspended"] is True
+
+
+def test_mastodon_takes_no_token_but_its_own_and_no_more_ids_than_it_reads(sandbox):
+    wrong = {"Authorization": "Bearer lama"}
+    assert ask(sandbox, "mastodon", "/api/v1/instance", headers=wrong).status_code == 401
+    assert ask(sandbox, "mastodon", "/api/v1/statuses", params={"id[]": ["1"] * 21}).status_code == 422
+
+
 # ---------------------------------------------------------------- Bluesky
 
 

@@ -11,6 +11,7 @@ from connectors.addresses import (
     bluesky,
     facebook,
     instagram,
+    mastodon,
     myspace,
     threads,
     x,
@@ -25,6 +26,7 @@ HANDLES: Mapping[str, Callable[[str], str | None]] = {
     "instagram": instagram.handle,
     "bluesky": bluesky.handle,
     "threads": threads.handle,
+    "mastodon": mastodon.handle,  # the last: on hosts that nobody else claims the form alone decides
 }
 
 

@@ -20,6 +20,7 @@ from connectors.sandbox import (
     bluesky_twin,
     facebook_twin,
     instagram_twin,
+    mastodon_twin,
     myspace_twin,
     rss_twin,
     threads_twin,
@@ -38,6 +39,7 @@ TWINS: Mapping[str, Callable[[World, Question], Reply]] = {
     "myspace": myspace_twin.answer,
     "rss": rss_twin.answer,
     "youtube": youtube_twin.answer,
+    "mastodon": mastodon_twin.answer,
     "bluesky": bluesky_twin.answer,
     "bluesky-pds": bluesky_twin.answer_plain,  # the same world, as an account's own server shows it
 }

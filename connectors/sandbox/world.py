@@ -26,6 +26,7 @@ PAGE_SIZES: Mapping[str, int] = {
     "threads": 100,
     "youtube": 50,
     "bluesky": 100,
+    "mastodon": 40,
     "myspace": 20,
     "rss": 20,
 }
@@ -363,6 +364,8 @@ class World:
             return str((int(at.timestamp() * 1000) - SNOWFLAKE_EPOCH_MS) << 22 | number % (1 << 22))
         if platform in POST_IDS:
             return POST_IDS[platform].format(number)
+        if platform == "mastodon":
+            return str((int(at.timestamp() * 1000) << 16) + number)
         if platform == "bluesky":
             micros = int(at.timestamp() * 1_000_000)
             return f"at://{owner}/app.bsky.feed.post/{_base32(micros << 10 | number % 1024, 13)}"

@@ -1,0 +1,424 @@
+"""Mastodon and every server that speaks its API (Pleroma, Akkoma, GoToSocial, Pixelfed, snac): posts and re-reads.
+
+Plain requests instead of Mastodon.py (MIT): it retypes payloads, so that what the server sent is lost, wants an object
+a server, asks each for its version first, and hides the headers; what is read here are six questions in JSON.
+
+Each account is asked for at its own server, without a credential, and one server's failure is no other's. A configured
+`base_url` answers for all accounts instead; only there a token is sent, for a token is one server's.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from typing import Any, ClassVar
+from urllib.parse import parse_qs, quote, urlsplit
+
+import requests
+
+from connectors import configured, http
+from connectors.addresses import mastodon as addresses
+from connectors.addresses.parts import split
+from connectors.base import (
+    BOUNDS,
+    AccountNotFound,
+    Allowance,
+    Bounds,
+    Capabilities,
+    ConnectorError,
+    CredentialRefused,
+    Cursor,
+    Page,
+    PermissionMissing,
+    RateLimited,
+    Reread,
+    SchemaDrift,
+    no_later,
+)
+from connectors.graph import string
+from connectors.statuses import CHANGED, identified, is_suspended, parse_account, parse_status
+from connectors.walk import Listed, Walk, begin_walk, listed
+from monitor.model import Account, Json, Post, Profile
+from monitor.settings import Network, Secret
+
+USUAL = "https://mastodon.social"
+PAGE_SIZE = 40
+STATUSES_PER_CALL = 20
+SNOWFLAKE = 10**16  # ids of Mastodon since 2018 are larger, and begin with their time in milliseconds
+WRITE = "write the handle as user@server"
+SUSPENDED = "the server has suspended the account, and shows none of its posts"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MastodonSettings:
+    access_token: Secret = field(default_factory=Secret)
+    base_url: str = ""  # each account's own server
+
+    def problems(self) -> configured.Problems:
+        alone = bool(self.access_token) and not self.base_url
+        without = "needs connectors.mastodon.base_url: a token is good on one server, and is shown to no other"
+        return configured.only(
+            base_url=configured.base_url_mistake(self.base_url, usual=USUAL) if self.base_url else "",
+            access_token=without if alone else configured.token_mistake(self.access_token),
+        )
+
+
+class ServerLimited(RateLimited):
+    """One server's own limit; accounts on other servers go on."""
+
+    whole_platform = False
+
+
+class AccountHidden(PermissionMissing):
+    """The server knows the account and shows its posts to nobody."""
+
+
+# ---------------------------------------------------------------- where an account is
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Place:
+    """What an account is called (`user@domain`), and where it is asked for (`base`)."""
+
+    user: str
+    domain: str
+    base: str
+    is_guess: bool = False  # the handle's domain need not be the server's name
+
+
+def place_of(account: Account, *, base_url: str = "") -> Place:
+    """Return where the account is read. Raises AccountNotFound.
+
+    The url tells the server where it is the account's own; a handle's domain may be another than that of its server.
+    """
+    written = account.handle.strip()
+    named = addresses.handle(written) if "/" in written else addresses.named(written)
+    if base_url:
+        here = urlsplit(base_url).netloc.lower()
+        named = named or addresses.handle(account.url) or (addresses.named(written, here) if written else None)
+        return _placed(account, named, base_url.rstrip("/"))
+    parts, on_page = split(account.url), addresses.handle(account.url)
+    server = addresses.server_of(parts) if parts is not None else ""
+    if parts is not None and on_page and on_page.endswith(f"@{server}"):
+        user, domain = on_page.partition("@")[0], (named or on_page).partition("@")[2]
+        return Place(user=user, domain=domain, base=f"{parts.scheme}://{server}")
+    return _placed(account, named or on_page, "")
+
+
+def _placed(account: Account, named: str | None, base: str) -> Place:
+    if named is None:
+        raise AccountNotFound(f"{account.label}: names no account of a Mastodon server; {WRITE}")
+    user, _, domain = named.partition("@")
+    return Place(user=user, domain=domain, base=base or f"https://{domain}", is_guess=not base)
+
+
+# ---------------------------------------------------------------- refusals
+
+
+SIGNED_IN = (
+    "the server shows this to signed-in readers only; read it through another server (connectors.mastodon.base_url), "
+    "or with an access_token of an account there"
+)
+STATUSES: Mapping[int, tuple[type[ConnectorError], str]] = {
+    400: (SchemaDrift, f"the server does not understand the question; {CHANGED}"),
+    401: (PermissionMissing, SIGNED_IN),
+    403: (PermissionMissing, SIGNED_IN),
+    406: (SchemaDrift, f"the server does not understand the question; {CHANGED}"),
+    410: (AccountNotFound, "was deleted by its owner or its server; retire it in the register"),
+    422: (SchemaDrift, f"the server does not understand the question; {CHANGED}"),
+}
+NEW_TOKEN = "the token is refused; make another one in the server's settings (Development), with the scope read"  # noqa: S105
+
+
+def refusal(response: requests.Response, *, what: str, now: datetime, alone: bool, token: bool) -> ConnectorError:
+    """Return our error for an answer that is no success. `alone`: all accounts are read from this one server."""
+    status = response.status_code
+    if status == requests.codes.too_many_requests:
+        kind = RateLimited if alone else ServerLimited
+        return kind(f"{what}: the server asks for patience (HTTP {status})", retry_at=reset(response.headers, now))
+    if status == requests.codes.unauthorized and token:
+        return CredentialRefused(f"{what}: {NEW_TOKEN} (HTTP {status})")
+    known = STATUSES.get(status)
+    if known is not None:
+        return known[0](f"{what}: {known[1]} (HTTP {status})")
+    return http.refusal(response, what=what, now=now) or SchemaDrift(f"{what}: HTTP {status} is no answer; {CHANGED}")
+
+
+def reset(headers: Mapping[str, str], now: datetime) -> datetime | None:
+    """Return when the budget is full again: a time as text, on other servers seconds since 1970."""
+    said = headers.get("X-RateLimit-Reset", "").strip()
+    try:
+        if said.isascii() and said.isdigit() and 9 <= len(said) <= 11:
+            return no_later(datetime.fromtimestamp(int(said), UTC), now)
+        at = datetime.fromisoformat(said)
+    except (ValueError, OverflowError):
+        return http.retry_after(headers, now)
+    return no_later(at.astimezone(UTC) if at.tzinfo else at.replace(tzinfo=UTC), now)
+
+
+def parse_allowance(headers: Mapping[str, str], server: str, now: datetime) -> Allowance | None:
+    """Read X-RateLimit-*: 300 calls in five minutes on most servers. None where they do not say."""
+    told = [headers.get(f"X-RateLimit-{name}", "") for name in ("Limit", "Remaining")]
+    resets_at = reset(headers, now)
+    if resets_at is None or not all(one.isascii() and one.isdigit() and len(one) < 10 for one in told):
+        return None
+    return Allowance(name=f"calls to {server}", limit=float(told[0]), remaining=float(told[1]), resets_at=resets_at)
+
+
+# ---------------------------------------------------------------- listings
+
+
+def parse_statuses(payload: object, *, more: bool, owner: str = "") -> Listed:
+    """Map one answer of an account's statuses. Raises SchemaDrift, also when they are another account's."""
+    items = statuses_in(payload)
+    if owner and any(identified(item.get("account"), "a status's author") != owner for item in items):
+        raise SchemaDrift(f"mastodon: the server lists another account's posts; {CHANGED}")
+    return listed([parse_status(item) for item in items], more=more)
+
+
+def statuses_in(payload: object) -> list[Json]:
+    if not isinstance(payload, list) or not all(isinstance(item, Mapping) for item in payload):
+        raise SchemaDrift(f"mastodon: the answer is no list of statuses; {CHANGED}")
+    return payload
+
+
+def following(response: requests.Response, statuses: Sequence[Json]) -> str:
+    """Return the max_id of the next page: as the Link header has it, else the last status's id; empty at the end.
+
+    Of the header nothing but the id is taken: the address in it may lead anywhere.
+    """
+    link = response.links.get("next", {}).get("url", "")
+    try:
+        told = parse_qs(urlsplit(link).query).get("max_id", [""])[0]
+    except ValueError:
+        told = ""
+    if told or "Link" in response.headers:
+        return told
+    return identified(statuses[-1], "a status") if statuses else ""
+
+
+def floor_of(posts: Sequence[Post], walk: Walk, cursor: Cursor, newest: datetime | None) -> str:
+    """Return the id after which the next pull begins: the newest post that is older than the overlap."""
+    if newest is None:
+        return ""
+    settled = [post for post in posts if post.published_at < newest - walk.bounds.overlap]
+    latest = max(settled, key=lambda post: post.published_at, default=None)
+    return latest.native_id if latest else str(cursor.get("floor", ""))
+
+
+# ---------------------------------------------------------------- the connector
+
+
+class MastodonConnector:
+    """Reads Mastodon servers. Thread-safe: the session and what was learnt of the servers are shared."""
+
+    platform: ClassVar[str] = "mastodon"
+    capabilities: ClassVar[Capabilities] = Capabilities(rereads=True)
+    Settings: ClassVar[type[MastodonSettings]] = MastodonSettings
+    credentials: ClassVar[tuple[str, ...]] = ()
+    obtain: ClassVar[str] = (
+        "Nothing on most servers. Where posts are shown to signed-in readers only: an account's token (scope read) in "
+        "connectors.mastodon.access_token_file, and that server in base_url."
+    )
+
+    def __init__(self, settings: MastodonSettings, network: Network, bounds: Bounds = BOUNDS) -> None:
+        self._base = settings.base_url.rstrip("/")
+        self._token = settings.access_token.reveal().strip()
+        self._bounds = bounds
+        self._session = http.open_session(base_url=self._base, network=network, credential=bool(self._token))
+        self._lock = threading.Lock()
+        self._allowances: dict[str, Allowance] = {}  # by server
+        self._homes: dict[str, str] = {}  # by a handle's domain: where its server is asked
+        self._singly: set[str] = set()  # servers that read statuses by id one by one
+
+    def resolve(self, account: Account) -> Profile:
+        """Return the account's profile by its id, else by its handle. Raises ConnectorError."""
+        now = datetime.now(UTC)
+        place = self._place(account, now)
+        told = self._account(account, place, now) if account.native_id else self._lookup(account, place, now)
+        if is_suspended(told):
+            raise AccountHidden(f"{account.label}: {SUSPENDED}")
+        return parse_account(told, server=place.domain)
+
+    def pull(self, account: Account, cursor: Cursor | None, *, now: datetime) -> Iterator[Page]:
+        """Yield pages newest first; the cursor moves on the last. Raises ConnectorError."""
+        walk, begin, shown = begin_walk(account, cursor, self._bounds, now), dict(cursor or {}), list[Post]()
+        asked = {"since_id": str(begin["floor"])} if begin.get("floor") and walk.known else {}
+        for page in self._walk(account, walk, asked, now):
+            shown += page.posts
+            if not page.last:
+                yield page
+                continue
+            newest = datetime.fromisoformat(page.cursor["newest"]) if page.cursor.get("newest") else None
+            floor = floor_of(shown, walk, begin, newest)
+            yield replace(page, cursor={**page.cursor, "floor": floor} if floor else page.cursor)
+
+    def backfill(self, account: Account, start: datetime, end: datetime, *, now: datetime) -> Iterator[Page]:
+        """Yield the posts of a stretch of the past, newest first; its pages' cursors are not to be kept.
+
+        Ids that begin with their time lead straight there; on other servers what lies after `end` is read past.
+        """
+        bounds = replace(self._bounds, overlap=timedelta())
+        walk = Walk(begin={"v": 1, "newest": start.isoformat()}, bounds=bounds, live_from=start, now=now)
+        is_timed = account.native_id.isascii() and account.native_id.isdigit() and int(account.native_id) >= SNOWFLAKE
+        asked = {"max_id": str(int(end.timestamp() * 1000) + 1 << 16)} if is_timed else {}
+        for page in self._walk(account, walk, asked, now):
+            inside = tuple(post for post in page.posts if start <= post.published_at < end)
+            gap = page.gap and replace(page.gap, end=min(page.gap.end, end))
+            yield replace(page, posts=inside, gap=gap)
+
+    def reread(
+        self,
+        account: Account,
+        native_ids: Sequence[str],
+        *,
+        now: datetime,
+        newest: Mapping[str, str] | None = None,  # noqa: ARG002 (a post keeps its id)
+    ) -> Reread:
+        """Read known posts again, 20 a call where the server can, else one by one. Raises ConnectorError.
+
+        A server that has forgotten the account, or shows it no longer, answers as if its posts were deleted: what is
+        not found is missing only while the account is there.
+        """
+        place, asked = self._place(account, now), tuple(dict.fromkeys(native_ids))
+        found = self._statuses(account, place, asked, now)
+        missing, hidden = set[str](), set[str]()
+        for one in (one for one in asked if one not in found):
+            try:
+                found[one] = self._status(account, place, one, now)
+            except AccountNotFound:
+                missing.add(one)
+            except PermissionMissing:
+                hidden.add(one)
+        if missing and is_suspended(self._account(account, place, now)):
+            missing, hidden = set(), hidden | missing
+        posts = tuple(parse_status(found[one]) for one in asked if one in found)
+        return Reread(posts=posts, missing=frozenset(missing), hidden=frozenset(hidden))
+
+    def allowances(self) -> tuple[Allowance, ...]:
+        """Return what each server last said of its budget."""
+        with self._lock:
+            return tuple(self._allowances.values())
+
+    def check(self) -> str:
+        """Ask the one server that is configured, with its token. Raises ConnectorError."""
+        now = datetime.now(UTC)
+        if not self._base:
+            return "mastodon: each account is asked for at its own server; no credential is needed"
+        if self._token:
+            self._get(f"{self._base}/api/v1/apps/verify_credentials", {}, now, what="mastodon: the token")
+        told = self._object(f"{self._base}/api/v1/instance", {}, now, what="mastodon: the server")
+        version = f" (version {string(told, 'version')[:60]})" if string(told, "version") else ""
+        return f"mastodon: {urlsplit(self._base).hostname} answers{version}" + (
+            ", and takes the token" if self._token else ""
+        )
+
+    # Where an account is.
+
+    def _place(self, account: Account, now: datetime) -> Place:
+        place = place_of(account, base_url=self._base)
+        if not place.is_guess:
+            return place
+        with self._lock:
+            home = self._homes.get(place.domain)
+        return replace(place, base=home or self._home(account, place, now))
+
+    def _home(self, account: Account, place: Place, now: datetime) -> str:
+        """Ask a handle's domain where its server is (WebFinger): it may have another name. Once a domain."""
+        url, asked = f"{place.base}/.well-known/webfinger", {"resource": f"acct:{place.user}@{place.domain}"}
+        try:
+            told = self._object(url, asked, now, what=f"{account.label}: where its server is")
+        except ConnectorError:  # not every server says so: then it is where the handle says
+            return place.base
+        listing = told.get("links")
+        links = [one for one in listing if isinstance(one, Mapping)] if isinstance(listing, list) else []
+        parts = next((split(string(one, "href")) for one in links if one.get("rel") == "self"), None)
+        is_safe = parts is not None and (parts.scheme == "https" or place.base.startswith("http:"))
+        home = f"{parts.scheme}://{parts.netloc}" if parts is not None and is_safe else place.base
+        with self._lock:
+            self._homes[place.domain] = home
+        return home
+
+    # Accounts.
+
+    def _lookup(self, account: Account, place: Place, now: datetime) -> Json:
+        acct = (
+            f"{place.user}@{place.domain}" if self._base and place.domain != urlsplit(self._base).netloc else place.user
+        )
+        what = f"{account.label}: profile"
+        return self._object(f"{place.base}/api/v1/accounts/lookup", {"acct": acct}, now, what=what)
+
+    def _account(self, account: Account, place: Place, now: datetime) -> Json:
+        url = f"{place.base}/api/v1/accounts/{quote(account.native_id, safe='')}"
+        return self._object(url, {}, now, what=f"{account.label}: profile")
+
+    def _id(self, account: Account, place: Place, now: datetime) -> str:
+        return account.native_id or identified(self._lookup(account, place, now), "an account")
+
+    # Statuses.
+
+    def _walk(self, account: Account, walk: Walk, asked: Mapping[str, str], now: datetime) -> Iterator[Page]:
+        for answer in self._answers(account, dict(asked), now):
+            page = walk.take(answer)
+            yield page
+            if page.last:
+                return
+
+    def _answers(self, account: Account, asked: dict[str, str], now: datetime) -> Iterator[Listed]:
+        """Yield what the account published, newest first, without an end of its own: the walk says when it is over."""
+        place = self._place(account, now)
+        owner = self._id(account, place, now)
+        url, what = f"{place.base}/api/v1/accounts/{quote(owner, safe='')}/statuses", f"{account.label}: posts"
+        asked["limit"] = str(PAGE_SIZE)
+        is_first = True
+        while True:
+            response = self._get(url, asked, now, what=what)
+            statuses = statuses_in(http.json_body(response, what=what))
+            if is_first and not statuses and is_suspended(self._account(replace(account, native_id=owner), place, now)):
+                raise AccountHidden(f"{account.label}: {SUSPENDED}")
+            is_first, further = False, following(response, statuses)
+            yield parse_statuses(statuses, more=bool(further), owner=owner)
+            asked["max_id"] = further
+
+    def _statuses(self, account: Account, place: Place, ids: Sequence[str], now: datetime) -> dict[str, Json]:
+        """Return statuses by id, as many as the server gives in calls for several."""
+        found: dict[str, Json] = {}
+        for begin in range(0, len(ids), STATUSES_PER_CALL):
+            if place.base in self._singly:
+                break
+            asked = {"id[]": list(ids[begin : begin + STATUSES_PER_CALL])}
+            try:
+                what = f"{account.label}: known posts"
+                told = http.json_body(self._get(f"{place.base}/api/v1/statuses", asked, now, what=what), what=what)
+                found |= {identified(item, "a status"): item for item in statuses_in(told)}
+            except (AccountNotFound, PermissionMissing, SchemaDrift):
+                self._singly.add(place.base)  # before Mastodon 4.3, and on most of its like, this is no question
+        return found
+
+    def _status(self, account: Account, place: Place, native_id: str, now: datetime) -> Json:
+        url = f"{place.base}/api/v1/statuses/{quote(native_id, safe='')}"
+        return self._object(url, {}, now, what=f"{account.label}: a known post")
+
+    # One question.
+
+    def _object(self, url: str, asked: Mapping[str, Any], now: datetime, *, what: str) -> Json:
+        payload = http.json_body(self._get(url, asked, now, what=what), what=what)
+        if not isinstance(payload, Mapping):
+            raise SchemaDrift(f"{what}: the answer is no object; {CHANGED}")
+        return payload
+
+    def _get(self, url: str, asked: Mapping[str, Any], now: datetime, *, what: str) -> requests.Response:
+        headers = {"Accept": "application/json"} | ({"Authorization": f"Bearer {self._token}"} if self._token else {})
+        try:
+            response = self._session.get(url, params=dict(asked), headers=headers)
+        except requests.RequestException as error:
+            raise http.failure(error, what=what) from None
+        server = urlsplit(url).netloc
+        if (allowance := parse_allowance(response.headers, server, now)) is not None:
+            with self._lock:
+                self._allowances[server] = allowance
+        if response.status_code != requests.codes.ok:
+            raise refusal(response, what=what, now=now, alone=bool(self._base), token=bool(self._token))
+        return response
