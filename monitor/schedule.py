@@ -6,9 +6,11 @@ it.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from monitor.budget import PRIOR, Pace, spread
 from monitor.settings import Polling
 
 HEADROOM = 0.1  # of the longest interval: for waiting in line, and for the call
@@ -24,19 +26,39 @@ class Outcome:
     retry_at: datetime | None = None
 
 
-def next_interval(previous: timedelta, outcome: Outcome, polling: Polling) -> timedelta:
-    """Return how long to wait: shortest after news, doubling through silence and failures, never over the promise."""
-    if outcome.new_posts or not previous:
-        return polling.min_interval
-    return min(previous * 2, polling.max_interval)
+def usual_pace(rates: Sequence[float], polling: Polling) -> Pace:
+    """Return the pace where no budget of calls is known: as many reads as one each `typical_interval` would be."""
+    return spread(
+        rates,
+        per_second=len(rates) / polling.typical.total_seconds(),
+        shortest=polling.min_interval,
+        longest=punctual(polling),
+    )
 
 
-def next_check(previous: timedelta, outcome: Outcome, now: datetime, polling: Polling) -> datetime:
-    """Return when an account is due again; never before the platform's own `retry_at`.
+def punctual(polling: Polling) -> timedelta:
+    """Return the longest wait that keeps the promise: to be claimed and read takes time as well."""
+    return max(polling.min_interval, (1 - HEADROOM) * polling.max_interval)
 
-    An account at the longest interval is due a little earlier: to be claimed and read takes time as well, and the
-    promise is about when it has been read.
+
+def next_interval(
+    previous: timedelta, outcome: Outcome, polling: Polling, pace: Pace | None = None, rate: float | None = None
+) -> timedelta:
+    """Return how long to wait: short after news, doubling through silence up to the account's own interval.
+
+    That one goes by its posting `rate` and by the `pace`, which the budget sets; it is over the promise only where the
+    budget does not suffice for it. A failure doubles up to the longest interval. `previous` is 0 before a first check.
     """
-    wait = next_interval(previous, outcome, polling)
-    due = now + (wait - HEADROOM * wait if wait == polling.max_interval else wait)
+    pace = pace or usual_pace((PRIOR,), polling)
+    if outcome.failures:
+        return min(max(previous * 2, polling.min_interval), max(pace.longest, punctual(polling)))
+    usual, soonest = pace.interval(rate or PRIOR), pace.after_news(rate or PRIOR)
+    if outcome.new_posts or not previous:
+        return min(soonest, usual)
+    return min(max(previous * 2, soonest), usual)
+
+
+def next_check(interval: timedelta, outcome: Outcome, now: datetime) -> datetime:
+    """Return when an account is due again; never before the platform's own `retry_at`."""
+    due = now + interval
     return max(due, outcome.retry_at) if outcome.retry_at else due

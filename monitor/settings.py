@@ -161,6 +161,7 @@ class Web:
 class Polling:
     min_interval: timedelta = timedelta(minutes=1)
     max_interval: timedelta = timedelta(minutes=15)
+    typical_interval: timedelta | None = None  # on average over the accounts; None: half of max_interval
     workers: int = 16
     live_window: timedelta = timedelta(hours=24)
     overlap: timedelta = timedelta(minutes=10)
@@ -169,6 +170,11 @@ class Polling:
     recheck_waits: tuple[timedelta, ...] = RECHECK_WAITS
     recheck_confirm: timedelta = timedelta(minutes=5)
     blind_after: timedelta = timedelta(hours=2)
+
+    @property
+    def typical(self) -> timedelta:
+        """Return the interval whose number of calls is spread over the accounts."""
+        return self.typical_interval or max(self.min_interval, self.max_interval / 2)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -339,6 +345,7 @@ READERS: Mapping[Any, Callable[[object], Any]] = {
     int: _whole,
     bool: _switch,
     timedelta: _span,
+    timedelta | None: _span,
     time: _clock,
     tuple[str, ...]: _texts,
     tuple[timedelta, ...]: _spans,
@@ -589,6 +596,8 @@ def _other_contradictions(settings: Settings) -> list[tuple[str, str]]:
         found.append(("database.url", wrong))
     if polling.min_interval > polling.max_interval:
         found.append(("polling.min_interval", "is longer than polling.max_interval"))
+    if not polling.min_interval <= polling.typical <= max(polling.min_interval, polling.max_interval):
+        found.append(("polling.typical_interval", "lies between polling.min_interval and polling.max_interval"))
     if polling.overlap < timedelta(minutes=2):
         found.append(("polling.overlap", "is at least 2m: posts appear late and out of order"))
     found += _retention_mistakes(settings)

@@ -20,6 +20,7 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 
 import bench_backtest
+import bench_delay
 import bench_latency
 import bench_mail
 import bench_media
@@ -140,6 +141,7 @@ def bench_passes() -> None:
 if __name__ == "__main__":
     bench_passes()
     bench_latency.main()
+    bench_delay.main()
     bench_rules.main()
     bench_media.main()
     bench_backtest.main()

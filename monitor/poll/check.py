@@ -15,6 +15,7 @@ from connectors.base import Connector, ConnectorError, Page
 from monitor import work
 from monitor.model import Cause, Profile
 from monitor.poll.judging import fired_rules, fresh_posts, judge, storable_profile
+from monitor.poll.pacing import rate_after
 from monitor.poll.poller import Checked, InternalError, Poller, Round, Stopped, StorageFailedError, Word, word_of
 from monitor.poll.profile import ProfileLook
 from monitor.poll.reread import read_again
@@ -135,14 +136,15 @@ def _guarded(
 def write_failure(poller: Poller, claimed: Claimed, why: Word, now: datetime, saved: Saved) -> Checked:
     """Write a failed check down; `saved` is what its pages brought before it failed."""
     outcome = Outcome(failures=claimed.failures + 1, retry_at=why.retry_at)
+    interval = next_interval(claimed.interval, outcome, poller.polling, poller.pace(claimed, now))
     save_failure(
         poller.db,
         claimed,
         cause=why.cause,
         error=why.words,
         now=now,
-        interval=next_interval(claimed.interval, outcome, poller.polling),
-        next_check_at=next_check(claimed.interval, outcome, now, poller.polling),
+        interval=interval,
+        next_check_at=next_check(interval, outcome, now),
         retry_at=why.retry_at,
         blind_after=poller.polling.blind_after,
     )
@@ -185,13 +187,16 @@ def _read(poller: Poller, connector: Connector, claimed: Claimed, now: datetime,
     Returns the native ids of the posts that were served.
     """
     shown: set[str] = set()
+    times: list[datetime] = []
     look = ProfileLook(poller=poller, connector=connector, claimed=claimed, now=now, gate=gate)
     for page in connector.pull(claimed.account, claimed.cursor, now=now):
         gate.proven = True
         fresh = fresh_posts(poller, claimed.account, page.posts)
         with poller.unsaved.holding(claimed.account, fresh):
             judged = judge(poller, claimed.account, fresh, now, look)
-            end = _read_end(poller, claimed, page, saved.new + len(judged), now) if page.last else None
+            times += [one.post.published_at for one in judged if one.post.edited_at is None]
+            news = saved.new + len(judged)
+            end = _read_end(poller, claimed, page, news, times, now) if page.last else None
             rules = poller.rules()
             saved.add(
                 save_page(
@@ -213,13 +218,18 @@ def _read(poller: Poller, connector: Connector, claimed: Claimed, now: datetime,
     return shown
 
 
-def _read_end(poller: Poller, claimed: Claimed, page: Page, new: int, now: datetime) -> ReadEnd:
-    outcome = Outcome(new_posts=new)
+def _read_end(
+    poller: Poller, claimed: Claimed, page: Page, new: int, times: Sequence[datetime], now: datetime
+) -> ReadEnd:
+    """`times`: when the new posts of the whole walk were published."""
+    rate = rate_after(poller.db, claimed, times, now)
+    interval = next_interval(claimed.interval, Outcome(new_posts=new), poller.polling, poller.pace(claimed, now), rate)
     gap = page.gap
     return ReadEnd(
         cursor=dict(page.cursor),
         hole=(gap.start, gap.end, gap.cause) if gap else None,
         heals=page.heals,
-        interval=next_interval(claimed.interval, outcome, poller.polling),
-        next_check_at=next_check(claimed.interval, outcome, now, poller.polling),
+        interval=interval,
+        next_check_at=next_check(interval, Outcome(), now),
+        posting_rate=rate,
     )

@@ -10,7 +10,9 @@ from datetime import datetime
 from sqlalchemy.exc import OperationalError
 
 from connectors.base import Connector, ConnectorError
+from monitor.budget import Pace
 from monitor.model import Account, AgencyKind, Cause
+from monitor.poll.pacing import Pacing
 from monitor.rules.rule import RuleSet
 from monitor.settings import Polling
 from monitor.store.accounts import Claimed
@@ -31,6 +33,11 @@ class Poller:
     clock: Callable[[], datetime]
     stop: threading.Event = field(default_factory=threading.Event)
     unsaved: Unsaved = field(default_factory=Unsaved)
+    pacing: Pacing = field(default_factory=Pacing)
+
+    def pace(self, claimed: Claimed, now: datetime) -> Pace:
+        """Return how often the account's platform is read."""
+        return self.pacing.of(self.db, claimed.account.platform, self.polling, now)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

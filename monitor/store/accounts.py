@@ -63,6 +63,7 @@ class Claimed:
     failing_since: datetime | None
     profile_at: datetime | None
     last_ok_at: datetime | None
+    posting_rate: float | None = None  # posts a day; None: not known yet
 
 
 def claim_accounts(
@@ -123,6 +124,7 @@ def _claim(db: Database, query: Select[Any], *, now: datetime, lease: timedelta)
             failing_since=row["failing_since"],
             profile_at=row["profile_at"],
             last_ok_at=row["last_ok_at"],
+            posting_rate=row["posting_rate"],
         )
         for row in rows
     ]
@@ -217,6 +219,7 @@ class ReadEnd:
     interval: timedelta
     next_check_at: datetime
     heals: bool = False  # what earlier walks had lost is read
+    posting_rate: float | None = None  # as it is now known; None: as before
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -258,6 +261,7 @@ FINISH = (
         last_ok_at=bindparam("now"),
         next_check_at=bindparam("due"),
         interval_seconds=bindparam("seconds"),
+        posting_rate=bindparam("rate"),
         failures=0,
         failing_since=None,
         cause=None,
@@ -275,6 +279,7 @@ def _finished(one: Ended) -> dict[str, object]:
         "now": one.now,
         "due": one.end.next_check_at,
         "seconds": int(one.end.interval.total_seconds()),
+        "rate": one.claimed.posting_rate if one.end.posting_rate is None else one.end.posting_rate,
     }
 
 
