@@ -183,6 +183,7 @@ PLATFORMS = {
     "instagram": "Instagram",
     "threads": "Threads",
     "youtube": "YouTube",
+    "telegram": "Telegram",
     "bluesky": "Bluesky",
     "mastodon": "Mastodon",
     "myspace": "MySpace",

@@ -15,6 +15,7 @@ CONNECTORS: Mapping[str, str] = {
     "rss": "connectors.rss:RssConnector",
     "youtube": "connectors.youtube:YouTubeConnector",
     "mastodon": "connectors.mastodon:MastodonConnector",
+    "telegram": "connectors.telegram:TelegramConnector",
     "bluesky": "connectors.bluesky:BlueskyConnector",
 }
 ALIASES: Mapping[str, str] = {"twitter": "x"}

@@ -40,7 +40,8 @@ from connectors.base import (
     SchemaDrift,
     Unavailable,
 )
-from connectors.markup import joined, tidy, unique
+from connectors.links import links_in
+from connectors.markup import joined, tidy
 from connectors.seen import remembered, window_page
 from connectors.walk import Listed, begin_walk
 from monitor.model import Account, Cause, Json, Media, MediaKind, Post, Profile
@@ -60,8 +61,6 @@ NOT_THERE = frozenset({"deleted", "failed", "rejected"})  # uploadStatus of a vi
 ATOM = "{http://www.w3.org/2005/Atom}"
 MEDIA = "{http://search.yahoo.com/mrss/}"
 YT = "{http://www.youtube.com/xml/schemas/2015}"
-LINK = re.compile(r"https?://[^\s<>\"“”]+", re.IGNORECASE)
-AFTER_A_LINK = ".,;:!?)]}'’"
 # What a channel's page says of its id, in three places; the page is read for its id alone.
 ID_ON_PAGE = re.compile(
     r"(?:<link rel=\"canonical\" href=\"https?://www\.youtube\.com/channel/"
@@ -192,11 +191,6 @@ def _media(picture: str, address: str, title: str) -> tuple[Media, ...]:
 
 def watch_url(native_id: str) -> str:
     return f"{SITE}/watch?v={quote(native_id, safe='')}"
-
-
-def links_in(text: str) -> tuple[str, ...]:
-    """Return the web addresses of a plain text, without the punctuation behind them."""
-    return unique(found.rstrip(AFTER_A_LINK) for found in LINK.findall(text))
 
 
 def _thumbnail(snippet: Json) -> str:
@@ -378,12 +372,14 @@ class YouTubeConnector:
         if cursor and cursor.get("page") == mark and "lost_after" not in cursor:
             yield Page(posts=(), cursor=cursor, last=True)
             return
-        page = walk.take(self._listed(account, payload, now))
+        known = frozenset((cursor or {}).get("shown", ()))
+        shown = sorted(set(map(video_id, items_of(payload, account.label))))
+        page = _dated(walk.take(self._listed(account, payload, now)), known, now)
         while not page.last:
             yield page
             payload = self._upload_page(account, channel, string(payload, "nextPageToken"), now)
-            page = walk.take(self._listed(account, payload, now))
-        yield replace(page, cursor={**page.cursor, "page": mark})
+            page = _dated(walk.take(self._listed(account, payload, now)), known, now)
+        yield replace(page, cursor={**page.cursor, "page": mark, "shown": shown})
 
     def backfill(self, account: Account, start: datetime, end: datetime, *, now: datetime) -> Iterator[Page]:
         """Yield the videos published in [start, end), read again from the newest down. Raises ConnectorError.
@@ -436,7 +432,7 @@ class YouTubeConnector:
             self._channel(account, now)
         hidden = frozenset(one for one, item in videos.items() if is_hidden(item))
         gone = frozenset(one for one, item in videos.items() if is_gone(item))
-        posts = tuple(parse_video(item) for one, item in videos.items() if one not in hidden | gone)
+        posts = tuple(_seen(parse_video(item), now) for one, item in videos.items() if one not in hidden | gone)
         return Reread(posts=posts, missing=gone - hidden | (frozenset(asked) - videos.keys()), hidden=hidden)
 
     def check(self) -> str:
@@ -625,6 +621,17 @@ def _is_named(account: Account) -> bool:
         return bool(account.native_id or name_of(account))
     except AccountNotFound:
         return False
+
+
+def _dated(page: Page, known: frozenset[str], now: datetime) -> Page:
+    """Return a page whose known videos count as edited now: what is stored is only what differs from before."""
+    posts = tuple(_seen(post, now) if post.native_id in known else post for post in page.posts)
+    return replace(page, posts=posts)
+
+
+def _seen(post: Post, now: datetime) -> Post:
+    """Date an edit by when it is seen: YouTube does not tell it."""
+    return replace(post, edited_at=max(now, post.published_at))
 
 
 def _parts(ids: Sequence[str]) -> Iterator[Sequence[str]]:

@@ -80,6 +80,8 @@ base_url = "{sandbox.base_url("threads")}"
 [connectors.instagram]
 access_token = "{TOKEN}"
 base_url = "{sandbox.base_url("instagram")}"
+[connectors.telegram]
+base_url = "{sandbox.base_url("telegram")}"
 [connectors.myspace]
 base_url = "{sandbox.base_url("myspace")}"
 [connectors.mastodon]

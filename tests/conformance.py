@@ -137,6 +137,14 @@ SETUPS = (
         patience=lambda at: {"X-RateLimit-Reset": at.strftime("%Y-%m-%dT%H:%M:%S.000000Z")},
     ),
     Setup(
+        name="telegram",
+        platform="telegram",
+        one_budget=True,
+        path="/s/",
+        cut_short=b'<html><body><div class="tgme_channel_info"></div><section class="tgme_channel_history"><div class="tgme',
+        wrong_schema=b"<html><body><div class='tgme_channel_info'></div></body></html>",
+    ),
+    Setup(
         name="bluesky",
         platform="bluesky",
         path="getAuthorFeed",

@@ -308,11 +308,11 @@ def test_an_unchanged_feed_costs_nothing(sandbox):
     assert requests.get(sandbox.feed_url(handle), headers=again, timeout=5).status_code == 200
 
 
-@pytest.mark.parametrize("platform", ["myspace", "rss"])
+@pytest.mark.parametrize("platform", ["myspace", "rss", "telegram"])
 def test_markup_of_a_post_is_no_markup_of_the_page(sandbox, platform):
     handle, _ = opened(sandbox, platform)
     sandbox.world.publish(platform, handle, "<script>alert(1)</script>", at=NOW)
-    path = f"/{handle}" if platform == "myspace" else f"/{handle}.xml"
+    path = {"myspace": f"/{handle}", "rss": f"/{handle}.xml", "telegram": f"/s/{handle}"}[platform]
     assert "<script>alert" not in ask(sandbox, platform, path).text
 
 
@@ -355,6 +355,30 @@ def test_youtube_pages_a_channel_s_uploads_of_which_an_empty_channel_has_no_list
     second = on_youtube(sandbox, "playlistItems", playlistId=uploads, maxResults=2, pageToken=token).json()
     assert [item["snippet"]["title"] for item in [*first["items"], *second["items"]]] == ["2", "1", "0"]
     assert "nextPageToken" not in second
+
+
+# ---------------------------------------------------------------- Telegram
+
+
+def test_telegram_shows_the_oldest_message_first_and_pages_by_number(sandbox):
+    handle, _ = opened(sandbox, "telegram")
+    ids = [sandbox.world.publish("telegram", handle, f"{n}", at=NOW + n * MINUTE) for n in range(25)]
+    page = ask(sandbox, "telegram", f"/s/{handle}").text
+    assert page.index(f'data-post="{handle}/{ids[5]}"') < page.index(f'data-post="{handle}/{ids[24]}"')
+    assert f'data-before="{ids[5]}"' in page
+    older = ask(sandbox, "telegram", f"/s/{handle}", params={"before": ids[5]}).text
+    assert f'data-post="{handle}/{ids[0]}"' in older
+    assert "data-before" not in older
+
+
+def test_telegram_says_of_a_deleted_message_and_of_an_unknown_name_what_they_are(sandbox):
+    handle, _ = opened(sandbox, "telegram")
+    post = sandbox.world.publish("telegram", handle, "padam", at=NOW)
+    assert "padam" in ask(sandbox, "telegram", f"/{handle}/{post}", params={"embed": "1"}).text
+    sandbox.world.delete("telegram", post)
+    assert "Post not found" in ask(sandbox, "telegram", f"/{handle}/{post}", params={"embed": "1"}).text
+    assert ask(sandbox, "telegram", "/s/tiada").url.endswith("/telegram/tiada")
+    assert "you can contact" in ask(sandbox, "telegram", "/s/tiada").text
 
 
 # ---------------------------------------------------------------- the server

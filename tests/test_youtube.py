@@ -290,6 +290,19 @@ def test_no_video_is_missing_while_the_channel_itself_is_gone():
         again(replay.url, "lama0000001")
 
 
+def test_an_edit_is_dated_by_when_it_was_seen_on_a_video_that_was_known():
+    changed = json.loads(json.dumps(UPLOADS).replace("lambat00001", "baharu00001"))
+    with serve() as replay:
+        (first,) = pull(replay.url)
+    with serve(playlistItems=changed) as replay:
+        (second,) = pull(replay.url, first.cursor, now=NOW + timedelta(hours=1))
+        answer = again(replay.url, "lama0000001")
+    assert {post.edited_at for post in first.posts} == {None}
+    dated = {post.native_id: post.edited_at for post in second.posts}
+    assert (dated["lama0000001"], dated["baharu00001"]) == (NOW + timedelta(hours=1), None)
+    assert answer.posts[0].edited_at == NOW
+
+
 # ---------------------------------------------------------------- the past
 
 

@@ -23,6 +23,7 @@ from connectors.sandbox import (
     mastodon_twin,
     myspace_twin,
     rss_twin,
+    telegram_twin,
     threads_twin,
     x_twin,
     youtube_twin,
@@ -40,6 +41,7 @@ TWINS: Mapping[str, Callable[[World, Question], Reply]] = {
     "rss": rss_twin.answer,
     "youtube": youtube_twin.answer,
     "mastodon": mastodon_twin.answer,
+    "telegram": telegram_twin.answer,
     "bluesky": bluesky_twin.answer,
     "bluesky-pds": bluesky_twin.answer_plain,  # the same world, as an account's own server shows it
 }

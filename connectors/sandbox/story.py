@@ -85,6 +85,7 @@ ACCOUNTS: tuple[Account, ...] = (
     Account(agency="JPD", platform="facebook", handle="jabatanperkhidmatandemo"),
     Account(agency="JPD", platform="rss", handle="jpd-berita", note="laman web rasmi"),
     Account(agency="JPD", platform="youtube", handle="jpdemo"),
+    Account(agency="SUD", platform="telegram", handle="sukdemo"),
     Account(agency="KCM", platform="x", handle="kcontoh"),
     Account(agency="KCM", platform="facebook", handle="kementeriancontoh"),
     Account(agency="LPD", platform="x", handle="visitdemo"),

@@ -25,6 +25,7 @@ PAGE_SIZES: Mapping[str, int] = {
     "instagram": 100,
     "threads": 100,
     "youtube": 50,
+    "telegram": 20,
     "bluesky": 100,
     "mastodon": 40,
     "myspace": 20,
@@ -32,7 +33,12 @@ PAGE_SIZES: Mapping[str, int] = {
 }
 # What ids look like where they are no plain numbers: of an account, and of a post, from a running number.
 ACCOUNT_IDS: Mapping[str, str] = {"youtube": "UC{:022d}"}
-POST_IDS: Mapping[str, str] = {"youtube": "{:011d}", "instagram": "1790{:013d}", "threads": "1810{:013d}"}
+POST_IDS: Mapping[str, str] = {
+    "youtube": "{:011d}",
+    "telegram": "{}",
+    "instagram": "1790{:013d}",
+    "threads": "1810{:013d}",
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
