@@ -182,6 +182,7 @@ PLATFORMS = {
     "facebook": "Facebook",
     "instagram": "Instagram",
     "threads": "Threads",
+    "tiktok": "TikTok",
     "youtube": "YouTube",
     "telegram": "Telegram",
     "bluesky": "Bluesky",

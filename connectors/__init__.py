@@ -11,6 +11,7 @@ CONNECTORS: Mapping[str, str] = {
     "facebook": "connectors.facebook:FacebookConnector",
     "instagram": "connectors.instagram:InstagramConnector",
     "threads": "connectors.threads:ThreadsConnector",
+    "tiktok": "connectors.tiktok:TikTokConnector",
     "myspace": "connectors.myspace:MySpaceConnector",
     "rss": "connectors.rss:RssConnector",
     "youtube": "connectors.youtube:YouTubeConnector",

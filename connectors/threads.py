@@ -29,9 +29,10 @@ from connectors.base import (
 )
 from connectors.graph import Dialect, inner, is_too_much, lacks_way, string
 from connectors.graph_http import VERSION, GraphHttp, Refused
-from connectors.graph_listing import merged, next_question, pages, reread_listed, stretch
+from connectors.graph_listing import next_question, pages
 from connectors.graph_payload import describe_token, without_credentials
 from connectors.links import links_in
+from connectors.listing import merged, reread_listed, stretch
 from connectors.markup import joined, unique
 from connectors.walk import Listed, begin_walk
 from monitor.model import Account, Json, Media, MediaKind, Post, PostKind, Profile

@@ -150,10 +150,11 @@ def missing_credentials(configuration: Configuration) -> list[Problem]:
     problems = []
     for name, count in sorted(active.items()):
         table = configuration.platforms[name]
-        for key in getattr(connectors.load(name), "credentials", ()):
-            if not getattr(table, key):
-                message = f"is not set, and {_accounts(count)} it; write the token into {key}_file"
-                problems.append(Problem(file=source, place=f"connectors.{name}.{key}", message=message))
+        needed = getattr(connectors.load(name), "credentials", ())
+        lacks = table.lacks() if hasattr(table, "lacks") else [key for key in needed if not getattr(table, key)]
+        for key in lacks:
+            message = f"is not set, and {_accounts(count)} it; write the token into {key}_file"
+            problems.append(Problem(file=source, place=f"connectors.{name}.{key}", message=message))
     return problems
 
 

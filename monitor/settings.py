@@ -389,6 +389,9 @@ def read_section(
         and f.default_factory is dataclasses.MISSING
         and not any(p.place == f"{place}.{name}" for p in problems)
     ]
+    for name, f in fields.items():  # a folder that is not named lies beside those that are
+        if name not in values and isinstance(f.default, Path):
+            values[name] = (folder / f.default).resolve()
     return (None, problems) if problems else (cls(**values), [])
 
 

@@ -83,6 +83,13 @@ SETUPS = (
         unauthorised=Cause.CREDENTIAL,
     ),
     Setup(
+        name="tiktok",
+        platform="tiktok",
+        credential="access_token",
+        path="/v2/video/list/",
+        unauthorised=Cause.CREDENTIAL,
+    ),
+    Setup(
         name="myspace",
         platform="myspace",
         paged=False,

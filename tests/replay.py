@@ -20,6 +20,8 @@ class Asked:
     path: str
     query: Mapping[str, str]
     headers: Mapping[str, str]
+    method: str = "GET"
+    body: bytes = b""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,11 +66,17 @@ class Replay:
         class Handler(BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
 
+            def do_POST(self) -> None:
+                self._serve(self.rfile.read(int(self.headers.get("Content-Length", 0))))
+
             def do_GET(self) -> None:
+                self._serve(b"")
+
+            def _serve(self, body: bytes) -> None:
                 parts = urlsplit(self.path)
                 query = {key: values[-1] for key, values in parse_qs(parts.query, keep_blank_values=True).items()}
                 headers = {name.lower(): value for name, value in self.headers.items()}
-                asked = Asked(path=parts.path, query=query, headers=headers)
+                asked = Asked(path=parts.path, query=query, headers=headers, method=self.command, body=body)
                 replay.asked.append(asked)
                 self._write(replay.script(asked))
 

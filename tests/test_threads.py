@@ -12,7 +12,7 @@ from replay import Answer, Replay, as_json, by_path, recorded
 
 from connectors import base
 from connectors.base import AccountNotFound, ConnectorError, SchemaDrift
-from connectors.graph_listing import merged
+from connectors.listing import merged
 from connectors.sandbox.server import Sandbox
 from connectors.sandbox.threads_twin import OWN
 from connectors.sandbox.world import World

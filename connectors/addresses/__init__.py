@@ -15,6 +15,7 @@ from connectors.addresses import (
     myspace,
     telegram,
     threads,
+    tiktok,
     x,
     youtube,
 )
@@ -28,6 +29,7 @@ HANDLES: Mapping[str, Callable[[str], str | None]] = {
     "instagram": instagram.handle,
     "bluesky": bluesky.handle,
     "threads": threads.handle,
+    "tiktok": tiktok.handle,
     "mastodon": mastodon.handle,  # the last: on hosts that nobody else claims the form alone decides
 }
 

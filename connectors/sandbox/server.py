@@ -25,6 +25,7 @@ from connectors.sandbox import (
     rss_twin,
     telegram_twin,
     threads_twin,
+    tiktok_twin,
     x_twin,
     youtube_twin,
 )
@@ -37,6 +38,7 @@ TWINS: Mapping[str, Callable[[World, Question], Reply]] = {
     "facebook": facebook_twin.answer,
     "instagram": instagram_twin.answer,
     "threads": threads_twin.answer,
+    "tiktok": tiktok_twin.answer,
     "myspace": myspace_twin.answer,
     "rss": rss_twin.answer,
     "youtube": youtube_twin.answer,

@@ -98,6 +98,7 @@ ACCOUNTS: tuple[Account, ...] = (
     Account(agency="SUD", platform="myspace", handle="sukdemo"),
     Account(agency="KCM", platform="instagram", handle="kementeriancontoh"),
     Account(agency="LPD", platform="threads", handle="visitdemo"),
+    Account(agency="MPS", platform="tiktok", handle="mpsampel"),
 )
 
 ORDINARY: Mapping[str, tuple[str, ...]] = {

@@ -24,6 +24,7 @@ PAGE_SIZES: Mapping[str, int] = {
     "facebook": 100,
     "instagram": 100,
     "threads": 100,
+    "tiktok": 20,
     "youtube": 50,
     "telegram": 20,
     "bluesky": 100,
@@ -38,6 +39,7 @@ POST_IDS: Mapping[str, str] = {
     "telegram": "{}",
     "instagram": "1790{:013d}",
     "threads": "1810{:013d}",
+    "tiktok": "7380{:015d}",
 }
 
 
@@ -302,6 +304,11 @@ class World:
         with self._lock:
             native_id = self._handles.get((platform, name.casefold()), name)
             return self._holders.get((platform, native_id))
+
+    def last_holder(self, platform: str) -> Holder | None:
+        """Return the account of a platform that was opened last."""
+        with self._lock:
+            return next((one for (name, _), one in reversed(self._holders.items()) if name == platform), None)
 
     def timeline(self, platform: str, owner: str, *, since: datetime | None = None) -> list[Published]:
         """Return what an account shows, newest first; with `since`, what was published or edited from then on."""

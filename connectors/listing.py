@@ -1,0 +1,92 @@
+"""What else a listing, newest first, is good for: a stretch of the past, known posts looked up, two merged into one.
+
+Pure: everything here is fed answers. Some APIs show the posts of an account in its listing alone; there a post is gone
+when the listing has come past its time without showing it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from datetime import UTC, datetime, timedelta
+
+from connectors.base import PAGE_BOUND, Cursor, Gap, Page, Reread
+from connectors.walk import Listed, listed
+from monitor.model import Cause, Post
+
+LOOKED_THROUGH = 40  # pages of one look for known posts
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+FAR = datetime(9999, 1, 1, tzinfo=UTC)
+SAME_TIME = timedelta(seconds=1)  # posts of one second stand in no order
+
+
+def merged(*listings: Iterator[Listed]) -> Iterator[Listed]:
+    """Yield several listings of one account as one, newest first: a post waits until none newer can come any more."""
+    open_ones: dict[int, tuple[Iterator[Listed], datetime | None]] = {n: (one, None) for n, one in enumerate(listings)}
+    waiting: dict[str, Post] = {}
+    while open_ones:
+        number = max(open_ones, key=lambda n: (open_ones[n][1] is None, open_ones[n][1] or EPOCH))
+        listing, reached = open_ones.pop(number)
+        answer = next(listing)
+        waiting |= {post.native_id: post for post in answer.posts}
+        if answer.more:
+            open_ones[number] = (listing, min([*answer.times, *([reached] if reached else [])], default=None))
+        yield from _ready(waiting, open_ones, is_empty=not answer.posts)
+
+
+def _ready(
+    waiting: dict[str, Post], open_ones: Mapping[int, tuple[Iterator[Listed], datetime | None]], *, is_empty: bool
+) -> Iterator[Listed]:
+    """Yield what nothing newer can come before any more. An empty page is shown as one: a listing may never end."""
+    if any(reached is None for _, reached in open_ones.values()) and not is_empty:
+        return
+    edge = max((reached or FAR for _, reached in open_ones.values()), default=None)
+    ready = [post for post in waiting.values() if edge is None or post.published_at >= edge]
+    for post in ready:
+        del waiting[post.native_id]
+    if ready or not open_ones or is_empty:
+        newest_first = sorted(ready, key=lambda post: post.published_at, reverse=True)
+        yield listed(newest_first, more=bool(open_ones))
+
+
+def reread_listed(answers: Iterable[Listed], published: Mapping[str, datetime | None]) -> Reread:
+    """Look known posts up in a listing, by id with the time each was published (None: not known).
+
+    Missing is what the listing should have shown: it ended without it, or came to posts older than it. What was
+    published before the last page looked at stays undecided.
+    """
+    sought = dict(published)
+    found: dict[str, Post] = {}
+    reached: datetime | None = None
+    ended = False
+    for number, answer in enumerate(answers, start=1):
+        found |= {post.native_id: post for post in answer.posts if post.native_id in sought}
+        reached = min([*answer.times, *([reached] if reached else [])], default=None)
+        ended = not answer.more
+        if ended or number >= LOOKED_THROUGH or not _still_sought(sought, found, reached):
+            break
+    missing = {one for one, at in sought.items() if one not in found and (ended or _passed(at, reached))}
+    return Reread(posts=tuple(found.values()), missing=frozenset(missing))
+
+
+def _still_sought(sought: Mapping[str, datetime | None], found: Mapping[str, Post], reached: datetime | None) -> bool:
+    return any(one not in found and not _passed(at, reached) for one, at in sought.items())
+
+
+def _passed(at: datetime | None, reached: datetime | None) -> bool:
+    return at is not None and reached is not None and reached + SAME_TIME < at
+
+
+def stretch(answers: Iterable[Listed], start: datetime, end: datetime) -> Iterator[Page]:
+    """Yield the posts of [start, end) from a listing; a gap where it could not be read down to `start`."""
+    cursor: Cursor = {}
+    reached: datetime | None = None
+    for number, answer in enumerate(answers, start=1):
+        posts = tuple(post for post in answer.posts if start <= post.published_at < end)
+        reached = min([*answer.times, *([reached] if reached else [])], default=None)
+        past = bool(answer.times) and max(answer.times) < start
+        last = past or not answer.more or number >= PAGE_BOUND
+        cut = last and not past and answer.more
+        gap = Gap(start=start, end=min(reached or end, end), cause=Cause.BURST) if cut else None
+        yield Page(posts=posts, cursor=cursor, last=last, gap=gap)
+        if last:
+            return

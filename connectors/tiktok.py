@@ -1,0 +1,460 @@
+"""TikTok by its Display API: the public videos of accounts that have consented, each with a token of its own.
+
+Facts: TikTok for Developers' documents. Every answer has an envelope with an error, whose code is "ok" when there is
+none. Videos come newest first, 20 a call, and can be read by id; `cursor` is a time in milliseconds. A token shows the
+videos of whoever consented, whatever account is asked for: so whose it is is compared with the register.
+"""
+
+from __future__ import annotations
+
+import re
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any, ClassVar
+
+import requests
+
+from connectors import configured, http
+from connectors.addresses import tiktok as addresses
+from connectors.base import (
+    BOUNDS,
+    AccountNotFound,
+    Bounds,
+    Capabilities,
+    ConnectorError,
+    ConnectorMisconfigured,
+    CredentialRefused,
+    Cursor,
+    Page,
+    PermissionMissing,
+    RateLimited,
+    Reread,
+    SchemaDrift,
+    Unavailable,
+)
+from connectors.links import links_in
+from connectors.listing import stretch
+from connectors.markup import joined
+from connectors.tiktok_tokens import Grant, Tokens
+from connectors.walk import Listed, begin_walk, listed
+from monitor.model import Account, Json, Media, MediaKind, Post, Profile
+from monitor.settings import Network, Secret
+
+USUAL = "https://open.tiktokapis.com"
+PAGE_SIZE = 20  # also the most ids of one question
+VIDEO_FIELDS = "id,create_time,share_url,title,video_description,cover_image_url,duration"
+USER_FIELDS = "open_id,avatar_url,display_name,username,bio_description"
+BASIC_USER_FIELDS = "open_id,avatar_url,display_name"  # what the scope user.info.basic shows
+USERNAME = r"[\w.]{1,24}"
+CHANGED = "TikTok's API has changed, see connectors.tiktok.base_url and its documents"
+CONSENT = "ask the agency for its consent again, and write the new refresh token where the old one was"
+LATER = "TikTok has a passing fault; it is tried again"
+BARREN = 2  # pages in a row without anything new: the listing gets nowhere
+
+Verdict = tuple[type[ConnectorError], str]
+CODES: Mapping[str, Verdict] = {
+    "access_token_invalid": (CredentialRefused, f"the access token is refused; {CONSENT}"),
+    "access_token_expired": (CredentialRefused, f"the access token has ended; {CONSENT}"),
+    "scope_not_authorized": (PermissionMissing, "the consent lacks a scope; ask for user.info.basic and video.list"),
+    "scope_permission_missed": (PermissionMissing, "the consent lacks a scope; ask for user.info.profile as well"),
+    "rate_limit_exceeded": (RateLimited, "the budget of calls is used up; Pantau goes on when it is free again"),
+    "internal_error": (Unavailable, LATER),
+    "timeout": (Unavailable, LATER),
+    "invalid_params": (SchemaDrift, f"TikTok did not understand the question; {CHANGED}"),
+    "user_not_found": (AccountNotFound, "no such account; it may have been closed"),
+}
+# What the token's own address answers instead of an envelope (OAuth 2).
+GRANT_CODES: Mapping[str, Verdict] = {
+    "invalid_grant": (CredentialRefused, f"the refresh token is refused; {CONSENT}"),
+    "access_denied": (CredentialRefused, f"the agency has withdrawn its consent; {CONSENT}"),
+    "invalid_client": (ConnectorMisconfigured, "correct connectors.tiktok.client_key and client_secret"),
+    "unauthorized_client": (ConnectorMisconfigured, "the app may not do this; look at it on developers.tiktok.com"),
+    "invalid_request": (SchemaDrift, f"TikTok did not understand the question; {CHANGED}"),
+}
+STATUSES: Mapping[int, Verdict] = {
+    401: CODES["access_token_invalid"],
+    403: (PermissionMissing, "the token may not read this; see which scopes the app and the consent have"),
+    404: (AccountNotFound, "TikTok knows nothing there; correct the handle in the register"),
+    429: CODES["rate_limit_exceeded"],
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TikTokSettings:
+    access_token: Secret = field(default_factory=Secret)
+    client_key: str = ""
+    client_secret: Secret = field(default_factory=Secret)
+    refresh_token: Secret = field(default_factory=Secret)
+    tokens: Path = Path("var/tiktok")  # a file an account, named after it, with its refresh token; renewed ones too
+    base_url: str = USUAL
+
+    @property
+    def renews(self) -> bool:
+        return bool(self.client_key.strip() and self.client_secret)
+
+    def lacks(self) -> tuple[str, ...]:
+        """Return which credential is missing: one token for all, or renewable ones."""
+        files = self.renews and self.tokens.is_dir() and any(self.tokens.iterdir())
+        is_there = self.access_token or (self.renews and self.refresh_token) or files
+        return () if is_there else ("access_token",)
+
+    def problems(self) -> configured.Problems:
+        is_half = bool(self.client_key.strip()) != bool(self.client_secret)
+        alone = bool(self.refresh_token) and not self.renews
+        return configured.only(
+            base_url=configured.base_url_mistake(self.base_url, usual=USUAL),
+            access_token=configured.token_mistake(self.access_token),
+            refresh_token=configured.token_mistake(self.refresh_token)
+            or ("needs client_key and client_secret beside it" if alone else ""),
+            client_secret=configured.token_mistake(self.client_secret)
+            or ("and client_key are set together or not at all" if is_half and not alone else ""),
+        )
+
+
+# ---------------------------------------------------------------- payloads
+
+
+def username_of(account: Account) -> str:
+    """Return the username that the register gives; empty when it gives none."""
+    handle = account.handle.strip().removeprefix("@")
+    named = addresses.handle(handle) if "/" in handle else handle
+    usable = named and re.fullmatch(USERNAME, named, re.ASCII)
+    return (named if usable else addresses.handle(account.url)) or ""
+
+
+def parse_listing(data: Json) -> tuple[Post, ...]:
+    """Return the videos of one answer. Raises SchemaDrift where neither videos nor the end of them are told."""
+    videos = data.get("videos")
+    if videos is None and isinstance(data.get("has_more"), bool):
+        return ()  # an empty list is left out
+    if not isinstance(videos, list) or not all(isinstance(item, Mapping) for item in videos):
+        raise SchemaDrift(f"tiktok: an answer has no list of videos; {CHANGED}")
+    return tuple(map(parse_post, videos))
+
+
+def parse_post(item: Json) -> Post:
+    """Return one video. Raises SchemaDrift when it has no id or no time."""
+    native_id, share_url = _id(item), _string(item, "share_url").partition("?")[0]  # behind it: counters of clicks
+    if not native_id:
+        raise SchemaDrift(f"tiktok: a video has no id; {CHANGED}")
+    url = share_url or f"https://www.tiktok.com/video/{native_id}"
+    text = joined((_string(item, "title"), _string(item, "video_description")))
+    cover = _string(item, "cover_image_url")
+    pictures = (Media(kind=MediaKind.PICTURE, url=cover),) if cover else ()
+    return Post(
+        native_id=native_id,
+        url=url,
+        published_at=_moment(item.get("create_time"), native_id),
+        text=text,
+        media=(*pictures, Media(kind=MediaKind.VIDEO, url=url)),
+        links=links_in(text),
+        raw=dict(item),
+    )
+
+
+def parse_profile(user: Json, *, handle: str = "") -> Profile:
+    """Return what an account says of itself; `handle` serves a consent that shows no username. Raises SchemaDrift."""
+    open_id = _string(user, "open_id")
+    username = _string(user, "username") or handle
+    if not open_id:
+        raise SchemaDrift(f"tiktok: a profile has no open_id; {CHANGED}")
+    return Profile(
+        native_id=open_id,
+        name=_string(user, "display_name") or username,
+        handle=username,
+        bio=_string(user, "bio_description"),
+        picture_url=_string(user, "avatar_url"),
+    )
+
+
+def _string(item: Json, key: str) -> str:
+    value = item.get(key)
+    return value if isinstance(value, str) else ""
+
+
+def _id(item: Json) -> str:
+    value = item.get("id")
+    return str(value) if isinstance(value, str | int) and not isinstance(value, bool) else ""
+
+
+def _moment(value: object, native_id: str) -> datetime:
+    """Read seconds since 1970, as a number or in digits."""
+    digits = re.fullmatch(r"\d{9,11}", str(value)) if not isinstance(value, bool) else None
+    if digits is None:
+        raise SchemaDrift(f"tiktok: video {native_id[:64]}: create_time is no time in seconds; {CHANGED}")
+    return datetime.fromtimestamp(int(digits[0]), UTC)
+
+
+def _next_cursor(data: Json, before: int | None) -> int | None:
+    """Return where the next page begins; None at the end, and where the server would lead to the same page again."""
+    cursor = data.get("cursor")
+    told = int(cursor) if isinstance(cursor, int | str) and re.fullmatch(r"\d{1,16}", str(cursor)) else None
+    return told if data.get("has_more") is True and told and told != before else None
+
+
+# ---------------------------------------------------------------- the connector
+
+
+class ConsentEnded(PermissionMissing):
+    """One agency's consent is missing or over; the other accounts go on."""
+
+
+class TikTokConnector:
+    """Reads consenting accounts. Thread-safe: tokens are in files, and whose each is is remembered."""
+
+    platform: ClassVar[str] = "tiktok"
+    capabilities: ClassVar[Capabilities] = Capabilities(rereads=True)
+    Settings: ClassVar[type[TikTokSettings]] = TikTokSettings
+    credentials: ClassVar[tuple[str, ...]] = ("access_token",)
+    obtain: ClassVar[str] = (
+        "The consent of each agency (Login Kit, scopes user.info.basic, user.info.profile, video.list) to an app on "
+        "developers.tiktok.com: its client_key, client_secret_file, and each account's refresh token in a file named "
+        "after the account, in the folder connectors.tiktok.tokens (var/tiktok), which Pantau keeps renewed. An "
+        "access_token alone is good for one account and two hours."
+    )
+
+    def __init__(self, settings: TikTokSettings, network: Network, bounds: Bounds = BOUNDS) -> None:
+        self._settings = settings
+        self._bounds = bounds
+        self._base_url = settings.base_url.strip().rstrip("/")
+        self._session = http.open_session(base_url=self._base_url, network=network, credential=True)
+        self._tokens = Tokens(
+            access_token=settings.access_token,
+            refresh_token=settings.refresh_token,
+            folder=settings.tokens,
+            renews=settings.renews,
+        )
+        self._users: dict[str, Json] = {}  # by username of the register: whose the token is
+        self._lock = threading.Lock()
+
+    def resolve(self, account: Account) -> Profile:
+        """Return the profile of whoever consented, if that is the account. Raises ConnectorError."""
+        user = self._user(account, datetime.now(UTC))
+        self._compare(account, user)
+        return parse_profile(user, handle=username_of(account))
+
+    def pull(self, account: Account, cursor: Cursor | None, *, now: datetime) -> Iterator[Page]:
+        """Yield pages newest first; the cursor moves on the last. Raises ConnectorError."""
+        walk = begin_walk(account, cursor, self._bounds, now)
+        for answer in self._listing(account, now):
+            page = walk.take(answer)
+            yield page
+            if page.last:
+                return
+
+    def backfill(self, account: Account, start: datetime, end: datetime, *, now: datetime) -> Iterator[Page]:
+        """Yield the videos of [start, end), read again. Raises ConnectorError."""
+        yield from stretch(self._listing(account, now, before=end + timedelta(seconds=1)), start, end)
+
+    def reread(
+        self,
+        account: Account,
+        native_ids: Sequence[str],
+        *,
+        now: datetime,
+        newest: Mapping[str, str] | None = None,  # noqa: ARG002 (a video keeps its id)
+    ) -> Reread:
+        """Read known videos again, 20 a call. What is not shown is deleted or private. Raises ConnectorError."""
+        asked = tuple(dict.fromkeys(native_ids))
+        self._must_be_own(account, now)
+        posts: dict[str, Post] = {}
+        for begin in range(0, len(asked), PAGE_SIZE):
+            body = {"filters": {"video_ids": list(asked[begin : begin + PAGE_SIZE])}}
+            data = self._ask(account, "/v2/video/query/", VIDEO_FIELDS, now, body=body, what="known videos")
+            posts |= {post.native_id: post for post in parse_listing({**data, "has_more": False})}
+        if asked and not posts:  # a consent that shows nothing any more looks the same: the newest must be readable
+            posts = {post.native_id: post for post in next(self._listing(account, now)).posts}
+        found = {one: post for one, post in posts.items() if one in asked}
+        return Reread(posts=tuple(found.values()), missing=frozenset(asked) - found.keys())
+
+    def check(self) -> str:
+        """Return a sentence on whose tokens there are. Raises ConnectorError."""
+        now = datetime.now(UTC)
+        accepted, refused = [], []
+        for name in self._tokens.known() or ("",):
+            try:
+                user = self._user(Account(agency="", platform="tiktok", handle=name), now)
+            except ConsentEnded as error:
+                refused.append((name, error))
+            else:
+                accepted.append(_string(user, "username") or _string(user, "display_name") or name)
+        if refused and not accepted:
+            raise refused[0][1]
+        renewed = "tokens are renewed" if self._settings.renews else "the token is good for two hours, and not renewed"
+        ended = f"; the consent of {', '.join(name for name, _ in refused)} is over" if refused else ""
+        return f"tiktok: the consent of {', '.join(accepted)} is accepted{ended}; {renewed}"
+
+    # Whose tokens are whose.
+
+    def _must_be_own(self, account: Account, now: datetime) -> None:
+        self._compare(account, self._user(account, now, remembered=True))
+
+    def _compare(self, account: Account, user: Json) -> None:
+        """Raise PermissionMissing where the token is another account's: it would show that one's videos."""
+        open_id, username, wanted = _string(user, "open_id"), _string(user, "username"), username_of(account)
+        if account.native_id:
+            is_other = bool(open_id) and open_id != account.native_id
+        else:
+            is_other = bool(username and wanted) and username.casefold() != wanted.casefold()
+        if is_other:
+            raise PermissionMissing(
+                f"{account.label}: the token is that of @{username or open_id[:40]}; this account needs a consent of "
+                f"its own: write its refresh token into a file named {wanted} in connectors.tiktok.tokens"
+            )
+
+    def _user(self, account: Account, now: datetime, *, remembered: bool = False) -> Json:
+        name = username_of(account)
+        with self._lock:
+            known = self._users.get(name)
+        if known is None or not remembered:
+            known = self._asked_user(account, now)
+            with self._lock:
+                self._users[name] = known
+        return known
+
+    def _asked_user(self, account: Account, now: datetime) -> Json:
+        what, path = "profile", "/v2/user/info/"
+        try:
+            data = self._ask(account, path, USER_FIELDS, now, what=what)
+        except PermissionMissing:  # the consent may be to the basic scope alone
+            data = self._ask(account, path, BASIC_USER_FIELDS, now, what=what)
+        user = data.get("user")
+        if not isinstance(user, Mapping):
+            raise SchemaDrift(f"{account.label}: an answer has no user; {CHANGED}")
+        return user
+
+    # How it is asked.
+
+    def _listing(self, account: Account, now: datetime, *, before: datetime | None = None) -> Iterator[Listed]:
+        self._must_be_own(account, now)
+        cursor = int(before.timestamp() * 1000) if before else None
+        seen: set[str] = set()
+        barren = 0
+        while True:
+            body: dict[str, Any] = {"max_count": PAGE_SIZE, **({"cursor": cursor} if cursor is not None else {})}
+            data = self._ask(account, "/v2/video/list/", VIDEO_FIELDS, now, body=body, what="videos")
+            posts = parse_listing(data)
+            cursor = _next_cursor(data, cursor)
+            barren = 0 if {post.native_id for post in posts} - seen else barren + 1
+            seen |= {post.native_id for post in posts}
+            yield listed(posts, more=cursor is not None)
+            if cursor is None or barren >= BARREN:
+                return
+
+    def _ask(
+        self,
+        account: Account,
+        path: str,
+        fields: str,
+        now: datetime,
+        *,
+        what: str,
+        body: Mapping[str, Any] | None = None,
+    ) -> Json:
+        """Ask, with a renewed token where that is needed. A consent that is over stops its own account alone."""
+        label = f"{account.label if account.handle else 'tiktok'}: {what}"
+        try:
+            return self._ask_as(username_of(account), path, fields, now, what=label, body=body)
+        except CredentialRefused as error:
+            if not self._tokens.has_own(username_of(account)):
+                raise
+            raise ConsentEnded(str(error)) from None
+
+    def _ask_as(
+        self, username: str, path: str, fields: str, now: datetime, *, what: str, body: Mapping[str, Any] | None
+    ) -> Json:
+        """Ask once, and once more with a renewed token where the first was refused."""
+        token = self._tokens.access_token(username, now, lambda old: self._renew(old, now))
+        if not token:
+            remedy = "make one with the agency's consent, see README: TikTok"
+            if self._tokens.known():
+                raise ConsentEnded(f"{what}: connectors.tiktok.tokens has no file named {username}; {remedy}")
+            raise ConnectorMisconfigured(f"{what}: connectors.tiktok.access_token is empty; {remedy}")
+        try:
+            return self._call(path, fields, token, now, what=what, body=body)
+        except CredentialRefused:
+            other = self._tokens.after_refusal(username, token, now, lambda old: self._renew(old, now))
+            if not other:
+                raise
+            return self._call(path, fields, other, now, what=what, body=body)
+
+    def _call(
+        self, path: str, fields: str, token: str, now: datetime, *, what: str, body: Mapping[str, Any] | None
+    ) -> Json:
+        method = "GET" if body is None else "POST"
+        headers = {"Authorization": f"Bearer {token}"}
+        try:
+            answer = self._session.request(
+                method, self._base_url + path, params={"fields": fields}, json=body, headers=headers
+            )
+        except requests.RequestException as error:
+            raise http.failure(error, what=what) from None
+        payload = _payload(answer, what=what)
+        told = payload.get("error")
+        code = _string(told, "code") if isinstance(told, Mapping) else ""
+        if answer.status_code >= 400 or code not in {"", "ok"}:
+            raise _refused(answer, CODES.get(code), code, now, what=what)
+        data = payload.get("data")
+        if not isinstance(data, Mapping):
+            raise SchemaDrift(f"{what}: an answer has no data; {CHANGED}")
+        return data
+
+    def _renew(self, refresh_token: str, now: datetime) -> Grant:
+        """Exchange a refresh token for new tokens: from then on the old one is dead. Raises ConnectorError."""
+        what = "tiktok: renewing a token"
+        form = {
+            "client_key": self._settings.client_key.strip(),
+            "client_secret": self._settings.client_secret.reveal().strip(),
+            "grant_type": "refresh_token",
+            "refresh_token": refresh_token,
+        }
+        try:
+            answer = self._session.post(f"{self._base_url}/v2/oauth/token/", data=form)
+        except requests.RequestException as error:
+            raise http.failure(error, what=what) from None
+        payload = _payload(answer, what=what)
+        code = _string(payload, "error")
+        if answer.status_code >= 400 or code:
+            raise _refused(answer, GRANT_CODES.get(code), code, now, what=what)
+        seconds, token = payload.get("expires_in"), _string(payload, "access_token")
+        if not token:
+            raise SchemaDrift(f"{what}: an answer has no access_token; {CHANGED}")
+        lasts = seconds if isinstance(seconds, int) and 0 < seconds < 100_000_000 else 0
+        return Grant(
+            access_token=token,
+            refresh_token=_string(payload, "refresh_token"),
+            expires_at=now + timedelta(seconds=lasts) if lasts else None,
+        )
+
+
+def _payload(answer: requests.Response, *, what: str) -> Json:
+    """Return the object of an answer; an empty one where a refusal has another body."""
+    try:
+        content = http.json_body(answer, what=what)
+    except (SchemaDrift, Unavailable):
+        if answer.status_code < 400:
+            raise
+        return {}
+    if isinstance(content, Mapping):
+        return content
+    if answer.status_code < 400:
+        raise SchemaDrift(f"{what}: the answer is no object; base_url may lead elsewhere")
+    return {}
+
+
+def _refused(answer: requests.Response, told: Verdict | None, code: str, now: datetime, *, what: str) -> ConnectorError:
+    kind, sentence = told or _by_status(answer.status_code)
+    label = code if re.fullmatch(r"[a-z_]{2,40}", code) else f"HTTP {answer.status_code}"
+    retry_at = http.retry_after(answer.headers, now) if issubclass(kind, RateLimited) else None
+    return kind(f"{what}: {sentence} ({label})", retry_at=retry_at)
+
+
+def _by_status(status: int) -> Verdict:
+    if status in STATUSES:
+        return STATUSES[status]
+    if status >= 500:
+        return Unavailable, LATER
+    return SchemaDrift, f"TikTok did not understand the question; {CHANGED}"
