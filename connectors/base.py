@@ -104,6 +104,7 @@ class Capabilities:
     """What the platform can do, so that nobody promises what it cannot."""
 
     rereads: bool  # known posts can be read again by id: edits and deletions are seen
+    slices: bool = False  # reads a stretch of the past from its end on: the back catalogue need not be read at once
     degraded: bool = False  # the platform itself is dying; shown wherever accounts are listed
 
 
@@ -148,7 +149,9 @@ class Connector(Protocol):
     #       many accounts in few calls, where one call may hold posts of several; the poller then never calls `reread`.
     #       An error that stops the whole platform is the answer for all that was not asked any more.
     #   allowances() -> tuple[Allowance, ...]: what the last answers said of the credential's budgets
-    #   backfill(account, start, end, *, now) -> Iterator[Page]: a stretch of the past, read again; cursors are ignored
+    #   backfill(account, start, end, *, now) -> Iterator[Page]: the posts of [start, end), read again from the newest
+    #       down; cursors are ignored. The last page has a gap where it is not sure that the stretch was walked to its
+    #       end; the caller may stop in between and go on later with what is left
 
 
 class ConnectorError(Exception):

@@ -31,6 +31,7 @@ from connectors.base import (
     ConnectorMisconfigured,
     CredentialRefused,
     Cursor,
+    Gap,
     Page,
     PermissionMissing,
     RateLimited,
@@ -54,7 +55,7 @@ from connectors.graph import (
 )
 from connectors.graph_payload import describe_token, following, has_next, without_credentials
 from connectors.walk import Listed, Walk, begin_walk
-from monitor.model import Account, Json, Media, MediaKind, Post, PostKind, Profile
+from monitor.model import Account, Cause, Json, Media, MediaKind, Post, PostKind, Profile
 from monitor.settings import Network, Secret
 
 ORIGIN = "https://graph.facebook.com"  # what the SDK writes into every address
@@ -68,6 +69,7 @@ BASIC_PROFILE_FIELDS = "id,name,username"
 PAGE_SIZE = 100
 IDS_PER_CALL = 50
 TRIES_WITHOUT = 3  # calls for many objects that are asked again without the bad one
+NARROW_WINDOW = timedelta(days=30)
 WIDEST_WINDOW = timedelta(days=170)  # since/until may span six months at most
 CHANGED = "the Graph API has changed, see connectors.facebook.api_version"
 EDGES = ("published_posts", "posts", "feed")  # a page may show itself to a token by the later ones only
@@ -299,6 +301,65 @@ class Way:
         return self.walk.take(parse_listing(payload, only=self.only))
 
 
+@dataclass(slots=True, kw_only=True)
+class Stretch:
+    """A walk through a stretch of a page's past, with what the Graph API must be asked for next.
+
+    A wide window misses posts that a narrow one returns, and may span six months at most: the stretch is read month by
+    month; one of years, where a choice of its newest posts is wanted, from its end on without a lower bound.
+    """
+
+    start: datetime
+    end: datetime
+    limit: int = PAGE_SIZE
+    only: str = ""
+    _until: datetime | None = None  # the end of the window in hand
+    _next: Mapping[str, str] = field(default_factory=dict)
+    _ids: set[str] = field(default_factory=set)
+    _barren: int = 0
+
+    def question(self) -> dict[str, str]:
+        asked = {"fields": POST_FIELDS, "limit": str(self.limit), "until": str(int(self._window_end.timestamp()) + 1)}
+        since = {} if self._is_open else {"since": str(int(self._window_start.timestamp()))}
+        return asked | since | dict(self._next)
+
+    @property
+    def _window_end(self) -> datetime:
+        return self._until or self.end
+
+    @property
+    def _window_start(self) -> datetime:
+        return max(self.start, self._window_end - NARROW_WINDOW)
+
+    @property
+    def _is_open(self) -> bool:
+        return self.end - self.start > WIDEST_WINDOW
+
+    def take(self, payload: object) -> Page:
+        """Return the page of one answer. Raises SchemaDrift."""
+        answer = parse_listing(payload, only=self.only)
+        self._next = following(payload)
+        self._barren = 0 if answer.ids - self._ids else self._barren + 1
+        self._ids |= answer.ids
+        posts = tuple(post for post in answer.posts if self.start <= post.published_at < self.end)
+        is_below = bool(answer.times) and max(answer.times) < self._window_start and not self._is_open
+        is_through = (
+            not answer.more or is_below or (self._is_open and bool(answer.times) and max(answer.times) < self.start)
+        )
+        if not is_through and self._barren < 2:
+            return Page(posts=posts, cursor={}, last=False)
+        if not is_through:
+            return Page(posts=posts, cursor={}, last=True, gap=self._rest(answer))
+        if self._is_open or self._window_start <= self.start:
+            return Page(posts=posts, cursor={}, last=True)
+        self._until, self._next, self._barren = self._window_start, {}, 0
+        return Page(posts=posts, cursor={}, last=False)
+
+    def _rest(self, answer: Listed) -> Gap:
+        reached = min([self.end, *answer.times])
+        return Gap(start=self.start, end=max(reached, self.start), cause=Cause.BURST)
+
+
 def parse_listing(payload: object, *, only: str = "") -> Listed:
     """Return one answer of a page's edge, with the posts of `only` alone. Raises SchemaDrift."""
     items = _items(payload)
@@ -357,7 +418,7 @@ class FacebookConnector:
     """Reads Facebook Pages with one token. Thread-safe: the session, the budget and nothing else is shared."""
 
     platform: ClassVar[str] = "facebook"
-    capabilities: ClassVar[Capabilities] = Capabilities(rereads=True)
+    capabilities: ClassVar[Capabilities] = Capabilities(rereads=True, slices=True)
     Settings: ClassVar[type[FacebookSettings]] = FacebookSettings
     credentials: ClassVar[tuple[str, ...]] = ("access_token",)
     obtain: ClassVar[str] = (
@@ -400,6 +461,15 @@ class FacebookConnector:
     def pull(self, account: Account, cursor: Cursor | None, *, now: datetime) -> Iterator[Page]:
         """Yield pages newest first; the cursor moves on the last. Raises ConnectorError."""
         way = Way(walk=begin_walk(account, cursor, self._bounds, now))
+        ended = False
+        while not ended:
+            page = way.take(self._published_posts(account, way, now))
+            yield page
+            ended = page.last
+
+    def backfill(self, account: Account, start: datetime, end: datetime, *, now: datetime) -> Iterator[Page]:
+        """Yield the posts of [start, end), newest first. Raises ConnectorError."""
+        way = Stretch(start=start, end=end)
         ended = False
         while not ended:
             page = way.take(self._published_posts(account, way, now))
@@ -519,7 +589,7 @@ class FacebookConnector:
         walk = Walk(begin=None, bounds=Bounds(back_catalogue=PAGE_SIZE, page_limit=1), live_from=now, now=now)
         return self._published_posts(account, Way(walk=walk), now)
 
-    def _published_posts(self, account: Account, way: Way, now: datetime) -> object:
+    def _published_posts(self, account: Account, way: Way | Stretch, now: datetime) -> object:
         """Read one page of posts, by the first edge that the page has for us."""
         page = page_of(account)
         known = self._edges.pop(page, "")
@@ -537,7 +607,7 @@ class FacebookConnector:
                 return payload
         raise refusals[0] from None
 
-    def _edge(self, account: Account, edge: str, way: Way, now: datetime) -> object:
+    def _edge(self, account: Account, edge: str, way: Way | Stretch, now: datetime) -> object:
         """Read one page of posts; where the API finds it too large, a smaller one."""
         page, what = page_of(account), f"{account.label}: posts"
         while True:

@@ -48,6 +48,9 @@ FIRST_SNOWFLAKE = 1 << 40
 SETTLED = timedelta(minutes=15)  # until then an id may still appear below the newest one
 AHEAD = timedelta(minutes=5)  # how far another clock may be before ours
 PAGE_SIZE = 100
+BARREN = 2  # pages in a row that show nothing new: a server that never ends its list
+FIRST_TIME = datetime(2010, 11, 6, tzinfo=UTC)  # X takes no start_time from before
+JUST_NOW = timedelta(seconds=15)  # nor an end_time of the last ten seconds
 DEPTH = 3200  # posts of a timeline that X gives back
 TWEET_FIELDS = [
     "id",
@@ -94,7 +97,7 @@ class XSettings:
 
 class XConnector:
     platform: ClassVar[str] = "x"
-    capabilities: ClassVar[Capabilities] = Capabilities(rereads=True)
+    capabilities: ClassVar[Capabilities] = Capabilities(rereads=True, slices=True)
     Settings: ClassVar[type[XSettings]] = XSettings
     credentials: ClassVar[tuple[str, ...]] = ("bearer_token",)
     obtain: ClassVar[str] = (
@@ -176,16 +179,47 @@ class XConnector:
             page = walk.take(self._timeline(account, walk.bounds, walk.token, now))
             yield page
 
+    def backfill(self, account: Account, start: datetime, end: datetime, *, now: datetime) -> Iterator[Page]:
+        """Yield the posts of [start, end), newest first. Raises ConnectorError.
+
+        X gives back the newest 3,200 posts of a timeline, and says nothing of it where a stretch lies deeper: only a
+        post from below the stretch proves that it was read to its end.
+        """
+        if not account.native_id:
+            account = replace(account, native_id=self.resolve(account).native_id)
+        bounds = _between(start, end, now)
+        token, seen, barren, oldest = None, set[str](), 0, end
+        while True:
+            payload = self._timeline(account, bounds, token, now)
+            posts, following = parse_timeline(payload), _object(payload, "meta").get("next_token")
+            ids = {item["id"] for item in _items(payload)}
+            barren = 0 if ids - seen else barren + 1
+            seen |= ids
+            oldest = min([oldest, *(post.published_at for post in posts)])
+            token = following if isinstance(following, str) and following and barren < BARREN else None
+            if token is not None:
+                yield Page(posts=posts, cursor={}, last=False)
+                continue
+            proven = not following and end <= now - JUST_NOW and self._reaches_below(account, start, now)
+            gap = None if proven else Gap(start=start, end=max(oldest, start), cause=Cause.BURST)
+            yield Page(posts=posts, cursor={}, last=True, gap=gap)
+            return
+
+    def _reaches_below(self, account: Account, start: datetime, now: datetime) -> bool:
+        """Say whether X gives back anything from before `start`; before its own beginning there is nothing."""
+        if start < FIRST_TIME:
+            return True
+        payload = self._timeline(account, {"end_time": _in_seconds(start), "max_results": "5"}, None, now)
+        return bool(_items(payload))
+
     def _timeline(self, account: Account, bounds: Mapping[str, str], token: str | None, now: datetime) -> Json:
         payload = self._ask(
             account.label,
             self._client.get_users_tweets,
             account.native_id,
-            max_results=PAGE_SIZE,
             pagination_token=token,
             now=now,
-            **POST_PARAMETERS,
-            **bounds,
+            **{"max_results": PAGE_SIZE, **POST_PARAMETERS, **bounds},
         )
         if "data" not in payload and "meta" not in payload:
             raise _withheld(payload, account)
@@ -505,6 +539,18 @@ def is_settled(cursor: Mapping[str, Any], *, now: datetime, overlap: timedelta) 
     """Say whether the newest post was found so long ago that no id appears below it any more."""
     found_at = cursor.get("found_at")
     return bool(found_at) and abs(now - datetime.fromisoformat(str(found_at))) >= max(SETTLED, overlap)
+
+
+def _between(start: datetime, end: datetime, now: datetime) -> Mapping[str, str]:
+    """Return the bounds of a stretch as X takes them: whole seconds, none from before its time or just now."""
+    until = min(end, now - JUST_NOW)
+    begin = min(start, until - timedelta(seconds=1))
+    bounds = {"end_time": _in_seconds(until)}
+    return bounds if begin < FIRST_TIME else {"start_time": _in_seconds(begin), **bounds}
+
+
+def _in_seconds(moment: datetime) -> str:
+    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def _parts(items: Sequence[T]) -> Iterator[Sequence[T]]:

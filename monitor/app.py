@@ -35,7 +35,8 @@ from monitor import canary, logs
 from monitor.configuration import Configuration, FileWatch, platform_settings, read_policy, read_register
 from monitor.deadman import Ping, troubles
 from monitor.model import Account, Agency, MonthReport, WeekReport
-from monitor.poll.platform import poll_platform
+from monitor.poll.backfill import can_backfill
+from monitor.poll.platform import fill_platform, poll_platform
 from monitor.poll.poller import Checked, Poller
 from monitor.poll_media import MediaRead, MediaReader, read_waiting
 from monitor.problems import ConfigurationError, Problem
@@ -64,6 +65,7 @@ MEDIA_WORKERS = 2
 GOODBYE_SECONDS = 6.0  # of the ten that the contract allows
 CLOCK_STEP = timedelta(seconds=5)  # a larger difference of wall clock and monotonic clock is a step
 AUDIT_EVERY = timedelta(minutes=1)  # at least; far below what the guardian takes for a stall
+PAST_EVERY = timedelta(seconds=5)  # a slice of the past of a few accounts of a platform
 STALLED_AFTER = timedelta(minutes=15)
 LONG_PAUSE_SECONDS = 60.0
 MINUTES_AT_ONCE = 5  # of mails that mail.per_minute spaces
@@ -229,14 +231,16 @@ def build_connectors(configuration: Configuration, accounts: Sequence[Account]) 
     tables = platform_settings(settings, accounts, []) | dict(configuration.platforms)
     polling = settings.polling
     bounds = Bounds(overlap=polling.overlap, back_catalogue=polling.back_catalogue, live_window=polling.live_window)
-    return {
-        name: connectors.load(name)(
-            table,
-            settings.network,
-            bounds,
-        )
-        for name, table in tables.items()
-    }
+    return {name: _built(name, table, settings, bounds) for name, table in tables.items()}
+
+
+def _built(name: str, table: object, settings: Settings, bounds: Bounds) -> Connector:
+    """Build a connector. Where the back catalogue is read in slices, a first check reads what is live alone."""
+    kind = connectors.load(name)
+    connector: Connector = kind(
+        table, settings.network, replace(bounds, back_catalogue=0) if kind.capabilities.slices else bounds
+    )
+    return connector
 
 
 def sync_register(
@@ -261,6 +265,7 @@ class Passed:
     """What a whole pass did."""
 
     checked: tuple[Checked, ...]
+    filled: tuple[Checked, ...]  # accounts of which something earlier was to be read
     held: int  # accounts that another process was reading: on PostgreSQL only
     waiting: tuple[str, ...]  # platforms and accounts that said when to come back, and it is not yet that time
     degraded: tuple[str, ...]  # such accounts of a dying platform
@@ -272,7 +277,7 @@ class Passed:
     @property
     def failures(self) -> list[str]:
         """Return what failed and is not merely a dying platform: the reasons for exit code 1."""
-        read = [c.failure for c in self.checked if c.failure and not c.degraded]
+        read = [c.failure for c in (*self.checked, *self.filled) if c.failure and not c.degraded]
         return [*read, *self.waiting, *self.sent.failures]
 
 
@@ -286,6 +291,8 @@ def once(
     waiting = _waiting_platforms(service)
     resting, degraded = _resting_accounts(service)
     checked = _poll_all(service, report)
+    say("reading earlier posts")
+    filled = fill_all(service)
     _look_for_blind(service)
     held = held_accounts(service.db, now=service.clock())
     say("reading pictures and documents")
@@ -302,6 +309,7 @@ def once(
     watch_canaries(service)
     return Passed(
         checked=tuple(checked),
+        filled=tuple(filled),
         held=held,
         waiting=(*waiting.values(), *resting),
         degraded=degraded,
@@ -356,6 +364,15 @@ def _poll_all(service: Service, report: Callable[[Checked], None] | None) -> lis
             pool.submit(poll_platform, poller, name, everything=True, workers=share, report=report) for name in names
         ]
         return [checked for one in rounds for checked in one.result()]
+
+
+def fill_all(service: Service) -> list[Checked]:
+    """Read what is left of the accounts' past, to its end. Returns what failed, or brought something."""
+    poller = service.poller()
+    names = [name for name, connector in sorted(service.platforms.items()) if can_backfill(connector)]
+    with ThreadPoolExecutor(max_workers=max(1, len(names)), thread_name_prefix="past") as pool:
+        rounds = [pool.submit(fill_platform, poller, name, everything=True) for name in names]
+        return [filled for one in rounds for filled in one.result()]
 
 
 def deliver_all(service: Service) -> Sent:
@@ -516,6 +533,11 @@ def ticks(service: Service, progress: Progress) -> list[Tick]:
             Tick(name=f"poll:{name}", every=second, body=_polling(service, progress, name))
             for name in sorted(connectors.CONNECTORS)
         ),
+        *(
+            Tick(name=f"past:{name}", every=PAST_EVERY, body=_filling(service, name))
+            for name in sorted(connectors.CONNECTORS)
+            if hasattr(connectors.load(name), "backfill")
+        ),
         Tick(name="media", every=5 * second, body=lambda: _read_media(reader)),
         Tick(name="outbox", every=second, body=lambda: _mails(service, progress)),
         Tick(name="mailbox", every=60 * second, body=lambda: _read_bounces(service)),
@@ -544,6 +566,16 @@ def _polling(service: Service, progress: Progress, name: str) -> Callable[[], No
     def body() -> None:
         if name in service.platforms:
             poll_platform(poller, name, workers=workers, report=report)
+
+    return body
+
+
+def _filling(service: Service, name: str) -> Callable[[], None]:
+    poller = service.poller()
+
+    def body() -> None:
+        if name in service.platforms:
+            fill_platform(poller, name)
 
     return body
 

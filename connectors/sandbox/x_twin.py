@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from html import escape
 from typing import Any
 
@@ -13,6 +13,7 @@ from monitor.model import Media, MediaKind
 
 TOKEN = "sandbox"  # noqa: S105 (the sandbox's own; opens nothing else)
 DEPTH = 3200
+FIRST_TIME = datetime(2010, 11, 6, tzinfo=UTC)
 SHORT = 280
 PROBLEMS = "https://api.twitter.com/2/problems"
 BUDGET = 10_000
@@ -119,7 +120,9 @@ def _timeline(world: World, question: Question, owner: str) -> Reply:
     if not size.isdigit() or not 5 <= int(size) <= 100:
         message = f"The `max_results` query parameter value [{size}] is not between 5 and 100"
         return _invalid("max_results", size, message)
-    posts = world.timeline("x", owner, since=_from(question))[:DEPTH]
+    if (refused := _wrong_times(question)) is not None:
+        return refused
+    posts = world.timeline("x", owner)[:DEPTH] if "end_time" in question.query else _newest(world, question, owner)
     shown = sorted(posts, key=lambda post: int(post.latest.id), reverse=True)
     shown = [post for post in shown if _is_wanted(post, question)]
     begin = int(question.query.get("pagination_token") or 0)
@@ -128,6 +131,29 @@ def _timeline(world: World, question: Question, owner: str) -> Reply:
     payload = _posts([(post, post.latest) for post in page])
     payload["meta"] = _meta(page, begin, following)
     return as_json(payload)
+
+
+def _newest(world: World, question: Question, owner: str) -> list[Published]:
+    return world.timeline("x", owner, since=_from(question))[:DEPTH]
+
+
+def _wrong_times(question: Question) -> Reply | None:
+    """Refuse bounds that X refuses: from before its time, of the last ten seconds, or the wrong way round."""
+    given = {key: question.query[key] for key in ("start_time", "end_time") if key in question.query}
+    try:
+        moments = {key: datetime.fromisoformat(value) for key, value in given.items()}
+    except ValueError:
+        return _invalid(*next(iter(given.items())), "is not a valid RFC3339 date-time")
+    start, end = moments.get("start_time"), moments.get("end_time")
+    if start is not None and start < FIRST_TIME:
+        return _invalid("start_time", given["start_time"], "'start_time' must be on or after 2010-11-06T00:00:00Z")
+    if end is not None and end > question.now - timedelta(seconds=10):
+        return _invalid(
+            "end_time", given["end_time"], "'end_time' must be a minimum of 10 seconds prior to the request"
+        )
+    if start is not None and end is not None and start >= end:
+        return _invalid("start_time", given["start_time"], "'start_time' must be before 'end_time'")
+    return None
 
 
 def _from(question: Question) -> datetime | None:
@@ -141,6 +167,11 @@ def _from(question: Question) -> datetime | None:
 def _is_wanted(post: Published, question: Question) -> bool:
     since, start = question.query.get("since_id"), question.query.get("start_time")
     if since and int(post.latest.id) <= int(since):
+        return False
+    until, end = question.query.get("until_id"), question.query.get("end_time")
+    if until and int(post.latest.id) >= int(until):
+        return False
+    if end and post.at >= datetime.fromisoformat(end):
         return False
     return not start or post.at >= datetime.fromisoformat(start)
 

@@ -135,7 +135,7 @@ def _progress(total: int) -> Iterator[tuple[Callable[[], None], Callable[[str], 
 
 def _print_pass(passed: Any) -> None:
     checked = passed.checked
-    saved = [one.saved for one in checked]
+    saved = [one.saved for one in (*checked, *passed.filled)]
     failed = [one for one in checked if one.failure and one.cause]
     out.print(f"accounts   {len(checked)} checked, {len(failed)} not read")
     if passed.held:

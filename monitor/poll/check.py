@@ -14,6 +14,7 @@ from sqlalchemy.exc import OperationalError
 from connectors.base import Connector, ConnectorError, Page
 from monitor import work
 from monitor.model import Cause, Profile
+from monitor.poll.backfill import can_backfill
 from monitor.poll.judging import fired_rules, fresh_posts, judge, storable_profile
 from monitor.poll.pacing import rate_after
 from monitor.poll.poller import Checked, InternalError, Poller, Round, Stopped, StorageFailedError, Word, word_of
@@ -224,11 +225,13 @@ def _read_end(
     """`times`: when the new posts of the whole walk were published."""
     rate = rate_after(poller.db, claimed, times, now)
     interval = next_interval(claimed.interval, Outcome(new_posts=new), poller.polling, poller.pace(claimed, now), rate)
-    gap = page.gap
+    gap, connector = page.gap, poller.connectors[claimed.account.platform]
     return ReadEnd(
         cursor=dict(page.cursor),
         hole=(gap.start, gap.end, gap.cause) if gap else None,
         heals=page.heals,
+        fillable=can_backfill(connector),
+        history=poller.polling.back_catalogue if connector.capabilities.slices else 0,
         interval=interval,
         next_check_at=next_check(interval, Outcome(), now),
         posting_rate=rate,

@@ -11,6 +11,7 @@ from sqlalchemy.exc import OperationalError
 
 from connectors.base import ConnectorError
 from monitor.model import Cause
+from monitor.poll.backfill import fill
 from monitor.poll.check import LEASE, check_all, write_failure
 from monitor.poll.judging import look_again as judge_again
 from monitor.poll.poller import Checked, Poller, Report, Round, Word
@@ -50,6 +51,17 @@ def poll_platform(
             open_platform(poller.db, platform, now=poller.clock())
             log.info("platform answers again", platform=platform)
     return visit.results
+
+
+def fill_platform(poller: Poller, platform: str, *, everything: bool = False) -> list[Checked]:
+    """Read on in the past of the platform's accounts, unless the platform rests; a refusal of it is written down."""
+    if shut_platforms(poller.db).get(platform) is not None:
+        return []
+    gate = Round(everything=everything)
+    filled = list(fill(poller, platform, gate))
+    if gate.refusal is not None:
+        _shut(poller, platform, gate.refusal)
+    return filled
 
 
 def _rests(shut: Shut, now: datetime, *, everything: bool) -> bool:

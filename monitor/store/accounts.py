@@ -37,7 +37,7 @@ from monitor.model import (
     Profile,
     Severity,
 )
-from monitor.store import alerts
+from monitor.store import alerts, past
 from monitor.store.database import Database, insert_if_new
 from monitor.store.register import to_account
 from monitor.store.tables import account, alert, coverage, credential, profile
@@ -220,6 +220,8 @@ class ReadEnd:
     next_check_at: datetime
     heals: bool = False  # what earlier walks had lost is read
     posting_rate: float | None = None  # as it is now known; None: as before
+    fillable: bool = False  # what was lost can be asked for again
+    history: int = 0  # posts of before a first check that are read later
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -242,9 +244,21 @@ def finish_reads(connection: Connection, ended: Sequence[Ended]) -> None:
             connection.execute(update(coverage).where(*lost).values(kind=CoverageKind.READ.value, cause=None))
     _save_tails(connection, {one.claimed.account.id: partial(_after_read, one) for one in ended})
     connection.execute(FINISH, [_finished(one) for one in ended])
+    for one in ended:
+        _note_past(connection, one)
     for now in {one.now for one in ended}:
         ids = [one.claimed.account.id for one in ended if one.now == now]
         alerts.recover(connection, account_ids=ids, now=now)
+
+
+def _note_past(connection: Connection, one: Ended) -> None:
+    holder, end = one.claimed.account, one.end
+    if end.heals:
+        past.note_found(connection, holder.id)
+    if end.fillable and end.hole is not None:
+        past.note_lost(connection, holder, start=end.hole[0], end=end.hole[1], now=one.now)
+    if end.history and one.claimed.cursor is None:
+        past.note_history(connection, holder, posts=end.history, now=one.now)
 
 
 def _after_read(one: Ended, tail: Tail) -> Tail:

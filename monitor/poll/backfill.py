@@ -1,0 +1,157 @@
+"""The past, read in slices between the checks: what was lost to a burst, and the back catalogue of new accounts.
+
+Live posts come first: this runs beside the checks, one slice of an account at a time, and rests with its platform.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+import structlog
+from sqlalchemy.exc import OperationalError
+
+from connectors.base import Connector, ConnectorError, Gap, Page
+from monitor import backfill
+from monitor.backfill import Stretch, ToDo
+from monitor.poll.judging import fresh_posts, judge
+from monitor.poll.poller import Checked, InternalError, Poller, Round, StorageFailedError
+from monitor.poll.profile import ProfileLook
+from monitor.store.accounts import Claimed, LeaseLostError, release
+from monitor.store.backfill import claim_backfills, save_todo
+from monitor.store.posts import Saved, save_page
+
+log = structlog.get_logger(__name__)
+
+LEASE = timedelta(minutes=10)
+SLICE_POSTS = 100  # a page, where pages are full; connectors that begin at the newest post read past some first
+PAUSE = timedelta(seconds=30)  # between two slices of an account
+ACCOUNTS = 5  # of a platform in one round of the daemon
+
+
+def can_backfill(connector: Connector) -> bool:
+    return hasattr(connector, "backfill")
+
+
+def fill(poller: Poller, platform: str, gate: Round) -> Iterator[Checked]:
+    """Read a slice of what is due of the platform's past. A pass (`gate.everything`) reads all of it, to the end.
+
+    A failure leaves the rest to be read, and is named.
+    """
+    seen: list[int] = []
+    while held := claim_backfills(
+        poller.db, platform=platform, now=poller.clock(), lease=LEASE, limit=ACCOUNTS, exclude=seen
+    ):
+        seen += [claimed.account.id for claimed, _ in held]
+        for claimed, todo in held:
+            is_over = poller.stop.is_set() or gate.refusal is not None or gate.unstored
+            checked = None if is_over else _filled(poller, poller.connectors[platform], claimed, todo, gate)
+            with suppress(OperationalError):  # then the lease runs out by itself
+                release(poller.db, claimed)
+            if checked is not None:
+                yield checked
+        if not gate.everything or poller.stop.is_set() or gate.refusal is not None or gate.unstored:
+            return
+
+
+def _filled(poller: Poller, connector: Connector, claimed: Claimed, todo: ToDo, gate: Round) -> Checked | None:
+    """Read on in one account's past. None: Pantau is ending, or another worker has taken over."""
+    saved = Saved()
+    left: ToDo | None = todo
+    try:
+        while left is not None and not poller.stop.is_set():
+            left = _Slice(poller=poller, connector=connector, claimed=claimed, gate=gate, saved=saved).read(left)
+            if not gate.everything:
+                break
+    except LeaseLostError:
+        log.warning("lease lost", account=claimed.account.label)
+        return None
+    except ConnectorError as error:
+        gate.note(error, met_by=claimed.account.label)
+        return _failed(poller, claimed, left or todo, error, saved, gate)
+    except OperationalError as error:
+        gate.unstored = True
+        return _failed(poller, claimed, left or todo, StorageFailedError(error), saved, gate)
+    except Exception:
+        log.exception("back-fill failed", account=claimed.account.label)
+        return _failed(poller, claimed, left or todo, InternalError(), saved, gate)
+    return Checked(account=claimed.account, saved=saved)
+
+
+def _failed(
+    poller: Poller, claimed: Claimed, todo: ToDo, error: ConnectorError, saved: Saved, gate: Round
+) -> Checked | None:
+    label = claimed.account.label
+    log.warning("past not read", account=label, cause=error.cause.value, reason=str(error))
+    pause = timedelta() if gate.everything else PAUSE
+    later = backfill.after_failure(todo, now=poller.clock(), pause=pause, retry_at=error.retry_at)
+    try:
+        save_todo(poller.db, claimed, later)
+    except (LeaseLostError, OperationalError):
+        return None
+    return Checked(account=claimed.account, saved=saved, failure=f"{label}: earlier posts could not be read: {error}")
+
+
+@dataclass(slots=True, kw_only=True)
+class _Slice:
+    """One slice of a stretch: its pages, each committed before the next is asked for."""
+
+    poller: Poller
+    connector: Connector
+    claimed: Claimed
+    gate: Round
+    saved: Saved
+    _posts: int = 0
+    _reached: list[datetime] = field(default_factory=list)
+
+    def read(self, todo: ToDo) -> ToDo | None:
+        """Read on, and return what is left. Raises ConnectorError, LeaseLostError and OperationalError."""
+        stretch, now = todo.next, self.poller.clock()
+        self._posts, self._reached = 0, [stretch.end]
+        pages: Iterator[Page] = self.connector.backfill(self.claimed.account, stretch.start, stretch.end, now=now)  # type: ignore[attr-defined]  # looked up by name
+        for page in pages:
+            self._save(page, now)
+            if page.last:
+                return self._ended(todo, stretch, page.gap, now)
+            if self._is_enough(stretch) or self.poller.stop.is_set():
+                return self._stopped(todo, stretch, now)
+        raise InternalError  # pages without a last one
+
+    def _is_enough(self, stretch: Stretch) -> bool:
+        """Say whether a slice may end here: it has shown posts, and all of a second's at its end."""
+        return self._posts >= SLICE_POSTS and min(self._reached) + backfill.STEP < stretch.end
+
+    def _save(self, page: Page, now: datetime) -> None:
+        poller, claimed = self.poller, self.claimed
+        look = ProfileLook(poller=poller, connector=self.connector, claimed=claimed, now=now, gate=self.gate)
+        fresh = fresh_posts(poller, claimed.account, page.posts)
+        with poller.unsaved.holding(claimed.account, fresh):
+            saved = save_page(
+                poller.db,
+                claimed,
+                judge(poller, claimed.account, fresh, now, look),
+                rule_set=poller.rules().hash,
+                now=now,
+                reread_window=poller.polling.recheck_window,
+                reread_waits=poller.polling.recheck_waits,
+                end=None,
+                held_until=poller.clock() + LEASE,
+            )
+        self.saved.add(saved)
+        self._posts += len(page.posts)
+        self._reached += [post.published_at for post in page.posts]
+
+    def _ended(self, todo: ToDo, stretch: Stretch, gap: Gap | None, now: datetime) -> ToDo | None:
+        """Close the gap when the stretch was walked to its end; else it stays, named, and is not asked for again."""
+        left = backfill.after_end(todo, stretch, now=now)
+        save_todo(self.poller.db, self.claimed, left, closed=stretch if gap is None else None)
+        label = self.claimed.account.label
+        log.info("past read", account=label, new=self.saved.new, complete=gap is None, left=bool(left))
+        return left
+
+    def _stopped(self, todo: ToDo, stretch: Stretch, now: datetime) -> ToDo | None:
+        left = backfill.after_slice(todo, stretch, reached=min(self._reached), posts=self._posts, now=now, pause=PAUSE)
+        save_todo(self.poller.db, self.claimed, left)
+        return left

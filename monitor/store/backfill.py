@@ -1,0 +1,69 @@
+"""What of accounts' past is still to be read, and the gaps in the coverage that close when it was."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+
+from sqlalchemy import Connection, or_, select, update
+
+from monitor import backfill
+from monitor.backfill import Stretch, ToDo
+from monitor.model import AccountStatus, Cause, CoverageKind
+from monitor.store import past
+from monitor.store.accounts import Claimed, claim_these, hold
+from monitor.store.database import Database
+from monitor.store.tables import account, coverage
+
+
+def claim_backfills(
+    db: Database, *, platform: str, now: datetime, lease: timedelta, limit: int, exclude: Sequence[int] = ()
+) -> list[tuple[Claimed, ToDo]]:
+    """Claim accounts of a platform with a part of their past to be read now; those longest due first.
+
+    An account whose last check failed waits: it comes first, and the past after it.
+    """
+    due = account.c.backfill["due"].as_string()
+    query = (
+        select(account.c.id)
+        .where(account.c.platform == platform, account.c.status == AccountStatus.ACTIVE.value)
+        .where(account.c.backfill.is_not(None), account.c.cause.is_(None), due <= backfill.sortable(now))
+        .where(account.c.id.not_in(list(exclude)))
+        .where(or_(account.c.leased_until.is_(None), account.c.leased_until <= now))
+        .order_by(due, account.c.id)
+        .limit(limit)
+    )
+    with db.read() as connection:
+        ids = list(connection.execute(query).scalars())
+    claimed = claim_these(db, ids, now=now, lease=lease) if ids else []
+    with db.read() as connection:
+        found = [(one, past.read_todo(connection, one.account.id)) for one in claimed]
+    return [(one, todo) for one, todo in found if todo is not None]
+
+
+def save_todo(db: Database, claimed: Claimed, todo: ToDo | None, *, closed: Stretch | None = None) -> None:
+    """Write what is left to read; the gap of a stretch that was read to its end is read. Raises LeaseLostError.
+
+    Intervals keep tiling (I8): a gap changes its kind, never its place.
+    """
+    with db.write() as connection:
+        hold(connection, claimed)
+        past.write_todo(connection, claimed.account.id, todo)
+        if closed is not None and closed.shown is not None:
+            _close(connection, claimed.account.id, closed.shown)
+
+
+def _close(connection: Connection, account_id: int, shown: tuple[datetime, datetime]) -> None:
+    gap = (
+        coverage.c.account_id == account_id,
+        coverage.c.kind == CoverageKind.GAP.value,
+        coverage.c.cause == Cause.BURST.value,
+        coverage.c.start == shown[0],
+        coverage.c.end == shown[1],
+    )
+    connection.execute(update(coverage).where(*gap).values(kind=CoverageKind.READ.value, cause=None))
+
+
+def todo_of(db: Database, account_id: int) -> ToDo | None:
+    with db.read() as connection:
+        return past.read_todo(connection, account_id)

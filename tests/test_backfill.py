@@ -1,0 +1,291 @@
+"""The past, read in slices: the back catalogue of new accounts, and what was lost to a burst."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
+
+import pytest
+import structlog
+from builders import NOW, post
+from test_poll import DAY, HOUR, LEAK, MINUTE, Desk, FakePlatform, Marks
+
+from connectors.base import Capabilities, CredentialRefused, Gap, Page, Unavailable
+from monitor import coverage
+from monitor.backfill import EARLIEST, Stretch, ToDo, after_failure, after_slice, from_json, to_json
+from monitor.model import AlertKind, Cause, CoverageKind
+from monitor.poll.platform import fill_platform
+from monitor.store import tables
+from monitor.store.accounts import claim_accounts, shut_platforms
+from monitor.store.backfill import todo_of
+from monitor.store.listings import list_alerts, list_posts
+
+SECOND = timedelta(seconds=1)
+
+# ---------------------------------------------------------------- what is left
+
+LOST = Stretch(start=NOW - HOUR, end=NOW, shown=(NOW - HOUR, NOW))
+OLD = Stretch(start=EARLIEST, end=NOW - DAY, left=250)
+BOTH = ToDo(stretches=(OLD, LOST), due=NOW)
+
+
+def test_posts_that_were_lost_come_before_those_that_are_a_choice():
+    assert BOTH.next is LOST
+
+
+def test_a_slice_goes_on_where_it_ended_and_takes_the_last_second_again():
+    left = after_slice(BOTH, OLD, reached=NOW - 3 * DAY, posts=100, now=NOW, pause=MINUTE)
+    assert (left.next, left.due) == (LOST, NOW + MINUTE)
+    assert left.stretches[-1] == replace(OLD, end=NOW - 3 * DAY + SECOND, left=150)
+
+
+def test_the_back_catalogue_ends_with_the_number_that_is_wanted():
+    only = ToDo(stretches=(OLD,), due=NOW)
+    assert after_slice(only, OLD, reached=NOW - 3 * DAY, posts=250, now=NOW, pause=MINUTE) is None
+
+
+def test_each_failure_waits_longer_and_none_for_ever():
+    waits, todo = [], BOTH
+    for _ in range(30):
+        todo = after_failure(todo, now=NOW, pause=MINUTE, retry_at=None)
+        waits.append(todo.due - NOW)
+    assert waits[:3] == [MINUTE, 2 * MINUTE, 4 * MINUTE]
+    assert waits[-1] == 6 * HOUR
+    assert after_failure(BOTH, now=NOW, pause=MINUTE, retry_at=NOW + DAY).due == NOW + DAY
+
+
+@pytest.mark.parametrize("todo", [None, BOTH], ids=["nothing", "a gap and a back catalogue"])
+def test_what_is_left_survives_its_way_through_the_database(todo):
+    assert from_json(to_json(todo)) == todo
+
+
+# ---------------------------------------------------------------- on the way
+
+
+@dataclass
+class Archive(FakePlatform):
+    """A platform whose checks show what is live, and whose past is read page by page. `depth` bounds it."""
+
+    past: list = field(default_factory=list)  # newest first
+    page: int = 60
+    pages: int = 0
+    depth: int = 10_000
+    breaks: list = field(default_factory=list)
+    capabilities: Capabilities = field(default_factory=lambda: Capabilities(rereads=False, slices=True))
+
+    def backfill(self, holder, start, end, *, now):
+        self.calls.append(("backfill", holder.handle))
+        inside = [one for one in self.past[: self.depth] if start <= one.published_at < end]
+        for begin in range(0, max(1, len(inside)), self.page):
+            if self.breaks:
+                raise self.breaks.pop(0)
+            self.pages += 1
+            part = inside[begin : begin + self.page]
+            last = begin + self.page >= len(inside)
+            is_cut = last and len(self.past) > self.depth
+            yield Page(
+                posts=tuple(part),
+                cursor={},
+                last=last,
+                gap=Gap(start=start, end=end, cause=Cause.BURST) if is_cut else None,
+            )
+
+
+@pytest.fixture(autouse=True)
+def marks(monkeypatch):
+    quiet = structlog.make_filtering_bound_logger(logging.CRITICAL)
+    for place in ("backfill", "check", "platform"):
+        monkeypatch.setattr(f"monitor.poll.{place}.log", structlog.wrap_logger(None, wrapper_class=quiet))
+    monkeypatch.setattr(
+        "monitor.poll.judging.evaluate",
+        lambda rules, subject, history=None: tuple(Marks().findings(subject.fields["text"])),
+    )
+
+
+def older(count, *, begin=2 * DAY, step=HOUR, text="lama"):
+    return [post(f"{text}-{n}", f"{text} {n}", published_at=NOW - begin - n * step) for n in range(count)]
+
+
+@pytest.fixture
+def platform():
+    return Archive(shown={"jpd": [post("live", "Selamat pagi", published_at=NOW - HOUR)]}, past=older(250))
+
+
+@pytest.fixture
+def desk(db, platform):
+    made = Desk(db, platform)
+    made.poller = replace(made.poller, polling=replace(made.polling, back_catalogue=200))
+    return made
+
+
+def fill(desk, *, after=timedelta(), everything=False):
+    desk.now += after
+    return fill_platform(desk.poller, "x", everything=everything)
+
+
+def left(desk):
+    return todo_of(desk.db, 1)
+
+
+def test_the_first_check_reads_what_is_live_and_leaves_the_rest_for_slices(desk, platform):
+    desk.poll()
+    assert len(list_posts(desk.db)) == 1
+    assert left(desk).next.left == 200
+    fill(desk)
+    assert len(list_posts(desk.db)) == 121  # two pages of 60
+    assert fill(desk) == []  # not at once
+    fill(desk, after=MINUTE)
+    assert len(list_posts(desk.db)) >= 200
+    assert left(desk) is None
+    assert fill(desk, after=HOUR) == []
+
+
+def test_a_check_is_due_between_two_slices_and_does_not_wait_for_the_last(desk, platform):
+    desk.poll()
+    fill(desk)
+    platform.shown["jpd"] = [post("new", "baru", published_at=NOW)]
+    assert desk.poll(after=HOUR)[0].saved.new == 1
+    assert left(desk) is not None
+
+
+def test_a_pass_of_its_own_reads_all_of_it(desk, platform):
+    desk.poll(everything=True)
+    (filled,) = fill(desk, everything=True)
+    assert filled.saved.new >= 200
+    assert left(desk) is None
+
+
+def test_the_back_catalogue_is_one_reviewed_batch_and_no_mail(desk, platform):
+    platform.past = [replace(one, text=LEAK) for one in older(150)]
+    desk.poll(everything=True)
+    fill(desk, everything=True)
+    (batch,) = list_alerts(desk.db)
+    assert batch.kind is AlertKind.BACKLOG
+    assert desk.mails_left() == []
+    assert desk.count(tables.evaluation) == 151
+
+
+def test_an_account_without_older_posts_costs_one_call(desk, platform):
+    platform.past = []
+    desk.poll()
+    fill(desk)
+    assert (platform.pages, left(desk)) == (1, None)
+
+
+def test_no_back_catalogue_is_read_where_none_is_wanted(desk, platform):
+    desk.poller = replace(desk.poller, polling=replace(desk.polling, back_catalogue=0))
+    desk.poll()
+    assert left(desk) is None
+
+
+def burst(desk, platform, *, lost=150):
+    """Let a check lose posts to a burst, which the platform can still be asked for."""
+    platform.past = older(300, begin=-50 * MINUTE, step=SECOND, text=LEAK)[:lost]
+    platform.gap = Gap(start=NOW, end=NOW + 51 * MINUTE, cause=Cause.BURST)
+    desk.poll(after=HOUR)
+    platform.gap = None
+
+
+@pytest.fixture
+def behind(desk, platform):
+    """Read up to now, with nothing left of the back catalogue."""
+    desk.poller = replace(desk.poller, polling=replace(desk.polling, back_catalogue=0))
+    desk.poll()
+    burst(desk, platform)
+    return desk
+
+
+def test_a_gap_is_named_until_all_of_it_was_read_and_then_closed(behind):
+    """I1, I8, fault 20."""
+    assert [gap.cause for gap in coverage.gaps(behind.stretches())] == [Cause.BURST]
+    fill(behind)
+    assert [gap.cause for gap in coverage.gaps(behind.stretches())] == [Cause.BURST]  # the first slice is not all
+    fill(behind, after=MINUTE)
+    assert coverage.gaps(behind.stretches()) == ()
+    assert coverage.first_hole(behind.stretches(), NOW) is None
+    assert len(list_posts(behind.db)) == 151
+    assert {line.kind for line in list_alerts(behind.db)} == {AlertKind.POST}  # live, however late
+    behind.poll(after=HOUR)
+    assert coverage.first_hole(behind.stretches(), NOW) is None
+
+
+def test_what_the_platform_no_longer_gives_back_stays_a_gap(behind, platform):
+    platform.depth = 100
+    for _ in range(4):
+        fill(behind, after=MINUTE)
+    assert [(gap.kind, gap.cause) for gap in coverage.gaps(behind.stretches())] == [(CoverageKind.GAP, Cause.BURST)]
+    assert left(behind) is None  # and is not asked for again
+    assert len(list_posts(behind.db)) == 101
+
+
+def test_a_gap_that_a_check_has_healed_itself_is_not_read_again(behind, platform):
+    platform.heals = True
+    behind.poll(after=HOUR)
+    assert left(behind) is None
+    assert coverage.gaps(behind.stretches()) == ()
+
+
+def test_two_gaps_are_closed_each_by_its_own_walk(behind, platform):
+    platform.gap = Gap(start=NOW + HOUR, end=NOW + 2 * HOUR - MINUTE, cause=Cause.BURST)
+    behind.poll(after=HOUR)
+    platform.gap = None
+    assert len(coverage.gaps(behind.stretches())) == 2
+    seen = []
+    for _ in range(5):
+        fill(behind, after=MINUTE)
+        seen.append(len(coverage.gaps(behind.stretches())))
+        assert coverage.first_hole(behind.stretches(), NOW) is None
+    assert (seen[-1], left(behind)) == (0, None)
+    assert 1 in seen
+
+
+# ---------------------------------------------------------------- failures
+
+
+def test_a_failed_slice_is_named_and_tried_again_later_with_what_is_left(behind, platform):
+    platform.breaks = [Unavailable("x/jpd: no answer in time")]
+    (failed,) = fill(behind)
+    assert "earlier posts could not be read: x/jpd: no answer" in failed.failure
+    assert fill(behind, after=SECOND) == []
+    for _ in range(3):
+        fill(behind, after=MINUTE)
+    assert coverage.gaps(behind.stretches()) == ()
+
+
+def test_a_dead_credential_stops_it_and_nothing_is_asked_while_the_platform_rests(behind, platform):
+    platform.breaks = [CredentialRefused("x: refused")] * 9
+    fill(behind)
+    assert shut_platforms(behind.db)["x"].cause is Cause.CREDENTIAL
+    assert fill(behind, after=HOUR) == []
+    assert len(platform.breaks) == 8
+
+
+def test_a_bug_in_a_connector_ends_no_daemon(behind, platform):
+    platform.breaks = [RuntimeError("token=EAAB0secret")]
+    (failed,) = fill(behind)
+    assert "EAAB0" not in failed.failure
+    assert left(behind) is not None
+
+
+def test_whoever_loses_the_account_closes_no_gap(behind, platform):
+    """I9."""
+    pages = platform.backfill
+
+    def taken_over(holder, start, end, *, now):
+        later = behind.now + HOUR
+        assert claim_accounts(behind.db, now=later, lease=MINUTE, limit=9, platform="x", everything=True)
+        yield from pages(holder, start, end, now=now)
+
+    platform.backfill = taken_over
+    assert fill(behind, everything=True) == []
+    assert len(coverage.gaps(behind.stretches())) == 1
+    assert len(list_posts(behind.db)) == 1
+
+
+def test_an_account_that_cannot_be_read_now_waits_with_its_past(behind, platform):
+    platform.failures = [Unavailable("x/jpd: no answer")]
+    behind.poll(after=HOUR)
+    assert fill(behind) == []
+    behind.poll(after=HOUR)
+    assert fill(behind)
