@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import math
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -319,7 +320,11 @@ class Stretch:
     _barren: int = 0
 
     def question(self) -> dict[str, str]:
-        asked = {"fields": POST_FIELDS, "limit": str(self.limit), "until": str(int(self._window_end.timestamp()) + 1)}
+        asked = {
+            "fields": POST_FIELDS,
+            "limit": str(self.limit),
+            "until": str(math.ceil(self._window_end.timestamp()) - 1),
+        }
         since = {} if self._is_open else {"since": str(int(self._window_start.timestamp()))}
         return asked | since | dict(self._next)
 
