@@ -11,8 +11,8 @@ import unicodedata
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 
+from alerts.message import Attachment
 from alerts.overdue import is_overdue
-from alerts.rendering import Attachment
 from monitor.disclosure import one_line
 from monitor.model import MALAYSIA, AccountWeek, AlertLine, WeekReport
 

@@ -15,8 +15,9 @@ from urllib.parse import quote, urlsplit
 
 from alerts import charts, monthly, smime, steps, weekly, wording
 from alerts.attachments import csv_files
+from alerts.message import Attachment, letter_bytes, mail_message
 from alerts.policy import mail_domain
-from alerts.rendering import Attachment, Letter, mail_message, render
+from alerts.rendering import Letter, render
 from monitor import links
 from monitor.disclosure import excerpt, level_of, name_shown, one_line, profile_changes
 from monitor.escalation import Role
@@ -216,7 +217,8 @@ def compose_test(recipient: str, envelope: Envelope, *, now: datetime) -> tuple[
     """Return (Message-ID, mail) of a mail that proves the way to `recipient`, in both languages."""
     identity = hashlib.sha256(f"test\0{recipient}\0{now.isoformat()}".encode()).hexdigest()[:32]
     message_id = f"<pantau.{identity}@{mail_domain(envelope.sender)}>"
-    letter = render("test", Language.MS, _letterhead(Language.MS, envelope, now)).folded()
+    words = {**_letterhead(Language.MS, envelope, now), "sender": parseaddr(envelope.sender)[1]}
+    letter = render("test", Language.MS, words).folded()
     mail = mail_message(letter, sender=envelope.sender, recipient=recipient, message_id=message_id, now=now)
     return message_id, smime.sealed(mail, envelope.certificates.of(recipient, now), outside="Pantau")
 
@@ -233,6 +235,16 @@ def _mail(
     attachments: Sequence[Attachment] = (),
 ) -> bytes:
     """Return the mail's bytes; encrypted, with `outside` for its subject, when the recipient has a certificate."""
+    certificates = envelope.certificates.of(delivery.recipient, now)
+    if letter.html and not (certificates or pictures or attachments):
+        return letter_bytes(
+            letter,
+            sender=envelope.sender,
+            recipient=delivery.recipient,
+            message_id=delivery.message_id,
+            now=now,
+            headers=headers,
+        )
     mail = mail_message(
         letter,
         sender=envelope.sender,
@@ -243,7 +255,7 @@ def _mail(
         pictures=pictures,
         attachments=attachments,
     )
-    return smime.sealed(mail, envelope.certificates.of(delivery.recipient, now), outside=outside)
+    return smime.sealed(mail, certificates, outside=outside)
 
 
 def _letterhead(language: Language, envelope: Envelope, now: datetime) -> dict[str, object]:
@@ -252,7 +264,6 @@ def _letterhead(language: Language, envelope: Envelope, now: datetime) -> dict[s
         "today": wording.date(now, language),
         "written_at": wording.moment(now, language),
         "slogans": [one_line(slogan) for slogan in envelope.slogans],
-        "sender": parseaddr(envelope.sender)[1],
     }
 
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from alerts.rendering import mail_bytes
+from alerts.message import mail_bytes
 from monitor.model import MALAYSIA
 from monitor.problems import ConfigurationError, Problem
 from monitor.settings import is_mail_address

@@ -310,10 +310,13 @@ def _trust(mail: Mail) -> ssl.SSLContext:
 
 def wire_form(mail: bytes) -> bytes:
     """Return the mail as the protocol wants it: CRLF line ends, leading dots doubled, the end mark after it."""
-    lines = re.sub(rb"\r\n|\r|\n", b"\r\n", mail)
+    ends = mail.count(b"\r\n")
+    lines = mail if ends == mail.count(b"\n") == mail.count(b"\r") else re.sub(rb"\r\n|\r|\n", b"\r\n", mail)
     if not lines.endswith(b"\r\n"):
         lines += b"\r\n"
-    return re.sub(rb"(?m)^\.", b"..", lines) + b".\r\n"
+    if lines.startswith(b"."):
+        lines = b"." + lines
+    return lines.replace(b"\n.", b"\n..") + b".\r\n"
 
 
 def _commands(connection: smtplib.SMTP, sender: str, address: str, message_id: str) -> tuple[str, str, str]:

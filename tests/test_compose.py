@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from mail_servers import read_mail
 
 from alerts.compose import Envelope, answer_link, broken_clauses, compose_alert, compose_test, envelope_of
-from alerts.rendering import Letter, mail_message
+from alerts.message import letter_bytes, mail_bytes, mail_message
+from alerts.rendering import Letter
 from monitor import links
 from monitor.disclosure import _visible, one_line
 from monitor.model import AlertKind, Cause, Clause, Disclosure, Language, Media, MediaKind, Severity
@@ -339,6 +340,19 @@ def test_a_subject_reads_the_same_whatever_its_length(length):
     # As a mail program does it: unfold, then join encoded words and what stands between them as it is.
     pieces = decode_header(line.replace("\r\n", ""))
     assert "".join(p.decode(c or "ascii") if isinstance(p, bytes) else p for p, c in pieces) == words
+
+
+@given(st.text().map(str.splitlines), st.sampled_from(["\n", "\r\n", "\r", " \n", "\n\n.\n"]), st.text(min_size=1))
+def test_a_letter_written_at_once_is_the_mail_that_python_writes(lines, end, html):
+    letter = Letter(subject="Peringatan – X", text=end.join([*lines, "x " * 60, "a" * 200]), html=html)
+    head = {
+        "sender": "Pantau <pantau@example.my>",
+        "recipient": "ketua@jabatan.example.my",
+        "message_id": "<1@example.my>",
+        "now": NOW,
+        "headers": [("Importance", "high"), ("List-Id", "a long one, which is folded " * 5)],
+    }
+    assert letter_bytes(letter, **head) == mail_bytes(mail_message(letter, **head))
 
 
 @given(st.text())
