@@ -246,14 +246,13 @@ def _is_subject(name: str) -> bool:
 
 def _encoded_words(text: str) -> Iterator[str]:
     """Yield a text as encoded words (RFC 2047), each of whole characters; what stands between them is not shown."""
-    part = b""
-    for character in text:
-        more = character.encode("utf-8", "replace")
-        if len(part) + len(more) > WORD_BYTES:
-            yield f"=?utf-8?b?{base64.b64encode(part).decode()}?="
-            part = b""
-        part += more
-    yield f"=?utf-8?b?{base64.b64encode(part).decode()}?="
+    rest = text.encode("utf-8", "replace")
+    while rest:
+        end = min(WORD_BYTES, len(rest))
+        while end < len(rest) and rest[end] & 0xC0 == 0x80:  # in the middle of a character
+            end -= 1
+        yield f"=?utf-8?b?{base64.b64encode(rest[:end]).decode()}?="
+        rest = rest[end:]
 
 
 def _plain(name: str, value: object) -> bool:

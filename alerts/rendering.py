@@ -50,8 +50,10 @@ def _environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
         keep_trailing_newline=True,
-        auto_reload=False,  # templates are part of the program
+        auto_reload=False,  # templates are part of the program, and few
+        cache_size=-1,
     )
+    environment.globals.clear()  # a letter gets its words and nothing else; each import of macros would compare them
     environment.filters["line"] = one_line
     loader.install(environment)
     return environment
