@@ -81,8 +81,9 @@ def one_mail(url: str) -> bytes:
     db = open_database(url)
     deliver_due(db, Keeping(), ENVELOPE, now=_now(), clock=_now, report=_no_report, limit=1)  # type: ignore[arg-type]
     with db.write() as connection:
-        values = {"state": "pending", "ended_at": None, "accepted_at": None, "rendered": None, "attempts": 0}
+        values = {"state": "pending", "ended_at": None, "accepted_at": None, "kept": False, "attempts": 0}
         connection.execute(tables.notification.update().values(**values))
+        connection.execute(tables.rendered_mail.delete())
     db.close()
     return kept[0]
 

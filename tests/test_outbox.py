@@ -77,8 +77,9 @@ class Office:
 
     def rows(self):
         with self.db.read() as connection:
-            query = select(tables.notification).order_by(tables.notification.c.id)
-            return connection.execute(query).mappings().all()
+            mails = tables.notification.outerjoin(tables.rendered_mail)
+            query = select(tables.notification, tables.rendered_mail.c.content.label("rendered")).select_from(mails)
+            return connection.execute(query.order_by(tables.notification.c.id)).mappings().all()
 
     def states(self):
         return [row["state"] for row in self.rows()]

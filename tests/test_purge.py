@@ -332,7 +332,8 @@ def test_an_old_mail_goes_when_it_has_ended_and_what_is_known_of_it_stays(store)
     assert store.purge().mails == 1
     with store.db.read() as connection:
         mail = connection.execute(select(tables.notification)).mappings().one()
-    assert (mail["rendered"], mail["state"], mail["recipient"]) == (None, "accepted", "ketua@jpd.example.my")
+        assert connection.execute(select(tables.rendered_mail)).first() is None
+    assert (mail["kept"], mail["state"], mail["recipient"]) == (False, "accepted", "ketua@jpd.example.my")
 
 
 def test_a_mail_that_has_not_ended_or_is_young_stays(store):

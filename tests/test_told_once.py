@@ -23,11 +23,13 @@ from monitor.model import (
     Resolution,
     Severity,
 )
+from monitor.settings import Retention
 from monitor.store import life, tables
 from monitor.store import outbox as store
 from monitor.store.alerts import load_alert, open_alert, recover
 from monitor.store.database import Database, _alembic, open_database
 from monitor.store.posts import Judged, save_page
+from monitor.store.retention import would_purge
 
 MINUTE = timedelta(minutes=1)
 OTHER = "mampu-2009/3f/personal-data"
@@ -292,3 +294,25 @@ def test_what_every_tick_and_check_asks_is_found_by_an_index(tmp_path, query):
         steps = [row[3] for row in connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", parameters)]
     assert [step for step in steps if step.startswith("SCAN") and "INDEX" not in step] == []
     db.close()
+
+
+def test_a_mail_that_was_rendered_before_the_upgrade_goes_again_as_the_same_bytes(tmp_path):
+    path = tmp_path / "old.db"
+    old = at_revision(path, "0009")
+    write_old(old, 1, AlertKind.POST, "uncertain")
+    write_old(old, 2, AlertKind.POST, "accepted")
+    write_old(old, 3, AlertKind.POST, "pending")
+    with old.write() as connection:
+        connection.exec_driver_sql("UPDATE notification SET rendered = CAST('mail ' || id AS BLOB) WHERE id < 3")
+        connection.exec_driver_sql("UPDATE notification SET ended_at = NULL WHERE state = 'uncertain'")
+    old.close()
+    db = open_database(f"sqlite:///{path}")
+    claimed = store.claim_batch(db, now=NOW, lease=MINUTE, limit=9)
+    assert [(one.id, one.rendered) for one in claimed] == [(1, b"mail 1"), (3, None)]
+    with db.read() as connection:
+        kept = connection.execute(select(tables.rendered_mail)).all()
+    assert kept == [(1, b"mail 1"), (2, b"mail 2")]
+    assert would_purge(db, Retention(mail_days=1), now=NOW).mails == 0, "its alert is open"
+    with db.write() as connection:
+        connection.execute(tables.alert.update().values(state="resolved"))
+    assert would_purge(db, Retention(mail_days=1), now=NOW).mails == 1

@@ -228,7 +228,7 @@ def _alerted(connection: Connection, post_id: int) -> list[tuple[int, str]]:
 
 
 def _can_be_joined(connection: Connection, alert_id: int) -> bool:
-    untouched = and_(notification.c.rendered.is_(None), notification.c.leased_until.is_(None))
+    untouched = and_(~notification.c.kept, notification.c.leased_until.is_(None))
     waiting = and_(notification.c.state == NotificationState.PENDING.value, untouched)
     begun = exists().where(notification.c.alert_id == alert_id, ~waiting)
     in_others = exists().where(notification_alert.c.alert_id == alert_id)

@@ -23,6 +23,7 @@ from sqlalchemy import Connection, RowMapping, Select, Text, insert, select, tex
 from sqlalchemy.exc import DBAPIError
 
 from monitor.store.database import Database
+from monitor.store.prepared import Prepared
 from monitor.store.tables import alert, audit
 
 GENESIS = hashlib.sha256(b"pantau audit chain").hexdigest()
@@ -64,7 +65,7 @@ def append(
     """
     if connection.dialect.name == "postgresql":
         connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": CHAIN_LOCK})
-    end = head_in(connection)
+    end = _end(_LAST.run(connection).fetchone())
     payload = _payload({"actor": actor, **(facts or {})})
     salt = secrets.token_hex(16)
     sealed = payload_hash(salt, payload)
@@ -80,17 +81,20 @@ def append(
         "payload_hash": sealed,
         "hash": linked,
     }
-    connection.execute(_INSERT, values)
+    _INSERT.run(connection, values)
 
 
 def _payload(facts: Mapping[str, object]) -> str:
     """Return the facts as JSON that every database stores: lone surrogates, as of a command line, are escaped."""
-    written = json.dumps(facts, sort_keys=True, ensure_ascii=False, default=str)
+    written = _AS_JSON.encode(facts)
     try:
         written.encode()
     except UnicodeEncodeError:
         return json.dumps(facts, sort_keys=True, default=str)
     return written
+
+
+_AS_JSON = json.JSONEncoder(sort_keys=True, ensure_ascii=False, default=str)
 
 
 def payload_hash(salt: str, payload: str) -> str:
@@ -103,13 +107,17 @@ def entry_hash(previous: str, *, seq: int, at: datetime, event: str, alert_id: i
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()
 
 
-_LAST = select(audit.c.seq, audit.c.hash).order_by(audit.c.seq.desc()).limit(1)
-_INSERT = insert(audit)
+_NEWEST = select(audit.c.seq, audit.c.hash).order_by(audit.c.seq.desc()).limit(1)
+_LAST = Prepared(_NEWEST)
+_INSERT = Prepared(insert(audit))
 
 
 def head_in(connection: Connection) -> Head:
-    row = connection.execute(_LAST).first()
-    return Head(seq=row.seq, hash=row.hash) if row else Head(seq=0, hash=GENESIS)
+    return _end(connection.execute(_NEWEST).first())
+
+
+def _end(row: Sequence[Any] | None) -> Head:
+    return Head(seq=row[0], hash=row[1]) if row else Head(seq=0, hash=GENESIS)
 
 
 def head(db: Database) -> Head:

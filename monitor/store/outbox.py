@@ -6,7 +6,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import Enum
-from typing import Protocol
+from typing import Any, Protocol
 
 from sqlalchemy import (
     ColumnElement,
@@ -23,6 +23,8 @@ from sqlalchemy import (
     union_all,
     update,
 )
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.sql.elements import CompilerElement
 
 from monitor.escalation import Escalation
 from monitor.model import (
@@ -41,7 +43,8 @@ from monitor.model import (
 )
 from monitor.store import alerts, audit, life
 from monitor.store.database import Database, insert_if_new
-from monitor.store.tables import alert, escalation_policy, meta, notification, notification_alert
+from monitor.store.prepared import Prepared
+from monitor.store.tables import alert, escalation_policy, meta, notification, notification_alert, rendered_mail
 
 FAILED = (NotificationState.DEAD, NotificationState.BOUNCED)
 HOLD = "mail_held"  # the fact that the mail server fails as a whole: "since until"
@@ -303,10 +306,11 @@ def claim_batch(db: Database, *, now: datetime, lease: timedelta, limit: int) ->
             )
         )
         also = _also_about(connection, numbers)
-    return [_delivery(row, also.get(row["id"], ())) for row in rows]
+        kept = _kept_mails(connection, [row["id"] for row in rows if row["kept"]])
+    return [_delivery(row, also.get(row["id"], ()), kept.get(row["id"])) for row in rows]
 
 
-def _delivery(row: RowMapping, also: tuple[int, ...]) -> Delivery:
+def _delivery(row: RowMapping, also: tuple[int, ...], rendered: bytes | None) -> Delivery:
     return Delivery(
         id=row["id"],
         fence=row["fence"] + 1,
@@ -318,12 +322,17 @@ def _delivery(row: RowMapping, also: tuple[int, ...]) -> Delivery:
         language=Language(row["language"]),
         message_id=row["message_id"],
         attempts=row["attempts"],
-        rendered=row["rendered"],
+        rendered=rendered,
         uncertain=row["state"] != NotificationState.PENDING.value,
         also_about=also,
         rendered_about=tuple(int(number) for number in row["rendered_about"].split()),
         handed_over_at=row["handed_over_at"],
     )
+
+
+def _kept_mails(connection: Connection, notification_ids: Sequence[int]) -> dict[int, bytes]:
+    query = select(rendered_mail).where(rendered_mail.c.notification_id.in_(notification_ids))
+    return {row[0]: row[1] for row in connection.execute(query)} if notification_ids else {}
 
 
 def _also_about(connection: Connection, notification_ids: Sequence[int]) -> dict[int, tuple[int, ...]]:
@@ -365,18 +374,34 @@ _MINE = and_(  # true as long as this worker's lease has not passed to another, 
 )
 _WANTED = {False: _any_wants("alert"), True: _any_wants("recovery")}
 _BEGIN = {
-    recovery: update(notification)
-    .where(_MINE, wanted)
-    .values(
-        state=NotificationState.SENDING.value,
-        leased_until=bindparam("b_until"),
-        handed_over_at=bindparam("b_now"),
-        rendered=bindparam("b_mail"),
-        rendered_about=bindparam("b_about"),
+    recovery: Prepared(
+        update(notification)
+        .where(_MINE, wanted)
+        .values(
+            state=NotificationState.SENDING.value,
+            leased_until=bindparam("b_until"),
+            handed_over_at=bindparam("b_now"),
+            rendered_about=bindparam("b_about"),
+            kept=True,
+        )
     )
     for recovery, wanted in _WANTED.items()
 }
-_ACCEPT = (
+
+
+def _keep_mail(dialect: Any) -> CompilerElement:
+    """Return the statement that keeps a mail's bytes, also where others were kept before."""
+    mail: ColumnElement[bytes] = bindparam("b_mail")
+    first: CompilerElement = (
+        dialect.insert(rendered_mail)
+        .values(notification_id=bindparam("b_id"), content=mail)
+        .on_conflict_do_update(index_elements=[rendered_mail.c.notification_id], set_={"content": mail})
+    )
+    return first
+
+
+_KEEP = Prepared(_keep_mail(sqlite), postgresql=_keep_mail(postgresql))
+_ACCEPT = Prepared(
     update(notification)
     .where(_MINE)
     .values(
@@ -428,11 +453,18 @@ def _begin(
         wanted = wanted_alerts(connection, delivery)
         if wanted and set(wanted) != set(about):
             return Begun.CHANGED
-    values = {"b_until": now + lease, "b_now": now, "b_mail": mail, "b_about": " ".join(map(str, about))}
-    if connection.execute(_BEGIN[delivery.template == "recovery"], {**_key(delivery), **values}).rowcount == 1:
+    values = {"b_until": now + lease, "b_now": now, "b_about": " ".join(map(str, about))}
+    if _BEGIN[delivery.template == "recovery"].run(connection, {**_key(delivery), **values}).rowcount == 1:
+        _keep(connection, delivery, mail)
         return Begun.YES
     held = connection.execute(select(notification.c.id).where(_MINE), _key(delivery)).first()
     return Begun.CLOSED if held else Begun.LOST
+
+
+def _keep(connection: Connection, delivery: Delivery, mail: bytes) -> None:
+    """Keep the mail's bytes, unless it is its first rendering that goes again."""
+    if mail is not delivery.rendered:
+        _KEEP.run(connection, {"b_id": delivery.id, "b_mail": mail})
 
 
 def wanted_alerts(connection: Connection, delivery: Delivery) -> tuple[int, ...]:
@@ -467,7 +499,7 @@ def mark_accepted(db: Database, delivery: Delivery, now: datetime, *, event: str
 
 
 def _accept(connection: Connection, delivery: Delivery, now: datetime, event: str) -> bool:
-    if connection.execute(_ACCEPT, {**_key(delivery), "b_now": now}).rowcount == 0:
+    if _ACCEPT.run(connection, {**_key(delivery), "b_now": now}).rowcount == 0:
         return False
     _audit(connection, event, delivery, now)
     return True

@@ -57,6 +57,7 @@ from monitor.store.tables import (
     post,
     post_version,
     profile,
+    rendered_mail,
 )
 
 EVERY = timedelta(days=1)
@@ -277,7 +278,7 @@ def _mails_due(before: datetime) -> ColumnElement[bool]:
         _keeps(),
     )
     general = and_(notification.c.alert_id.is_(None), any_hold())
-    old = and_(notification.c.rendered.is_not(None), notification.c.ended_at < before, notification.c.state.in_(ENDED))
+    old = and_(notification.c.kept, notification.c.ended_at < before, notification.c.state.in_(ENDED))
     return and_(old, not_(filed), not_(shared), not_(general))
 
 
@@ -325,7 +326,8 @@ def _empty_profiles(connection: Connection, ids: list[int], now: datetime) -> No
 
 
 def _empty_mails(connection: Connection, ids: list[int], now: datetime) -> None:  # noqa: ARG001 (one shape for all)
-    connection.execute(update(notification).where(notification.c.id.in_(ids)).values(rendered=None))
+    connection.execute(delete(rendered_mail).where(rendered_mail.c.notification_id.in_(ids)))
+    connection.execute(update(notification).where(notification.c.id.in_(ids)).values(kept=False))
 
 
 def _empty_details(connection: Connection, ids: list[int], now: datetime) -> None:  # noqa: ARG001 (one shape for all)

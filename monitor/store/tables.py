@@ -342,12 +342,12 @@ notification = Table(
     Column("fence", Integer, nullable=False, default=0),
     Column("leased_until", Utc),
     Column("attempts", Integer, nullable=False, default=0),
-    Column("rendered", LargeBinary),
     Column("accepted_at", Utc),
     Column("ended_at", Utc),
     Column("error", Text, nullable=False, default=""),
     Column("rendered_about", Text, nullable=False, default=""),  # of several alerts, those open when it was rendered
     Column("handed_over_at", Utc),  # when the last try began
+    Column("kept", Boolean, nullable=False, default=False),  # its bytes lie in `rendered_mail`
     Index(None, "state", "due_at"),
     Index(None, "alert_id"),
     Index(None, "created_at"),
@@ -358,13 +358,15 @@ notification = Table(
         sqlite_where=text("ended_at IS NULL"),
         postgresql_where=text("ended_at IS NULL"),
     ),
+    # What a purge may empty is found without reading the mails themselves.
+    Index("ix_notification_kept_until", "ended_at", sqlite_where=text("kept = 1"), postgresql_where=text("kept")),
 )
-# What a purge may empty is found without reading the mails themselves.
-Index(
-    "ix_notification_rendered_until",
-    notification.c.ended_at,
-    sqlite_where=notification.c.rendered.is_not(None),
-    postgresql_where=notification.c.rendered.is_not(None),
+# Mails as they were rendered at the first try. Apart from the outbox, where a row is written again at each step.
+rendered_mail = Table(
+    "rendered_mail",
+    metadata,
+    Column("notification_id", Id, ForeignKey("notification.id"), primary_key=True, autoincrement=False),
+    Column("content", LargeBinary, nullable=False),
 )
 
 # Alerts that share a notification beside the one it is filed under.
