@@ -298,7 +298,7 @@ def test_what_every_tick_and_check_asks_is_found_by_an_index(tmp_path, query):
 
 def test_a_mail_that_was_rendered_before_the_upgrade_goes_again_as_the_same_bytes(tmp_path):
     path = tmp_path / "old.db"
-    old = at_revision(path, "0009")
+    old = at_revision(path, "0010")
     write_old(old, 1, AlertKind.POST, "uncertain")
     write_old(old, 2, AlertKind.POST, "accepted")
     write_old(old, 3, AlertKind.POST, "pending")

@@ -733,7 +733,8 @@ def retry_now(db: Database, now: datetime) -> None:
     waiting = notification.c.state.in_([NotificationState.PENDING.value, NotificationState.UNCERTAIN.value])
     with db.write() as connection:
         connection.execute(delete(meta).where(meta.c.key == HOLD))
-        connection.execute(update(notification).where(waiting, notification.c.due_at > now).values(due_at=now))
+        later = and_(notification.c.ended_at.is_(None), notification.c.due_at > now)
+        connection.execute(update(notification).where(waiting, later).values(due_at=now))
 
 
 def release_abandoned(db: Database, now: datetime) -> None:

@@ -11,7 +11,6 @@ from sqlalchemy import Connection, and_, func, or_, select
 
 from monitor.model import (
     MALAYSIA,
-    WAITING_MAIL,
     AccountStatus,
     AlertKind,
     AlertLine,
@@ -183,7 +182,7 @@ class _Mails:
 def _mails(connection: Connection, start: datetime, end: datetime, week: str) -> _Mails:
     """Return how delivery stands, without the digest that is just being written: it always waits while it is."""
     others = notification.c.period != week
-    waits = (others, notification.c.state.in_([state.value for state in WAITING_MAIL]))
+    waits = (others, notification.c.ended_at.is_(None))
     states = select(notification.c.state, func.count()).where(*waits).group_by(notification.c.state)
     counts = {row[0]: int(row[1]) for row in connection.execute(states)}
     uncertain = counts.pop(NotificationState.UNCERTAIN.value, 0)

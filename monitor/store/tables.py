@@ -348,7 +348,6 @@ notification = Table(
     Column("rendered_about", Text, nullable=False, default=""),  # of several alerts, those open when it was rendered
     Column("handed_over_at", Utc),  # when the last try began
     Column("kept", Boolean, nullable=False, default=False),  # its bytes lie in `rendered_mail`
-    Index(None, "state", "due_at"),
     Index(None, "alert_id"),
     Index(None, "created_at"),
     Index(
@@ -359,7 +358,12 @@ notification = Table(
         postgresql_where=text("ended_at IS NULL"),
     ),
     # What a purge may empty is found without reading the mails themselves.
-    Index("ix_notification_kept_until", "ended_at", sqlite_where=text("kept = 1"), postgresql_where=text("kept")),
+    Index(
+        "ix_notification_kept_until",
+        "ended_at",
+        sqlite_where=text("kept = 1 AND ended_at IS NOT NULL"),
+        postgresql_where=text("kept AND ended_at IS NOT NULL"),
+    ),
 )
 # Mails as they were rendered at the first try. Apart from the outbox, where a row is written again at each step.
 rendered_mail = Table(

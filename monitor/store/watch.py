@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import and_, func, or_, select
 
-from monitor.model import WAITING_MAIL, AlertState
+from monitor.model import AlertState
 from monitor.store.database import Database
 from monitor.store.life import ALIVE
 from monitor.store.tables import alert, notification
@@ -25,7 +25,7 @@ def idle_alerts(db: Database, *, now: datetime, patience: timedelta) -> list[str
 def mail_stuck_since(db: Database, *, now: datetime, patience: timedelta) -> datetime | None:
     """Return since when the longest mail waits, when that is longer than `patience` and none was accepted meanwhile."""
     oldest = func.min(notification.c.created_at, type_=notification.c.created_at.type)
-    waiting = select(oldest).where(notification.c.state.in_([state.value for state in WAITING_MAIL]))
+    waiting = select(oldest).where(notification.c.ended_at.is_(None))
     recent = select(notification.c.id).where(notification.c.accepted_at > now - patience).limit(1)
     with db.read() as connection:
         since: datetime | None = connection.execute(waiting).scalar()

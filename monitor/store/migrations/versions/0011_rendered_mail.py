@@ -1,4 +1,4 @@
-"""Mails as they were handed over lie in a table of their own: to mark one accepted does not write its bytes again."""
+"""Mails as they were rendered lie in a table of their own: to mark one accepted does not write its bytes again."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from alembic import op
 
 from monitor.store.tables import Id
 
-revision = "0010"
-down_revision = "0009"
+revision = "0011"
+down_revision = "0010"
 branch_labels = None
 depends_on = None
 
@@ -31,12 +31,14 @@ def upgrade() -> None:
         "ix_notification_kept_until",
         "notification",
         ["ended_at"],
-        sqlite_where=sa.text("kept = 1"),
-        postgresql_where=sa.text("kept"),
+        sqlite_where=sa.text("kept = 1 AND ended_at IS NOT NULL"),
+        postgresql_where=sa.text("kept AND ended_at IS NOT NULL"),
     )
+    op.drop_index("ix_notification_state_due_at", "notification")  # each mail moved in it twice
 
 
 def downgrade() -> None:
+    op.create_index("ix_notification_state_due_at", "notification", ["state", "due_at"])
     op.drop_index("ix_notification_kept_until", "notification")
     op.add_column("notification", sa.Column("rendered", sa.LargeBinary(), nullable=True))
     op.execute(
