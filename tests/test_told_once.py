@@ -176,7 +176,7 @@ def test_a_recovery_is_told_to_nobody_when_nobody_was_told_of_the_blindness(desk
         plan_due(desk.db, POLICY, now=NOW)
         assert desk.alert().state is AlertState.SUPPRESSED
     with desk.db.write() as connection:
-        recover(connection, account_id=1, now=NOW + MINUTE)
+        recover(connection, account_ids=[1], now=NOW + MINUTE)
     plan_due(desk.db, POLICY, now=NOW + MINUTE)
     assert mails(desk.db) == []
     assert desk.alert().state is AlertState.RESOLVED
@@ -288,7 +288,7 @@ def test_what_every_tick_and_check_asks_is_found_by_an_index(tmp_path, query):
         store.first_mails(db, since=NOW - DAY, until=NOW)
     else:
         with db.write() as connection:
-            recover(connection, account_id=1, now=NOW)
+            recover(connection, account_ids=[1], now=NOW)
     statement, parameters = next(one for one in asked if one[0].startswith(("SELECT", "UPDATE")))
     with db.read() as connection:
         steps = [row[3] for row in connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", parameters)]
