@@ -148,6 +148,11 @@ class Connector(Protocol):
     #   reread_many(wanted: Sequence[Wanted], *, now) -> Mapping[account.id, Reread | ConnectorError]: known posts of
     #       many accounts in few calls, where one call may hold posts of several; the poller then never calls `reread`.
     #       An error that stops the whole platform is the answer for all that was not asked any more.
+    #   batches(asked: Sequence[tuple[Account, Cursor]], *, now) -> Sequence[Sequence[Account]]: the groups that are
+    #       read in one call each; whoever is in none is pulled alone. No call. All have a native id and a cursor.
+    #   pull_many(asked, *, now) -> Mapping[account.id, Page]: reads one such group. Each page is the whole walk of its
+    #       account, with the new cursor; whoever is missing (more pages, a doubt, an error of its own) is pulled alone.
+    #       Raises ConnectorError: then everybody is, unless it stops the whole platform.
     #   allowances() -> tuple[Allowance, ...]: what the last answers said of the credential's budgets
     #   backfill(account, start, end, *, now) -> Iterator[Page]: the posts of [start, end), read again from the newest
     #       down; cursors are ignored. The last page has a gap where it is not sure that the stretch was walked to its

@@ -347,8 +347,9 @@ class World:
         if not isinstance(entry, int):
             return entry
         at = EPOCH + timedelta(milliseconds=entry)
-        snowflake = (entry - SNOWFLAKE_EPOCH_MS) * OWNERS + (int(owner) - FIRST_NUMBER) % OWNERS
-        one = str(snowflake) if platform == "x" else f"{owner}_{entry}"
+        one = f"{owner}_{entry}"
+        if platform == "x":
+            one = str((entry - SNOWFLAKE_EPOCH_MS) * OWNERS + (int(owner) - FIRST_NUMBER) % OWNERS)
         version = Version(id=one, text=timeline.voice(entry), at=at)
         return Published(native_id=one, owner=owner, at=at, versions=(version,))
 

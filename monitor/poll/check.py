@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from functools import partial
 
@@ -12,16 +12,24 @@ import structlog
 from sqlalchemy.exc import OperationalError
 
 from connectors.base import Connector, ConnectorError, Page
-from monitor import work
-from monitor.model import Cause, Profile
+from monitor.model import Account, Cause, Profile
 from monitor.poll.backfill import can_backfill
 from monitor.poll.judging import fired_rules, fresh_posts, judge, storable_profile
 from monitor.poll.pacing import rate_after
-from monitor.poll.poller import Checked, InternalError, Poller, Round, Stopped, StorageFailedError, Word, word_of
+from monitor.poll.poller import Checked, InternalError, Poller, Round, Stopped, StorageFailedError, Word, told, word_of
 from monitor.poll.profile import ProfileLook
 from monitor.poll.reread import read_again
 from monitor.schedule import PROFILE_EVERY, Outcome, next_check, next_interval
-from monitor.store.accounts import Claimed, LeaseLostError, ReadEnd, release, save_failure, save_profile
+from monitor.store.accounts import (
+    Claimed,
+    Ended,
+    LeaseLostError,
+    ReadEnd,
+    release,
+    save_ends,
+    save_failure,
+    save_profile,
+)
 from monitor.store.database import explained
 from monitor.store.posts import Saved, save_page
 
@@ -30,15 +38,20 @@ log = structlog.get_logger(__name__)
 LEASE = timedelta(minutes=10)
 
 
-def check_all(poller: Poller, platform: str, batch: Sequence[Claimed], gate: Round, workers: int) -> Iterator[Checked]:
-    connector = poller.connectors[platform]
-    profiles = _profiles(poller, connector, batch, gate)
-    jobs = [
-        partial(check_account, poller, connector, claimed, gate, profiles.get(claimed.account.id)) for claimed in batch
-    ]
-    for checked in work.run(jobs, workers=workers, name=platform):
-        if checked is not None:
-            yield checked
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Task:
+    """An account to check, and what was learned of it together with others: its profile, or why there is none."""
+
+    claimed: Claimed
+    profile: Profile | ConnectorError | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Done:
+    """What became of an account's check. With `ended` it brought nothing new, and its end is still to be written."""
+
+    checked: Checked
+    ended: Ended | None = None
 
 
 def _wants_profile(claimed: Claimed, now: datetime) -> bool:
@@ -46,7 +59,7 @@ def _wants_profile(claimed: Claimed, now: datetime) -> bool:
     return not claimed.account.native_id or seen is None or now - seen >= PROFILE_EVERY or seen > now
 
 
-def _profiles(
+def profiles_of(
     poller: Poller, connector: Connector, batch: Sequence[Claimed], gate: Round
 ) -> Mapping[int, Profile | ConnectorError]:
     """Read the batch's profiles in few calls, where the connector can."""
@@ -68,24 +81,73 @@ def _profiles(
     return answers
 
 
+def shared(connector: Connector, tasks: Sequence[Task], now: datetime) -> tuple[list[list[Task]], list[Task]]:
+    """Part tasks into groups that the connector reads in one call each, and those that it reads alone."""
+    fit = {
+        task.claimed.account.id: task
+        for task in tasks
+        if task.claimed.account.native_id and task.claimed.cursor and not isinstance(task.profile, ConnectorError)
+    }
+    asked = [(task.claimed.account, task.claimed.cursor or {}) for task in fit.values()]
+    groups: Sequence[Sequence[Account]] = connector.batches(asked, now=now)  # type: ignore[attr-defined]  # looked up by name
+    together = [[fit.pop(account.id) for account in group] for group in groups]
+    taken = {task.claimed.account.id for group in together for task in group}
+    return together, [task for task in tasks if task.claimed.account.id not in taken]
+
+
+def check_together(poller: Poller, connector: Connector, tasks: Sequence[Task], gate: Round) -> list[Done | Task]:
+    """Check accounts whose posts a connector reads in one call. Whoever must be read alone comes back as a task."""
+    now = poller.clock()
+    pages = _pages(poller, connector, tasks, gate, now)
+    found: list[Done | Task] = []
+    for task in tasks:
+        page = pages.get(task.claimed.account.id)
+        if page is None:
+            found.append(task)
+        elif (done := check_account(poller, connector, task, gate, page=page, now=now)) is not None:
+            found.append(done)
+    return found
+
+
+def _pages(
+    poller: Poller, connector: Connector, tasks: Sequence[Task], gate: Round, now: datetime
+) -> Mapping[int, Page]:
+    if gate.refusal is not None or poller.stop.is_set():
+        return {}
+    asked = [(task.claimed.account, task.claimed.cursor or {}) for task in tasks]
+    try:
+        pages: Mapping[int, Page] = connector.pull_many(asked, now=now)  # type: ignore[attr-defined]  # as above
+    except ConnectorError as error:
+        gate.note(error, met_by=connector.platform)  # else each finds out for itself
+        return {}
+    gate.proven |= bool(pages)
+    return pages
+
+
 def check_account(
     poller: Poller,
     connector: Connector,
-    claimed: Claimed,
+    task: Task,
     gate: Round,
-    profile: Profile | ConnectorError | None = None,
-) -> Checked | None:
-    """Check one account. None: Pantau is ending, or another worker has taken over; nothing is lost by it."""
-    now = poller.clock()  # what is published from here on is the next check's
-    saved = Saved()
+    *,
+    page: Page | None = None,
+    now: datetime | None = None,
+) -> Done | None:
+    """Check one account; its only `page` may have been read already, at `now`.
+
+    None: Pantau is ending, or another worker has taken over; nothing is lost by it.
+    """
+    now = now or poller.clock()  # what is published from here on is the next check's
+    claimed, saved = task.claimed, Saved()
     try:
         if poller.stop.is_set() or gate.unstored:
             raise Stopped
         if gate.refusal is not None:
-            return replace(write_failure(poller, claimed, gate.refusal, now, saved), asked=False)
-        claimed = _with_profile(poller, connector, claimed, profile, now, gate)
-        shown = _read(poller, connector, claimed, now, saved, gate)
-        failure = read_again(poller, connector, claimed, now, saved, gate, shown)
+            return Done(checked=replace(write_failure(poller, claimed, gate.refusal, now, saved), asked=False))
+        claimed = _with_profile(poller, connector, claimed, task.profile, now, gate)
+        read = _read(poller, connector, claimed, now, saved, gate, page)
+        settle = partial(_settle, poller, read)
+        failure = read_again(poller, connector, claimed, now, saved, gate, read.shown, settle)
     except (Stopped, LeaseLostError) as end:
         _let_go(poller, claimed, end)
         return None
@@ -94,15 +156,23 @@ def check_account(
         return _guarded(claimed, connector, saved, partial(write_failure, poller, claimed, word_of(error), now, saved))
     except OperationalError as error:
         gate.unstored = True
-        failed = partial(write_failure, poller, claimed, word_of(StorageFailedError(error)), now, saved)
-        return _guarded(claimed, connector, saved, failed, words=explained(error))
+        return could_not_be_stored(poller, connector, claimed, now, saved, error)
     except Exception:
         log.exception("check failed", account=claimed.account.label)
         return _guarded(
             claimed, connector, saved, partial(write_failure, poller, claimed, word_of(InternalError()), now, saved)
         )
-    log.info("checked", account=claimed.account.label, new=saved.new, edited=saved.edited, alerts=len(saved.alerts))
-    return Checked(account=claimed.account, saved=saved, failure=failure, degraded=connector.capabilities.degraded)
+    checked = Checked(account=claimed.account, saved=saved, failure=failure, degraded=connector.capabilities.degraded)
+    if read.ended is None:
+        told(checked)
+    return Done(checked=checked, ended=read.ended)
+
+
+def could_not_be_stored(
+    poller: Poller, connector: Connector, claimed: Claimed, now: datetime, saved: Saved, error: OperationalError
+) -> Done | None:
+    failed = partial(write_failure, poller, claimed, word_of(StorageFailedError(error)), now, saved)
+    return _guarded(claimed, connector, saved, failed, words=explained(error))
 
 
 def _let_go(poller: Poller, claimed: Claimed, end: Exception) -> None:
@@ -120,10 +190,10 @@ def _guarded(
     write: Callable[[], Checked],
     *,
     words: str = str(InternalError()),
-) -> Checked | None:
+) -> Done | None:
     """Write a failure down. When even that fails the lease runs out by itself and the account is due again."""
     try:
-        return replace(write(), degraded=connector.capabilities.degraded)
+        return Done(checked=replace(write(), degraded=connector.capabilities.degraded))
     except LeaseLostError:
         return None
     except OperationalError as error:
@@ -131,7 +201,7 @@ def _guarded(
     except Exception:
         log.exception("failure could not be written", account=claimed.account.label)
     failure = f"{claimed.account.label}: {words}"
-    return Checked(account=claimed.account, saved=saved, failure=failure, cause=Cause.INTERNAL)
+    return Done(checked=Checked(account=claimed.account, saved=saved, failure=failure, cause=Cause.INTERNAL))
 
 
 def write_failure(poller: Poller, claimed: Claimed, why: Word, now: datetime, saved: Saved) -> Checked:
@@ -182,17 +252,32 @@ def _with_profile(
     return replace(claimed, account=replace(claimed.account, native_id=profile.native_id), profile_at=now)
 
 
-def _read(poller: Poller, connector: Connector, claimed: Claimed, now: datetime, saved: Saved, gate: Round) -> set[str]:
+@dataclass(slots=True, kw_only=True)
+class _Reading:
+    """What a walk has shown, by native id, and its end, when nothing was to be written with it."""
+
+    shown: set[str] = field(default_factory=set)
+    ended: Ended | None = None
+
+
+def _read(
+    poller: Poller, connector: Connector, claimed: Claimed, now: datetime, saved: Saved, gate: Round, known: Page | None
+) -> _Reading:
     """Walk the pages, each committed before the next is asked for; the last writes coverage and cursor with it.
 
-    Returns the native ids of the posts that were served.
+    A last page without news is left to be written together with those of other accounts.
     """
-    shown: set[str] = set()
+    reading = _Reading()
     times: list[datetime] = []
     look = ProfileLook(poller=poller, connector=connector, claimed=claimed, now=now, gate=gate)
-    for page in connector.pull(claimed.account, claimed.cursor, now=now):
+    for page in [known] if known is not None else connector.pull(claimed.account, claimed.cursor, now=now):
         gate.proven = True
         fresh = fresh_posts(poller, claimed.account, page.posts)
+        reading.shown |= {post.native_id for post in page.posts}
+        if page.last and not fresh:
+            end_of_walk = _read_end(poller, claimed, page, saved.new, times, now)
+            reading.ended = Ended(claimed=claimed, end=end_of_walk, now=now)
+            break
         with poller.unsaved.holding(claimed.account, fresh):
             judged = judge(poller, claimed.account, fresh, now, look)
             times += [one.post.published_at for one in judged if one.post.edited_at is None]
@@ -213,10 +298,16 @@ def _read(poller: Poller, connector: Connector, claimed: Claimed, now: datetime,
                 )
             )
         gate.fired += fired_rules(rules, claimed.account, judged)
-        shown |= {post.native_id for post in page.posts}
         if poller.stop.is_set() and not page.last:
             raise Stopped
-    return shown
+    return reading
+
+
+def _settle(poller: Poller, read: _Reading) -> None:
+    """Write the end of a check now. Raises LeaseLostError."""
+    if read.ended is not None and save_ends(poller.db, [read.ended]):
+        raise LeaseLostError(read.ended.claimed.account.label)
+    read.ended = None
 
 
 def _read_end(

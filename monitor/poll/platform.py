@@ -12,17 +12,28 @@ from sqlalchemy.exc import OperationalError
 from connectors.base import ConnectorError
 from monitor.model import Cause
 from monitor.poll.backfill import fill
-from monitor.poll.check import LEASE, check_all, write_failure
+from monitor.poll.check import LEASE, write_failure
+from monitor.poll.flow import Flow
 from monitor.poll.judging import look_again as judge_again
 from monitor.poll.poller import Checked, Poller, Report, Round, Word
 from monitor.poll.reread import can_read_many, read_deferred, read_due
-from monitor.store.accounts import Claimed, Shut, claim_accounts, open_platform, shut_platform, shut_platforms
+from monitor.store.accounts import (
+    Claimed,
+    Shut,
+    account_ids,
+    claim_accounts,
+    open_platform,
+    shut_platform,
+    shut_platforms,
+)
 from monitor.store.database import explained
+from monitor.store.history import Fired
 from monitor.store.posts import Saved
 
 log = structlog.get_logger(__name__)
 
 BATCH = 200
+SHARED_BATCH = 1000  # where one call may read many accounts: of more, more are alike
 PROBES = 3  # accounts that try a platform which refused its credential, until an answer decides
 DISPUTED = frozenset({Cause.NOT_FOUND, Cause.PERMISSION})  # about the account, and perhaps said without any call
 
@@ -39,7 +50,7 @@ def poll_platform(
         shut = shut_platforms(poller.db).get(platform)
         if shut is not None and _rests(shut, poller.clock(), everything=everything):
             break
-        gate = visit.probe(shut) if shut is not None else visit.round(BATCH)
+        gate = visit.probe(shut) if shut is not None else visit.round()
         if gate is None and shut is None and not everything:
             visit.look_again()
         if gate is None or gate.unstored:
@@ -99,23 +110,38 @@ class _Visit:
     report: Report | None
     results: list[Checked] = field(default_factory=list)
     taken: list[int] = field(default_factory=list)
+    busy: set[int] = field(default_factory=set)  # who is being checked
+    left: list[int] | None = None  # of a whole pass: whose turn is still to come
 
-    def round(self, limit: int) -> Round | None:
-        """Check up to `limit` accounts. None: no account is due."""
-        batch = self._claim(limit, exclude=self.taken if self.everything else ())
-        if not batch:
-            return None
-        gate = Round(everything=self.everything)
-        for checked in check_all(self.poller, self.platform, batch, gate, self.workers):
+    def round(self, most: int | None = None) -> Round | None:
+        """Check what is due, up to `most` accounts. None: no account is due."""
+        gate, begin = Round(everything=self.everything), len(self.taken)
+        self.busy.clear()
+        flow = Flow(
+            poller=self.poller,
+            platform=self.platform,
+            gate=gate,
+            workers=self.workers,
+            claim=lambda: self._next(most and most - (len(self.taken) - begin)),
+            settled=lambda: self._judge_again(gate),
+        )
+        for checked in flow.run():
             self._keep(checked)
-        for looked in read_deferred(self.poller, self.poller.connectors[self.platform], gate) if gate.deferred else ():
-            self._join(looked)
-        if gate.fired and not gate.unstored:
+        if gate.deferred:
+            places = {checked.account.id: place for place, checked in enumerate(self.results)}
+            for looked in read_deferred(self.poller, self.poller.connectors[self.platform], gate):
+                self._join(looked, places.get(looked.account.id))
+        return gate if len(self.taken) > begin else None
+
+    def _judge_again(self, gate: Round) -> None:
+        fired: list[Fired] = []
+        while gate.fired:  # the workers add to this very list
+            fired.append(gate.fired.pop())
+        if fired and not gate.unstored:
             try:
-                judge_again(self.poller, gate.fired)
+                judge_again(self.poller, fired)
             except OperationalError as error:  # what the round has stored stands
                 log.warning("no second look", platform=self.platform, reason=explained(error))
-        return gate
 
     def look_again(self) -> None:
         """Look at the known posts that are due, where one call may hold those of many accounts."""
@@ -160,31 +186,56 @@ class _Visit:
 
     def fail_the_rest(self, refusal: Word) -> None:
         """Write the platform's refusal down for its other due accounts, without a call for any of them."""
-        while rest := self._claim(BATCH, exclude=self.taken):
+        now = self.poller.clock()
+        while rest := self._claim(BATCH, now):
             for claimed in rest:
-                failed = write_failure(self.poller, claimed, refusal, self.poller.clock(), Saved())
+                failed = write_failure(self.poller, claimed, refusal, now, Saved())
                 self._keep(replace(failed, asked=False))
 
-    def _claim(self, limit: int, *, exclude: Sequence[int]) -> list[Claimed]:
+    def _next(self, most: int | None) -> Sequence[Claimed]:
+        """Claim the next accounts to check; none once another process has found the platform shut."""
+        can_share = hasattr(self.poller.connectors[self.platform], "pull_many")
+        limit = most if most is not None else SHARED_BATCH if can_share else BATCH
+        if limit <= 0 or (most is None and self.platform in shut_platforms(self.poller.db)):
+            return ()
+        return self._claim(limit, self.poller.clock())
+
+    def _claim(self, limit: int, now: datetime) -> list[Claimed]:
+        if not self.everything:
+            return self._claimed(limit, now)
+        if self.left is None:
+            self.left = account_ids(self.poller.db, self.platform)
+        while self.left:
+            part, self.left = self.left[:limit], self.left[limit:]
+            if batch := self._claimed(limit, now, among=part):
+                return batch
+        return []
+
+    def _claimed(self, limit: int, now: datetime, among: Sequence[int] | None = None) -> list[Claimed]:
         batch = claim_accounts(
             self.poller.db,
-            now=self.poller.clock(),
+            now=now,
             lease=LEASE,
             limit=limit,
             platform=self.platform,
             everything=self.everything,
-            exclude=exclude,
+            among=among,
+            exclude=self.busy,  # set back, the clock makes them due at once
         )
         self.taken += [claimed.account.id for claimed in batch]
+        self.busy |= {claimed.account.id for claimed in batch}
         return batch
 
-    def _join(self, looked: Checked) -> None:
+    def _join(self, looked: Checked, place: int | None) -> None:
         """Add what a second look has brought to what became of the account's check."""
-        place = next(n for n, one in enumerate(self.results) if one.account.id == looked.account.id)
+        if place is None:  # another worker has taken it over before its check was written
+            self._keep(looked)
+            return
         self.results[place].saved.add(looked.saved)
         self.results[place] = replace(self.results[place], failure=self.results[place].failure or looked.failure)
 
     def _keep(self, checked: Checked) -> None:
         self.results.append(checked)
+        self.busy.discard(checked.account.id)
         if self.report is not None:
             self.report(checked)

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
+import structlog
 from sqlalchemy.exc import OperationalError
 
 from connectors.base import Connector, ConnectorError
@@ -19,6 +20,8 @@ from monitor.store.accounts import Claimed
 from monitor.store.database import Database, explained
 from monitor.store.history import Fired, Unsaved
 from monitor.store.posts import Saved
+
+log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,6 +53,12 @@ class Checked:
     cause: Cause | None = None
     degraded: bool = False
     asked: bool = True  # False: not a single call was made, the platform is shut
+
+
+def told(checked: Checked) -> None:
+    """Log a check that went well."""
+    saved = checked.saved
+    log.info("checked", account=checked.account.label, new=saved.new, edited=saved.edited, alerts=len(saved.alerts))
 
 
 class Stopped(Exception):

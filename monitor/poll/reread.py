@@ -5,7 +5,7 @@ A connector that can reads posts of many accounts in one call: then the accounts
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
@@ -23,6 +23,7 @@ from monitor.store.accounts import Claimed, LeaseLostError, release
 from monitor.store.posts import Saved, save_page
 from monitor.store.rereads import (
     Looked,
+    accounts_with_looks,
     claim_rereads,
     due_since,
     forget_expired,
@@ -51,10 +52,12 @@ def read_again(
     saved: Saved,
     gate: Round,
     shown: set[str],
+    settle: Callable[[], None],
 ) -> str | None:
     """Look at recent posts again for edits and deletions. A failure of this leaves the posts due, and is named.
 
-    What this very pass was `shown` is not deleted, whatever a look-up says.
+    What this very pass was `shown` is not deleted, whatever a look-up says. `settle` writes the check itself down: a
+    doubt is confirmed by a look after it.
     """
     if not connector.capabilities.rereads or poller.stop.is_set():
         return None
@@ -66,6 +69,7 @@ def read_again(
     ids = _due(poller, claimed, now, limit, everything=gate.everything)
     if not ids:
         return None
+    settle()
     look = _Look(poller=poller, connector=connector, gate=gate)
     job = _Job(claimed=claimed, now=now, ids=ids, shown=frozenset(shown))
     try:
@@ -87,10 +91,12 @@ def _due(poller: Poller, claimed: Claimed, now: datetime, limit: int, *, everyth
 
 def read_deferred(poller: Poller, connector: Connector, gate: Round) -> Iterator[Checked]:
     """Look at all recent posts of the accounts that a pass has checked. Yields what it brought, account by account."""
+    watched = accounts_with_looks(poller.db, [one.claimed.account.id for one in gate.deferred])
     jobs = [
         _Job(claimed=one.claimed, now=one.now, ids=ids, shown=one.shown)
         for one in gate.deferred
-        if (ids := _due(poller, one.claimed, one.now, REREADS_OF_A_PASS, everything=True))
+        if one.claimed.account.id in watched
+        and (ids := _due(poller, one.claimed, one.now, REREADS_OF_A_PASS, everything=True))
     ]
     yield from _Look(poller=poller, connector=connector, gate=gate).together(jobs)
 

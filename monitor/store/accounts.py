@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -74,9 +74,12 @@ def claim_accounts(
     limit: int,
     platform: str,
     everything: bool = False,
-    exclude: Sequence[int] = (),
+    among: Sequence[int] | None = None,
+    exclude: Collection[int] = (),
 ) -> list[Claimed]:
     """Claim due accounts of a platform, longest overdue first. `everything` takes every active one that it lets us.
+
+    `among` are the ids that may be taken, where not all may; `exclude` are in the caller's hands already.
 
     An account whose last check lies in the future was written before the clock stepped back: it is due.
     """
@@ -89,8 +92,10 @@ def claim_accounts(
         .order_by(account.c.next_check_at, account.c.id)
         .limit(limit)
     )
+    if among is not None:
+        query = query.where(account.c.id.in_(among))
     if exclude:
-        query = query.where(account.c.id.not_in(list(exclude)))
+        query = query.where(account.c.id.not_in(exclude))
     return _claim(db, query, now=now, lease=lease)
 
 
@@ -130,6 +135,14 @@ def _claim(db: Database, query: Select[Any], *, now: datetime, lease: timedelta)
     ]
 
 
+def account_ids(db: Database, platform: str) -> list[int]:
+    """Return the ids of a platform's active accounts, longest overdue first."""
+    mine = (account.c.status == AccountStatus.ACTIVE.value, account.c.platform == platform)
+    query = select(account.c.id).where(*mine).order_by(account.c.next_check_at, account.c.id)
+    with db.read() as connection:
+        return list(connection.execute(query).scalars())
+
+
 def hold(connection: Connection, claimed: Claimed) -> None:
     """Make sure that the account is still ours, and keep it so for this transaction. Raises LeaseLostError."""
     held = connection.execute(
@@ -149,9 +162,13 @@ def keep(connection: Connection, claimed: Claimed, *, until: datetime) -> None:
 
 def release(db: Database, claimed: Claimed) -> None:
     """Give an unfinished account back, so that the next round takes it at once."""
+    release_all(db, [claimed])
+
+
+def release_all(db: Database, claimed: Sequence[Claimed]) -> None:
     with db.write() as connection:
-        mine = and_(account.c.id == claimed.account.id, account.c.fence == claimed.fence)
-        connection.execute(update(account).where(mine).values(leased_until=None))
+        ours = _held(connection, claimed)
+        connection.execute(update(account).where(account.c.id.in_(ours)).values(leased_until=None))
 
 
 def held_accounts(db: Database, *, now: datetime) -> int:
@@ -238,6 +255,8 @@ def finish_reads(connection: Connection, ended: Sequence[Ended]) -> None:
 
     The caller holds the accounts.
     """
+    if not ended:
+        return
     for one in ended:
         if one.end.heals:
             lost = (coverage.c.account_id == one.claimed.account.id, coverage.c.cause == Cause.BURST.value)
@@ -246,9 +265,8 @@ def finish_reads(connection: Connection, ended: Sequence[Ended]) -> None:
     connection.execute(FINISH, [_finished(one) for one in ended])
     for one in ended:
         _note_past(connection, one)
-    for now in {one.now for one in ended}:
-        ids = [one.claimed.account.id for one in ended if one.now == now]
-        alerts.recover(connection, account_ids=ids, now=now)
+    now = max(one.now for one in ended)
+    alerts.recover(connection, account_ids=[one.claimed.account.id for one in ended], now=now)
 
 
 def _note_past(connection: Connection, one: Ended) -> None:

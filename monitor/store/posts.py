@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from sqlalchemy import Connection, RowMapping, and_, func, insert, select, update
+from sqlalchemy import Connection, RowMapping, and_, bindparam, func, insert, select, update
 
 from monitor.model import Account, AlertKind, Disclosure, Finding, Json, MediaKind, Post, Severity
 from monitor.rechecks import Rechecks
@@ -58,6 +58,8 @@ def unseen(db: Database, account_id: int, posts: Sequence[Post]) -> list[Post]:
         rival = latest.get(one.native_id)
         if rival is None or (one.edited_at or one.published_at) >= (rival.edited_at or rival.published_at):
             latest[one.native_id] = one
+    if not latest:
+        return []
     with db.read() as connection:
         known = _known(connection, account_id, list(latest))
         return [one for one in latest.values() if _is_news(connection, one, known.get(one.native_id))]
@@ -88,9 +90,12 @@ def _known(connection: Connection, account_id: int, native_ids: Sequence[str]) -
     found: dict[str, RowMapping] = {}
     for begin in range(0, len(native_ids), 500):  # SQLite's limit of variables, with room
         part = native_ids[begin : begin + 500]
-        rows = connection.execute(select(post).where(post.c.account_id == account_id, post.c.native_id.in_(part)))
+        rows = connection.execute(KNOWN, {"of": account_id, "ids": part})
         found |= {row["native_id"]: row for row in rows.mappings()}
     return found
+
+
+KNOWN = select(post).where(post.c.account_id == bindparam("of"), post.c.native_id.in_(bindparam("ids", expanding=True)))
 
 
 def save_page(

@@ -61,6 +61,16 @@ def to_reread(
         return list(connection.execute(query).scalars())
 
 
+def accounts_with_looks(db: Database, account_ids: Sequence[int]) -> set[int]:
+    """Return which of these accounts have posts that are still to be looked at, now or later."""
+    found: set[int] = set()
+    with db.read() as connection:
+        for part in _parts(account_ids):
+            planned = select(post.c.account_id).where(post.c.account_id.in_(part), post.c.reread_at.is_not(None))
+            found |= set(connection.execute(planned.distinct()).scalars())
+    return found
+
+
 def _is_watched(horizon: datetime) -> ColumnElement[bool]:
     """Say whether a post is recent, in doubt, or said to be removed."""
     seen_live = and_(post.c.first_seen_at >= horizon, post.c.back_catalogue.is_(False))

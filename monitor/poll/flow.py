@@ -1,0 +1,138 @@
+"""The flow of a platform's checks: accounts are claimed as workers come free; what brought nothing is written together.
+
+One account that hangs holds its worker and nothing else: the others go on, also those that become due meanwhile.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from functools import partial
+
+import structlog
+from sqlalchemy.exc import OperationalError
+
+from connectors.base import Connector
+from monitor.poll.check import Done, Task, check_account, check_together, could_not_be_stored, profiles_of, shared
+from monitor.poll.poller import Checked, Poller, Round, told
+from monitor.store.accounts import Claimed, release_all, save_ends
+from monitor.store.posts import Saved
+from monitor.work import Crew
+
+log = structlog.get_logger(__name__)
+
+AT_ONCE = 200  # ends of checks in one transaction
+SETTLE_SECONDS = 0.5  # what waits to be written together waits no longer
+ASK_AGAIN_SECONDS = 1.0  # while some are still being read: for those that have become due
+Job = Callable[[], Sequence[Done | Task]]
+
+
+@dataclass(slots=True, kw_only=True)
+class Flow:
+    """One round of a platform. `claim` returns the next accounts to check, none when nothing is due at the moment.
+
+    `settled` is called between checks, in the caller's thread, whenever something was written.
+    """
+
+    poller: Poller
+    platform: str
+    gate: Round
+    workers: int
+    claim: Callable[[], Sequence[Claimed]]
+    settled: Callable[[], None] = lambda: None
+    _jobs: deque[Job] = field(default_factory=deque)
+    _quiet: list[Done] = field(default_factory=list)
+    _settled_at: float = 0.0
+    _claimed_at: float = 0.0
+
+    def run(self) -> Iterator[Checked]:
+        """Check until nothing is due and nobody is being read. A refusal of the platform ends the claiming."""
+        self._settled_at = time.monotonic()
+        with Crew[Sequence[Done | Task]](workers=self.workers, name=self.platform) as crew:
+            self._fill(crew)
+            while crew.busy:
+                for results in crew.take(patience=SETTLE_SECONDS):
+                    for one in results:
+                        yield from self._take(one)
+                if len(self._quiet) >= AT_ONCE or time.monotonic() - self._settled_at >= SETTLE_SECONDS:
+                    yield from self._settle()
+                self._fill(crew)
+            yield from self._settle()
+
+    def _fill(self, crew: Crew[Sequence[Done | Task]]) -> None:
+        """Keep as many jobs waiting as there are workers, so that none of them waits for us."""
+        while crew.busy < 2 * self.workers:
+            if not self._jobs:
+                self._jobs.extend(self._next())
+            if not self._jobs:
+                return
+            crew.give(self._jobs.popleft())
+
+    def _next(self) -> Iterator[Job]:
+        if self.poller.stop.is_set() or self.gate.refusal is not None or self.gate.unstored:
+            return
+        if time.monotonic() - self._claimed_at < ASK_AGAIN_SECONDS:
+            return
+        batch = self.claim()
+        if not batch:
+            self._claimed_at = time.monotonic()
+            return
+        connector = self.poller.connectors[self.platform]
+        profiles = profiles_of(self.poller, connector, batch, self.gate)
+        tasks = [Task(claimed=claimed, profile=profiles.get(claimed.account.id)) for claimed in batch]
+        alone = tasks
+        if hasattr(connector, "pull_many"):
+            together, alone = shared(connector, tasks, self.poller.clock())
+            yield from (partial(check_together, self.poller, connector, group, self.gate) for group in together)
+        yield from (self._alone(connector, task) for task in alone)
+
+    def _alone(self, connector: Connector, task: Task) -> Job:
+        return partial(_listed, self.poller, connector, task, self.gate)
+
+    def _take(self, one: Done | Task) -> Iterator[Checked]:
+        if isinstance(one, Task):
+            self._jobs.append(self._alone(self.poller.connectors[self.platform], one))
+        elif one.ended is None:
+            yield one.checked
+        else:
+            self._quiet.append(one)
+
+    def _settle(self) -> Iterator[Checked]:
+        """Write the checks that brought nothing new, in one transaction, and tell of them."""
+        self._settled_at = time.monotonic()
+        quiet, self._quiet = self._quiet, []
+        if quiet:
+            yield from self._written(quiet)
+        self.settled()
+
+    def _written(self, quiet: Sequence[Done]) -> Iterator[Checked]:
+        try:
+            lost = save_ends(self.poller.db, [one.ended for one in quiet if one.ended is not None])
+        except OperationalError as error:
+            self.gate.unstored = True
+            yield from self._unwritten(quiet, error)
+            return
+        for one in quiet:
+            if one.checked.account.id in lost:
+                log.warning("lease lost", account=one.checked.account.label)
+            else:
+                told(one.checked)
+                yield one.checked
+
+    def _unwritten(self, quiet: Sequence[Done], error: OperationalError) -> Iterator[Checked]:
+        """Name the failure once, and let the others go: they are read again."""
+        first, *others = (one.ended for one in quiet if one.ended is not None)
+        connector = self.poller.connectors[self.platform]
+        done = could_not_be_stored(self.poller, connector, first.claimed, first.now, Saved(), error)
+        if done is not None:
+            yield done.checked
+        with suppress(OperationalError):  # then the leases run out by themselves
+            release_all(self.poller.db, [one.claimed for one in others])
+
+
+def _listed(poller: Poller, connector: Connector, task: Task, gate: Round) -> Sequence[Done]:
+    done = check_account(poller, connector, task, gate)
+    return [] if done is None else [done]
