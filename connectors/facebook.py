@@ -10,18 +10,19 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import json
 import math
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any, ClassVar, cast
-from urllib.parse import parse_qs, quote, urlsplit
+from urllib.parse import parse_qs, quote, urlencode, urlsplit
 
 import facebook
 import requests
 
-from connectors import configured, http
+from connectors import configured, facebook_shared, http
 from connectors.addresses import facebook as page_addresses
 from connectors.base import (
     BOUNDS,
@@ -41,6 +42,7 @@ from connectors.base import (
     Unavailable,
     Wanted,
 )
+from connectors.facebook_shared import WIDEST_WINDOW, Asked
 from connectors.graph import (
     NEW_TOKEN,
     Budget,
@@ -71,7 +73,10 @@ PAGE_SIZE = 100
 IDS_PER_CALL = 50
 TRIES_WITHOUT = 3  # calls for many objects that are asked again without the bad one
 NARROW_WINDOW = timedelta(days=30)
-WIDEST_WINDOW = timedelta(days=170)  # since/until may span six months at most
+MOST_TRIES = 16  # of one group whose call was refused: enough to single out one page of fifty
+FEWEST = 2  # pages that are asked for in one call
+SPOILS_FOR = timedelta(days=1)
+BATCHED_POSTS = 25  # of a page in a batch; whoever has more new ones is pulled alone
 CHANGED = "the Graph API has changed, see connectors.facebook.api_version"
 EDGES = ("published_posts", "posts", "feed")  # a page may show itself to a token by the later ones only
 GONE_POST: Json = {"is_published": False}
@@ -443,6 +448,8 @@ class FacebookConnector:
         self._token = settings.access_token.reveal().strip()
         self._budget = Budget()
         self._edges: dict[str, str] = {}  # by page: the edge that has answered
+        self._spoilers: dict[str, datetime] = {}  # by page: until when it is read alone, having spoilt a call for many
+        self._batchless = False  # the server does not know how to answer several questions in one call
         self._singly = False  # the server does not know how to read many objects in one call
         self._session = _open_session(settings, network)
 
@@ -480,6 +487,101 @@ class FacebookConnector:
             page = way.take(self._published_posts(account, way, now))
             yield page
             ended = page.last
+
+    def batches(self, asked: Sequence[tuple[Account, Cursor]], *, now: datetime) -> list[list[Account]]:
+        """Return the pages whose newest posts one call each reads."""
+        fit = [one for one in asked if self._is_plain(one[0].native_id)]
+        alike, unlike = self._groups(fit, now)
+        return [[account for account, _ in group] for group in [*alike, *unlike]]
+
+    def _groups(self, asked: Sequence[Asked], now: datetime) -> tuple[list[list[Asked]], list[list[Asked]]]:
+        spoilers = {page for page, until in self._spoilers.copy().items() if until > now}
+        alike, unlike = facebook_shared.groups(
+            asked, self._bounds, now, by_themselves=lambda page: self._singly or page in spoilers
+        )
+        return alike, [] if self._batchless else unlike
+
+    def _is_plain(self, page: str) -> bool:
+        return self._edges.get(page, EDGES[0]) == EDGES[0]
+
+    def pull_many(self, asked: Sequence[tuple[Account, Cursor]], *, now: datetime) -> Mapping[int, Page]:
+        """Read the newest posts of pages in one call. Whoever is missing is pulled alone. Raises ConnectorError."""
+        left, batches = self._groups(asked, now)
+        found: dict[int, Page] = {}
+        tries = 0
+        while left and tries < MOST_TRIES:
+            group = left.pop()
+            if len(group) > 1 and not self._singly:
+                tries += 1
+                left += self._share(group, now, found)
+        for batch in batches:
+            found |= self._batch(batch, now)
+        return found
+
+    def _share(self, group: list[Asked], now: datetime, found: dict[int, Page]) -> list[list[Asked]]:
+        """Make one call for all of them. Returns the parts to try again: one page that refuses spoils the call."""
+        fields = facebook_shared.fields(group, self._bounds, now, POST_FIELDS)
+        ids = [account.native_id for account, _ in group]
+        try:
+            payload = self._try(lambda graph: graph.get_objects(ids, fields=fields), now, what="facebook: many pages")
+        except _Refused as refused:
+            return self._without_spoilers(group, refused, now)
+        for one in group if isinstance(payload, Mapping) else ():
+            if (page := _shared_page(payload, one, self._bounds, now)) is not None:
+                found[one[0].id] = page
+        return []
+
+    def _without_spoilers(self, group: list[Asked], refused: _Refused, now: datetime) -> list[list[Asked]]:
+        if refused.error.whole_platform:
+            raise refused.error from None
+        if refused.refusal.code is None:
+            self._singly = self._singly or lacks_way(refused.refusal)
+            return []
+        named = [] if is_too_much(refused.refusal) else facebook_shared.named_in(refused.refusal.message, group)
+        if named:
+            self._spoilers |= {account.native_id: now + SPOILS_FOR for account, _ in named}
+            return [[one for one in group if one not in named]]
+        if len(group) == FEWEST and not isinstance(refused.error, Unavailable):
+            self._spoilers |= {account.native_id: now + SPOILS_FOR for account, _ in group}
+        half = len(group) // 2
+        return [group[:half], group[half:]]
+
+    def _batch(self, group: Sequence[Asked], now: datetime) -> Mapping[int, Page]:
+        """Put the questions of several pages into one call; each has its own window, answer and budget."""
+        asked = [{"method": "GET", "relative_url": self._relative(one, now)} for one in group]
+        try:
+            answers = self._try(
+                lambda graph: graph.request(f"{graph.version}/", post_args={"batch": json.dumps(asked)}),
+                now,
+                what="facebook: many pages",
+            )
+        except _Refused as refused:
+            if refused.error.whole_platform:
+                raise refused.error from None
+            self._batchless = self._batchless or lacks_way(refused.refusal)
+            return {}
+        if not isinstance(answers, list) or len(answers) != len(group):
+            return {}
+        pages = ((one[0].id, self._batch_page(answer, one, now)) for one, answer in zip(group, answers, strict=True))
+        return {number: page for number, page in pages if page is not None}
+
+    def _relative(self, one: Asked, now: datetime) -> str:
+        question = Way(walk=begin_walk(*one, self._bounds, now)).question() | {"limit": str(BATCHED_POSTS)}
+        return f"{one[0].native_id}/{EDGES[0]}?{urlencode(question)}"
+
+    def _batch_page(self, answer: object, one: Asked, now: datetime) -> Page | None:
+        """Return one page's part of a batch; None when it has to be read alone. Raises what stops all pages."""
+        status, headers, payload = facebook_shared.batched(answer)
+        self._budget.note(headers, one[0].native_id, now)
+        if status != requests.codes.ok:
+            error, sentence = verdict(refusal := parse_refusal(payload, status=status))
+            if error.whole_platform:
+                raise error(f"facebook: {sentence} ({refusal.label})", retry_at=free_again(parse_usage(headers), now))
+            return None
+        try:
+            return facebook_shared.page_alone(parse_listing(payload), one, self._bounds, now)
+        except SchemaDrift:
+            return None  # alone it says the same, and in whose name
 
     def reread(
         self,
@@ -721,6 +823,18 @@ class FacebookConnector:
         graph = facebook.GraphAPI(self._token, timeout=self._timeout, session=recorder)
         graph.version = f"v{version.removeprefix('v')}"  # the SDK's own check refuses everything after 3.1
         return graph
+
+
+def _shared_page(payload: Json, one: Asked, bounds: Bounds, now: datetime) -> Page | None:
+    """Return one page's part of an answer for many; None when it does not prove that all was seen."""
+    item = payload.get(one[0].native_id)
+    edge = item.get("published_posts") if isinstance(item, Mapping) else None
+    if not isinstance(edge, Mapping):
+        return None  # an edge without posts is left out, and so may be one that the token must not see
+    try:
+        return facebook_shared.page_of(parse_listing(edge), one, bounds, now)
+    except SchemaDrift:
+        return None  # alone it says the same, and in whose name
 
 
 def _open_session(settings: FacebookSettings, network: Network) -> requests.Session:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import json
+import re
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
-from urllib.parse import urlencode
+from urllib.parse import parse_qsl, urlencode
 
 from connectors.sandbox.graph_twin import FORM, TOKEN, enter, error, fields_of, ok, only, unknown
 from connectors.sandbox.reply import Question, Reply
@@ -13,23 +16,29 @@ from connectors.sandbox.world import Holder, Published, World
 from monitor.model import Media, MediaKind
 
 LARGEST_PAGE = 100
+MOST_IDS = 50  # of one call
 
 
 def answer(world: World, question: Question) -> Reply:
     """Answer one request as the Graph API would."""
+    if question.method == "POST":
+        form = dict(parse_qsl(question.body.decode()))
+        question = replace(question, query={**question.query, **form})
     entered = enter(question)
     return entered if isinstance(entered, Reply) else _answer(world, question, entered.version, entered.path)
 
 
 def _answer(world: World, question: Question, version: str, path: str) -> Reply:
+    if not path and "batch" in question.query:
+        return _batch(world, question, version)
     if not path:
-        return _many(world, question)
+        return _many(world, question, version)
     if path == "debug_token":
         return _debug_token(question)
     if path == "me":
         return ok({"id": "100000000000001", "name": "Pantau Sandbox"})
     name, _, edge = path.partition("/")
-    return _edge(world, question, version, name, edge) if edge else _one(world, question, name)
+    return _edge(world, question, version, name, edge) if edge else _one(world, question, version, name)
 
 
 def _edge(world: World, question: Question, version: str, name: str, edge: str) -> Reply:
@@ -41,33 +50,79 @@ def _edge(world: World, question: Question, version: str, name: str, edge: str) 
     return error(100, f"Tried accessing nonexisting field ({edge}) on node type (Page)", kind="OAuthException")
 
 
-def _object(world: World, question: Question, name: str) -> dict[str, Any] | None:
+def _object(world: World, question: Question, version: str, name: str) -> dict[str, Any] | None:
     asked = fields_of(question)
     if (holder := world.holder("facebook", name)) is not None:
-        return only(_page(holder), asked)
+        return only(_page(holder), asked) | _expanded(world, question, version, holder)
     if (post := world.find("facebook", name)) is not None:
         owner = world.holder("facebook", post.owner)
         return only(_post(post, owner), asked)
     return None
 
 
-def _one(world: World, question: Question, name: str) -> Reply:
-    found = _object(world, question, name)
+def _expanded(world: World, question: Question, version: str, holder: Holder) -> dict[str, Any]:
+    """Return a page's posts as a field of the page; the API leaves an edge out where it is empty."""
+    begins = re.search(r"(?:^|,)published_posts((?:\.\w+\(\d+\))*)(\{?)", question.query.get("fields", ""))
+    if begins is None:
+        return {}
+    asked = dict(re.findall(r"\.(\w+)\((\d+)\)", begins[1]))
+    if begins[2]:
+        asked["fields"] = _braced(question.query["fields"][begins.end() :])
+    token = {"access_token": question.query["access_token"]}
+    listing = _listing(world, replace(question, query={**token, **asked}), version, holder)
+    return {"published_posts": listing} if listing["data"] else {}
+
+
+def _braced(text: str) -> str:
+    """Return what stands before the brace that closes."""
+    depth = 1
+    for place, letter in enumerate(text):
+        depth += {"{": 1, "}": -1}.get(letter, 0)
+        if not depth:
+            return text[:place]
+    return text
+
+
+def _one(world: World, question: Question, version: str, name: str) -> Reply:
+    found = _object(world, question, version, name)
     return unknown(name) if found is None else ok(found)
 
 
-def _many(world: World, question: Question) -> Reply:
+def _many(world: World, question: Question, version: str) -> Reply:
     names = [name for name in question.query.get("ids", "").split(",") if name]
     if not names:
         return error(100, "(#100) The parameter ids is required", kind="OAuthException")
-    found = {name: _object(world, question, name) for name in names}
+    if len(names) > MOST_IDS:
+        return error(100, f"(#100) Too many IDs. Maximum: {MOST_IDS}. Provided: {len(names)}.", kind="OAuthException")
+    found = {name: _object(world, question, version, name) for name in names}
     for name, item in found.items():
         if item is None:
             return unknown(name)
     return ok(found)
 
 
+def _batch(world: World, question: Question, version: str) -> Reply:
+    """Answer several questions in one call, each as if it had come alone."""
+    asked = json.loads(question.query["batch"])
+    if len(asked) > MOST_IDS:
+        message = f"Too many requests in batch message. Maximum batch size is {MOST_IDS}"
+        return error(0, message, kind="GraphBatchException")
+    return ok([_batched(world, question, version, one["relative_url"]) for one in asked])
+
+
+def _batched(world: World, question: Question, version: str, relative: str) -> dict[str, Any]:
+    path, _, query = relative.partition("?")
+    token = {"access_token": question.query["access_token"]}
+    reply = _answer(world, replace(question, query={**token, **dict(parse_qsl(query))}), version, path.strip("/"))
+    headers = [{"name": name, "value": value} for name, value in reply.headers.items()]
+    return {"code": reply.status, "headers": headers, "body": reply.body.decode()}
+
+
 def _published_posts(world: World, question: Question, version: str, holder: Holder) -> Reply:
+    return ok(_listing(world, question, version, holder))
+
+
+def _listing(world: World, question: Question, version: str, holder: Holder) -> dict[str, Any]:
     limit = min(int(question.query.get("limit", "25")), LARGEST_PAGE, world.page_sizes["facebook"])
     since, until = (int(question.query[key]) if key in question.query else None for key in ("since", "until"))
     shown = [
@@ -81,7 +136,7 @@ def _published_posts(world: World, question: Question, version: str, holder: Hol
     content: dict[str, Any] = {"data": [only(_post(post, holder), asked) for post in page]}
     if page:
         content["paging"] = _paging(question, version, holder, begin, begin + len(page), len(shown))
-    return ok(content)
+    return content
 
 
 def _at(seconds: int) -> datetime:
