@@ -14,6 +14,7 @@ CONNECTORS: Mapping[str, str] = {
     "tiktok": "connectors.tiktok:TikTokConnector",
     "myspace": "connectors.myspace:MySpaceConnector",
     "rss": "connectors.rss:RssConnector",
+    "web": "connectors.web:WebConnector",
     "youtube": "connectors.youtube:YouTubeConnector",
     "mastodon": "connectors.mastodon:MastodonConnector",
     "telegram": "connectors.telegram:TelegramConnector",

@@ -293,9 +293,9 @@ def json_body(response: requests.Response, *, what: str) -> Any:
 
 
 def absolute(base: str, link: str) -> str:
-    """Return `link` seen from `base`; empty when it is no web address."""
+    """Return `link` seen from `base`; empty when there is none, or it is no web address."""
     try:
-        joined = urljoin(base, link.strip())
+        joined = urljoin(base, link.strip()) if link.strip() else ""
         return joined if urlsplit(joined).scheme in {"http", "https"} else ""
     except ValueError:  # brackets that hold no address
         return ""

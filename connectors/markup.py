@@ -120,6 +120,7 @@ class _Reader(HTMLParser):
 
     def _picture(self, given: dict[str, str]) -> None:
         address, alt = absolute(self._base, given.get("src", "")), given.get("alt", "").strip()
+        address = address or absolute(self._base, given.get("data-src", ""))  # loaded when it comes into view
         if alt:
             self.pieces.append(f" {alt} ")
         if address:

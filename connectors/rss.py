@@ -217,7 +217,7 @@ def _post(entry: Mapping[str, Any], base: str, seen: Seen, now: datetime) -> tup
     updated = _moment(entry, "updated")
     post = Post(
         native_id=native_id,
-        url=http.absolute(base, link),
+        url=http.absolute(base, link) if link else base,
         published_at=published,
         edited_at=updated if updated and updated > published else None,
         text=joined([title, *(body.text for body in bodies)]),

@@ -66,6 +66,20 @@ class Element:
             else:
                 waiting += [child for child in reversed(one.children) if isinstance(child, Element)]
 
+    def without(self, beside: Callable[[Element], bool]) -> Element:
+        """Return a copy that lacks what is `beside` the matter."""
+        copy = Element(tag=self.tag, attributes=dict(self.attributes))
+        waiting = [(self, copy)]
+        while waiting:
+            one, kept = waiting.pop()
+            for child in one.children:
+                if isinstance(child, str):
+                    kept.children.append(child)
+                elif not beside(child):
+                    kept.children.append(Element(tag=child.tag, attributes=dict(child.attributes)))
+                    waiting.append((child, kept.children[-1]))  # type: ignore[arg-type]  # the element just added
+        return copy
+
     @property
     def text(self) -> str:
         """The characters in it as they stand; scripts and styles are characters, too."""

@@ -99,7 +99,8 @@ level = "error"
 
 
 def _placed(one: Account, sandbox: Sandbox) -> Account:
-    return replace(one, url=sandbox.feed_url(one.handle)) if one.platform in NEED_URL else one
+    urls = {"rss": sandbox.feed_url, "web": sandbox.page_url}
+    return replace(one, url=urls[one.platform](one.handle)) if one.platform in NEED_URL else one
 
 
 def _play(world: World, stop: threading.Event, say: Callable[[str], None]) -> None:

@@ -115,6 +115,19 @@ SETUPS = (
         cut_short=b'<?xml version="1.0"?><rss version="2.0"><channel><title>J</title><item><title>tajuk',
         wrong_schema=b'<?xml version="1.0"?><catalogue><book/></catalogue>',
     ),
+    *(
+        Setup(
+            name=f"web, {way}",
+            platform="web",
+            paged=False,
+            based=False,
+            path=section,
+            address=lambda sandbox, handle, section=section: f"{sandbox.base_url('web')}/{handle}/{section}",
+            cut_short=b'<!DOCTYPE html><html><head><script type="application/ld+json">{"@type": "ItemLi',
+            wrong_schema=b"<!DOCTYPE html><html><body><nav><a href='/'>Utama</a></nav></body></html>",
+        )
+        for way, section in (("list", "berita"), ("feed", "suapan"), ("sitemap", "arkib"))
+    ),
     Setup(
         name="youtube",
         platform="youtube",

@@ -381,6 +381,24 @@ def test_telegram_says_of_a_deleted_message_and_of_an_unknown_name_what_they_are
     assert "you can contact" in ask(sandbox, "telegram", "/s/tiada").text
 
 
+# ---------------------------------------------------------------- web sites
+
+
+def test_a_site_lists_its_articles_and_shows_each_until_it_is_deleted(sandbox):
+    handle, _ = opened(sandbox, "web")
+    post = sandbox.world.publish("web", handle, "Tajuk\nisi", at=NOW)
+    address = f"{sandbox.page_url(handle)}/{post}"
+    listed = requests.get(sandbox.page_url(handle), timeout=5)
+    assert address in listed.text
+    again = {"If-None-Match": listed.headers["etag"]}
+    assert requests.get(sandbox.page_url(handle), headers=again, timeout=5).status_code == 304
+    assert "<h1>Tajuk</h1>" in requests.get(address, timeout=5).text
+    assert address.replace("berita", "arkib") in ask(sandbox, "web", f"/{handle}/peta.xml").text
+    sandbox.world.delete("web", post)
+    assert requests.get(address, timeout=5).status_code == 404
+    assert address not in requests.get(sandbox.page_url(handle), timeout=5).text
+
+
 # ---------------------------------------------------------------- the server
 
 

@@ -20,14 +20,14 @@ def answer(world: World, question: Question) -> Reply:
         page = b"<!DOCTYPE html><html><body>404 Not Found</body></html>"
         return Reply(status=404, body=page, headers={"content-type": "text/html"})
     posts = world.timeline("rss", holder.native_id)[: world.page_sizes["rss"]]
-    body = _feed(holder, posts, question).encode()
+    body = feed(holder, posts, question).encode()
     etag = f'"{hashlib.sha256(body).hexdigest()[:16]}"'
     if question.headers.get("if-none-match") == etag:
         return Reply(status=304, headers={"etag": etag})
     return Reply(body=body, headers={"content-type": "application/rss+xml; charset=utf-8", "etag": etag})
 
 
-def _feed(holder: Holder, posts: list[Published], question: Question) -> str:
+def feed(holder: Holder, posts: list[Published], question: Question) -> str:
     items = "".join(_item(post, question) for post in posts)
     picture = f"<image><url>{escape(holder.picture_url)}</url></image>" if holder.picture_url else ""
     return (

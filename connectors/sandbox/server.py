@@ -26,6 +26,7 @@ from connectors.sandbox import (
     telegram_twin,
     threads_twin,
     tiktok_twin,
+    web_twin,
     x_twin,
     youtube_twin,
 )
@@ -41,6 +42,7 @@ TWINS: Mapping[str, Callable[[World, Question], Reply]] = {
     "tiktok": tiktok_twin.answer,
     "myspace": myspace_twin.answer,
     "rss": rss_twin.answer,
+    "web": web_twin.answer,
     "youtube": youtube_twin.answer,
     "mastodon": mastodon_twin.answer,
     "telegram": telegram_twin.answer,
@@ -115,6 +117,10 @@ class Sandbox:
     def feed_url(self, handle: str) -> str:
         """Return what the url of an `rss` account must be."""
         return f"{self.base_url('rss')}/{handle}.xml"
+
+    def page_url(self, handle: str) -> str:
+        """Return what the url of a `web` account must be: a page that lists its articles."""
+        return f"{self.base_url('web')}/{handle}/berita"
 
 
 def _serve(server: uvicorn.Server, listener: socket.socket) -> None:

@@ -93,6 +93,7 @@ ACCOUNTS: tuple[Account, ...] = (
     Account(agency="LPD", platform="bluesky", handle="visitdemo.example.my"),
     Account(agency="LPD", platform="mastodon", handle="visitdemo@sosial.example.my"),
     Account(agency="MPS", platform="facebook", handle="mpsampel"),
+    Account(agency="MPS", platform="web", handle="mpsampel-berita"),
     Account(agency="MPS", platform="myspace", handle=DEAD, note="tidak dikemas kini sejak 2011"),
     Account(agency="SUD", platform="rss", handle="sud-hebahan", note="laman web rasmi"),
     Account(agency="SUD", platform="myspace", handle="sukdemo"),

@@ -31,6 +31,7 @@ PAGE_SIZES: Mapping[str, int] = {
     "mastodon": 40,
     "myspace": 20,
     "rss": 20,
+    "web": 20,
 }
 # What ids look like where they are no plain numbers: of an account, and of a post, from a running number.
 ACCOUNT_IDS: Mapping[str, str] = {"youtube": "UC{:022d}"}

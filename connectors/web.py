@@ -1,0 +1,568 @@
+"""A web site without a feed that the register names: its articles, each read from its own page. No credential.
+
+The account's url is what is read. A feed that the page names is read as rss does; else the articles that the page, or
+the site's sitemap, lists; else the page itself is the one post. What was found first stays the way, so that posts keep
+their ids: another one is looked for only when it is gone. A look reads a bounded number of pages; the others wait in
+the cursor. An article's id is `page:` and its address, which is also how it is read again.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.util
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from typing import Any, ClassVar
+from urllib.parse import urlsplit
+
+import requests
+
+from connectors import configured, http
+from connectors.articles import (
+    Article,
+    WebPage,
+    asks_to_sign_in,
+    feeds_of,
+    has_list,
+    listed_on,
+    newest_first,
+    page_address,
+    parse_article,
+    read_page,
+    same_site,
+    says_too_little,
+    site_of,
+    sitemaps_of,
+)
+from connectors.base import (
+    BOUNDS,
+    AccountNotFound,
+    Bounds,
+    Capabilities,
+    ConnectorError,
+    Cursor,
+    Gap,
+    Page,
+    PermissionMissing,
+    Reread,
+    SchemaDrift,
+    Unavailable,
+)
+from connectors.markup import media_of
+from connectors.rss import Feed, name_of, parse_feed
+from connectors.seen import remembered, window_page
+from connectors.sitemap import Entry, is_sitemap, parse_sitemap
+from monitor.model import Account, Cause, Media, MediaKind, Post, Profile
+from monitor.settings import Network
+
+ACCEPT = (
+    "text/html, application/xhtml+xml, application/atom+xml;q=0.9, application/rss+xml;q=0.9, application/xml;q=0.8"
+)
+PAGE = "page:"
+PAGES_A_LOOK = 20  # articles that one pull, or one look again, reads
+SITEMAPS_A_LOOK = 3  # further sitemaps of an index, the newest
+TRIES = 5  # of an article that is listed, but not there
+REMEMBERED = 1000  # articles that a cursor remembers beside those that are listed now
+INSTALL = "pip install 'pantau[web]'"
+GONE = (AccountNotFound, PermissionMissing, SchemaDrift)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WebSettings:
+    """Pages need no setting: the register's url says everything."""
+
+    def problems(self) -> configured.Problems:
+        return []
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """An answer that may be read. `unchanged` is the site's word that nothing is new since the marks that were sent."""
+
+    url: str
+    body: bytes
+    kind: str  # content type, in small letters
+    headers: Mapping[str, str]
+    unchanged: bool = False
+
+    @property
+    def page(self) -> WebPage:
+        return read_page(decoded(self.body, self.kind), self.url)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Way:
+    """How a site is read: by its `feed`, the `list` on a page, its `sitemap`, or the `page` itself; and where."""
+
+    kind: str
+    url: str
+    answer: Answer
+
+
+# ---------------------------------------------------------------- which articles to read
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wanted:
+    """An article to read. Times are as the list states them; `tries` counts how often it was asked for in vain."""
+
+    url: str
+    published: str = ""
+    modified: str = ""
+    tries: int = 0
+
+    @property
+    def mark(self) -> str:
+        return hashlib.sha256(self.url.encode("utf-8", "surrogatepass")).hexdigest()[:16]
+
+    @property
+    def as_json(self) -> list[Any]:
+        return [self.url, self.published, self.modified, self.tries]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Known:
+    """What a cursor remembers of a list. `read` tells by an article's mark when it was changed, as its list said."""
+
+    read: Mapping[str, str] = field(default_factory=dict)
+    waiting: tuple[Wanted, ...] = ()
+    first_sights: Mapping[str, str] = field(default_factory=dict)
+    fullest: int = 0
+    newest: str = ""
+
+    def needs(self, one: Wanted) -> bool:
+        return one.mark not in self.read or one.modified not in {"", self.read[one.mark]}
+
+
+def known_of(cursor: Cursor | None) -> Known:
+    if not cursor or cursor.get("v") != 1 or cursor.get("way") == "feed":
+        return Known()
+    waiting = (Wanted(url=u, published=p, modified=m, tries=t) for u, p, m, t in cursor.get("waiting", ()))
+    return Known(
+        read=dict(cursor.get("read", {})),
+        waiting=tuple(waiting),
+        first_sights=dict(cursor.get("first_sights", {})),
+        fullest=int(cursor.get("fullest", 0)),
+        newest=str(cursor.get("newest", "")),
+    )
+
+
+def queue(known: Known, listed: Sequence[Entry]) -> list[Wanted]:
+    """Return the articles to read, newest first; those that were asked for in vain come last and hold nothing up."""
+    tries = {one.url: one.tries for one in known.waiting}
+    fresh = [
+        Wanted(url=one.url, published=_iso(one.published), modified=_iso(one.modified), tries=tries.get(one.url, 0))
+        for one in newest_first(listed)
+    ]
+    named = {one.url for one in fresh}
+    wanted = [one for one in fresh if known.needs(one)] + [one for one in known.waiting if one.url not in named]
+    return sorted(wanted, key=lambda one: one.tries)
+
+
+def burst(known: Known, listed: Sequence[Entry], posts: Sequence[Post]) -> Gap | None:
+    """Return the gap of a list on which nothing is known any more: articles may have come and gone unseen."""
+    marks = {Wanted(url=one.url).mark for one in listed}
+    if not known.read or not posts or not known.newest or marks & known.read.keys() or len(marks) < known.fullest:
+        return None
+    start, end = datetime.fromisoformat(known.newest), min(post.published_at for post in posts)
+    return Gap(start=start, end=end, cause=Cause.BURST) if start < end else None
+
+
+def _iso(at: datetime | None) -> str:
+    return at.isoformat() if at else ""
+
+
+def _time(text: str) -> datetime | None:
+    return datetime.fromisoformat(text) if text else None
+
+
+def below(account_url: str, entries: Iterable[Entry]) -> tuple[Entry, ...]:
+    """Return the dated pages of a sitemap that lie below the account's address, and the site's news."""
+    prefix = urlsplit(account_url).path.rstrip("/") + "/"
+    own = page_address(account_url, account_url).rstrip("/")
+    return tuple(
+        one
+        for one in entries
+        if same_site(one.url, account_url)
+        and one.url.rstrip("/") != own
+        and (one.news or ((one.modified or one.published) and urlsplit(one.url).path.startswith(prefix)))
+    )
+
+
+# ---------------------------------------------------------------- articles as posts
+
+
+def post_of(article: Article, wanted: Wanted, now: datetime, *, sight: datetime | None, is_known: bool) -> Post:
+    """Return an article as a post. `sight` is its time at the first look; what is known was changed now."""
+    stated = (article.published, _time(wanted.published), sight, article.modified, _time(wanted.modified))
+    published = next(filter(None, stated), now)
+    edited = article.modified if article.modified and article.modified > published else (now if is_known else None)
+    return Post(
+        native_id=f"{PAGE}{wanted.url}",
+        url=wanted.url,
+        published_at=published,
+        edited_at=edited if edited and edited > published else None,
+        text=article.text,
+        language=article.language,
+        media=article.media,
+        links=article.links,
+        raw=article.raw,
+    )
+
+
+def file_of(wanted: Wanted, kind: str) -> Article | None:
+    """Return an article that is no page but a file; None when it is neither picture, video nor document."""
+    found = media_of(wanted.url, kind=kind)
+    if found is None or (
+        found.kind is MediaKind.DOCUMENT and kind.startswith(("application/json", "application/xhtml"))
+    ):
+        return None
+    name = urlsplit(wanted.url).path.rpartition("/")[2]
+    file = Media(kind=found.kind, url=wanted.url, text=name)
+    return Article(title=name, text=name, media=(file,), raw={"url": wanted.url, "kind": kind})
+
+
+def is_feed(body: bytes) -> bool:
+    return re.search(rb"<(?:rss|feed|rdf:RDF|(?:\w+:)?feed)[\s>]", body[:4000]) is not None
+
+
+def decoded(body: bytes, kind: str) -> str:
+    """Return a page's characters by its header, else by its own word, else as UTF-8."""
+    named = re.search(r"charset=[\"']?([\w-]+)", kind)
+    own = re.search(rb"<meta[^>]+charset=[\"']?([\w-]+)", body[:4000], re.IGNORECASE)
+    name = named[1] if named else (own[1].decode() if own else "utf-8")
+    try:
+        return body.decode(name, errors="replace")
+    except LookupError:
+        return body.decode("utf-8", errors="replace")
+
+
+def main_text(page: WebPage) -> str | None:
+    """Guess the text of a page that marks none, by trafilatura."""
+    import trafilatura  # heavy, and an extra
+
+    found: str | None = trafilatura.extract(
+        page.source, include_comments=False, include_tables=True, favor_recall=True, deduplicate=False
+    )
+    return found
+
+
+# ---------------------------------------------------------------- the connector
+
+
+class WebConnector:
+    """Reads web sites. Thread-safe: the session, and which feed a site has, are shared."""
+
+    platform: ClassVar[str] = "web"
+    capabilities: ClassVar[Capabilities] = Capabilities(rereads=True)
+    Settings: ClassVar[type[WebSettings]] = WebSettings
+    credentials: ClassVar[tuple[str, ...]] = ()
+    obtain: ClassVar[str] = (
+        "Nothing but the page's address in the url column of the register; where you know the site's feed, register "
+        "that as rss. Pages that do not mark their text are read better with pantau[web]."
+    )
+
+    def __init__(self, settings: WebSettings, network: Network, bounds: Bounds = BOUNDS) -> None:
+        self._settings = settings
+        self._bounds = bounds
+        self._feeds: dict[str, str] = {}  # by account's url: the feed that its page names
+        self._guess = main_text if importlib.util.find_spec("trafilatura") else None
+        self._session = http.open_session(network=network)
+
+    def resolve(self, account: Account) -> Profile:
+        """Return the site's name and icon. Raises ConnectorError."""
+        now, what = datetime.now(UTC), name_of(account)
+        answer = self._get(account.url, {}, what, now)
+        if is_feed(answer.body):
+            profile = self._parsed(answer, account, None, now).profile
+            return replace(profile, native_id=account.url, handle=account.handle)
+        name, bio, picture = site_of(self._page(answer, what))
+        host = urlsplit(account.url).hostname or ""
+        return Profile(native_id=account.url, name=name or host, handle=account.handle, bio=bio, picture_url=picture)
+
+    def pull(self, account: Account, cursor: Cursor | None, *, now: datetime) -> Iterator[Page]:
+        """Yield the one page of what is new; what is left to read waits in its cursor. Raises ConnectorError."""
+        start = cursor if cursor and cursor.get("v") == 1 and cursor.get("url") == account.url else None
+        way = self._way(account, start, now)
+        if way.kind == "feed":
+            yield self._feed_page(account, way, start, now)
+        elif way.kind == "page":
+            yield self._own_page(account, way, start, now)
+        else:
+            yield self._article_page(account, way, start, now)
+
+    def reread(
+        self,
+        account: Account,
+        native_ids: Sequence[str],
+        *,
+        now: datetime,
+        newest: Mapping[str, str] | None = None,  # noqa: ARG002 (an article keeps its address)
+    ) -> Reread:
+        """Read known articles again, `PAGES_A_LOOK` of them: 404 and 410 are missing, 401 and 403 hidden.
+
+        An entry of a feed is decided by the feed as far as it still shows it. Raises ConnectorError.
+        """
+        posts: dict[str, Post] = {}
+        refused: dict[str, ConnectorError] = {}
+        for one in [one for one in dict.fromkeys(native_ids) if one.startswith(PAGE)][:PAGES_A_LOOK]:
+            wanted = Wanted(url=one.removeprefix(PAGE))
+            try:
+                posts[one] = post_of(self._article(account, wanted, now), wanted, now, sight=None, is_known=True)
+            except ConnectorError as error:
+                refused[one] = error
+        missing = frozenset(one for one, error in refused.items() if type(error) is AccountNotFound)
+        hidden = frozenset(one for one, error in refused.items() if isinstance(error, PermissionMissing))
+        if missing and not posts:
+            self._get(account.url, {}, name_of(account), now)  # while the site itself is away nothing is missing
+        posts |= self._entries_again(account, [one for one in native_ids if not one.startswith(PAGE)], now)
+        return Reread(posts=tuple(posts.values()), missing=missing, hidden=hidden)
+
+    def check(self) -> str:
+        found = "is there" if self._guess else f"is not installed ({INSTALL})"
+        return f"web: pages need no credential; trafilatura, for pages that do not mark their text, {found}"
+
+    # How the site is read.
+
+    def _way(self, account: Account, start: Cursor | None, now: datetime) -> Way:
+        """Return the way with its answer: the one that was found before, else the first that there is."""
+        kind, url = str((start or {}).get("way", "")), str((start or {}).get("list", ""))
+        if not start or kind == "page":
+            return self._find(account, start or {}, now)
+        try:
+            answer = self._get(url, conditions(start), name_of(account), now)
+            if kind == "feed" and not answer.unchanged and not is_feed(answer.body):
+                raise SchemaDrift(f"{name_of(account)}: what was the site's feed is none any more")
+        except (AccountNotFound, SchemaDrift):
+            if url == account.url:
+                raise
+            return self._find(account, {}, now)
+        return Way(kind=kind, url=url, answer=answer)
+
+    def _find(self, account: Account, start: Cursor, now: datetime) -> Way:
+        what = name_of(account)
+        answer = self._get(account.url, conditions(start), what, now)
+        if answer.unchanged:
+            return Way(kind="page", url=account.url, answer=answer)
+        if is_feed(answer.body):
+            return Way(kind="feed", url=account.url, answer=answer)
+        if is_sitemap(answer.body):
+            return Way(kind="sitemap", url=account.url, answer=answer)
+        page = self._page(answer, what)
+        found = self._by_feed(account, page, now)
+        if found is None and (has_list(page) or listed_on(page)):
+            found = Way(kind="list", url=account.url, answer=answer)
+        return found or self._by_sitemap(account, page, now) or self._by_itself(answer, page, what)
+
+    def _by_feed(self, account: Account, page: WebPage, now: datetime) -> Way | None:
+        for url in feeds_of(page)[:2]:
+            try:
+                answer = self._get(url, {}, name_of(account), now)
+                self._parsed(answer, account, None, now)
+            except GONE:  # the page names a feed that is not there; anything else passes by itself
+                continue
+            return Way(kind="feed", url=url, answer=answer)
+        return None
+
+    def _by_sitemap(self, account: Account, page: WebPage, now: datetime) -> Way | None:
+        for url, is_named in sitemaps_of(page)[:2]:
+            try:
+                answer = self._get(url, {}, name_of(account), now)
+                listed = self._in_sitemap(account, answer, now)
+            except ConnectorError:  # a guess; the page itself is looked at again at each look
+                continue
+            if listed or is_named:
+                return Way(kind="sitemap", url=url, answer=answer)
+        return None
+
+    def _by_itself(self, answer: Answer, page: WebPage, what: str) -> Way:
+        if asks_to_sign_in(page):
+            raise SchemaDrift(f"{what}: the page asks to sign in; correct the url column")
+        if says_too_little(parse_article(page, guess=self._guess)):
+            message = "the page shows neither feed, list of articles nor text; it may need a browser"
+            raise SchemaDrift(f"{what}: {message}, or the url column is wrong")
+        return Way(kind="page", url=answer.url, answer=answer)
+
+    # What the ways bring.
+
+    def _feed_page(self, account: Account, way: Way, start: Cursor | None, now: datetime) -> Page:
+        self._feeds[account.url] = way.url
+        if way.answer.unchanged:
+            return Page(posts=(), cursor=start or {}, last=True)
+        own = start if start and start.get("way") == "feed" else None
+        feed, extra = self._parsed(way.answer, account, own, now), {**_extra(account, way), "way": "feed"}
+        return window_page(remembered(own), feed.posts, now=now, undated=feed.undated, extra=extra)
+
+    def _own_page(self, account: Account, way: Way, start: Cursor | None, now: datetime) -> Page:
+        if way.answer.unchanged:
+            return Page(posts=(), cursor=start or {}, last=True)
+        known, wanted = known_of(start), Wanted(url=account.url)
+        sight = _time(known.first_sights.get(wanted.mark, ""))
+        article = parse_article(way.answer.page, guess=self._guess)
+        post = post_of(article, wanted, now, sight=sight, is_known=sight is not None)
+        first = {wanted.mark: (sight or post.published_at).isoformat()}
+        cursor = {"v": 1, **_extra(account, way), "way": "page", "first_sights": first}
+        return Page(posts=(post,), cursor=cursor, last=True)
+
+    def _article_page(self, account: Account, way: Way, start: Cursor | None, now: datetime) -> Page:
+        known = known_of(start)
+        listed = () if way.answer.unchanged else self._listed(account, way, now)
+        wanted = queue(known, listed)
+        read = dict(known.read)
+        if not known.read and not known.waiting:  # a first look: how much of the past is read is a choice
+            read |= {one.mark: one.modified for one in wanted[self._bounds.back_catalogue :]}
+            wanted = wanted[: self._bounds.back_catalogue]
+        posts, done, again = self._articles(account, wanted[:PAGES_A_LOOK], known, now)
+        read |= {one.mark: one.modified for one in done}
+        shown = {Wanted(url=one.url).mark for one in listed}
+        sights = {post.native_id: post.published_at.isoformat() for post in posts}
+        times = [min(post.published_at, now).isoformat() for post in posts]
+        cursor = {
+            "v": 1,
+            **(_extra(account, way) if not way.answer.unchanged else dict(start or {})),
+            "way": way.kind,
+            "read": _recent(read, shown | {one.mark for one in done}),
+            "waiting": [one.as_json for one in [*wanted[PAGES_A_LOOK:], *again][:REMEMBERED]],
+            "first_sights": {
+                **known.first_sights,
+                **{
+                    one.mark: at
+                    for one in done
+                    if (at := sights.get(PAGE + one.url)) and one.mark not in known.first_sights
+                },
+            },
+            "fullest": max(known.fullest, len(listed)),
+            "newest": max([known.newest, *times]),
+        }
+        cursor["first_sights"] = _recent(cursor["first_sights"], shown)
+        return Page(posts=tuple(posts), cursor=cursor, last=True, gap=burst(known, listed, posts))
+
+    def _articles(
+        self, account: Account, wanted: Sequence[Wanted], known: Known, now: datetime
+    ) -> tuple[list[Post], list[Wanted], list[Wanted]]:
+        """Return the articles that could be read, those that are done with, and those to ask for again.
+
+        Raises ConnectorError when none could be read for a reason that passes by itself.
+        """
+        posts: list[Post] = []
+        done: list[Wanted] = []
+        again: list[Wanted] = []
+        passing: list[ConnectorError] = []
+        for one in wanted:
+            sight = _time(known.first_sights.get(one.mark, ""))
+            try:
+                article = self._article(account, one, now)
+            except GONE:
+                (done if one.tries + 1 >= TRIES else again).append(replace(one, tries=one.tries + 1))
+            except ConnectorError as error:
+                passing.append(error)
+                again.append(replace(one, tries=one.tries + 1))
+            else:
+                done.append(one)
+                posts.append(post_of(article, one, now, sight=sight, is_known=one.mark in known.read))
+        if passing and not posts:
+            raise passing[0]
+        return posts, done, again
+
+    def _article(self, account: Account, wanted: Wanted, now: datetime) -> Article:
+        what = f"{name_of(account)}: an article"
+        answer = self._get(wanted.url, {}, what, now)
+        if not same_site(answer.url, wanted.url) or _is_front(answer.url, wanted.url):
+            raise SchemaDrift(f"{what}: leads to the front page, or to another site")
+        kind = answer.kind.partition(";")[0].strip()
+        if "html" not in kind and (file := file_of(wanted, kind)) is not None:
+            return file
+        page = self._page(answer, what)
+        article = parse_article(page, guess=self._guess)
+        if not article.text or asks_to_sign_in(page):
+            raise SchemaDrift(f"{what}: shows no text")
+        return article
+
+    def _entries_again(self, account: Account, ids: Sequence[str], now: datetime) -> dict[str, Post]:
+        if not ids:
+            return {}
+        url = self._feeds.get(account.url)
+        way = (
+            Way(kind="feed", url=url, answer=self._get(url, {}, name_of(account), now))
+            if url
+            else self._find(account, {}, now)
+        )
+        shown = self._parsed(way.answer, account, None, now).posts if way.kind == "feed" else ()
+        return {post.native_id: post for post in shown if post.native_id in ids}
+
+    def _listed(self, account: Account, way: Way, now: datetime) -> tuple[Entry, ...]:
+        what = name_of(account)
+        if way.kind == "sitemap":
+            return self._in_sitemap(account, way.answer, now)
+        page = self._page(way.answer, what)
+        listed = listed_on(page)
+        if not listed and not has_list(page):
+            raise SchemaDrift(f"{what}: the page lists no articles any more")
+        return listed
+
+    def _in_sitemap(self, account: Account, answer: Answer, now: datetime) -> tuple[Entry, ...]:
+        what = name_of(account)
+        top = parse_sitemap(answer.body, url=answer.url, what=what)
+        entries = list(top.entries)
+        for url in top.further[:SITEMAPS_A_LOOK]:
+            more = self._get(url, {}, what, now)
+            entries += parse_sitemap(more.body, url=more.url, what=what).entries
+        return below(account.url, entries)
+
+    def _parsed(self, answer: Answer, account: Account, start: Cursor | None, now: datetime) -> Feed:
+        what, seen = name_of(account), remembered(start)
+        return parse_feed(answer.body, headers=answer.headers, url=answer.url, what=what, seen=seen, now=now)
+
+    def _page(self, answer: Answer, what: str) -> WebPage:
+        if b"<" not in answer.body[:4000]:
+            raise SchemaDrift(f"{what}: the answer is no page ({answer.kind[:60] or 'no content type'})")
+        page = answer.page
+        if page.cut_short:
+            raise Unavailable(f"{what}: the page was cut short")
+        return page
+
+    def _get(self, url: str, asked: Mapping[str, str], what: str, now: datetime) -> Answer:
+        if not url:
+            raise AccountNotFound(f"{what}: has no address; write the page's address into the url column")
+        try:
+            response = self._session.get(url, headers={"Accept": ACCEPT, **asked})
+        except requests.RequestException as error:
+            raise http.failure(error, what=what) from None
+        except (UnicodeError, ValueError):
+            raise AccountNotFound(f"{what}: the url column holds no valid address; correct it") from None
+        refused = http.refusal(response, what=what, now=now)
+        if refused is not None:
+            raise refused
+        return Answer(
+            url=response.url,
+            body=response.content,
+            kind=response.headers.get("Content-Type", "").lower(),
+            headers=response.headers,
+            unchanged=response.status_code == requests.codes.not_modified,
+        )
+
+
+def _is_front(url: str, wanted: str) -> bool:
+    """Say whether an address led to the front page: sites do that with what they removed, and while they are away."""
+    return urlsplit(url).path in {"", "/"} and urlsplit(wanted).path not in {"", "/"}
+
+
+def conditions(cursor: Mapping[str, Any]) -> dict[str, str]:
+    """Return the headers that ask only for what has changed since `cursor`."""
+    given = {"If-None-Match": cursor.get("etag"), "If-Modified-Since": cursor.get("modified")}
+    return {name: str(value) for name, value in given.items() if value}
+
+
+def _extra(account: Account, way: Way) -> dict[str, Any]:
+    headers = way.answer.headers
+    marks = {"etag": headers.get("ETag", "")[:500], "modified": headers.get("Last-Modified", "")[:100]}
+    return {**marks, "url": account.url, "list": way.url}
+
+
+def _recent(table: Mapping[str, str], shown: set[str]) -> dict[str, str]:
+    """Return the newest of what is remembered; what is on the list now is never forgotten."""
+    old = [key for key in table if key not in shown][-REMEMBERED:]
+    kept = {*old, *shown}
+    return {key: value for key, value in table.items() if key in kept}
