@@ -183,6 +183,7 @@ PLATFORMS = {
     "instagram": "Instagram",
     "threads": "Threads",
     "tiktok": "TikTok",
+    "linkedin": "LinkedIn",
     "youtube": "YouTube",
     "telegram": "Telegram",
     "bluesky": "Bluesky",

@@ -12,6 +12,7 @@ CONNECTORS: Mapping[str, str] = {
     "instagram": "connectors.instagram:InstagramConnector",
     "threads": "connectors.threads:ThreadsConnector",
     "tiktok": "connectors.tiktok:TikTokConnector",
+    "linkedin": "connectors.linkedin:LinkedInConnector",
     "myspace": "connectors.myspace:MySpaceConnector",
     "rss": "connectors.rss:RssConnector",
     "web": "connectors.web:WebConnector",

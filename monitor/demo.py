@@ -74,6 +74,9 @@ base_url = "{sandbox.base_url("facebook")}"
 [connectors.youtube]
 api_key = "{TOKEN}"
 base_url = "{sandbox.base_url("youtube")}"
+[connectors.linkedin]
+access_token = "{TOKEN}"
+base_url = "{sandbox.base_url("linkedin")}"
 [connectors.tiktok]
 access_token = "{TOKEN}"
 base_url = "{sandbox.base_url("tiktok")}"

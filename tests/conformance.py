@@ -90,6 +90,13 @@ SETUPS = (
         unauthorised=Cause.CREDENTIAL,
     ),
     Setup(
+        name="linkedin",
+        platform="linkedin",
+        credential="access_token",
+        path="q=author",
+        unauthorised=Cause.CREDENTIAL,
+    ),
+    Setup(
         name="myspace",
         platform="myspace",
         paged=False,

@@ -28,6 +28,7 @@ WRONG = {
     "a query": ('[connectors.x]\nbase_url = "https://api.x.com?a=1"', "connectors.x.base_url", '"?"'),
     "a version that is none": ('[connectors.facebook]\napi_version = "terkini"', ".api_version", '"v26.0"'),
     "an empty version": ('[connectors.facebook]\napi_version = ""', "connectors.facebook.api_version", '"v26.0"'),
+    "a year for a month": ('[connectors.linkedin]\nversion = "2026"', "connectors.linkedin.version", '"202605"'),
     "a refresh token alone": ('[connectors.tiktok]\nrefresh_token = "rft.1"', ".refresh_token", "client_key"),
     "half of an app": ('[connectors.tiktok]\nclient_key = "aw1"', ".client_secret", "together"),
     "a username for an id": ('[connectors.instagram]\nuser_id = "jpd.demo"', "instagram.user_id", "numeric id"),

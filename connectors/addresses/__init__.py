@@ -11,6 +11,7 @@ from connectors.addresses import (
     bluesky,
     facebook,
     instagram,
+    linkedin,
     mastodon,
     myspace,
     telegram,
@@ -30,6 +31,7 @@ HANDLES: Mapping[str, Callable[[str], str | None]] = {
     "bluesky": bluesky.handle,
     "threads": threads.handle,
     "tiktok": tiktok.handle,
+    "linkedin": linkedin.handle,
     "mastodon": mastodon.handle,  # the last: on hosts that nobody else claims the form alone decides
 }
 

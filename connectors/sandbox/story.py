@@ -100,6 +100,7 @@ ACCOUNTS: tuple[Account, ...] = (
     Account(agency="KCM", platform="instagram", handle="kementeriancontoh"),
     Account(agency="LPD", platform="threads", handle="visitdemo"),
     Account(agency="MPS", platform="tiktok", handle="mpsampel"),
+    Account(agency="JPD", platform="linkedin", handle="jabatan-perkhidmatan-demo"),
 )
 
 ORDINARY: Mapping[str, tuple[str, ...]] = {

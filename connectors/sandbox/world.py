@@ -25,6 +25,7 @@ PAGE_SIZES: Mapping[str, int] = {
     "instagram": 100,
     "threads": 100,
     "tiktok": 20,
+    "linkedin": 100,
     "youtube": 50,
     "telegram": 20,
     "bluesky": 100,
@@ -41,6 +42,7 @@ POST_IDS: Mapping[str, str] = {
     "instagram": "1790{:013d}",
     "threads": "1810{:013d}",
     "tiktok": "7380{:015d}",
+    "linkedin": "urn:li:share:7400{:015d}",
 }
 
 

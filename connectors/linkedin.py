@@ -1,0 +1,570 @@
+"""LinkedIn pages by the versioned REST API: posts of organisations whose administrator has consented.
+
+Facts: Microsoft Learn on the Posts, Images, Videos, Documents and Organization Lookup APIs. Posts are listed by when
+they were last changed, so an edited or a scheduled post is at the top again; text is in LinkedIn's "little" format;
+pictures and films are named by urns that have addresses elsewhere; what a reshare passes on is a post of its own.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import ClassVar
+from urllib.parse import parse_qs, quote, urlsplit
+
+import requests
+
+from connectors import configured, http
+from connectors.addresses import linkedin as addresses
+from connectors.base import (
+    BOUNDS,
+    AccountNotFound,
+    Bounds,
+    Capabilities,
+    ConnectorError,
+    ConnectorMisconfigured,
+    CredentialRefused,
+    Cursor,
+    Page,
+    PermissionMissing,
+    RateLimited,
+    Reread,
+    SchemaDrift,
+    Unavailable,
+)
+from connectors.linkedin_text import plain
+from connectors.links import links_in
+from connectors.listing import stretch
+from connectors.markup import joined, unique
+from connectors.walk import Listed, begin_walk
+from monitor.model import Account, Json, Media, MediaKind, Post, PostKind, Profile
+from monitor.settings import Network, Secret
+
+USUAL = "https://api.linkedin.com"
+PAGE_SIZE = 100
+IDS_PER_CALL = 50
+BARREN = 2  # pages in a row without anything new: the listing gets nowhere
+HARDLY_EDITED = timedelta(minutes=1)  # LinkedIn itself touches a post right after it was made
+VANITY = r"[\w\-.%]{1,120}"
+ORGANISATION = "urn:li:organization:"
+CHANGED = "LinkedIn's API has changed, see connectors.linkedin.version"
+OWN = ("id", "commentary", "content", "contentLandingPage")  # what tells versions apart where a part was not readable
+NEW_TOKEN = "let the pages' administrator consent again, and put the new token into connectors.linkedin.access_token"  # noqa: S105 (a remedy)
+ROLE = (
+    "the token's member must be an administrator of the page, and the app needs r_organization_social and "
+    "rw_organization_admin (Community Management API)"
+)
+VERSION = "set connectors.linkedin.version to a month that LinkedIn still serves, such as that of half a year ago"
+RATE = "the budget of calls is used up; Pantau goes on when it is free again"
+LATER = "LinkedIn has a passing fault; it is tried again"
+
+Verdict = tuple[type[ConnectorError], str]
+CODES: Mapping[str, Verdict] = {
+    "INVALID_ACCESS_TOKEN": (CredentialRefused, f"the access token is refused; {NEW_TOKEN}"),
+    "EXPIRED_ACCESS_TOKEN": (CredentialRefused, f"the access token has ended (they last 60 days); {NEW_TOKEN}"),
+    "REVOKED_ACCESS_TOKEN": (CredentialRefused, f"the consent was withdrawn; {NEW_TOKEN}"),
+    "EMPTY_ACCESS_TOKEN": (CredentialRefused, f"no access token arrived; {NEW_TOKEN}"),
+    "ACCESS_DENIED": (PermissionMissing, f"the token may not read this; {ROLE}"),
+    "NONEXISTENT_VERSION": (ConnectorMisconfigured, f"LinkedIn serves this version no more; {VERSION}"),
+    "VERSION_MISSING": (ConnectorMisconfigured, f"LinkedIn wants a version; {VERSION}"),
+    "INVALID_VERSION": (ConnectorMisconfigured, f"LinkedIn knows no such version; {VERSION}"),
+    "TOO_MANY_REQUESTS": (RateLimited, RATE),
+    "RESOURCE_NOT_FOUND": (AccountNotFound, "no such page or post; correct the handle in the register"),
+}
+STATUSES: Mapping[int, Verdict] = {
+    401: CODES["INVALID_ACCESS_TOKEN"],
+    403: CODES["ACCESS_DENIED"],
+    404: CODES["RESOURCE_NOT_FOUND"],
+    426: CODES["NONEXISTENT_VERSION"],
+    429: (RateLimited, RATE),
+    999: (Unavailable, "LinkedIn turns this server away for now; it is tried again"),
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LinkedInSettings:
+    access_token: Secret = field(default_factory=Secret)
+    version: str = "202605"  # a month; each is served for a year
+    base_url: str = USUAL
+
+    def problems(self) -> configured.Problems:
+        is_version = re.fullmatch(r"20[0-9]{2}(0[1-9]|1[0-2])(\.[0-9]{1,2})?", self.version.strip())
+        return configured.only(
+            base_url=configured.base_url_mistake(self.base_url, usual=USUAL),
+            version="" if is_version else f"'{self.version}': expected a month such as \"202605\"",
+            access_token=configured.token_mistake(self.access_token),
+        )
+
+
+# ---------------------------------------------------------------- payloads
+
+
+def page_of(account: Account) -> str:
+    """Return what the register calls the page: its number, or its name in addresses. Raises AccountNotFound."""
+    handle = account.handle.strip().removeprefix("@")
+    named = addresses.handle(handle) if "/" in handle else handle
+    usable = named and re.fullmatch(VANITY, named)
+    page = named if usable else addresses.handle(account.url)
+    if not page:
+        message = f"{account.label}: names no LinkedIn page; write what stands behind /company/ in its address"
+        raise AccountNotFound(message)
+    return page
+
+
+def urn_of(native_id: str) -> str:
+    return native_id if native_id.startswith("urn:") else ORGANISATION + native_id
+
+
+def elements_of(payload: Json, *, what: str) -> list[Json]:
+    """Return the elements of a finder's answer. Raises SchemaDrift."""
+    elements = payload.get("elements")
+    if not isinstance(elements, list) or not all(isinstance(item, Mapping) for item in elements):
+        raise SchemaDrift(f"{what}: an answer has no list (elements); {CHANGED}")
+    return elements
+
+
+def next_start(payload: Json, start: int) -> int | None:
+    """Return where the next page begins; None at the end.
+
+    LinkedIn links to the next page; a server without links goes on while pages are full, or its total is not reached.
+    """
+    paging, shown = _object(payload, "paging"), payload.get("elements")
+    length = len(shown) if isinstance(shown, list) else 0
+    links = paging.get("links")
+    if isinstance(links, list) and links:
+        following = next((one for one in links if isinstance(one, Mapping) and one.get("rel") == "next"), None)
+        return _start_in(_string(following, "href"), start + max(length, 1)) if following is not None else None
+    total, count = _number(paging.get("total")), _number(paging.get("count"))
+    more = start + length < total if total else isinstance(links, list) is False and length >= (count or PAGE_SIZE)
+    return start + length if more and length else None
+
+
+def _start_in(href: str, otherwise: int) -> int:
+    try:
+        told = parse_qs(urlsplit(href).query).get("start", [""])[0]
+    except ValueError:
+        told = ""
+    return int(told) if re.fullmatch(r"\d{1,9}", told) else otherwise
+
+
+def is_published(item: Json) -> bool:
+    """Say whether a post is out: drafts, and what was taken back, are not."""
+    return item.get("lifecycleState") in {None, "PUBLISHED"}
+
+
+def changed_at(item: Json) -> datetime:
+    """Return when a post was last changed, which is what the listing goes by."""
+    return _moment(item, "lastModifiedAt", "publishedAt", "createdAt")
+
+
+def parse_post(item: Json, *, parent: Json | None = None, files: Mapping[str, Json] | None = None) -> Post:
+    """Return one post with what it passes on (`parent`) and the addresses of its `files`. Raises SchemaDrift."""
+    native_id = _string(item, "id")
+    if not native_id:
+        raise SchemaDrift(f"linkedin: a post has no id; {CHANGED}")
+    url = f"https://www.linkedin.com/feed/update/{native_id}/"
+    shown, known = [item, *([parent] if parent else [])], files or {}
+    published_at = _moment(item, "publishedAt", "firstPublishedAt", "createdAt")
+    return Post(
+        native_id=native_id,
+        url=url,
+        published_at=published_at,
+        text=joined(words for part in shown for words in _words(part)),
+        kind=_kind(item),
+        edited_at=_edited_at(item, published_at),
+        media=unique(media for part in shown for media in _media(part, known, page=url)),
+        links=unique(link for part in shown for link in _links(part)),
+        raw=dict(item),
+        own={key: item[key] for key in OWN if key in item} if _lacks(item, parent, known) else None,
+    )
+
+
+def parse_profile(item: Json) -> Profile:
+    """Return what a page says of itself. A picture is known by its urn. Raises SchemaDrift."""
+    number, vanity = item.get("id"), _string(item, "vanityName")
+    name = _string(item, "localizedName") or vanity
+    urn = _string(item, "$URN")
+    native_id = urn if urn and not urn.startswith(ORGANISATION) else str(number or "").removeprefix(ORGANISATION)
+    if not native_id or not name:
+        raise SchemaDrift(f"linkedin: a page has no id or no name; {CHANGED}")
+    logo = _object(item, "logoV2")
+    return Profile(
+        native_id=native_id,
+        name=name,
+        handle=vanity or native_id,
+        bio=_string(item, "localizedDescription"),
+        picture_url=_string(logo, "original") or _string(logo, "cropped"),
+    )
+
+
+def file_urns(item: Json) -> tuple[str, ...]:
+    """Return the urns of a post's pictures, films and documents."""
+    return unique(urn for urn, _ in _attached(item))
+
+
+def _object(item: Json, key: str) -> Json:
+    value = item.get(key)
+    return value if isinstance(value, Mapping) else {}
+
+
+def _objects(item: Json, key: str) -> list[Json]:
+    value = item.get(key)
+    return [one for one in value if isinstance(one, Mapping)] if isinstance(value, list) else []
+
+
+def _string(item: Json, key: str) -> str:
+    value = item.get(key)
+    return value if isinstance(value, str) else ""
+
+
+def _number(value: object) -> int:
+    return value if isinstance(value, int) and not isinstance(value, bool) else 0
+
+
+def _moment(item: Json, *keys: str) -> datetime:
+    """Return the first of the times, which are in milliseconds since 1970. Raises SchemaDrift without any."""
+    for key in keys:
+        if re.fullmatch(r"\d{12,14}", str(item.get(key))):
+            return datetime.fromtimestamp(int(str(item[key])) / 1000, UTC)
+    raise SchemaDrift(f"linkedin: post {_string(item, 'id')[:64]}: {keys[0]} is no time in milliseconds; {CHANGED}")
+
+
+def _edited_at(item: Json, published_at: datetime) -> datetime | None:
+    changed, told = changed_at(item), _object(item, "lifecycleStateInfo").get("isEditedByAuthor")
+    is_edited = told if isinstance(told, bool) else changed - published_at > HARDLY_EDITED
+    return changed if is_edited and changed > published_at else None
+
+
+def _kind(item: Json) -> PostKind:
+    if not _parent_urn(item):
+        return PostKind.ORIGINAL
+    return PostKind.QUOTE if _string(item, "commentary").strip() else PostKind.REPOST
+
+
+def _parent_urn(item: Json) -> str:
+    context = _object(item, "reshareContext")
+    return _string(context, "parent") or _string(context, "root")
+
+
+def _words(item: Json) -> Iterator[str]:
+    """Yield everything that stands in a post as text: its own, an article's, a poll's, the cards' of a carousel."""
+    yield plain(_string(item, "commentary"))
+    content = _object(item, "content")
+    for part in (_object(content, "article"), _object(content, "media"), _object(content, "celebration")):
+        yield from (_string(part, key) for key in ("title", "text", "description"))
+    poll = _object(content, "poll")
+    yield "\n".join(filter(None, [_string(poll, "question"), *(_string(o, "text") for o in _objects(poll, "options"))]))
+    for card in _objects(_object(content, "carousel"), "cards"):
+        yield _string(_object(card, "media"), "title")
+
+
+def _links(item: Json) -> Iterator[str]:
+    yield from links_in(plain(_string(item, "commentary")))
+    content = _object(item, "content")
+    cards = _objects(_object(content, "carousel"), "cards")
+    told = [_string(_object(content, "article"), "source"), *(_string(card, "landingPage") for card in cards)]
+    yield from filter(None, [*told, _string(item, "contentLandingPage")])
+
+
+def _attached(item: Json) -> Iterator[tuple[str, str]]:
+    """Yield each file's urn with the words that describe it."""
+    content = _object(item, "content")
+    article = _object(content, "article")
+    found = [(_string(article, "thumbnail"), _string(article, "thumbnailAltText"))]
+    parts = [
+        _object(content, "media"),
+        *_objects(_object(content, "multiImage"), "images"),
+        _object(content, "celebration"),
+    ]
+    parts += [_object(card, "media") for card in _objects(_object(content, "carousel"), "cards")]
+    found += [(_string(part, "id"), _string(part, "altText") or _string(part, "title")) for part in parts]
+    yield from ((urn, words) for urn, words in found if re.match(r"urn:li:(image|video|document):", urn))
+
+
+def _media(item: Json, files: Mapping[str, Json], *, page: str) -> Iterator[Media]:
+    """Yield the files whose address is known; a film without one is named by the post's page."""
+    for urn, words in _attached(item):
+        file = files.get(urn, {})
+        address, kind = _string(file, "downloadUrl"), urn.split(":")[2]
+        if kind == "image" and address:
+            yield Media(kind=MediaKind.PICTURE, url=address, text=words)
+        elif kind == "document" and address:
+            yield Media(kind=MediaKind.DOCUMENT, url=address, text=words)
+        elif kind == "video":
+            if thumbnail := _string(file, "thumbnail"):
+                yield Media(kind=MediaKind.PICTURE, url=thumbnail, text=words)
+            yield Media(kind=MediaKind.VIDEO, url=address or page, text=words)
+
+
+def _lacks(item: Json, parent: Json | None, files: Mapping[str, Json]) -> bool:
+    """Say whether something that belongs to what a reader sees could not be read."""
+    urns = [*file_urns(item), *(file_urns(parent) if parent else ())]
+    return (bool(_parent_urn(item)) and not parent) or any(
+        not _string(files.get(urn, {}), "downloadUrl") for urn in urns
+    )
+
+
+# ---------------------------------------------------------------- the connector
+
+
+class _Refused(Exception):  # never leaves this module
+    """What LinkedIn said against it, with what it is for the caller."""
+
+    def __init__(self, status: int, code: str, error: ConnectorError) -> None:
+        super().__init__(code or str(status))
+        self.status = status
+        self.code = code
+        self.error = error
+
+
+class LinkedInConnector:
+    """Reads the pages that the token's member administers. Thread-safe: the session is all that is shared."""
+
+    platform: ClassVar[str] = "linkedin"
+    capabilities: ClassVar[Capabilities] = Capabilities(rereads=True)
+    Settings: ClassVar[type[LinkedInSettings]] = LinkedInSettings
+    credentials: ClassVar[tuple[str, ...]] = ("access_token",)
+    obtain: ClassVar[str] = (
+        "An app on linkedin.com/developers with the Community Management API (LinkedIn reviews it), and the token of a "
+        "member whom each agency has made an administrator of its page (r_organization_social, rw_organization_admin), "
+        "in connectors.linkedin.access_token_file; it ends after 60 days: renew it and write it there again."
+    )
+
+    def __init__(self, settings: LinkedInSettings, network: Network, bounds: Bounds = BOUNDS) -> None:
+        self._bounds = bounds
+        self._token = settings.access_token.reveal().strip()
+        self._version = settings.version.strip()
+        self._base_url = settings.base_url.strip().rstrip("/")
+        self._session = http.open_session(base_url=self._base_url, network=network, credential=True)
+
+    def resolve(self, account: Account) -> Profile:
+        """Return the page's profile, by its number or its name. Raises ConnectorError."""
+        now, what = datetime.now(UTC), f"{account.label}: profile"
+        page = account.native_id.removeprefix(ORGANISATION) or page_of(account)
+        if page.isdigit():
+            return parse_profile(self._ask(f"organizations/{page}", {}, now, what=what))
+        if page.startswith("urn:"):
+            page = page_of(account)
+        asked = {"q": "vanityName", "vanityName": quote(page, safe="%")}
+        elements = elements_of(self._ask("organizations", asked, now, what=what, method="FINDER"), what=what)
+        if not elements:
+            raise AccountNotFound(f"{what}: no page has this name; correct the handle in the register")
+        return parse_profile(elements[0])
+
+    def pull(self, account: Account, cursor: Cursor | None, *, now: datetime) -> Iterator[Page]:
+        """Yield pages, what was last changed first; the cursor moves on the last. Raises ConnectorError."""
+        walk = begin_walk(account, cursor, self._bounds, now)
+        for answer in self._listing(account, now):
+            page = walk.take(answer)
+            yield page
+            if page.last:
+                return
+
+    def backfill(self, account: Account, start: datetime, end: datetime, *, now: datetime) -> Iterator[Page]:
+        """Yield the posts of [start, end), read again from the listing. Raises ConnectorError."""
+        yield from stretch(self._listing(account, now), start, end)
+
+    def reread(
+        self,
+        account: Account,
+        native_ids: Sequence[str],
+        *,
+        now: datetime,
+        newest: Mapping[str, str] | None = None,  # noqa: ARG002 (a post keeps its urn)
+    ) -> Reread:
+        """Read known posts again, 50 a call; hidden is what is there and closed to the token. Raises ConnectorError.
+
+        When none is left, the newest posts must still be readable: a lost role looks the same.
+        """
+        asked, what = tuple(dict.fromkeys(native_ids)), f"{account.label}: known posts"
+        found, refused = self._posts(asked, now, what=what)
+        gone = {one for one, status in refused.items() if status in {404, 410}}
+        gone |= {one for one, item in found.items() if not is_published(item)}
+        items = [item for one, item in found.items() if one not in gone]
+        if asked and not items:
+            shown = {_string(item, "id"): item for item in self._newest(account, now)}
+            items = [shown[one] for one in asked if one in shown]
+        posts = self._parsed(items, now, what=what)
+        closed = {one for one, status in refused.items() if status == requests.codes.forbidden} if posts else set()
+        present = {post.native_id for post in posts}
+        return Reread(posts=posts, missing=frozenset(gone - present), hidden=frozenset(closed - present))
+
+    def check(self) -> str:
+        """Return a sentence on the token: how many pages its member administers. Raises ConnectorError."""
+        now, what = datetime.now(UTC), "linkedin: the token"
+        asked = {"q": "roleAssignee", "role": "ADMINISTRATOR", "state": "APPROVED", "count": "100"}
+        elements = elements_of(self._ask("organizationAcls", asked, now, what=what, method="FINDER"), what=what)
+        number = len({_string(one, "organization") or _string(one, "organizationTarget") for one in elements})
+        pages = "one page" if number == 1 else f"{number} pages"
+        return f"linkedin: the token is accepted; its member administers {pages}"
+
+    # How it is read.
+
+    def _listing(self, account: Account, now: datetime) -> Iterator[Listed]:
+        """Yield the pages of a page's posts, by when they were last changed, newest first."""
+        urn, what = self._urn(account), f"{account.label}: posts"
+        start: int | None = 0
+        seen: set[str] = set()
+        barren = 0
+        while start is not None and barren < BARREN:
+            payload = self._page(urn, start, now, what=what)
+            elements = elements_of(payload, what=what)
+            start = next_start(payload, start)
+            ids = frozenset(_string(item, "id") for item in elements)
+            barren = 0 if ids - seen else barren + 1
+            seen |= ids
+            posts = self._parsed([item for item in elements if is_published(item)], now, what=what)
+            yield Listed(posts=posts, times=tuple(map(changed_at, elements)), ids=ids, more=start is not None)
+
+    def _newest(self, account: Account, now: datetime) -> list[Json]:
+        what = f"{account.label}: posts"
+        elements = elements_of(self._page(self._urn(account), 0, now, what=what), what=what)
+        return [item for item in elements if is_published(item)]
+
+    def _urn(self, account: Account) -> str:
+        return urn_of(account.native_id or self.resolve(account).native_id)
+
+    def _page(self, urn: str, start: int, now: datetime, *, what: str) -> Json:
+        asked = {"author": quote(urn, safe=""), "q": "author", "count": str(PAGE_SIZE), "sortBy": "LAST_MODIFIED"}
+        return self._ask("posts", {**asked, "start": str(start)}, now, what=what, method="FINDER")
+
+    def _parsed(self, items: Sequence[Json], now: datetime, *, what: str) -> tuple[Post, ...]:
+        """Return posts with what they pass on and the addresses of their files, in a few calls for all."""
+        known = {_string(item, "id"): item for item in items}
+        parents = unique(urn for item in items if (urn := _parent_urn(item)) and urn not in known)
+        if parents:
+            known |= self._readable_posts(parents, now, what=what)
+        shown = [*items, *(known[urn] for item in items if (urn := _parent_urn(item)) in known)]
+        files = self._files(unique(urn for item in shown for urn in file_urns(item)), now, what=what)
+        return tuple(parse_post(item, parent=known.get(_parent_urn(item)), files=files) for item in items)
+
+    def _readable_posts(self, urns: Sequence[str], now: datetime, *, what: str) -> Mapping[str, Json]:
+        """Return those of other authors' posts that the token may read; they are closed to most."""
+        try:
+            return self._posts(urns, now, what=what)[0]
+        except (PermissionMissing, AccountNotFound, SchemaDrift):
+            return {}
+
+    def _posts(self, urns: Sequence[str], now: datetime, *, what: str) -> tuple[dict[str, Json], dict[str, int]]:
+        """Read posts by urn; the status of each that was refused stands beside them."""
+        found: dict[str, Json] = {}
+        refused: dict[str, int] = {}
+        for begin in range(0, len(urns), IDS_PER_CALL):
+            part = urns[begin : begin + IDS_PER_CALL]
+            try:
+                results, statuses = self._many("posts", part, now, what=what)
+            except _Refused as error:
+                results, statuses = self._singly(part, error, now, what=what)
+            found |= results
+            refused |= statuses
+        return found, refused
+
+    def _many(
+        self, resource: str, urns: Sequence[str], now: datetime, *, what: str
+    ) -> tuple[dict[str, Json], dict[str, int]]:
+        """Read things by urn in one call. Raises _Refused where the call as a whole is."""
+        ids = ",".join(quote(urn, safe="") for urn in urns)
+        payload = self._attempt(resource, {"ids": f"List({ids})"}, now, what=what, method="BATCH_GET")
+        results = payload.get("results")
+        if not isinstance(results, Mapping):
+            raise SchemaDrift(f"{what}: an answer has no results; {CHANGED}")
+        found = {urn: item for urn in urns if isinstance(item := results.get(urn), Mapping) and item}
+        return found, {urn: status for urn in urns if urn not in found and (status := _status_of(payload, urn))}
+
+    def _singly(
+        self, urns: Sequence[str], error: _Refused, now: datetime, *, what: str
+    ) -> tuple[dict[str, Json], dict[str, int]]:
+        """Read posts one by one, where a server does not read many; else pass the refusal on."""
+        if error.code or error.status not in {400, 404, 405, 501}:
+            raise error.error from None
+        found: dict[str, Json] = {}
+        refused: dict[str, int] = {}
+        for urn in urns:
+            try:
+                found[urn] = self._attempt(f"posts/{quote(urn, safe='')}", {}, now, what=what)
+            except _Refused as alone:
+                if not isinstance(alone.error, AccountNotFound | PermissionMissing):
+                    raise alone.error from None
+                if alone.code:  # a bare 404 is no word on a post
+                    refused[urn] = alone.status
+        return found, refused
+
+    def _files(self, urns: Iterable[str], now: datetime, *, what: str) -> Mapping[str, Json]:
+        """Return where files can be fetched; those that are closed to the token are left out."""
+        found: dict[str, Json] = {}
+        for kind, resource in (("image", "images"), ("video", "videos"), ("document", "documents")):
+            part = [urn for urn in urns if urn.startswith(f"urn:li:{kind}:")]
+            for begin in range(0, len(part), IDS_PER_CALL):
+                try:
+                    found |= self._many(resource, part[begin : begin + IDS_PER_CALL], now, what=what)[0]
+                except SchemaDrift:
+                    continue
+                except _Refused as refused:
+                    if not isinstance(refused.error, PermissionMissing | AccountNotFound | SchemaDrift):
+                        raise refused.error from None
+        return found
+
+    def _ask(self, path: str, asked: Mapping[str, str], now: datetime, *, what: str, method: str = "") -> Json:
+        try:
+            return self._attempt(path, asked, now, what=what, method=method)
+        except _Refused as refused:
+            raise refused.error from None
+
+    def _attempt(self, path: str, asked: Mapping[str, str], now: datetime, *, what: str, method: str = "") -> Json:
+        """Make one call. Values are taken as written: List(…) must keep its brackets, and urns their escapes."""
+        if not self._token:
+            raise ConnectorMisconfigured(f"{what}: connectors.linkedin.access_token is empty; {NEW_TOKEN}")
+        query = "&".join(f"{key}={value}" for key, value in asked.items())
+        url = f"{self._base_url}/rest/{path}" + (f"?{query}" if query else "")
+        headers = {"Authorization": f"Bearer {self._token}", "LinkedIn-Version": self._version}
+        headers |= {"X-Restli-Protocol-Version": "2.0.0", **({"X-RestLi-Method": method} if method else {})}
+        try:
+            answer = self._session.get(url, headers=headers)
+        except requests.RequestException as error:
+            raise http.failure(error, what=what) from None
+        if answer.status_code >= 400:
+            raise _refused(answer, now, what=what)
+        content = http.json_body(answer, what=what)
+        if not isinstance(content, Mapping):
+            raise SchemaDrift(f"{what}: the answer is no object; base_url may lead elsewhere")
+        return content
+
+
+def _status_of(payload: Json, urn: str) -> int:
+    """Return why an answer for many left one out; 0 when it does not say."""
+    return _number(_object(payload, "statuses").get(urn)) or _number(
+        _object(_object(payload, "errors"), urn).get("status")
+    )
+
+
+def _refused(answer: requests.Response, now: datetime, *, what: str) -> _Refused:
+    try:
+        content = http.json_body(answer, what=what)
+    except (SchemaDrift, Unavailable):
+        content = None
+    told = content if isinstance(content, Mapping) else {}
+    code, status = _string(told, "code"), answer.status_code
+    kind, sentence = CODES.get(code) or _by_status(status)
+    retry_at = None
+    if issubclass(kind, RateLimited):
+        retry_at = http.retry_after(answer.headers, now) or _end_of_day(_string(told, "message"), now)
+    label = code if re.fullmatch(r"[A-Z_]{3,40}", code) else f"HTTP {status}"
+    known = code if re.fullmatch(r"[A-Z_]{3,40}", code) else ""
+    return _Refused(status, known, kind(f"{what}: {sentence} ({label})", retry_at=retry_at))
+
+
+def _by_status(status: int) -> Verdict:
+    if status in STATUSES:
+        return STATUSES[status]
+    if status >= 500:
+        return Unavailable, LATER
+    return SchemaDrift, f"LinkedIn did not understand the question; {CHANGED}"
+
+
+def _end_of_day(message: str, now: datetime) -> datetime | None:
+    """Return midnight UTC, where LinkedIn says that a day's calls are used up."""
+    if not re.search(r"\bday\b", message, re.IGNORECASE):
+        return None
+    return (now.astimezone(UTC) + timedelta(days=1)).replace(hour=0, minute=0, second=0, microsecond=0)
