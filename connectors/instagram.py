@@ -8,7 +8,7 @@ other accounts cannot be read by id, so they are looked up in the listing. Stori
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import ClassVar
@@ -178,11 +178,12 @@ def _permalink(item: Json) -> str:
 def _moment(value: object, native_id: str) -> datetime:
     try:
         moment = datetime.fromisoformat(value) if isinstance(value, str) else None
-    except ValueError:
+        moment = moment.astimezone(UTC) if moment is not None and moment.tzinfo is not None else None
+    except (ValueError, OverflowError):
         moment = None
-    if moment is None or moment.tzinfo is None:
+    if moment is None:
         raise SchemaDrift(f"instagram: post {native_id[:64]}: timestamp is not a time with a zone; {CHANGED}")
-    return moment.astimezone(UTC)
+    return moment
 
 
 def _media(item: Json) -> Iterator[Media]:
@@ -322,24 +323,37 @@ class InstagramConnector:
         return next((one for one, name in own.items() if name.casefold() == wanted), "")
 
     def _found_own(self, now: datetime) -> Mapping[str, str]:
-        """Ask the token for its professional accounts: those of its pages, or the one that signed in to Instagram."""
-        what = "instagram: the own accounts"
+        """Ask the token for its professional accounts: those of its pages, of its page, or the one that signed in."""
+        for ask in (self._own_of_pages, self._own_of_page, self._own_itself):
+            if own := ask(now):
+                return own
+        raise ConnectorMisconfigured(
+            "connectors.instagram.user_id: the token shows no professional account of its own; link one to a page that "
+            "the token may read, or write the account's numeric id here"
+        )
+
+    def _own_of_pages(self, now: datetime) -> Mapping[str, str]:
+        asked = {"fields": "instagram_business_account{id,username}", "limit": "100"}
+        pages_of = self._told("me/accounts", asked, now).get("data")
+        pages_of = pages_of if isinstance(pages_of, list) else []
+        return _named(inner(page, "instagram_business_account") for page in pages_of if isinstance(page, Mapping))
+
+    def _own_of_page(self, now: datetime) -> Mapping[str, str]:
+        page = self._told("me", {"fields": "instagram_business_account{id,username}"}, now)
+        return _named([inner(page, "instagram_business_account")])
+
+    def _own_itself(self, now: datetime) -> Mapping[str, str]:
+        me = self._told("me", {"fields": "user_id,username"}, now)
+        return _named([{"id": me.get("user_id"), "username": me.get("username")}])
+
+    def _told(self, path: str, asked: Mapping[str, str], now: datetime) -> Json:
+        """Return the answer, or nothing where this kind of token has no such thing. Raises ConnectorError."""
         try:
-            asked = {"fields": "instagram_business_account{id,username}", "limit": "100"}
-            pages = self._graph.attempt("me/accounts", asked, now, what=what).get("data")
-            found = [inner(page, "instagram_business_account") for page in pages or [] if isinstance(page, Mapping)]
+            return self._graph.attempt(path, asked, now, what="instagram: the own accounts")
         except Refused as refused:
             if not lacks_way(refused.refusal):
                 raise refused.error from None
-            me = self._graph.ask("me", {"fields": "user_id,username"}, now, what=what)
-            found = [{"id": me.get("user_id") or me.get("id"), "username": me.get("username")}]
-        own = {_id(one): string(one, "username") for one in found if _id(one)}
-        if not own:
-            raise ConnectorMisconfigured(
-                "connectors.instagram.user_id: the token shows no professional account of its own; link one to a page "
-                "that the token may read, or write the account's numeric id here"
-            )
-        return own
+            return {}
 
     # How they are read.
 
@@ -415,6 +429,11 @@ class InstagramConnector:
                     f"connectors.instagram.user_id: the token does not show the account {asker}; correct it"
                 ) from None
             raise
+
+
+def _named(accounts: Iterable[Json]) -> Mapping[str, str]:
+    """Return the usernames by id."""
+    return {_id(one): string(one, "username") for one in accounts if _id(one)}
 
 
 def _names_a_field(refused: Refused) -> bool:

@@ -151,7 +151,7 @@ def _start_in(href: str, otherwise: int) -> int:
 
 def is_published(item: Json) -> bool:
     """Say whether a post is out: drafts, and what was taken back, are not."""
-    return item.get("lifecycleState") in {None, "PUBLISHED"}
+    return item.get("lifecycleState") in (None, "PUBLISHED")
 
 
 def changed_at(item: Json) -> datetime:

@@ -161,11 +161,12 @@ def _permalink(item: Json) -> str:
 def _moment(value: object, native_id: str) -> datetime:
     try:
         moment = datetime.fromisoformat(value) if isinstance(value, str) else None
-    except ValueError:
+        moment = moment.astimezone(UTC) if moment is not None and moment.tzinfo is not None else None
+    except (ValueError, OverflowError):
         moment = None
-    if moment is None or moment.tzinfo is None:
+    if moment is None:
         raise SchemaDrift(f"threads: post {native_id[:64]}: timestamp is not a time with a zone; {CHANGED}")
-    return moment.astimezone(UTC)
+    return moment
 
 
 def _kind(item: Json) -> PostKind:

@@ -247,8 +247,16 @@ def test_one_that_signed_in_to_instagram_itself_is_found_as_well():
 
 def test_a_token_without_an_account_of_its_own_names_the_remedy():
     remedy = pytest.raises(ConnectorMisconfigured, match=r"connectors\.instagram\.user_id")
-    with Replay(by_path({"/me/accounts": {"data": [{"id": "1"}]}})) as replay, remedy:
-        pull(replay.url, user_id="")
+    for routes in ({"/me/accounts": {"data": [{"id": "1"}]}}, {}):
+        with Replay(by_path(routes)) as replay, remedy:
+            pull(replay.url, user_id="")
+
+
+def test_a_page_s_own_token_shows_the_account_of_its_page():
+    page = {"id": "1", "instagram_business_account": {"id": ASKER, "username": "pantau.demo"}}
+    routes = {"/me/accounts": Answer(status=404), "/me": page, f"/{ASKER}": [FIRST_PAGE, LAST_PAGE]}
+    with Replay(by_path(routes)) as replay:
+        assert len(pull(replay.url, user_id="")[0].posts) == 4
 
 
 # ---------------------------------------------------------------- the own account
