@@ -6,7 +6,7 @@ PIP := $(BIN)/python -m pip install --disable-pip-version-check --quiet --requir
 SELF := $(BIN)/python -m pip install --disable-pip-version-check --quiet --no-deps --no-build-isolation --editable .
 SOURCES := monitor connectors alerts tests
 
-.PHONY: run test fix bench learn lock clean
+.PHONY: run test peers fix bench learn lock clean
 
 run: $(VENV)/.run
 	@exec $(BIN)/pantau demo
@@ -17,6 +17,10 @@ test: $(VENV)/.dev
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/pytest -n auto
+
+# Real servers for the tests: a Bluesky PDS. Without them the tests that read them are skipped.
+peers:
+	@tests/peers/install
 
 fix: $(VENV)/.dev
 	$(BIN)/ruff format $(SOURCES)
@@ -54,4 +58,4 @@ lock:
 	$(LOCK) --all-extras --group dev -o requirements-dev.lock
 
 clean:
-	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
+	rm -rf $(VENV) .peers .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
