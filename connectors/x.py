@@ -77,6 +77,13 @@ POST_PARAMETERS: Mapping[str, Any] = {
     "media_fields": MEDIA_FIELDS,
     "poll_fields": ["options"],
 }
+# The same in the words of X's document 2.167 (July 2026), for a server that refuses the old ones. tweepy knows none of
+# them, so the fields travel with the session.
+RENAMED_PARAMETERS: Mapping[str, Any] = {
+    **{key: value for key, value in POST_PARAMETERS.items() if key not in {"tweet_fields", "expansions"}},
+    "expansions": ["attachments.media_keys", "attachments.poll_ids", "referenced_posts"],
+}
+RENAMED_FIELDS: Mapping[str, str] = {"post.fields": "id,text,created_at,note_post,attachments,entities,lang"}
 REPOSTS = frozenset({"retweeted", "reposted"})
 SHOWN_INSIDE = REPOSTS | {"quoted"}  # references whose text is part of the post; what a reply answers is not
 OWN = ("id", "text", "note_tweet", "note_post")  # an edit has an id of its own
@@ -120,6 +127,7 @@ class XConnector:
         session.hooks["response"].append(self._keep)
         self._answers = threading.local()  # `last` is a thread's last answer
         self._client.session = session
+        self._parameters = POST_PARAMETERS  # until X refuses them
 
     def resolve(self, account: Account) -> Profile:
         found = self.resolve_many([account])[account.id]
@@ -213,13 +221,13 @@ class XConnector:
         return bool(_items(payload))
 
     def _timeline(self, account: Account, bounds: Mapping[str, str], token: str | None, now: datetime) -> Json:
-        payload = self._ask(
+        payload = self._ask_for_posts(
             account.label,
             self._client.get_users_tweets,
             account.native_id,
             pagination_token=token,
             now=now,
-            **{"max_results": PAGE_SIZE, **POST_PARAMETERS, **bounds},
+            **{"max_results": PAGE_SIZE, **bounds},
         )
         if "data" not in payload and "meta" not in payload:
             raise _withheld(payload, account)
@@ -285,12 +293,29 @@ class XConnector:
         return {post.native_id: post for post in parse_timeline(self._timeline(account, {}, None, now))}
 
     def _tweets(self, ids: Sequence[str], now: datetime) -> Json:
-        return self._ask("x: known posts", self._client.get_tweets, list(ids), now=now, **POST_PARAMETERS)
+        return self._ask_for_posts("x: known posts", self._client.get_tweets, list(ids), now=now)
 
     def check(self) -> str:
         """Return a sentence on the token. Raises ConnectorError."""
         payload = self._ask("x: the bearer token", self._client.get_users, usernames=["X"], now=datetime.now(UTC))
         return "x: the bearer token is accepted" + ("" if _list(payload, "data") else ", but X shows no account to it")
+
+    def _ask_for_posts(
+        self, what: str, call: Callable[..., requests.Response], *args: Any, now: datetime, **more: Any
+    ) -> Json:
+        """Ask with what is to be shown of a post: where X refuses the old names, with the new ones from then on.
+
+        Raises ConnectorError.
+        """
+        parameters = self._parameters
+        try:
+            return self._ask(what, call, *args, now=now, **parameters, **more)
+        except SchemaDrift:
+            if parameters is RENAMED_PARAMETERS or not _refuses_names(self._answers.last):
+                raise
+        self._client.session.params = dict(RENAMED_FIELDS)
+        self._parameters = RENAMED_PARAMETERS
+        return self._ask(what, call, *args, now=now, **RENAMED_PARAMETERS, **more)
 
     def _ask(
         self,
@@ -491,6 +516,19 @@ def from_tweepy(error: Exception, *, what: str, now: datetime) -> ConnectorError
 
 def _kind_of(error: Exception) -> type[ConnectorError]:
     return next((FAILURES[known] for known in type(error).__mro__ if known in FAILURES), Unavailable)
+
+
+def _refuses_names(response: requests.Response | None) -> bool:
+    """Say whether X refuses a question for the names in it, as it would once it has only the new ones."""
+    if response is None or response.status_code != requests.codes.bad_request:
+        return False
+    try:
+        payload = response.json()
+    except (ValueError, RecursionError):
+        return False
+    errors = payload.get("errors") if isinstance(payload, dict) else None
+    told = [one.get("parameters") for one in errors if isinstance(one, dict)] if isinstance(errors, list) else []
+    return any({"expansions", "tweet.fields"} & one.keys() for one in told if isinstance(one, dict))
 
 
 def from_answer(
