@@ -35,6 +35,7 @@ from connectors.base import (
     Unavailable,
 )
 from connectors.linkedin_text import plain
+from connectors.linkedin_token import Bearer
 from connectors.links import links_in
 from connectors.listing import stretch
 from connectors.markup import joined, unique
@@ -43,6 +44,7 @@ from monitor.model import Account, Json, Media, MediaKind, Post, PostKind, Profi
 from monitor.settings import Network, Secret
 
 USUAL = "https://api.linkedin.com"
+TOKEN_URL = "https://www.linkedin.com/oauth/v2/accessToken"  # noqa: S105 (an address)
 PAGE_SIZE = 100
 IDS_PER_CALL = 50
 BARREN = 2  # pages in a row without anything new: the listing gets nowhere
@@ -86,15 +88,32 @@ STATUSES: Mapping[int, Verdict] = {
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LinkedInSettings:
     access_token: Secret = field(default_factory=Secret)
+    client_id: str = ""
+    client_secret: Secret = field(default_factory=Secret)
+    refresh_token: Secret = field(default_factory=Secret)
     version: str = "202605"  # a month; each is served for a year
     base_url: str = USUAL
+    token_url: str = TOKEN_URL
+
+    @property
+    def renews(self) -> bool:
+        return bool(self.client_id.strip() and self.client_secret and self.refresh_token)
+
+    def lacks(self) -> tuple[str, ...]:
+        """Return which credential is missing: a token, or what one can be made of."""
+        return () if self.access_token or self.renews else ("access_token",)
 
     def problems(self) -> configured.Problems:
+        is_half = any((self.client_id.strip(), self.client_secret, self.refresh_token)) and not self.renews
         is_version = re.fullmatch(r"20[0-9]{2}(0[1-9]|1[0-2])(\.[0-9]{1,2})?", self.version.strip())
         return configured.only(
             base_url=configured.base_url_mistake(self.base_url, usual=USUAL),
             version="" if is_version else f"'{self.version}': expected a month such as \"202605\"",
+            token_url=configured.base_url_mistake(self.token_url, usual=TOKEN_URL),
             access_token=configured.token_mistake(self.access_token),
+            client_secret=configured.token_mistake(self.client_secret),
+            refresh_token=configured.token_mistake(self.refresh_token)
+            or ("client_id, client_secret and refresh_token are set together or not at all" if is_half else ""),
         )
 
 
@@ -329,12 +348,20 @@ class LinkedInConnector:
     obtain: ClassVar[str] = (
         "An app on linkedin.com/developers with the Community Management API (LinkedIn reviews it), and the token of a "
         "member whom each agency has made an administrator of its page (r_organization_social, rw_organization_admin), "
-        "in connectors.linkedin.access_token_file; it ends after 60 days: renew it and write it there again."
+        "in connectors.linkedin.access_token_file; it ends after 60 days: renew it and write it there again, or give "
+        "client_id, client_secret_file and refresh_token_file where LinkedIn lets the app renew tokens."
     )
 
     def __init__(self, settings: LinkedInSettings, network: Network, bounds: Bounds = BOUNDS) -> None:
         self._bounds = bounds
-        self._token = settings.access_token.reveal().strip()
+        self._bearer = Bearer(
+            access_token=settings.access_token,
+            client_id=settings.client_id,
+            client_secret=settings.client_secret,
+            refresh_token=settings.refresh_token,
+            url=settings.token_url,
+            network=network,
+        )
         self._version = settings.version.strip()
         self._base_url = settings.base_url.strip().rstrip("/")
         self._session = http.open_session(base_url=self._base_url, network=network, credential=True)
@@ -398,7 +425,8 @@ class LinkedInConnector:
         elements = elements_of(self._ask("organizationAcls", asked, now, what=what, method="FINDER"), what=what)
         number = len({_string(one, "organization") or _string(one, "organizationTarget") for one in elements})
         pages = "one page" if number == 1 else f"{number} pages"
-        return f"linkedin: the token is accepted; its member administers {pages}"
+        renewed = ", and renewed by itself" if self._bearer.renews else ""
+        return f"linkedin: the token is accepted{renewed}; its member administers {pages}"
 
     # How it is read.
 
@@ -513,12 +541,23 @@ class LinkedInConnector:
             raise refused.error from None
 
     def _attempt(self, path: str, asked: Mapping[str, str], now: datetime, *, what: str, method: str = "") -> Json:
-        """Make one call. Values are taken as written: List(…) must keep its brackets, and urns their escapes."""
-        if not self._token:
+        """Ask once, and once more with a renewed token where the first was refused."""
+        token = self._bearer.token(now)
+        if not token:
             raise ConnectorMisconfigured(f"{what}: connectors.linkedin.access_token is empty; {NEW_TOKEN}")
+        try:
+            return self._call(path, asked, token, now, what=what, method=method)
+        except _Refused as refused:
+            other = self._bearer.after_refusal(token, now) if isinstance(refused.error, CredentialRefused) else ""
+            if not other:
+                raise
+            return self._call(path, asked, other, now, what=what, method=method)
+
+    def _call(self, path: str, asked: Mapping[str, str], token: str, now: datetime, *, what: str, method: str) -> Json:
+        """Make one call. Values are taken as written: List(…) must keep its brackets, and urns their escapes."""
         query = "&".join(f"{key}={value}" for key, value in asked.items())
         url = f"{self._base_url}/rest/{path}" + (f"?{query}" if query else "")
-        headers = {"Authorization": f"Bearer {self._token}", "LinkedIn-Version": self._version}
+        headers = {"Authorization": f"Bearer {token}", "LinkedIn-Version": self._version}
         headers |= {"X-Restli-Protocol-Version": "2.0.0", **({"X-RestLi-Method": method} if method else {})}
         try:
             answer = self._session.get(url, headers=headers)

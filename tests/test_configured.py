@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import pytest
+from builders import account
 
 import connectors
-from monitor.configuration import platform_settings
+from monitor.configuration import Configuration, missing_credentials, platform_settings
 from monitor.settings import load_settings
 
 RIGHT = {
@@ -29,6 +30,7 @@ WRONG = {
     "a version that is none": ('[connectors.facebook]\napi_version = "terkini"', ".api_version", '"v26.0"'),
     "an empty version": ('[connectors.facebook]\napi_version = ""', "connectors.facebook.api_version", '"v26.0"'),
     "a year for a month": ('[connectors.linkedin]\nversion = "2026"', "connectors.linkedin.version", '"202605"'),
+    "half of what renews": ('[connectors.linkedin]\nclient_id = "86a"', "linkedin.refresh_token", "together"),
     "a refresh token alone": ('[connectors.tiktok]\nrefresh_token = "rft.1"', ".refresh_token", "client_key"),
     "half of an app": ('[connectors.tiktok]\nclient_key = "aw1"', ".client_secret", "together"),
     "a username for an id": ('[connectors.instagram]\nuser_id = "jpd.demo"', "instagram.user_id", "numeric id"),
@@ -70,3 +72,38 @@ def test_a_token_s_file_is_looked_into_as_well(tmp_path):
 @pytest.mark.parametrize("platform", connectors.CONNECTORS)
 def test_the_defaults_of_every_platform_are_right(platform):
     assert connectors.load(platform).Settings().problems() == []
+
+
+TIKTOK_APP = '[connectors.tiktok]\nclient_key = "a"\nclient_secret = "b"\n'
+LACKING = {
+    "nothing": ("", ["connectors.tiktok.access_token"]),
+    "an app and no consent": (TIKTOK_APP, ["connectors.tiktok.access_token"]),
+    "a token": ('[connectors.tiktok]\naccess_token = "act.1"', []),
+    "what a token is renewed with": (f'{TIKTOK_APP}refresh_token = "rft.1"', []),
+    "a folder of consents": (f'{TIKTOK_APP}tokens = "consents"', []),
+}
+
+
+@pytest.mark.parametrize(("toml", "missing"), LACKING.values(), ids=LACKING)
+def test_one_credential_may_stand_for_another(tmp_path, toml, missing):
+    (tmp_path / "consents").mkdir()
+    (tmp_path / "consents" / "jpd").write_text("rft.1")
+    (tmp_path / "pantau.toml").write_text(toml, encoding="utf-8")
+    settings, accounts = load_settings(tmp_path, {}), [account("jpd", "tiktok")]
+    platforms = platform_settings(settings, accounts, [])
+    configuration = Configuration(
+        settings=settings,
+        agencies=[],
+        accounts=accounts,
+        rules=None,
+        platforms=platforms,
+        escalation=None,
+        fingerprint="",
+    )
+    assert [problem.place for problem in missing_credentials(configuration)] == missing
+
+
+def test_a_folder_that_is_not_named_lies_beside_the_configuration(tmp_path):
+    (tmp_path / "pantau.toml").write_text(TIKTOK_APP, encoding="utf-8")
+    platforms = platform_settings(load_settings(tmp_path, {}), [], [])
+    assert platforms["tiktok"].tokens == tmp_path / "var" / "tiktok"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import traceback
 from datetime import UTC, datetime, timedelta
-from urllib.parse import unquote
+from urllib.parse import parse_qsl, unquote
 
 import pytest
 import requests
@@ -388,6 +388,83 @@ def test_the_token_is_described_by_what_it_administers():
     acls = [{"organization": f"urn:li:organization:{n}", "role": "ADMINISTRATOR"} for n in (1, 2, 2)]
     with Replay(by_path({"/rest/organizationAcls": {"elements": acls}})) as replay:
         assert connector(replay.url).check() == "linkedin: the token is accepted; its member administers 2 pages"
+
+
+# ---------------------------------------------------------------- a token that is renewed
+
+
+APP = {"client_id": "86a", "client_secret": Secret("rahsia"), "refresh_token": Secret("AQX.refresh")}
+
+
+class Renewing:
+    """LinkedIn's side: tokens by number, each good for `seconds`; whatever is older is refused."""
+
+    def __init__(self, *, seconds: int = 5184000, refusal: Answer | None = None) -> None:
+        self.renewals = 0
+        self.seconds = seconds
+        self.refusal = refusal
+
+    def __call__(self, asked):
+        if asked.path == "/oauth/v2/accessToken":
+            assert dict(parse_qsl(asked.body.decode())) == {
+                "grant_type": "refresh_token",
+                "client_id": "86a",
+                "client_secret": "rahsia",
+                "refresh_token": "AQX.refresh",
+            }
+            self.renewals += 1
+            told = {"access_token": f"AQV.{self.renewals}", "expires_in": self.seconds}
+            return self.refusal or as_json(told)
+        if asked.headers["authorization"] != f"Bearer AQV.{self.renewals}":
+            return as_json({"status": 401, "code": "EXPIRED_ACCESS_TOKEN", "message": "x"}, status=401)
+        return as_json(listing(item(1)))
+
+
+def renewing(replay: Replay, *, token: str = "") -> LinkedInConnector:
+    token_url = f"{replay.url}/oauth/v2/accessToken"
+    settings = LinkedInSettings(access_token=Secret(token), base_url=replay.url, token_url=token_url, **APP)
+    return LinkedInConnector(settings, Network(timeout=timedelta(seconds=5)))
+
+
+@pytest.mark.parametrize("token", ["", "AQV.old"])
+def test_a_token_is_renewed_when_there_is_none_or_it_is_refused(token):
+    platform = Renewing()
+    with Replay(platform) as replay:
+        one = renewing(replay, token=token)
+        for _ in range(2):
+            assert len(next(one.pull(JPD, None, now=NOW)).posts) == 1
+    assert platform.renewals == 1
+
+
+def test_a_token_is_renewed_before_it_ends():
+    platform = Renewing(seconds=7200)
+    with Replay(platform) as replay:
+        one = renewing(replay)
+        for minutes, renewals in ((0, 1), (59, 1), (61, 2)):
+            list(one.pull(JPD, None, now=NOW + timedelta(minutes=minutes)))
+            assert platform.renewals == renewals
+
+
+GRANTS = {
+    "a consent that has ended": (as_json({"error": "invalid_grant"}, status=400), base.CredentialRefused),
+    "a wrong app": (as_json({"error": "invalid_client"}, status=401), ConnectorMisconfigured),
+    "a passing fault": (Answer(status=503, body=b"<html>"), base.Unavailable),
+    "an answer without a token": (as_json({"expires_in": 1}), SchemaDrift),
+    "an unknown refusal": (as_json({"error": {"code": 1}}, status=400), base.CredentialRefused),
+}
+
+
+@pytest.mark.parametrize(("refusal", "kind"), GRANTS.values(), ids=GRANTS)
+def test_a_renewal_that_is_refused_says_why(refusal, kind):
+    with Replay(Renewing(refusal=refusal)) as replay, pytest.raises(ConnectorError) as caught:
+        list(renewing(replay).pull(JPD, None, now=NOW))
+    assert type(caught.value) is kind
+    assert "AQX" not in "".join(traceback.format_exception(caught.value))
+
+
+def test_what_can_be_renewed_is_not_missing():
+    assert LinkedInSettings(**APP).lacks() == ()
+    assert LinkedInSettings().lacks() == ("access_token",)
 
 
 # ---------------------------------------------------------------- the sandbox
