@@ -223,6 +223,7 @@ def test_listings_work_beside_a_pass_and_a_second_one_is_refused_by_name(here):
 
     platforms.before = before
     with platforms.server:
+        here.toml = here.toml.replace("[network]", '[network]\ntimeout = "2m"')  # a busy machine must not end the pass
         here.toml += f'[connectors.x]\nbearer_token = "{X_TOKEN}"\nbase_url = "{platforms.url}/x"\n'
         here.accounts = [("JPD", "x", "jpd", "")]
         here.write()
