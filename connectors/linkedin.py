@@ -39,6 +39,7 @@ from connectors.linkedin_token import Bearer
 from connectors.links import links_in
 from connectors.listing import stretch
 from connectors.markup import joined, unique
+from connectors.remembered import Remembered
 from connectors.walk import Listed, begin_walk
 from monitor.model import Account, Json, Media, MediaKind, Post, PostKind, Profile
 from monitor.settings import Network, Secret
@@ -47,6 +48,7 @@ USUAL = "https://api.linkedin.com"
 TOKEN_URL = "https://www.linkedin.com/oauth/v2/accessToken"  # noqa: S105 (an address)
 PAGE_SIZE = 100
 IDS_PER_CALL = 50
+REMEMBERED = timedelta(hours=1)  # where files are, and what reshared posts said: not asked for at every check
 BARREN = 2  # pages in a row without anything new: the listing gets nowhere
 HARDLY_EDITED = timedelta(minutes=1)  # LinkedIn itself touches a post right after it was made
 VANITY = r"[\w\-.%]{1,120}"
@@ -362,6 +364,8 @@ class LinkedInConnector:
             url=settings.token_url,
             network=network,
         )
+        self._seen_files: Remembered[Json] = Remembered(REMEMBERED)
+        self._seen_parents: Remembered[Json] = Remembered(REMEMBERED)
         self._version = settings.version.strip()
         self._base_url = settings.base_url.strip().rstrip("/")
         self._session = http.open_session(base_url=self._base_url, network=network, credential=True)
@@ -461,19 +465,23 @@ class LinkedInConnector:
     def _parsed(self, items: Sequence[Json], now: datetime, *, what: str) -> tuple[Post, ...]:
         """Return posts with what they pass on and the addresses of their files, in a few calls for all."""
         known = {_string(item, "id"): item for item in items}
-        parents = unique(urn for item in items if (urn := _parent_urn(item)) and urn not in known)
-        if parents:
-            known |= self._readable_posts(parents, now, what=what)
+        known |= self._parents(
+            unique(urn for item in items if (urn := _parent_urn(item)) and urn not in known), now, what=what
+        )
         shown = [*items, *(known[urn] for item in items if (urn := _parent_urn(item)) in known)]
         files = self._files(unique(urn for item in shown for urn in file_urns(item)), now, what=what)
         return tuple(parse_post(item, parent=known.get(_parent_urn(item)), files=files) for item in items)
 
-    def _readable_posts(self, urns: Sequence[str], now: datetime, *, what: str) -> Mapping[str, Json]:
+    def _parents(self, urns: Sequence[str], now: datetime, *, what: str) -> Mapping[str, Json]:
         """Return those of other authors' posts that the token may read; they are closed to most."""
+        known = self._seen_parents.known(urns, now)
+        unknown = [urn for urn in urns if urn not in known]
         try:
-            return self._posts(urns, now, what=what)[0]
+            found = self._posts(unknown, now, what=what)[0]
         except (PermissionMissing, AccountNotFound, SchemaDrift):
-            return {}
+            found = {}
+        self._seen_parents.keep(unknown, found, now)
+        return {urn: item for urn, item in known.items() if item} | found
 
     def _posts(self, urns: Sequence[str], now: datetime, *, what: str) -> tuple[dict[str, Json], dict[str, int]]:
         """Read posts by urn; the status of each that was refused stands beside them."""
@@ -521,6 +529,14 @@ class LinkedInConnector:
 
     def _files(self, urns: Iterable[str], now: datetime, *, what: str) -> Mapping[str, Json]:
         """Return where files can be fetched; those that are closed to the token are left out."""
+        urns = tuple(urns)
+        known = self._seen_files.known(urns, now)
+        unknown = [urn for urn in urns if urn not in known]
+        found = self._fresh_files(unknown, now, what=what)
+        self._seen_files.keep(unknown, found, now)
+        return {urn: item for urn, item in known.items() if item} | found
+
+    def _fresh_files(self, urns: Sequence[str], now: datetime, *, what: str) -> dict[str, Json]:
         found: dict[str, Json] = {}
         for kind, resource in (("image", "images"), ("video", "videos"), ("document", "documents")):
             part = [urn for urn in urns if urn.startswith(f"urn:li:{kind}:")]

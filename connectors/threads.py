@@ -8,6 +8,8 @@ listing, 100 a call. Nothing tells when a post was edited (within its first minu
 from __future__ import annotations
 
 import re
+import threading
+from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -24,8 +26,10 @@ from connectors.base import (
     Cursor,
     Page,
     PermissionMissing,
+    RateLimited,
     Reread,
     SchemaDrift,
+    no_later,
 )
 from connectors.graph import Dialect, inner, is_too_much, lacks_way, string
 from connectors.graph_http import VERSION, GraphHttp, Refused
@@ -40,6 +44,8 @@ from monitor.settings import Network, Secret
 
 USUAL = "https://graph.threads.com"
 PAGE_SIZE = 100
+DISCOVERIES = 1000  # calls in 24 hours, for profiles of others; no header tells how many are left
+DAY = timedelta(days=1)
 EARLIEST = datetime(2023, 7, 3, tzinfo=UTC)  # `since` takes nothing before Threads began
 OWN_PROFILE_FIELDS = "id,username,name,threads_profile_picture_url,threads_biography"
 PROFILE_FIELDS = "username,name,profile_picture_url,biography"
@@ -216,6 +222,32 @@ def _media_of(part: Json, *, page: str) -> Iterator[Media]:
 # ---------------------------------------------------------------- the connector
 
 
+class DayCount:
+    """Counts the calls of a rolling day, which Threads limits without telling. A restart begins anew. Thread-safe."""
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self._lock = threading.Lock()
+        self._calls: deque[datetime] = deque()
+
+    def count(self, now: datetime) -> None:
+        """Note a call. Raises RateLimited before one too many."""
+        with self._lock:
+            while self._calls and self._calls[0] <= now - DAY:
+                self._calls.popleft()
+            if len(self._calls) >= self._limit:
+                message = f"threads: {self._limit} calls for others' profiles were made in 24 hours, which is the limit"
+                raise RateLimited(message, retry_at=no_later(self._calls[0] + DAY, now))
+            self._calls.append(now)
+
+    def allowances(self) -> tuple[Allowance, ...]:
+        with self._lock:
+            if not self._calls:
+                return ()
+            left, resets_at = self._limit - len(self._calls), self._calls[0] + DAY
+        return (Allowance(name="discoveries a day", limit=self._limit, remaining=left, resets_at=resets_at),)
+
+
 class ThreadsConnector:
     """Reads profiles with one token. Thread-safe: what is remembered is the same for all threads."""
 
@@ -239,6 +271,7 @@ class ThreadsConnector:
             base_url=settings.base_url,
             network=network,
         )
+        self._day = DayCount(DISCOVERIES)
         self._me: Json | None = None  # the token's own profile; empty where the server does not tell
         self._leaner: dict[str, int] = {}  # by way of reading: which of FIELDS has been answered
 
@@ -248,6 +281,7 @@ class ThreadsConnector:
         if self._is_own(account, now):
             return parse_profile(self._graph.ask("me", {"fields": OWN_PROFILE_FIELDS}, now, what=what))
         asked = {"username": username_of(account), "fields": PROFILE_FIELDS}
+        self._day.count(now)
         return parse_profile(self._graph.ask("profile_lookup", asked, now, what=what))
 
     def pull(self, account: Account, cursor: Cursor | None, *, now: datetime) -> Iterator[Page]:
@@ -301,7 +335,8 @@ class ThreadsConnector:
         return f"{sentence}; it is that of @{string(me, 'username')}"
 
     def allowances(self) -> tuple[Allowance, ...]:
-        return self._graph.allowances()
+        """Return the app's budget by the last answer's word, and what is left of a day's discoveries by our count."""
+        return (*self._graph.allowances(), *self._day.allowances())
 
     def _is_own(self, account: Account, now: datetime) -> bool:
         me = self._own(now)
@@ -340,6 +375,8 @@ class ThreadsConnector:
         """Read one page: with fewer fields where some are refused, a smaller one where this one is too large."""
         tier, limit = self._leaner.get(path, 0), PAGE_SIZE
         while True:
+            if path == "profile_posts":
+                self._day.count(now)
             question = {"fields": FIELDS[tier], "limit": str(limit), **asked}
             try:
                 listing = self._graph.attempt(path, question, now, what=f"{account.label}: posts")

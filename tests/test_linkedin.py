@@ -251,6 +251,18 @@ def test_files_that_are_closed_to_the_token_do_not_hide_the_post():
     assert page.posts[3].text == "Baca ini"
 
 
+def test_files_and_reshared_posts_are_asked_for_once_an_hour():
+    with Replay(server(POSTS)) as replay:
+        one = connector(replay.url)
+        counts = []
+        for minutes in (0, 5, 65):
+            (page,) = one.pull(JPD, None, now=NOW + timedelta(minutes=minutes))
+            counts.append(len(replay.asked))
+            assert len(page.posts[0].media) == 1
+            assert page.posts[3].text.startswith("Baca ini\n\nKata laluan")
+    assert counts == [5, 6, 11]  # the posts, what is reshared, pictures, films, documents
+
+
 # ---------------------------------------------------------------- pages
 
 

@@ -16,7 +16,7 @@ from connectors.listing import merged
 from connectors.sandbox.server import Sandbox
 from connectors.sandbox.threads_twin import OWN
 from connectors.sandbox.world import World
-from connectors.threads import ThreadsConnector, ThreadsSettings, parse_items, parse_post, username_of
+from connectors.threads import DayCount, ThreadsConnector, ThreadsSettings, parse_items, parse_post, username_of
 from connectors.walk import listed
 from monitor.model import MediaKind, PostKind
 from monitor.settings import Network, Secret
@@ -327,3 +327,26 @@ def test_the_token_is_described_with_whose_it_is():
         sentence = connector(replay.url).check()
     assert "until 2026-12-23" in sentence
     assert sentence.endswith("it grants threads_basic; it is that of @pantau.demo")
+
+
+def test_a_day_s_discoveries_are_counted_and_not_overdrawn():
+    day = DayCount(3)
+    for hours in (0, 1, 2):
+        day.count(NOW + hours * HOUR)
+    (left,) = day.allowances()
+    assert (left.limit, left.remaining, left.resets_at) == (3, 0, NOW + 24 * HOUR)
+    with pytest.raises(base.RateLimited) as caught:
+        day.count(NOW + 23 * HOUR)
+    assert caught.value.retry_at == NOW + 24 * HOUR
+    day.count(NOW + 24 * HOUR)
+    assert day.allowances()[0].remaining == 0
+
+
+def test_each_call_for_another_s_profile_counts_and_the_own_profile_s_do_not():
+    routes = {"/me/threads": NO_MORE, "/me/replies": NO_MORE, "/me": ME, "/profile_posts": [POSTS, NO_MORE]}
+    with Replay(by_path(routes)) as replay:
+        one = connector(replay.url)
+        list(one.pull(MINE, None, now=NOW))
+        assert one.allowances() == ()
+        list(one.pull(JPD, None, now=NOW))
+    assert [(told.name, told.remaining) for told in one.allowances()] == [("discoveries a day", 998)]
