@@ -13,7 +13,8 @@ import re
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
 from typing import Any, ClassVar
 from urllib.parse import urlsplit
 from xml.sax import SAXException
@@ -45,6 +46,10 @@ ACCEPT = "application/atom+xml, application/rss+xml, application/rdf+xml, applic
 ROOT_ENDS = re.compile(rb"</\s*([\w.-]+:)?(rss|feed|rdf)\s*(>|$)", re.IGNORECASE)
 # References into the range of half characters, and of what lies just before and behind it.
 HALVES = re.compile(rb"(?:&#(?:x0{0,4}[de][0-9a-f]{3}|0{0,4}5[5-7]\d{3});)+", re.IGNORECASE)
+SETTLED = timedelta(minutes=1)
+WHOLE_EACH = timedelta(days=1)
+NEVER = "0001-01-01T00:00:00+00:00"
+LONGEST_TAG = 500  # characters; one that is cut would match nothing
 # What feedparser is known to raise for feeds that are not well-formed.
 TRIPS = (ValueError, TypeError, LookupError, AttributeError, AssertionError, RecursionError)
 # An entity that stands for a few characters and for no other entity; some feeds declare those of HTML.
@@ -97,15 +102,17 @@ class RssConnector:
     def pull(self, account: Account, cursor: Cursor | None, *, now: datetime) -> Iterator[Page]:
         """Yield the one page a feed has; an unchanged feed is an empty one. Raises ConnectorError."""
         start = dict(cursor or {})
-        response = self._get(account, conditions(start, account.url), now)
+        asked = conditions(start, account.url, now)
+        response = self._get(account, asked, now)
         if response.status_code == requests.codes.not_modified:
+            if not asked:
+                raise Unavailable(f"{name_of(account)}: the site says that nothing has changed, but was not asked that")
             yield Page(posts=(), cursor=start, last=True)
             return
         seen = remembered(cursor)
         feed = _parsed(response, account, seen, now)
-        headers = response.headers
-        extra = {"etag": headers.get("ETag", "")[:500], "modified": headers.get("Last-Modified", "")[:100]}
-        yield window_page(seen, feed.posts, now=now, undated=feed.undated, extra={**extra, "url": account.url})
+        extra = {**validators(response.headers), "whole_at": now.isoformat(), "url": account.url}
+        yield window_page(seen, feed.posts, now=now, undated=feed.undated, extra=extra)
 
     def reread(self, *_: object, **__: object) -> Reread:
         """A feed has no way to ask for an entry: nothing is decided."""
@@ -140,9 +147,28 @@ def name_of(account: Account) -> str:
         return account.platform
 
 
-def conditions(cursor: Mapping[str, Any], url: str) -> dict[str, str]:
-    """Return the headers that ask only for what has changed since `cursor`."""
+def validators(headers: Mapping[str, str]) -> dict[str, str]:
+    """Return what tells later whether a feed has changed, as it was served: a weak tag (W/"…") is one word with its W/.
+
+    A Last-Modified just before the answer's own Date tells nothing: what is added in the same second bears the same
+    time, and would never be served (RFC 9110, 8.8.2.2).
+    """
+    etag, modified = headers.get("ETag", ""), headers.get("Last-Modified", "")
+    try:
+        settled = parsedate_to_datetime(headers.get("Date", "")) - parsedate_to_datetime(modified) >= SETTLED
+    except (ValueError, TypeError, OverflowError):
+        settled = False
+    return {"etag": etag if len(etag) <= LONGEST_TAG else "", "modified": modified[:100] if settled else ""}
+
+
+def conditions(cursor: Mapping[str, Any], url: str, now: datetime) -> dict[str, str]:
+    """Return the headers that ask only for what has changed since `cursor`.
+
+    Once a day everything is asked for: a site, or a cache before it, may say for ever that nothing has changed.
+    """
     if cursor.get("v") != 1 or cursor.get("url") != url:
+        return {}
+    if abs(now - datetime.fromisoformat(cursor.get("whole_at", NEVER))) >= WHOLE_EACH:
         return {}
     given = {"If-None-Match": cursor.get("etag"), "If-Modified-Since": cursor.get("modified")}
     return {name: value for name, value in given.items() if value}

@@ -13,13 +13,14 @@ from replay import DATA, Answer, Asked, Replay
 
 from connectors import base
 from connectors.base import AccountNotFound, AddressRefused, PermissionMissing, SchemaDrift, Unavailable
-from connectors.rss import RssConnector, RssSettings, parse_feed
+from connectors.rss import RssConnector, RssSettings, parse_feed, validators
 from connectors.seen import remembered
 from monitor.model import MediaKind
 from monitor.settings import Network
 
 NOW = datetime(2026, 11, 24, 2, 0, tzinfo=UTC)
 LOOPBACK = (ipaddress.ip_network("127.0.0.1/32"),)
+SERVED = "Tue, 24 Nov 2026 02:00:00 GMT"
 ADDRESS = "https://www.jpd.example.my/feed/"
 
 
@@ -245,6 +246,47 @@ def test_an_unchanged_feed_is_asked_for_with_its_marks_and_keeps_the_cursor():
         second = pull(replay.url, first.cursor)
         assert replay.asked[1].headers["if-modified-since"] == marks["Last-Modified"]
     assert (second.posts, second.last, second.cursor) == ((), True, first.cursor)
+
+
+@pytest.mark.parametrize(
+    ("headers", "kept"),
+    [
+        pytest.param({"ETag": 'W/"67ab-5f"'}, 'W/"67ab-5f"', id="a weak tag goes back as it came"),
+        pytest.param({"ETag": '"x-gzip"'}, '"x-gzip"', id="a tag of a packed answer"),
+        pytest.param({"ETag": f'"{"x" * 600}"'}, "", id="a tag that would have to be cut"),
+        pytest.param({}, "", id="no tag"),
+    ],
+)
+def test_a_tag_is_kept_as_it_was_served(headers, kept):
+    assert validators(headers)["etag"] == kept
+
+
+@pytest.mark.parametrize(
+    ("modified", "kept"),
+    [
+        pytest.param("Tue, 24 Nov 2026 01:58:00 GMT", True, id="two minutes before the answer"),
+        pytest.param("Tue, 24 Nov 2026 02:00:00 GMT", False, id="in its very second: more may follow in it"),
+        pytest.param("Tue, 24 Nov 2026 03:00:00 GMT", False, id="after it"),
+        pytest.param("gestern", False, id="no date"),
+        pytest.param("", False, id="none"),
+    ],
+)
+def test_a_time_of_change_is_believed_once_it_has_settled(modified, kept):
+    assert bool(validators({"Date": SERVED, "Last-Modified": modified})["modified"]) == kept
+    assert not validators({"Last-Modified": modified})["modified"]
+
+
+def test_once_a_day_the_whole_feed_is_asked_for_whatever_the_site_says():
+    with serve(feed_file("wordpress"), headers={"ETag": '"for ever"'}) as replay:
+        cursor = pull(replay.url).cursor
+        for hours in (1, 23, 25, -25):
+            pull(replay.url, cursor, now=NOW + timedelta(hours=hours))
+    assert ["if-none-match" in asked.headers for asked in replay.asked] == [False, True, True, False, False]
+
+
+def test_unchanged_is_no_answer_to_a_question_that_was_not_asked():
+    with Replay(lambda _: Answer(status=304)) as replay, pytest.raises(Unavailable, match="was not asked"):
+        pull(replay.url)
 
 
 def test_the_marks_of_another_address_are_not_sent():
