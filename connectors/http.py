@@ -10,8 +10,10 @@ from __future__ import annotations
 import json
 import re
 import socket
+import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, fields
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from http.cookiejar import DefaultCookiePolicy
@@ -22,7 +24,7 @@ import requests
 from requests.adapters import HTTPAdapter
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
-from urllib3.exceptions import DecodeError, ProtocolError, ReadTimeoutError
+from urllib3.exceptions import DecodeError, IncompleteRead, InvalidChunkLength, ProtocolError, ReadTimeoutError
 from urllib3.exceptions import SSLError as BrokenTLS
 from urllib3.util.url import parse_url
 
@@ -77,6 +79,33 @@ def open_session(
     session.mount("https://", adapter)
     session.mount("http://", adapter)
     return session
+
+
+class Meter:
+    """Counts calls. Shared by the sessions of one platform and their threads."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._calls = 0
+
+    @property
+    def calls(self) -> int:
+        return self._calls
+
+    def count(self) -> None:
+        with self._lock:
+            self._calls += 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Metered(Network):
+    """A network whose sessions count their calls, those that a redirect leads to included."""
+
+    meter: Meter
+
+    @classmethod
+    def of(cls, network: Network, meter: Meter) -> Metered:
+        return cls(**{f.name: getattr(network, f.name) for f in fields(network)}, meter=meter)
 
 
 class _Session(requests.Session):
@@ -139,6 +168,8 @@ class _GuardedAdapter(HTTPAdapter):
     def send(self, request: requests.PreparedRequest, *args: Any, **kwargs: Any) -> requests.Response:
         request.url = self._rewritten(request.url or "")
         self._guard(request.url)
+        if isinstance(self._network, Metered):
+            self._network.meter.count()
         if kwargs.get("timeout") is None:
             kwargs["timeout"] = self._network.timeout.total_seconds()
         wants_stream = kwargs.get("stream", False)
@@ -200,7 +231,7 @@ def _arriving(response: requests.Response) -> Iterator[bytes]:
     try:
         while piece := response.raw.read1(CHUNK, decode_content=True):
             yield piece
-    except ProtocolError as error:
+    except (ProtocolError, IncompleteRead, InvalidChunkLength) as error:
         raise requests.exceptions.ChunkedEncodingError(error) from None
     except DecodeError as error:
         raise requests.exceptions.ContentDecodingError(error) from None
