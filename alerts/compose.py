@@ -18,7 +18,8 @@ from alerts.attachments import csv_files
 from alerts.message import Attachment, letter_bytes, mail_message
 from alerts.policy import mail_domain
 from alerts.rendering import Letter, render
-from monitor import links
+from monitor import budget, links
+from monitor.budget import Forecast
 from monitor.disclosure import excerpt, level_of, name_shown, one_line, profile_changes
 from monitor.escalation import Role
 from monitor.model import (
@@ -299,6 +300,7 @@ def _words(alert: Alert, delivery: Delivery, envelope: Envelope, now: datetime) 
         "remedy": remedy,
         "clause_5": wording.CLAUSE_5,
         "detail": sentence if _role(delivery.step) in TECHNICAL_STEPS else "",
+        **_forecast_words(alert, language),
         **_refused(alert, envelope),
         **_missing(alert, delivery),
         "console": "" if answer and _is_contact(alert.agency, delivery.recipient) else _console(alert.case, envelope),
@@ -491,12 +493,28 @@ def _technical(alert: Alert) -> tuple[str, str]:
         platform = alert.account.platform
     elif alert.kind is AlertKind.CREDENTIAL:
         platform, _, detail = detail.partition(": ")
+    elif (forecast := _forecast(alert)) is not None:
+        platform, detail = forecast.platform, ""
     else:
         platform = ""
     if alert.kind is AlertKind.EVALUATION:  # an exception's message may quote the text it choked on; its name does not
         name = re.match(r"[A-Za-z_][\w.]{0,80}", detail)
         detail = name[0] if name else ""
     return one_line(wording.platform(platform)), detail
+
+
+def _forecast(alert: Alert) -> Forecast | None:
+    return budget.read(alert.detail) if alert.kind is AlertKind.FORECAST else None
+
+
+def _forecast_words(alert: Alert, language: Language) -> dict[str, object]:
+    """Return how the budget or credential of an alert will last; empty for the other alerts."""
+    forecast = _forecast(alert)
+    return {
+        "forecast": wording.forecast(forecast, language) if forecast else "",
+        "ends": forecast is not None and forecast.name == budget.CREDENTIAL,
+        "by_the_hour": forecast is not None and forecast.name != budget.CREDENTIAL and forecast.resets_at is None,
+    }
 
 
 def _lasted(alert: Alert, language: Language) -> str:

@@ -28,6 +28,7 @@ from monitor.working_hours import after_working_time, next_working_moment
 
 OPERATOR_KINDS = {
     AlertKind.CREDENTIAL: "credential",
+    AlertKind.FORECAST: "forecast",
     AlertKind.DEAD_LETTER: "dead_letter",
     AlertKind.EVALUATION: "evaluation",
     AlertKind.CANARY_MISSING: "canary_missing",

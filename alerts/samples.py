@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 
 from alerts.compose import Envelope, compose_alert, compose_group, compose_test
 from alerts.policy import mail_domain
+from monitor.budget import CREDENTIAL, Forecast, next_month, written
 from monitor.disclosure import profile_detail
 from monitor.escalation import Role
 from monitor.model import (
@@ -122,6 +123,8 @@ def samples() -> tuple[Sample, ...]:
         _of_alert("blind", blind(), to="keselamatan@jdn.example.my", step="security-team"),
         _of_alert("recovery", replace(blind(), recovered_at=NOW)),
         _of_alert("credential", _operators(AlertKind.CREDENTIAL, "x: 401 Unauthorized"), step="operators"),
+        _of_alert("forecast", _operators(AlertKind.FORECAST, written(SHORT)), step="operators"),
+        _of_alert("forecast", _operators(AlertKind.FORECAST, written(ENDING)), name="forecast-ends", step="operators"),
         _of_alert("dead_letter", _operators(AlertKind.DEAD_LETTER, _REFUSAL), step="operators"),
         _of_alert("evaluation", unchecked(), step="operators"),
         _of_alert("canary", replace(marking(), kind=AlertKind.CANARY), to="pantau-ujian@jpd.example.my", step="canary"),
@@ -135,6 +138,17 @@ def samples() -> tuple[Sample, ...]:
     return tuple(found)
 
 
+SHORT = Forecast(
+    platform="x",
+    name="posts",
+    limit=100_000,
+    needed=158_000,
+    spent=61_300,
+    accounts=420,
+    ends_at=NOW + timedelta(days=5),
+    resets_at=next_month(NOW),
+)
+ENDING = Forecast(platform="facebook", name=CREDENTIAL, ends_at=NOW + timedelta(days=11))
 _REFUSAL = "PTU-2026-000123 → timbalan@jpd.example.my: smtp.example.my:587: 550 5.1.1 no such user"
 
 
@@ -260,7 +274,8 @@ def _without_post(number: int, kind: AlertKind, severity: Severity, *, detail: s
 
 def _operators(kind: AlertKind, detail: str) -> Alert:
     case = replace(_without_post(7, kind, Severity.HIGH, detail=detail), cause=Cause.CREDENTIAL, since=NOW)
-    return replace(case, agency=None, account=None) if kind is AlertKind.CREDENTIAL else replace(case, since=None)
+    platform_wide = kind in {AlertKind.CREDENTIAL, AlertKind.FORECAST}
+    return replace(case, agency=None, account=None) if platform_wide else replace(case, since=None)
 
 
 def _later(alert: Alert) -> Alert:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from alerts import wording
+from monitor.budget import falls_short
 from monitor.disclosure import one_line
 from monitor.model import (
     AlertLine,
@@ -23,6 +24,7 @@ from monitor.model import (
 )
 
 RULES, LOW, SILENCES, SUPPRESSED, CHANGES, REASONS = 15, 10, 10, 20, 15, 8
+FORECASTS = 20
 TITLE_LIMIT, REASON_LIMIT, FACT_LIMIT = 90, 160, 160
 DEAD = frozenset({Cause.CREDENTIAL, Cause.CONFIGURATION})  # until a person does something
 LATE_MAIL = timedelta(hours=1)  # a mail that waits longer needs somebody
@@ -249,7 +251,19 @@ def _platforms(report: WeekReport, language: Language) -> dict[str, object]:
     return {
         "dead": [row(one) for one in report.shut if one.cause in DEAD],
         "used_up": [row(one) for one in report.shut if one.cause not in DEAD],
+        **_forecasts(report, language),
     }
+
+
+def _forecasts(report: WeekReport, language: Language) -> dict[str, object]:
+    """Return how budgets and credentials will last, those that will not first."""
+    now = _now(report)
+    found = sorted(report.forecasts, key=lambda one: (not falls_short(one, now), one.key))
+    rows = [
+        (one_line(wording.platform(one.platform)), wording.forecast(one, language), falls_short(one, now))
+        for one in found
+    ]
+    return {"forecasts": rows[:FORECASTS], "short": [row for row in rows[:FORECASTS] if row[2]]}
 
 
 def _now(report: WeekReport) -> datetime:

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 
+from monitor.budget import CREDENTIAL, Forecast
 from monitor.disclosure import one_line
 from monitor.escalation import Role
 from monitor.model import MALAYSIA, AlertKind, AlertState, Cause, Language, Severity, Verdict
@@ -35,6 +36,7 @@ KINDS: Mapping[Language, Mapping[AlertKind, str]] = {
         AlertKind.BACKLOG: "hantaran lama untuk disemak",
         AlertKind.BLIND: "akaun tidak dapat dibaca",
         AlertKind.CREDENTIAL: "platform tidak menerima akses Pantau",
+        AlertKind.FORECAST: "had atau akses platform yang tidak mencukupi",
         AlertKind.DEAD_LETTER: "e-mel ditolak",
         AlertKind.EVALUATION: "hantaran tidak dapat diperiksa",
         AlertKind.CANARY_MISSING: "ujian harian Pantau tidak sampai",
@@ -46,6 +48,7 @@ KINDS: Mapping[Language, Mapping[AlertKind, str]] = {
         AlertKind.BACKLOG: "older posts to review",
         AlertKind.BLIND: "account cannot be read",
         AlertKind.CREDENTIAL: "no access to the platform",
+        AlertKind.FORECAST: "a budget or credential that will not last",
         AlertKind.DEAD_LETTER: "mail refused",
         AlertKind.EVALUATION: "post could not be checked",
         AlertKind.CANARY_MISSING: "Pantau's daily proof did not arrive",
@@ -244,6 +247,7 @@ MATTERS: Mapping[Language, Mapping[AlertKind, str]] = {
         AlertKind.BACKLOG: "HANTARAN LAMA YANG MUNGKIN MELANGGAR PEKELILING",
         AlertKind.BLIND: "AKAUN MEDIA SOSIAL YANG TIDAK DAPAT DIPANTAU",
         AlertKind.CREDENTIAL: "PLATFORM YANG MENOLAK AKSES PANTAU",
+        AlertKind.FORECAST: "HAD ATAU AKSES PLATFORM YANG TIDAK MENCUKUPI",
         AlertKind.DEAD_LETTER: "E-MEL PANTAU YANG DITOLAK",
         AlertKind.EVALUATION: "HANTARAN YANG TIDAK DAPAT DIPERIKSA",
         AlertKind.PROFILE: "PERUBAHAN PROFIL AKAUN MEDIA SOSIAL YANG MUNGKIN TELAH DIRAMPAS",
@@ -255,6 +259,7 @@ MATTERS: Mapping[Language, Mapping[AlertKind, str]] = {
         AlertKind.BACKLOG: "OLDER POSTS THAT MAY CONTRAVENE THE CIRCULAR",
         AlertKind.BLIND: "A SOCIAL MEDIA ACCOUNT THAT CANNOT BE MONITORED",
         AlertKind.CREDENTIAL: "A PLATFORM THAT REFUSES PANTAU ACCESS",
+        AlertKind.FORECAST: "A BUDGET OR CREDENTIAL THAT WILL NOT LAST",
         AlertKind.DEAD_LETTER: "A REFUSED MAIL OF PANTAU",
         AlertKind.EVALUATION: "A POST THAT COULD NOT BE CHECKED",
         AlertKind.PROFILE: "A CHANGED PROFILE OF AN ACCOUNT THAT MAY HAVE BEEN TAKEN OVER",
@@ -353,6 +358,41 @@ def instrument(name: str, language: Language) -> str:
 def roles(of: Iterable[Role], language: Language) -> str:
     """Return "Timbalan Ketua Jabatan dan Pegawai Keselamatan ICT (ICTSO)"."""
     return listed([ROLES[language][role] for role in dict.fromkeys(of)], language)
+
+
+BUDGETS: Mapping[Language, Mapping[str, str]] = {
+    MS: {
+        "calls": "panggilan",
+        "units a day": "unit sehari",
+        "posts": "hantaran",
+        "dollars": "dolar AS",
+    },
+    EN: {"dollars": "US dollars"},
+}
+
+
+def forecast(what: Forecast, language: Language) -> str:
+    """Return how a budget or credential will last, as a sentence without the platform."""
+    name = BUDGETS[language].get(what.name, one_line(what.name, limit=40))
+    if what.name == CREDENTIAL:
+        end = date(what.ends_at, language) if what.ends_at else "–"
+        return f"akses (token) ini tamat pada {end}" if language is MS else f"the credential ends on {end}"
+    needed, limit, spent = (f"{number:,.0f}" for number in (what.needed, what.limit, what.spent))
+    if what.resets_at is None and language is MS:
+        accounts = f"{what.accounts:,} akaun dibaca mengikut tempoh yang dijanjikan"
+        return f"{name}: {needed} sejam diperlukan supaya {accounts}; had platform ialah {limit} sejam"
+    if what.resets_at is None:
+        accounts = f"{what.accounts:,} accounts to be read as often as promised"
+        return f"{name}: {needed} an hour are needed for {accounts}; the platform allows {limit} an hour"
+    if language is MS:
+        end = (
+            f"pada kadar ini had itu habis pada {date(what.ends_at, MS)}"
+            if what.ends_at
+            else "pada kadar ini mencukupi"
+        )
+        return f"{name}: {spent} daripada {limit} bagi bulan ini telah digunakan; {end}"
+    end = f"at this rate it ends on {date(what.ends_at, EN)}" if what.ends_at else "at this rate it suffices"
+    return f"{name}: {spent} of {limit} for this month are spent; {end}"
 
 
 def matter(kind: AlertKind, clause_refs: Iterable[str], language: Language) -> str:

@@ -91,12 +91,14 @@ class Allowance:
     """What a credential may still spend of one thing (calls, posts, units) until `resets_at`, by the platform's word.
 
     `remaining` and `limit` are in that thing; a platform that tells only a percentage has a `limit` of 100.
+    `window`: for how long the limit is given each time; without it no pace is set by it.
     """
 
     name: str
     limit: float
     remaining: float
     resets_at: datetime
+    window: timedelta | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -153,7 +155,12 @@ class Connector(Protocol):
     #   pull_many(asked, *, now) -> Mapping[account.id, Page]: reads one such group. Each page is the whole walk of its
     #       account, with the new cursor; whoever is missing (more pages, a doubt, an error of its own) is pulled alone.
     #       Raises ConnectorError: then everybody is, unless it stops the whole platform.
-    #   allowances() -> tuple[Allowance, ...]: what the last answers said of the credential's budgets
+    #   allowances() -> tuple[Allowance, ...]: what the last answers said of the credential's budgets; what is called
+    #       "calls" or "units…" is what reading accounts takes, and sets how often they are read
+    #   spent() -> Mapping[str, float]: what it has cost since this was built, beside calls: posts, dollars
+    #   monthly() -> Mapping[str, float]: what of that the administrator allows in a calendar month
+    #   expires_at() -> datetime | None: when the credential ends, as the platform or the setting tells; one call at
+    #       most. Raises ConnectorError
     #   backfill(account, start, end, *, now) -> Iterator[Page]: the posts of [start, end), read again from the newest
     #       down; cursors are ignored. The last page has a gap where it is not sure that the stretch was walked to its
     #       end; the caller may stop in between and go on later with what is left

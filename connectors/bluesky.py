@@ -44,6 +44,7 @@ from monitor.settings import Network
 ORIGIN = "https://public.api.bsky.app"
 PAGE_SIZE = 100
 POSTS_PER_CALL = 25
+WINDOW = timedelta(minutes=5)  # of the budget of calls
 BLOBS = "/xrpc/com.atproto.sync.getBlob"
 GET_PROFILE = "app.bsky.actor.getProfile"
 
@@ -149,7 +150,7 @@ def parse_allowance(headers: Mapping[str, str], now: datetime) -> Allowance | No
     resets_at = reset(headers, now)
     if resets_at is None or not all(one.isascii() and one.isdigit() and len(one) < 10 for one in told):
         return None
-    return Allowance(name="calls", limit=float(told[0]), remaining=float(told[1]), resets_at=resets_at)
+    return Allowance(name="calls", limit=float(told[0]), remaining=float(told[1]), resets_at=resets_at, window=WINDOW)
 
 
 # ---------------------------------------------------------------- listings

@@ -27,6 +27,7 @@ from connectors.addresses import facebook as page_addresses
 from connectors.base import (
     BOUNDS,
     AccountNotFound,
+    Allowance,
     Bounds,
     Capabilities,
     ConnectorError,
@@ -56,7 +57,7 @@ from connectors.graph import (
     string,
     verdict,
 )
-from connectors.graph_payload import describe_token, following, has_next, without_credentials
+from connectors.graph_payload import describe_token, end_of_token, following, has_next, without_credentials
 from connectors.walk import Listed, Walk, begin_walk
 from monitor.model import Account, Cause, Json, Media, MediaKind, Post, PostKind, Profile
 from monitor.settings import Network, Secret
@@ -641,6 +642,17 @@ class FacebookConnector:
         except (PermissionMissing, AccountNotFound, SchemaDrift):  # not every token may look at itself
             payload = self._ask(lambda graph: graph.get_object("me", fields="id,name"), now, what="facebook: the token")
         return f"facebook: the token is accepted, as {parse_profile(payload).name}; Facebook does not say until when"
+
+    def allowances(self) -> tuple[Allowance, ...]:
+        """Return what the last answers said of the app's budget."""
+        return self._budget.allowances()
+
+    def expires_at(self) -> datetime | None:
+        """Return when the token ends; None: it has no end, or Facebook does not tell. Raises ConnectorError."""
+        try:
+            return end_of_token(self._debug_token(datetime.now(UTC)))
+        except (PermissionMissing, AccountNotFound, SchemaDrift):  # not every token may look at itself
+            return None
 
     def _debug_token(self, now: datetime) -> object:
         asked = {"input_token": self._token}

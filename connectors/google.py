@@ -139,7 +139,9 @@ class Units:
             if self._seen_at is None:
                 return ()
             left, at = self._limit - self._used, next_day(self._seen_at)
-        return (Allowance(name="units a day", limit=self._limit, remaining=left, resets_at=at),)
+        return (
+            Allowance(name="units a day", limit=self._limit, remaining=left, resets_at=at, window=timedelta(days=1)),
+        )
 
     def _turn(self, now: datetime) -> None:
         self._seen_at = now

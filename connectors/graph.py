@@ -326,4 +326,4 @@ def allowances_of(usages: Sequence[Usage], now: datetime) -> tuple[Allowance, ..
     tightest = max(usages, key=lambda usage: usage.percent)
     resets_at = now + (tightest.regain or BUDGET_WINDOW)
     left = max(0.0, 100 - tightest.percent)
-    return (Allowance(name="calls", limit=100, remaining=left, resets_at=resets_at),)
+    return (Allowance(name="calls", limit=100, remaining=left, resets_at=resets_at, window=BUDGET_WINDOW),)

@@ -10,7 +10,7 @@ import hmac
 import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import ClassVar
 from urllib.parse import quote
 
@@ -18,10 +18,12 @@ import requests
 
 from connectors import http
 from connectors.base import (
+    AccountNotFound,
     Allowance,
     ConnectorError,
     ConnectorMisconfigured,
     CredentialRefused,
+    PermissionMissing,
     RateLimited,
     SchemaDrift,
     Unavailable,
@@ -37,6 +39,7 @@ from connectors.graph import (
     parse_usage,
     verdict,
 )
+from connectors.graph_payload import end_of_token
 from monitor.model import Json
 from monitor.settings import Network, Secret
 
@@ -87,6 +90,14 @@ class GraphHttp:
             raise http.failure(error, what=what) from None
         self._budget.note(answer.headers, holder, now)
         return self._read(answer, now, what=what)
+
+    def expires_at(self) -> datetime | None:
+        """Return when the token ends; None: it has no end, or the API does not tell. Raises ConnectorError."""
+        what = f"{self.dialect.platform}: the token"
+        try:
+            return end_of_token(self.ask("debug_token", {"input_token": self.token}, datetime.now(UTC), what=what))
+        except (PermissionMissing, AccountNotFound, SchemaDrift):  # not every token may look at itself
+            return None
 
     def allowances(self) -> tuple[Allowance, ...]:
         """Return what the last answers said of the app's budgets."""

@@ -52,6 +52,13 @@ def following(payload: object) -> Mapping[str, str]:
     return ({"after": after} if after else {}) | named
 
 
+def end_of_token(payload: object) -> datetime | None:
+    """Return when a token, or what it grants, ends by an answer of debug_token; None: never, as far as it says."""
+    data = inner(payload, "data") if isinstance(payload, Mapping) else {}
+    ends = [end for key in ("expires_at", "data_access_expires_at") if (end := number(data.get(key)))]
+    return datetime.fromtimestamp(min(ends), UTC) if ends else None
+
+
 def describe_token(payload: object, now: datetime, dialect: Dialect = FACEBOOK) -> str:
     """Put an answer of debug_token into a sentence. Raises CredentialRefused or SchemaDrift."""
     platform = dialect.platform
@@ -61,9 +68,8 @@ def describe_token(payload: object, now: datetime, dialect: Dialect = FACEBOOK) 
     if not data["is_valid"]:
         why = SUBCODES.get(number(inner(data, "error").get("subcode")) or 0, f"{dialect.name} does not say why")
         raise CredentialRefused(f"{platform}: the access token is refused ({why}); {dialect.new_token}")
-    ends = [end for key in ("expires_at", "data_access_expires_at") if (end := number(data.get(key)))]
-    until = f"until {datetime.fromtimestamp(min(ends), UTC):%Y-%m-%d %H:%M} UTC" if ends else "without an end"
-    days = f", {(datetime.fromtimestamp(min(ends), UTC) - now).days} days" if ends else ""
+    end = end_of_token(payload)
+    until = f"until {end:%Y-%m-%d %H:%M} UTC, {(end - now).days} days" if end else "without an end"
     listed = data.get("scopes")
     scopes = ", ".join(str(scope)[:60] for scope in listed) if isinstance(listed, list) and listed else "no permission"
-    return f"{platform}: the token is valid {until}{days}; it grants {scopes}"
+    return f"{platform}: the token is valid {until}; it grants {scopes}"

@@ -303,6 +303,9 @@ class InstagramConnector:
     def allowances(self) -> tuple[Allowance, ...]:
         return self._graph.allowances()
 
+    def expires_at(self) -> datetime | None:
+        return self._graph.expires_at()
+
     # Whose accounts are whose.
 
     def _asker(self, now: datetime) -> str:

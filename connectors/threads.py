@@ -338,6 +338,9 @@ class ThreadsConnector:
         """Return the app's budget by the last answer's word, and what is left of a day's discoveries by our count."""
         return (*self._graph.allowances(), *self._day.allowances())
 
+    def expires_at(self) -> datetime | None:
+        return self._graph.expires_at()
+
     def _is_own(self, account: Account, now: datetime) -> bool:
         me = self._own(now)
         own_name = string(me, "username").casefold()

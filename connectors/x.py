@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, ClassVar, TypeVar
+from urllib.parse import urlsplit
 
 import requests
 import tweepy
@@ -21,6 +22,7 @@ from connectors.base import (
     BOUNDS,
     POST_BOUND,
     AccountNotFound,
+    Allowance,
     Bounds,
     Capabilities,
     ConnectorError,
@@ -37,6 +39,7 @@ from connectors.base import (
     Wanted,
     no_later,
 )
+from connectors.billing import Bill
 from monitor.model import Account, Cause, Json, Media, MediaKind, Post, PostKind, Profile
 from monitor.settings import Network, Secret
 
@@ -94,6 +97,8 @@ USER_FIELDS = ["id", "name", "username", "description", "profile_image_url", "ve
 class XSettings:
     bearer_token: Secret = field(default_factory=Secret)
     base_url: str = USUAL
+    monthly_posts: int = 0  # posts that may be read in a calendar month; 0: no limit of ours
+    monthly_budget: int = 0  # dollars that X may bill in a calendar month; 0: no limit of ours
 
     def problems(self) -> configured.Problems:
         return configured.only(
@@ -125,6 +130,8 @@ class XConnector:
         )
         session = http.open_session(base_url=settings.base_url, network=network, replaces=ORIGINS, credential=True)
         session.hooks["response"].append(self._keep)
+        self._bill = Bill()
+        self._monthly = {"posts": float(settings.monthly_posts), "dollars": float(settings.monthly_budget)}
         self._answers = threading.local()  # `last` is a thread's last answer
         self._client.session = session
         self._parameters = POST_PARAMETERS  # until X refuses them
@@ -347,10 +354,24 @@ class XConnector:
         payload = http.json_body(response, what=what)
         if not isinstance(payload, dict) or not ({"data", "meta", "errors"} & payload.keys()):
             raise SchemaDrift(f"{what}: the answer has neither data nor meta nor errors")
+        self._bill.count(payload)
         return payload
 
     def _keep(self, response: requests.Response, **_: Any) -> None:
         self._answers.last = response
+        self._bill.note(urlsplit(response.url).path, response.headers, datetime.now(UTC))
+
+    def allowances(self) -> tuple[Allowance, ...]:
+        """Return what the last answers said of the app's calls, each way of reading by itself."""
+        return self._bill.allowances()
+
+    def spent(self) -> Mapping[str, float]:
+        """Return what X has billed since this was built: posts, and dollars."""
+        return self._bill.spent()
+
+    def monthly(self) -> Mapping[str, float]:
+        """Return what the administrator lets it spend in a month."""
+        return {name: limit for name, limit in self._monthly.items() if limit}
 
 
 @dataclass(slots=True)

@@ -30,7 +30,7 @@ from alerts.outbox import Pace, Sent, deliver_due, open_channel
 from alerts.planning import Grouping, plan_due
 from alerts.policy import Policy, plan_digest, policy_of
 from connectors import http
-from connectors.base import Bounds, Connector
+from connectors.base import Bounds, Connector, ConnectorError
 from monitor import canary, logs
 from monitor.configuration import Configuration, FileWatch, platform_settings, read_policy, read_register
 from monitor.deadman import Ping, troubles
@@ -42,6 +42,7 @@ from monitor.poll_media import MediaRead, MediaReader, read_waiting
 from monitor.problems import ConfigurationError, Problem
 from monitor.rules.load import load_rules
 from monitor.settings import Polling, Retention, Settings
+from monitor.store import budget as budgets
 from monitor.store import in_force, retention
 from monitor.store.accounts import (
     held_accounts,
@@ -93,6 +94,7 @@ class Service:
     journal: Journal | None
     bounces: BounceReader | None
     installed_at: datetime
+    meters: dict[str, http.Meter] = field(default_factory=dict)  # by platform: the calls that were made
     clock: Callable[[], datetime] = utc_now
     stop: threading.Event = field(default_factory=threading.Event)
     on_checked: Callable[[Checked], None] | None = None  # the demo tells its viewer what happens
@@ -116,6 +118,7 @@ class Service:
             polling=self.settings.polling,
             clock=self.clock,
             stop=self.stop,
+            meters=self.meters,
         )
 
     def media_reader(self) -> MediaReader:
@@ -192,6 +195,7 @@ def open_service(
         db = open_database(settings.database.url)
         try:
             now = clock()
+            meters: dict[str, http.Meter] = {}
             with db.alone():
                 installed_at = datetime.fromisoformat(fact(db, "installed_at", now.isoformat()))
                 instance = fact(db, "instance", uuid.uuid4().hex)
@@ -205,7 +209,8 @@ def open_service(
             yield Service(
                 configuration=configuration,
                 db=db,
-                platforms=build_connectors(configuration, registered(db)),
+                platforms=build_connectors(configuration, registered(db), meters),
+                meters=meters,
                 policy=policy_of(settings, instance=instance, escalation=configuration.escalation),
                 envelope=envelope_of(settings, link_key=link_key),
                 channel=open_channel(settings.mail),
@@ -225,21 +230,29 @@ def bounce_reader(settings: Settings) -> BounceReader | None:
     return BounceReader(box, own=(parseaddr(settings.mail.sender)[1],)) if box.host and box.bounces else None
 
 
-def build_connectors(configuration: Configuration, accounts: Sequence[Account]) -> dict[str, Connector]:
-    """Build a connector for each platform that is configured, or that an account of the database is on."""
+def build_connectors(
+    configuration: Configuration, accounts: Sequence[Account], meters: dict[str, http.Meter] | None = None
+) -> dict[str, Connector]:
+    """Build a connector for each platform that is configured, or that an account of the database is on.
+
+    `meters` gets one for each that had none yet, which counts its calls.
+    """
+    counted = meters if meters is not None else {}
     settings = configuration.settings
     tables = platform_settings(settings, accounts, []) | dict(configuration.platforms)
     polling = settings.polling
     bounds = Bounds(overlap=polling.overlap, back_catalogue=polling.back_catalogue, live_window=polling.live_window)
-    return {name: _built(name, table, settings, bounds) for name, table in tables.items()}
+    return {
+        name: _built(name, table, settings, bounds, counted.setdefault(name, http.Meter()))
+        for name, table in tables.items()
+    }
 
 
-def _built(name: str, table: object, settings: Settings, bounds: Bounds) -> Connector:
+def _built(name: str, table: object, settings: Settings, bounds: Bounds, meter: http.Meter) -> Connector:
     """Build a connector. Where the back catalogue is read in slices, a first check reads what is live alone."""
     kind = connectors.load(name)
-    connector: Connector = kind(
-        table, settings.network, replace(bounds, back_catalogue=0) if kind.capabilities.slices else bounds
-    )
+    walk = replace(bounds, back_catalogue=0) if kind.capabilities.slices else bounds
+    connector: Connector = kind(table, http.Metered.of(settings.network, meter), walk)
     return connector
 
 
@@ -294,6 +307,7 @@ def once(
     say("reading earlier posts")
     filled = fill_all(service)
     _look_for_blind(service)
+    look_at_budgets(service)
     held = held_accounts(service.db, now=service.clock())
     say("reading pictures and documents")
     read = read_waiting(service.media_reader(), workers=MEDIA_WORKERS)
@@ -445,6 +459,31 @@ def schedule_week(service: Service, week: str) -> int:
     return schedule_digest(service.db, week, plan_digest(week, service.policy), now=service.clock())
 
 
+def look_at_budgets(service: Service) -> None:
+    """Ask until when credentials are good, once a day, and warn of what will not last."""
+    now = service.clock()
+    if budgets.is_time(service.db, now):
+        for name, connector in sorted(service.platforms.items()):
+            _note_end(service, name, connector, now)
+        budgets.was_done(service.db, now)
+    expected = budgets.forecasts(service.db, now, longest=service.settings.polling.max_interval)
+    noted = budgets.note_forecasts(service.db, expected, now)
+    for key in noted.opened:
+        log.warning("will not last", budget=key)
+    for key in noted.recovered:
+        log.info("suffices again", budget=key)
+
+
+def _note_end(service: Service, name: str, connector: Connector, now: datetime) -> None:
+    expires_at = getattr(connector, "expires_at", None)
+    if expires_at is None:
+        return
+    try:
+        budgets.save_end(service.db, name, expires_at(), now)
+    except ConnectorError as error:  # a refused credential is found, and told, where accounts are read
+        log.info("not known until when a credential is good", platform=name, reason=str(error))
+
+
 def watch_canaries(service: Service) -> None:
     """Begin the canary of the day and those that people asked for, and see what became of the earlier ones."""
     now, rules = service.clock(), service.configuration.rules
@@ -549,6 +588,7 @@ def ticks(service: Service, progress: Progress) -> list[Tick]:
             every=min(service.settings.deadman.every, AUDIT_EVERY),
             body=lambda: _audit(service, progress, ping, chain),
         ),
+        Tick(name="budget", every=60 * second, body=lambda: look_at_budgets(service)),
         Tick(name="purge", every=60 * second, body=lambda: purge_daily(service, lambda: progress.touch("purge"))),
         Tick(name="reload", every=3 * second, body=lambda: _reload(service, watch)),
     ]
@@ -667,7 +707,7 @@ def reload_configuration(service: Service) -> None:
         escalation=policy,
     )
     service.policy = replace(service.policy, escalation=policy)
-    built = build_connectors(service.configuration, accounts)
+    built = build_connectors(service.configuration, accounts, service.meters)
     for name in built.keys() - service.platforms.keys():
         service.platforms[name] = built[name]
     with service.db.alone():

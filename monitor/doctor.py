@@ -20,7 +20,9 @@ from connectors import CONNECTORS, http, load
 from connectors.base import ConnectorError, ConnectorMisconfigured
 from monitor import media
 from monitor.app import build_connectors, utc_now
+from monitor.budget import falls_short, said
 from monitor.configuration import Configuration
+from monitor.store.budget import forecasts
 from monitor.store.database import Database, DatabaseUnusableError, open_for_listing
 from monitor.store.listings import list_accounts
 from monitor.store.media import media_queue
@@ -57,6 +59,7 @@ def examine(configuration: Configuration) -> Iterator[Found]:
     yield from _mailbox(configuration)
     yield from _platforms(configuration)
     yield from _others(configuration)
+    yield from _budgets(configuration, utc_now())
     yield from _clock(configuration)
     yield _ocr()
     yield from _media(configuration.settings.database.url, utc_now())
@@ -141,6 +144,21 @@ def _others(configuration: Configuration) -> Iterator[Found]:
     """Tell what it would take to read the platforms that are neither registered nor configured."""
     for name in sorted(CONNECTORS.keys() - configuration.platforms.keys()):
         yield Found(state="note", subject=name, message=f"not used. Needed: {load(name).obtain}")
+
+
+def _budgets(configuration: Configuration, now: datetime) -> Iterator[Found]:
+    """Tell how budgets and credentials will last; a database in trouble is another line's matter."""
+    try:
+        db = open_for_listing(configuration.settings.database.url)
+    except DatabaseUnusableError:
+        return
+    if db is None:
+        return
+    expected = forecasts(db, now, longest=configuration.settings.polling.max_interval)
+    db.close()
+    for one in expected:
+        state = "note" if falls_short(one, now) else "ok"
+        yield Found(state=state, subject=one.platform, message=said(one))
 
 
 def _clock(configuration: Configuration, now: Callable[[], datetime] = utc_now) -> Iterator[Found]:

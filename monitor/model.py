@@ -11,6 +11,8 @@ from enum import IntEnum, StrEnum
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from monitor.budget import Forecast
+
 PROFILE_FIELDS = ("name", "handle", "picture", "bio")
 MALAYSIA = ZoneInfo("Asia/Kuala_Lumpur")  # one zone for the whole country, no daylight saving
 Json = Mapping[str, Any]
@@ -118,6 +120,7 @@ class AlertKind(StrEnum):
     EVALUATION = "evaluation"  # a post that the rules could not check
     PROFILE = "profile"  # an account that calls itself something else: an early sign of a hijack
     CANARY = "canary"  # the daily proof that an alert finds its way; never counted as an agency's alert
+    FORECAST = "forecast"  # a budget or a credential that will not last
     CANARY_MISSING = "canary_missing"  # that proof failed: alerts may not find their way either
 
 
@@ -591,6 +594,7 @@ class WeekReport:
     silences: tuple[Silence, ...] = ()  # those that the week's suppressed alerts fell under, and those that hold
     changes: tuple[Change, ...] = ()
     shut: tuple[ShutPlatform, ...] = ()
+    forecasts: tuple[Forecast, ...] = ()  # how budgets and credentials will last
     canary: tuple[CanaryDay, ...] = ()
     media_waiting: int = 0
     media_unreadable: Mapping[str, int] = field(default_factory=dict)  # by reason

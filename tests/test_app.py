@@ -18,11 +18,13 @@ from mail_servers import read_mail
 from alerts.planning import Grouping, plan_due
 from connectors.base import Capabilities, CredentialRefused, Page, RateLimited
 from connectors.http import SiteLimited
-from monitor import app
+from monitor import app, doctor
 from monitor.configuration import FileWatch, fingerprint, load_configuration
-from monitor.model import MALAYSIA, Cause, Profile
+from monitor.model import MALAYSIA, AlertKind, Cause, Profile
 from monitor.poll.platform import poll_platform
 from monitor.store.accounts import claim_accounts, shut_platform
+from monitor.store.alerts import load_alerts
+from monitor.store.budget import spent_since
 from monitor.store.database import DatabaseBusyError, DatabaseUnusableError, sole_process
 from monitor.store.listings import list_accounts, list_alerts
 
@@ -476,3 +478,58 @@ def test_an_alert_of_the_pass_is_planned_and_delivered_in_the_same_pass(service,
     assert here.query("select count(*) from alert where next_action_at is null and waiting_reason = ''") == [(0,)]
     accepted = {row[0].strip("<>").partition("@")[0] for row in here.query("select message_id from notification")}
     assert accepted == {path.stem for path in here.mails}
+
+
+# ---------------------------------------------------------------- budgets and credentials
+
+
+class Ending(Silent):
+    """A platform whose credential ends, and which is asked so often until when it is good."""
+
+    ends: datetime | None = START + 10 * DAY
+    failure: Exception | None = None
+    asked = 0
+
+    def expires_at(self):
+        self.asked += 1
+        if self.failure is not None:
+            raise self.failure
+        return self.ends
+
+
+def test_a_credential_that_ends_soon_is_told_once_and_asked_about_once_a_day(service, clock):
+    platform = Ending()
+    service.platforms["x"] = platform
+    for _ in range(3):
+        app.look_at_budgets(service)
+        clock.at += HOUR
+    assert platform.asked == 1
+    assert [(one.kind, one.platform) for one in list_alerts(service.db)] == [(AlertKind.FORECAST, "x")]
+    platform.ends, clock.at = START + 90 * DAY, clock.at + DAY
+    app.look_at_budgets(service)
+    assert load_alerts(service.db, [1])[1].recovered_at == clock.at
+
+
+def test_a_platform_that_does_not_tell_until_when_keeps_what_it_told(service, clock, said):
+    platform = Ending()
+    service.platforms["x"] = platform
+    app.look_at_budgets(service)
+    platform.failure, clock.at = CredentialRefused("x: 401"), clock.at + DAY
+    app.look_at_budgets(service)
+    assert ("not known until when a credential is good", "info") in [(line, facts["level"]) for line, facts in said]
+    assert load_alerts(service.db, [1])[1].recovered_at is None
+
+
+def test_what_is_read_through_the_wiring_is_counted(service):
+    service.platforms["x"] = Silent()
+    poll_platform(service.poller(), "x", everything=True)
+    assert spent_since(service.db, "x", START)["accounts read"] == 1
+    assert service.meters["x"].calls == 0
+
+
+def test_doctor_tells_how_budgets_and_credentials_will_last(service, configuration, clock):
+    assert list(doctor._budgets(configuration, START)) == []
+    service.platforms["x"] = Ending()
+    app.look_at_budgets(service)
+    (line,) = doctor._budgets(configuration, START)
+    assert (line.state, line.subject, line.message) == ("note", "x", "the credential ends on 2026-11-30")

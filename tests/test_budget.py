@@ -1,3 +1,4 @@
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import bench_delay
@@ -5,7 +6,28 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from monitor.budget import DAY, PRIOR, RAREST, first_rate, next_rate, spread
+from monitor.budget import (
+    CREDENTIAL,
+    DAY,
+    PRIOR,
+    RAREST,
+    Forecast,
+    Grant,
+    falls_short,
+    first_rate,
+    fits_again,
+    in_calls,
+    next_month,
+    next_rate,
+    of_calls,
+    of_month,
+    per_day,
+    read,
+    reads_per_second,
+    said,
+    spread,
+    written,
+)
 from monitor.schedule import punctual
 from monitor.settings import Polling
 
@@ -117,3 +139,121 @@ def test_posts_are_found_sooner_than_by_uniform_polling_with_as_many_calls(clust
     assert ours.calls <= 1.05 * budget * (fleet.end - fleet.since).total_seconds()
     assert ours.longest <= punctual(polling) < polling.max_interval
     assert ours.delay < 0.8 * theirs.delay
+
+
+# ---------------------------------------------------------------- what platforms allow
+
+
+def grant(name="calls", *, limit=1000.0, remaining=1000.0, window=timedelta(minutes=15), at=NOW, platform="x"):
+    resets_at = at + window
+    return Grant(platform=platform, name=name, limit=limit, remaining=remaining, resets_at=resets_at, seen_at=at)
+
+
+def test_a_budget_of_calls_is_spent_evenly_over_its_window_less_a_reserve():
+    assert reads_per_second([grant(limit=900)], calls_per_read=1.0) == pytest.approx(0.85)
+    assert reads_per_second([grant(limit=900)], calls_per_read=0.02) == pytest.approx(0.85 * 50)
+    assert reads_per_second([grant(), grant("units a day", limit=864, window=DAY)], calls_per_read=1) < 0.01
+
+
+@pytest.mark.parametrize("name", ["posts", "look-ups of posts", "calls to mastodon.social"])
+def test_what_is_not_spent_by_reading_accounts_sets_no_pace(name):
+    assert reads_per_second([grant(name)], calls_per_read=1.0) is None
+
+
+@pytest.mark.parametrize(
+    ("used", "calls", "limit"),
+    [
+        pytest.param(50, 400, 800, id="half of it by 400 calls"),
+        pytest.param(2, 400, None, id="two percent tell too little"),
+        pytest.param(50, 0, None, id="another program's calls tell nothing of ours"),
+        pytest.param(120, 600, 500, id="beyond the limit"),
+    ],
+)
+def test_percentages_become_calls_an_hour(used, calls, limit):
+    found = in_calls(grant(limit=100, remaining=100 - used), calls_last_hour=calls)
+    assert (found.limit if found else None) == limit
+    assert found is None or found.window == HOUR
+
+
+# ---------------------------------------------------------------- how long it lasts
+
+
+def month(*, remaining, per_day, limit=100_000.0, accounts=10, now=NOW):
+    budget = replace(grant("posts", limit=limit, remaining=remaining), resets_at=next_month(now))
+    return of_month(budget, accounts=accounts, per_day=per_day, now=now)
+
+
+def test_at_this_rate_the_budget_ends_on_the_28th():
+    forecast = month(remaining=20_000, per_day=5_000)
+    assert forecast.ends_at == NOW + 4 * DAY
+    assert falls_short(forecast, NOW)
+    assert said(forecast) == "posts: 80,000 of the month's 100,000 are spent; at this rate it ends on 2026-11-28"
+
+
+def test_a_budget_that_lasts_to_the_end_of_the_month_is_no_cause_to_warn():
+    forecast = month(remaining=50_000, per_day=5_000)
+    assert forecast.ends_at is None
+    assert not falls_short(forecast, NOW)
+    assert said(forecast).endswith("at this rate it suffices")
+
+
+@pytest.mark.parametrize(
+    ("now", "begin"),
+    [
+        (NOW, datetime(2026, 12, 1, tzinfo=UTC)),
+        (datetime(2026, 12, 31, 23, 59, tzinfo=UTC), datetime(2027, 1, 1, tzinfo=UTC)),
+        (datetime(2028, 2, 1, tzinfo=UTC), datetime(2028, 3, 1, tzinfo=UTC)),
+    ],
+)
+def test_the_next_month_begins_on_its_first(now, begin):
+    assert next_month(now) == begin
+
+
+def test_the_day_a_register_came_in_is_no_measure_and_a_grown_register_spends_more():
+    days = [(90_000.0, 10), (400.0, 10), (500.0, 10), (600.0, 10), (450.0, 10)]
+    assert per_day(days, 10) == 500
+    assert per_day(days, 40) == 2000
+    assert per_day([], 40) == per_day([(5.0, 0)], 40) == 0
+
+
+@pytest.mark.parametrize(
+    ("accounts", "short"),
+    [pytest.param(800, False, id="80 of 100"), pytest.param(860, True, id="86 of 100: the reserve is needed")],
+)
+def test_calls_that_the_promise_takes_are_told_before_they_are_used_up(accounts, short):
+    forecast = of_calls(grant(limit=1000), accounts=accounts, calls_per_read=1.0, longest=15 * MINUTE)
+    assert falls_short(forecast, NOW) == short
+    assert said(forecast).startswith(f"calls: {accounts * 4:,} of 4,000 an hour are needed to read {accounts}")
+
+
+def test_what_fell_short_must_fit_with_room_before_it_is_good_again():
+    def of(accounts):
+        return of_calls(grant(limit=1000), accounts=accounts, calls_per_read=1.0, longest=15 * MINUTE)
+
+    assert [fits_again(of(n), NOW) for n in (860, 840, 800)] == [False, False, True]
+
+
+@pytest.mark.parametrize(("days", "short"), [(-3, True), (13, True), (15, False)])
+def test_a_credential_that_ends_within_two_weeks_is_told(days, short):
+    assert falls_short(Forecast(platform="facebook", name=CREDENTIAL, ends_at=NOW + days * DAY), NOW) == short
+
+
+@given(
+    st.builds(
+        Forecast,
+        platform=st.sampled_from(["x", "facebook"]),
+        name=st.sampled_from(["calls", "posts", CREDENTIAL]),
+        limit=st.floats(0, 1e9),
+        needed=st.floats(0, 1e9),
+        ends_at=st.none() | st.datetimes(timezones=st.just(UTC)),
+        resets_at=st.none() | st.datetimes(timezones=st.just(UTC)),
+    )
+)
+def test_a_forecast_is_read_as_it_was_written(forecast):
+    assert read(written(forecast)) == forecast
+    assert said(forecast)
+
+
+@pytest.mark.parametrize("text", ["", "x: 401", "[]", "{}", '{"platform": "x", "name": "y", "strange": 1}'])
+def test_what_is_no_forecast_is_read_as_none(text):
+    assert read(text) is None

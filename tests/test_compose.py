@@ -13,10 +13,12 @@ from alerts.compose import Envelope, answer_link, broken_clauses, compose_alert,
 from alerts.message import letter_bytes, mail_bytes, mail_message
 from alerts.rendering import Letter
 from monitor import links
+from monitor.budget import Forecast, written
 from monitor.disclosure import _visible, one_line
 from monitor.model import AlertKind, Cause, Clause, Disclosure, Language, Media, MediaKind, Severity
 from monitor.settings import load_settings
 
+DAY, HOUR = timedelta(days=1), timedelta(hours=1)
 ENVELOPE = Envelope(
     sender="Pantau <pantau@jdn.example.my>",
     slogans=("MALAYSIA MADANI", "BERKHIDMAT UNTUK NEGARA"),
@@ -236,6 +238,61 @@ def test_a_credential_mail_names_the_platform_as_people_know_it():
     mail = composed(what, template="credential", step="operators", recipient="ops@x.my")
     assert mail["Subject"].endswith("X (Twitter)")
     assert "401 Unauthorized" in text_of(mail)
+
+
+def forecast_mail(forecast, language=Language.EN, **changes):
+    what = alert(
+        kind=AlertKind.FORECAST,
+        severity=Severity.MEDIUM,
+        agency=None,
+        account=None,
+        post=None,
+        findings=(),
+        detail=written(forecast),
+    )
+    told = {"template": "forecast", "step": "operators", "recipient": "ops@x.my", "language": language}
+    return composed(replace(what, **changes), **{**told, **({"template": "recovery"} if changes else {})})
+
+
+@pytest.mark.parametrize(
+    ("forecast", "subject", "words"),
+    [
+        pytest.param(
+            Forecast(platform="x", name="posts", limit=9000, spent=8000, ends_at=NOW, resets_at=NOW + 5 * DAY),
+            "NOTICE OF A BUDGET OF READS THAT WILL NOT SUFFICE – X (Twitter)",
+            (
+                "posts: 8,000 of 9,000 for this month are spent; at this rate it ends on 24 November 2026",
+                "Raise the month's limit",
+            ),
+            id="a month's budget",
+        ),
+        pytest.param(
+            Forecast(platform="x", name="calls", limit=4000, needed=3900, accounts=975),
+            "NOTICE OF A BUDGET OF READS THAT WILL NOT SUFFICE – X (Twitter)",
+            ("calls: 3,900 an hour are needed for 975 accounts", "polling.max_interval"),
+            id="calls",
+        ),
+        pytest.param(
+            Forecast(platform="facebook", name="credential", ends_at=NOW + 3 * DAY),
+            "NOTICE OF A CREDENTIAL THAT ENDS – Facebook",
+            ("the credential ends on 27 November 2026", "Get a new access token"),
+            id="a credential",
+        ),
+    ],
+)
+def test_a_forecast_says_what_ends_when_and_what_to_do(forecast, subject, words):
+    mail = forecast_mail(forecast)
+    assert mail["Subject"] == subject
+    text = " ".join(text_of(mail).split())
+    assert all(part in text for part in words)
+    assert "Ramalan" in text_of(forecast_mail(forecast, Language.MS))
+
+
+def test_a_budget_that_suffices_again_was_no_refused_token():
+    forecast = Forecast(platform="x", name="calls", limit=4000, needed=900, accounts=225)
+    mail = forecast_mail(forecast, recovered_at=NOW + HOUR)
+    assert mail["Subject"] == "NOTICE OF A BUDGET OR CREDENTIAL THAT SUFFICES AGAIN – X (Twitter)"
+    assert "refused" not in text_of(mail)
 
 
 def test_a_recovery_says_how_long_it_lasted():

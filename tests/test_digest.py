@@ -449,8 +449,41 @@ def test_dead_credentials_and_used_up_budgets_are_told_apart():
     words = letter(busy_week(), Language.EN, now=MONDAY).text
     needs, _, rest = words.partition("4. COVERAGE")
     assert "Facebook: the platform refuses Pantau's credential (token), since 22/11 01:00 (1 d 7 h)" in needs
-    assert "X (Twitter)" not in needs
+    assert "X (Twitter): the platform" not in needs
     assert "since 23/11 07:00 (1 h); it is asked again at 23/11 10:00" in rest.partition("11. CREDENTIALS")[2]
+
+
+@pytest.mark.parametrize(
+    ("language", "sentences"),
+    [
+        pytest.param(
+            Language.EN,
+            (
+                "YouTube: units a day: 120 an hour are needed for 30 accounts",
+                "X (Twitter): US dollars: 410 of 500 for this month are spent; at this rate it ends on 28 November 2026",
+                "Facebook: the credential ends on 4 December 2026",
+            ),
+            id="en",
+        ),
+        pytest.param(
+            Language.MS,
+            (
+                "YouTube: unit sehari: 120 sejam diperlukan supaya 30 akaun",
+                (
+                    "X (Twitter): dolar AS: 410 daripada 500 bagi bulan ini telah digunakan; pada kadar ini had itu habis pada"
+                    " 28 November 2026"
+                ),
+                "Facebook: akses (token) ini tamat pada 4 Disember 2026",
+            ),
+            id="ms",
+        ),
+    ],
+)
+def test_the_digest_tells_how_budgets_and_credentials_will_last(language, sentences):
+    text = " ".join(letter(busy_week(), language).text.split())
+    units, dollars, credential = sentences
+    assert text.count(units) == 1  # among the budgets alone
+    assert text.count(dollars) == text.count(credential) == 2  # also among what needs the reader
 
 
 def test_a_day_without_the_daily_test_counts_only_where_others_ran():

@@ -554,3 +554,38 @@ def test_a_refusal_names_the_platform_that_was_asked():
         _, sentence = graph.verdict(refusal, other)
         assert "acebook" not in sentence
         assert "{" not in sentence
+
+
+ENDS = {"is_valid": True, "expires_at": 1_798_000_000, "data_access_expires_at": 1_797_000_000}
+
+
+@pytest.mark.parametrize(
+    ("answer", "ends"),
+    [
+        pytest.param(as_json({"data": ENDS}), 1_797_000_000, id="whichever ends first"),
+        pytest.param(as_json({"data": {"is_valid": True, "expires_at": 0}}), None, id="a token without an end"),
+        pytest.param(as_json({"error": {"code": 100}}, status=400), None, id="a token that may not look at itself"),
+        pytest.param(as_json([]), None, id="no answer of the Graph API"),
+    ],
+)
+def test_the_end_of_the_token_is_known_before_it_comes(answer, ends):
+    with Replay(by_path({"/debug_token": answer})) as site:
+        assert connector(site.url).expires_at() == (datetime.fromtimestamp(ends, UTC) if ends else None)
+
+
+def test_a_refused_token_has_no_end_to_tell_of():
+    with (
+        Replay(by_path({"/debug_token": as_json({"error": {"code": 190}}, status=400)})) as site,
+        pytest.raises(ConnectorError),
+    ):
+        connector(site.url).expires_at()
+
+
+def test_the_app_s_usage_is_an_allowance_of_an_hour_in_percent():
+    headers = {"X-App-Usage": '{"call_count":28,"total_time":61,"total_cputime":5}'}
+    with Replay(by_path({"/debug_token": as_json({"data": ENDS}, **headers)})) as site:
+        one = connector(site.url)
+        assert one.allowances() == ()
+        one.expires_at()
+    (told,) = one.allowances()
+    assert (told.name, told.limit, told.remaining, told.window) == ("calls", 100, 39, timedelta(hours=1))

@@ -61,6 +61,7 @@ KINDS = {
     "blind": AlertKind.BLIND,
     "recovery": AlertKind.BLIND,
     "credential": AlertKind.CREDENTIAL,
+    "forecast": AlertKind.FORECAST,
     "dead_letter": AlertKind.DEAD_LETTER,
     "evaluation": AlertKind.EVALUATION,
     "canary": AlertKind.CANARY,

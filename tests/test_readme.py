@@ -90,7 +90,8 @@ def test_every_line_of_the_default_configuration_is_a_setting_also_when_it_is_un
     (tmp_path / "pantau.toml").write_text(re.sub(r"^# (?=[a-z_]+ = )", "", text, flags=re.MULTILINE))
     settings = load_settings(tmp_path, {})
     assert settings.mail.host == "smtp.agensi.gov.my"
-    assert settings.connectors["x"] == {"bearer_token_file": "secrets/x"}
+    limits = {"monthly_posts": 100_000, "monthly_budget": 500}
+    assert settings.connectors["x"] == {"bearer_token_file": "secrets/x", **limits}
 
 
 def test_the_shipped_configuration_is_right_and_its_register_empty():

@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 
 from builders import WEEK_START, account, account_week, agency, alert_line, week_report
 
+from monitor.budget import Forecast
 from monitor.model import (
     Account,
     AccountWeek,
@@ -92,6 +93,20 @@ def busy_week(accounts: int = 34, alerts: int = 21) -> WeekReport:
         shut=(
             ShutPlatform(platform="facebook", cause=Cause.CREDENTIAL, since=MONDAY - 31 * HOUR, retry_at=None),
             ShutPlatform(platform="x", cause=Cause.RATE_LIMIT, since=MONDAY - HOUR, retry_at=MONDAY + 2 * HOUR),
+        ),
+        forecasts=(
+            Forecast(platform="youtube", name="units a day", limit=417, needed=120, accounts=30),
+            Forecast(
+                platform="x",
+                name="dollars",
+                limit=500,
+                needed=790,
+                spent=410,
+                accounts=420,
+                ends_at=MONDAY + 5 * DAY,
+                resets_at=MONDAY + 9 * DAY,
+            ),
+            Forecast(platform="facebook", name="credential", ends_at=MONDAY + 11 * DAY),
         ),
         canary=tuple(_proof(n) for n in range(7)),
         media_waiting=4,

@@ -207,7 +207,7 @@ def _guarded(
 def write_failure(poller: Poller, claimed: Claimed, why: Word, now: datetime, saved: Saved) -> Checked:
     """Write a failed check down; `saved` is what its pages brought before it failed."""
     outcome = Outcome(failures=claimed.failures + 1, retry_at=why.retry_at)
-    interval = next_interval(claimed.interval, outcome, poller.polling, poller.pace(claimed, now))
+    interval = next_interval(claimed.interval, outcome, poller.polling, poller.plan(claimed.account.platform, now).pace)
     save_failure(
         poller.db,
         claimed,
@@ -315,7 +315,9 @@ def _read_end(
 ) -> ReadEnd:
     """`times`: when the new posts of the whole walk were published."""
     rate = rate_after(poller.db, claimed, times, now)
-    interval = next_interval(claimed.interval, Outcome(new_posts=new), poller.polling, poller.pace(claimed, now), rate)
+    interval = next_interval(
+        claimed.interval, Outcome(new_posts=new), poller.polling, poller.plan(claimed.account.platform, now).pace, rate
+    )
     gap, connector = page.gap, poller.connectors[claimed.account.platform]
     return ReadEnd(
         cursor=dict(page.cursor),

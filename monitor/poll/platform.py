@@ -50,7 +50,11 @@ def poll_platform(
         shut = shut_platforms(poller.db).get(platform)
         if shut is not None and _rests(shut, poller.clock(), everything=everything):
             break
+        if (over := _used_up(poller, platform)) is not None:
+            visit.fail_the_rest(_shut(poller, platform, over))
+            break
         gate = visit.probe(shut) if shut is not None else visit.round()
+        poller.settle(platform)
         if gate is None and shut is None and not everything:
             visit.look_again()
         if gate is None or gate.unstored:
@@ -61,18 +65,28 @@ def poll_platform(
         if shut is not None:
             open_platform(poller.db, platform, now=poller.clock())
             log.info("platform answers again", platform=platform)
+    poller.settle(platform, at_once=everything or poller.stop.is_set())
     return visit.results
 
 
 def fill_platform(poller: Poller, platform: str, *, everything: bool = False) -> list[Checked]:
     """Read on in the past of the platform's accounts, unless the platform rests; a refusal of it is written down."""
-    if shut_platforms(poller.db).get(platform) is not None:
-        return []
+    if shut_platforms(poller.db).get(platform) is not None or not poller.plan(platform, poller.clock()).spares:
+        return []  # live reading goes first; where a budget is short, the forecast's alert says so
     gate = Round(everything=everything)
     filled = list(fill(poller, platform, gate))
     if gate.refusal is not None:
         _shut(poller, platform, gate.refusal)
     return filled
+
+
+def _used_up(poller: Poller, platform: str) -> Word | None:
+    """Return why nothing may be read: the administrator's own limit for the month is reached."""
+    plan = poller.plan(platform, poller.clock())
+    if not plan.used_up:
+        return None
+    words = f"{platform}: the month's limit of {plan.used_up} is used up; raise it in [connectors.{platform}]"
+    return Word(cause=Cause.RATE_LIMIT, words=words, retry_at=plan.until)
 
 
 def _rests(shut: Shut, now: datetime, *, everything: bool) -> bool:
@@ -125,8 +139,12 @@ class _Visit:
             claim=lambda: self._next(most and most - (len(self.taken) - begin)),
             settled=lambda: self._judge_again(gate),
         )
+        asked, meter = 0, self.poller.meters.get(self.platform)
+        before = meter.calls if meter is not None else 0
         for checked in flow.run():
             self._keep(checked)
+            asked += checked.asked
+        self.poller.pacing.read(self.platform, asked, calls=meter.calls - before if meter is not None else 0)
         if gate.deferred:
             places = {checked.account.id: place for place, checked in enumerate(self.results)}
             for looked in read_deferred(self.poller, self.poller.connectors[self.platform], gate):

@@ -11,9 +11,9 @@ import structlog
 from sqlalchemy.exc import OperationalError
 
 from connectors.base import Connector, ConnectorError
-from monitor.budget import Pace
+from connectors.http import Meter
 from monitor.model import Account, AgencyKind, Cause
-from monitor.poll.pacing import Pacing
+from monitor.poll.pacing import Pacing, Plan
 from monitor.rules.rule import RuleSet
 from monitor.settings import Polling
 from monitor.store.accounts import Claimed
@@ -37,10 +37,17 @@ class Poller:
     stop: threading.Event = field(default_factory=threading.Event)
     unsaved: Unsaved = field(default_factory=Unsaved)
     pacing: Pacing = field(default_factory=Pacing)
+    meters: Mapping[str, Meter] = field(default_factory=dict)  # by platform: the calls of its connector
 
-    def pace(self, claimed: Claimed, now: datetime) -> Pace:
-        """Return how often the account's platform is read."""
-        return self.pacing.of(self.db, claimed.account.platform, self.polling, now)
+    def plan(self, platform: str, now: datetime) -> Plan:
+        """Return how often the platform's accounts are read, and what its budgets leave for more."""
+        return self.pacing.plan(self.db, platform, self.polling, now, connector=self.connectors.get(platform))
+
+    def settle(self, platform: str, *, at_once: bool = False) -> None:
+        """Write down what was spent on a platform, `at_once` or when it is time again."""
+        now = self.clock()
+        if at_once or self.pacing.is_time(platform, now):
+            self.pacing.settle(self.db, platform, self.connectors[platform], self.meters.get(platform), now)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -61,6 +61,8 @@ def read_again(
     """
     if not connector.capabilities.rereads or poller.stop.is_set():
         return None
+    if not poller.plan(claimed.account.platform, now).spares:
+        return None  # live reading goes first; the forecast's alert says so
     if can_read_many(connector):
         if gate.everything:
             gate.deferred.append(Deferred(claimed=claimed, now=now, shown=frozenset(shown)))
@@ -107,6 +109,8 @@ def read_due(poller: Poller, connector: Connector, platform: str, gate: Round) -
     The accounts are held meanwhile, as for a check (I9).
     """
     now = poller.clock()
+    if not poller.plan(platform, now).spares:
+        return  # live reading goes first; the forecast's alert says so
     window = poller.polling.recheck_window
     count, since = due_since(poller.db, platform=platform, now=now, window=window, full=FULL)
     patience = min(GATHERING, poller.polling.recheck_waits[0] / 4, poller.polling.recheck_confirm / 4)

@@ -217,6 +217,8 @@ def _alert_line(row: RowMapping, broken: Sequence[tuple[str, str]], first_mail_a
     platform = row["platform"] or ""
     if row["kind"] == AlertKind.CREDENTIAL.value:
         platform = row["dedup_key"].removeprefix(CREDENTIAL_PREFIX).partition(":")[0]
+    if row["kind"] == AlertKind.FORECAST.value:
+        platform = row["dedup_key"].split(":")[1]
     return AlertLine(
         case=row["case"],
         kind=AlertKind(row["kind"]),

@@ -28,6 +28,7 @@ from monitor.model import (
 )
 from monitor.store import audit
 from monitor.store.accounts import shut_platforms
+from monitor.store.budget import forecasts
 from monitor.store.canaries import canary_days
 from monitor.store.database import Database
 from monitor.store.life import list_silences
@@ -49,7 +50,7 @@ CHANGES = (  # audit events that change what Pantau does, or keeps
 )
 MOST_CHANGES = 500
 NOT_THE_HEADS = frozenset(  # about Pantau itself: for those who keep it running
-    {AlertKind.CREDENTIAL, AlertKind.DEAD_LETTER, AlertKind.EVALUATION, AlertKind.CANARY_MISSING}
+    {AlertKind.CREDENTIAL, AlertKind.FORECAST, AlertKind.DEAD_LETTER, AlertKind.EVALUATION, AlertKind.CANARY_MISSING}
 )
 
 
@@ -103,6 +104,7 @@ def week_report(
         silences=_silences(db, alerts, now),
         changes=changes,
         shut=_shut(db),
+        forecasts=tuple(forecasts(db, now, longest=patience / 2)),  # patience is two of the promised intervals
         canary=tuple(canary_days(db, start, end, now=now)),
         media_waiting=media_waiting,
         media_unreadable=unreadable,

@@ -17,11 +17,13 @@ from fastapi.responses import HTMLResponse, JSONResponse
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 
+from monitor.budget import falls_short, said
 from monitor.disclosure import one_line
 from monitor.escalation import Escalation
 from monitor.model import MALAYSIA, AlertState
 from monitor.settings import Web, is_loopback
 from monitor.store.alerts import find_case, load_alert
+from monitor.store.budget import forecasts
 from monitor.store.database import Database
 from monitor.store.listings import coverage_of, list_accounts, list_alerts, mails_of
 from monitor.store.media import media_queue
@@ -94,7 +96,11 @@ def build(console: Console) -> FastAPI:
         )
         lines = {line.account.id: line for line in list_accounts(console.db)}
         waiting = list_alerts(console.db, states=(AlertState.OPEN,), limit=SHOWN_ALERTS)
-        page = pages.get_template("overview.html").render(now=now, weeks=weeks, lines=lines, alerts=waiting)
+        expected = forecasts(console.db, now, longest=console.patience / 2)  # two of the promised intervals
+        budgets = [(one.platform, said(one), falls_short(one, now)) for one in expected]
+        page = pages.get_template("overview.html").render(
+            now=now, weeks=weeks, lines=lines, alerts=waiting, budgets=budgets
+        )
         return HTMLResponse(page)
 
     @app.get("/alerts")
