@@ -432,6 +432,10 @@ class LinkedInConnector:
         renewed = ", and renewed by itself" if self._bearer.renews else ""
         return f"linkedin: the token is accepted{renewed}; its member administers {pages}"
 
+    def expires_at(self) -> datetime | None:
+        """Return when the consent ends, as the last renewal told; LinkedIn tells no end of a token by itself."""
+        return self._bearer.consent_ends
+
     # How it is read.
 
     def _listing(self, account: Account, now: datetime) -> Iterator[Listed]:

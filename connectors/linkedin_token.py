@@ -15,6 +15,7 @@ import requests
 
 from connectors import http
 from connectors.base import ConnectorError, ConnectorMisconfigured, CredentialRefused, SchemaDrift, Unavailable
+from connectors.lifetime import in_seconds
 from monitor.settings import Network, Secret
 
 EARLY = timedelta(hours=1)  # renewed so long before the end
@@ -54,6 +55,7 @@ class Bearer:
         self._url = url.strip()
         self._session = http.open_session(base_url=self._url, network=network, credential=True)
         self._ends: datetime | None = None
+        self.consent_ends: datetime | None = None  # of the refresh token, as the last renewal told
         self._lock = threading.Lock()
 
     @property
@@ -84,11 +86,11 @@ class Bearer:
         told = payload.get("error")
         if answer.status_code >= 400 or told:
             raise _refused(answer.status_code, told)
-        token, seconds = payload.get("access_token"), payload.get("expires_in")
+        token = payload.get("access_token")
         if not isinstance(token, str) or not re.fullmatch(r"[!-~]+", token):
             raise SchemaDrift(f"{WHAT}: an answer has no access_token; see connectors.linkedin.token_url")
-        lasts = seconds if isinstance(seconds, int) and 0 < seconds < 100_000_000 else 0
-        self._token, self._ends = token, now + timedelta(seconds=lasts) if lasts else None
+        self._token, self._ends = token, in_seconds(payload.get("expires_in"), now)
+        self.consent_ends = in_seconds(payload.get("refresh_token_expires_in"), now)
 
 
 def _payload(answer: requests.Response) -> Mapping[str, object]:

@@ -245,7 +245,7 @@ class DayCount:
             if not self._calls:
                 return ()
             left, resets_at = self._limit - len(self._calls), self._calls[0] + DAY
-        return (Allowance(name="discoveries a day", limit=self._limit, remaining=left, resets_at=resets_at),)
+        return (Allowance(name="units a day", limit=self._limit, remaining=left, resets_at=resets_at),)
 
 
 class ThreadsConnector:

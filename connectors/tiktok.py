@@ -35,6 +35,7 @@ from connectors.base import (
     SchemaDrift,
     Unavailable,
 )
+from connectors.lifetime import in_seconds
 from connectors.links import links_in
 from connectors.listing import stretch
 from connectors.markup import joined
@@ -287,6 +288,10 @@ class TikTokConnector:
         ended = f"; the consent of {', '.join(name for name, _ in refused)} is over" if refused else ""
         return f"tiktok: the consent of {', '.join(accepted)} is accepted{ended}; {renewed}"
 
+    def expires_at(self) -> datetime | None:
+        """Return when the first of the consents ends, as the last renewals told; no call. Raises ConnectorError."""
+        return self._tokens.first_end()
+
     # Whose tokens are whose.
 
     def _must_be_own(self, account: Account, now: datetime) -> None:
@@ -419,14 +424,14 @@ class TikTokConnector:
         code = _string(payload, "error")
         if answer.status_code >= 400 or code:
             raise _refused(answer, GRANT_CODES.get(code), code, now, what=what)
-        seconds, token = payload.get("expires_in"), _string(payload, "access_token")
+        token = _string(payload, "access_token")
         if not token:
             raise SchemaDrift(f"{what}: an answer has no access_token; {CHANGED}")
-        lasts = seconds if isinstance(seconds, int) and 0 < seconds < 100_000_000 else 0
         return Grant(
             access_token=token,
             refresh_token=_string(payload, "refresh_token"),
-            expires_at=now + timedelta(seconds=lasts) if lasts else None,
+            expires_at=in_seconds(payload.get("expires_in"), now),
+            ends_at=in_seconds(payload.get("refresh_expires_in"), now),
         )
 
 

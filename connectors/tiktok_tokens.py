@@ -30,11 +30,12 @@ LONGEST_FILE = 10_000
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
 class Grant:
-    """What one account's consent gives. `expires_at` None: nobody said."""
+    """What a consent gives. `expires_at`: the end of the access token, `ends_at`: of the consent; None: nobody said."""
 
     refresh_token: str = ""
     access_token: str = ""
     expires_at: datetime | None = None
+    ends_at: datetime | None = None
 
     def is_fresh(self, now: datetime) -> bool:
         return bool(self.access_token) and (self.expires_at is None or now < self.expires_at - EARLY)
@@ -73,6 +74,12 @@ class Tokens:
         """Say whether the account has a consent of its own, apart from one that is configured for all."""
         path = self._path(username)
         return path is not None and not path.name.startswith(".")
+
+    def first_end(self) -> datetime | None:
+        """Return when the first of the consents ends that renewals have told an end of. Raises ConnectorError."""
+        own = [self._folder / name for name in self.known()]
+        grants = [self._kept(path) for path in (*own, self._path("")) if path is not None]
+        return min((grant.ends_at for grant in grants if grant.ends_at), default=None)
 
     def known(self) -> tuple[str, ...]:
         """Return the names of the accounts that have a file of their own."""
@@ -117,6 +124,7 @@ class Tokens:
                 kept = Grant(
                     access_token=fresh.access_token,
                     expires_at=fresh.expires_at,
+                    ends_at=fresh.ends_at,
                     refresh_token=fresh.refresh_token or grant.refresh_token,
                 )
                 write(_written(kept))
@@ -147,15 +155,21 @@ def _grant(text: str) -> Grant:
         return Grant(
             refresh_token=str(held["refresh_token"]),
             access_token=str(held["access_token"]),
-            expires_at=datetime.fromisoformat(held["expires_at"]).astimezone(UTC) if held.get("expires_at") else None,
+            expires_at=_moment(held.get("expires_at")),
+            ends_at=_moment(held.get("ends_at")),
         )
     except (ValueError, KeyError, TypeError, RecursionError):
         return Grant()
 
 
+def _moment(text: str | None) -> datetime | None:
+    return datetime.fromisoformat(text).astimezone(UTC) if text else None
+
+
 def _written(grant: Grant) -> str:
-    until = grant.expires_at.isoformat() if grant.expires_at else None
-    return json.dumps({"access_token": grant.access_token, "expires_at": until, "refresh_token": grant.refresh_token})
+    times = {"expires_at": grant.expires_at, "ends_at": grant.ends_at}
+    told = {key: at.isoformat() for key, at in times.items() if at is not None}
+    return json.dumps({"access_token": grant.access_token, "refresh_token": grant.refresh_token, **told})
 
 
 @contextmanager

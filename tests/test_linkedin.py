@@ -426,6 +426,7 @@ class Renewing:
             }
             self.renewals += 1
             told = {"access_token": f"AQV.{self.renewals}", "expires_in": self.seconds}
+            told |= {"refresh_token_expires_in": 86400}
             return self.refusal or as_json(told)
         if asked.headers["authorization"] != f"Bearer AQV.{self.renewals}":
             return as_json({"status": 401, "code": "EXPIRED_ACCESS_TOKEN", "message": "x"}, status=401)
@@ -455,6 +456,7 @@ def test_a_token_is_renewed_before_it_ends():
         for minutes, renewals in ((0, 1), (59, 1), (61, 2)):
             list(one.pull(JPD, None, now=NOW + timedelta(minutes=minutes)))
             assert platform.renewals == renewals
+    assert one.expires_at() == NOW + timedelta(days=1, minutes=61)
 
 
 GRANTS = {

@@ -349,4 +349,4 @@ def test_each_call_for_another_s_profile_counts_and_the_own_profile_s_do_not():
         list(one.pull(MINE, None, now=NOW))
         assert one.allowances() == ()
         list(one.pull(JPD, None, now=NOW))
-    assert [(told.name, told.remaining) for told in one.allowances()] == [("discoveries a day", 998)]
+    assert [(told.name, told.remaining) for told in one.allowances()] == [("units a day", 998)]

@@ -236,7 +236,12 @@ class Platform:
         self.renewals += 1
         self.valid = f"rft.{self.renewals}"
         return as_json(
-            {"access_token": f"act.{self.renewals}", "refresh_token": self.valid, "expires_in": self.seconds}
+            {
+                "access_token": f"act.{self.renewals}",
+                "refresh_token": self.valid,
+                "expires_in": self.seconds,
+                "refresh_expires_in": 180 * 86400,
+            }
         )
 
 
@@ -247,7 +252,8 @@ def test_an_account_s_own_refresh_token_is_renewed_and_the_new_one_kept(tmp_path
         for _ in range(2):  # a new connector is what a restart is
             assert len(pull(replay.url, token="", folder=tmp_path, **APP)[0].posts) == 3
     kept = json.loads((tmp_path / "jpd.demo").read_text())
-    assert kept == {"access_token": "act.1", "expires_at": (NOW + 2 * HOUR).isoformat(), "refresh_token": "rft.1"}
+    ends = {"expires_at": (NOW + 2 * HOUR).isoformat(), "ends_at": (NOW + timedelta(days=180)).isoformat()}
+    assert kept == {"access_token": "act.1", "refresh_token": "rft.1", **ends}
     assert (tmp_path / "jpd.demo").stat().st_mode & 0o077 == 0
     assert platform.renewals == 1
     assert [one.name for one in tmp_path.iterdir() if one.name.startswith(".new")] == []
@@ -277,6 +283,17 @@ def test_a_configured_refresh_token_outlives_a_restart_in_the_folder(tmp_path):
         pull(replay.url, **how)
         list(connector(replay.url, **how).pull(JPD, None, now=NOW + 3 * HOUR))
     assert platform.renewals == 2
+
+
+def test_the_first_end_of_the_consents_is_told(tmp_path):
+    (tmp_path / "jpd.demo").write_text("rft.0")
+    held = {"access_token": "a", "refresh_token": "r", "ends_at": (NOW + timedelta(days=9)).isoformat()}
+    (tmp_path / "kcm.demo").write_text(json.dumps(held))
+    with Replay(Platform()) as replay:
+        one = connector(replay.url, token="", folder=tmp_path, **APP)
+        list(one.pull(JPD, None, now=NOW))
+    assert one.expires_at() == NOW + timedelta(days=9)
+    assert connector("http://127.0.0.1:9", folder=tmp_path / "none").expires_at() is None
 
 
 def test_a_consent_that_is_over_stops_its_own_account_alone(tmp_path):
