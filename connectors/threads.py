@@ -245,7 +245,8 @@ class DayCount:
             if not self._calls:
                 return ()
             left, resets_at = self._limit - len(self._calls), self._calls[0] + DAY
-        return (Allowance(name="units a day", limit=self._limit, remaining=left, resets_at=resets_at),)
+        name = "units a day"  # so called, it sets the pace
+        return (Allowance(name=name, limit=self._limit, remaining=left, resets_at=resets_at, window=DAY),)
 
 
 class ThreadsConnector:
