@@ -203,6 +203,12 @@ def test_a_platform_without_accounts_needs_no_budget(db):
     assert forecasts(db) == []
 
 
+def test_what_was_spent_is_kept_for_two_months(db):
+    for day in range(100):
+        budget.save_spending(db, "x", {"calls": 1.0}, [], NOW + day * DAY)
+    assert budget.spent_since(db, "x", NOW) == {"calls": 63}
+
+
 SHORT = Forecast(platform="x", name="posts", limit=100, needed=150, ends_at=NOW + DAY, resets_at=NOW + 5 * DAY)
 GOOD = Forecast(platform="x", name="posts", limit=100, needed=50, resets_at=NOW + 5 * DAY)
 

@@ -19,6 +19,7 @@ HISTORY = 500  # newest posts of an account: what a first estimate of its rate n
 CALLS, LIVE, READS = "calls", "calls to read accounts", "accounts read"
 MONTHLY = frozenset({"posts", "dollars"})  # what an administrator may limit by the month
 RECENT = timedelta(days=7)  # what a forecast is made of
+KEPT = timedelta(days=62)  # of what was spent: the month that runs, and the one before
 
 
 # ---------------------------------------------------------------- posting rates
@@ -48,18 +49,20 @@ def save_spending(
     with db.write() as connection:
         for name, amount in spent.items():
             if amount:
-                _add(connection, platform, name, f"{now.astimezone(UTC):%Y-%m-%d}", amount)
+                _add(connection, platform, name, now, amount)
         for grant in told:
             _keep(connection, grant)
 
 
-def _add(connection: Connection, platform: str, name: str, day: str, amount: float) -> None:
+def _add(connection: Connection, platform: str, name: str, now: datetime, amount: float) -> None:
+    day, oldest = (f"{at.astimezone(UTC):%Y-%m-%d}" for at in (now, now - KEPT))
     same = (spending.c.platform == platform, spending.c.name == name, spending.c.day == day)
     more = update(spending).where(*same).values(amount=spending.c.amount + amount)
     if not connection.execute(more).rowcount:
         row = {"platform": platform, "name": name, "day": day}
         if not connection.execute(insert_if_new(connection, spending).values(amount=amount, **row)).rowcount:
             connection.execute(more)  # another process began the day in this moment
+        connection.execute(delete(spending).where(*same[:2], spending.c.day < oldest))
 
 
 def _keep(connection: Connection, grant: Grant) -> None:
@@ -199,18 +202,17 @@ def note_forecasts(db: Database, found: Iterable[Forecast], now: datetime) -> No
     budget that there is no more, fits.
     """
     known = {forecast.key: forecast for forecast in found}
-    opened, recovered = [], []
-    with db.write() as connection:
+    with db.read() as connection:
         last = {_key_of(row): row for row in _told(connection)}
-        standing = {key for key, row in last.items() if row["recovered_at"] is None}
-        for key, forecast in known.items():
-            if budget.falls_short(forecast, now) and key not in standing:
-                _open(connection, forecast, now)
-                opened.append(key)
-        for key in sorted(standing):
-            if key not in known or budget.fits_again(known[key], now):
+    standing = {key for key, row in last.items() if row["recovered_at"] is None}
+    opened = [key for key, one in known.items() if budget.falls_short(one, now) and key not in standing]
+    recovered = [key for key in sorted(standing) if key not in known or budget.fits_again(known[key], now)]
+    if opened or recovered:
+        with db.write() as connection:
+            for key in opened:
+                _open(connection, known[key], now, after=last[key]["id"] if key in last else 0)
+            for key in recovered:
                 _recover(connection, last[key], now)
-                recovered.append(key)
     return Noted(opened=tuple(opened), recovered=tuple(recovered))
 
 
@@ -220,15 +222,16 @@ def _told(connection: Connection) -> Sequence[RowMapping]:
 
 
 def _key_of(row: RowMapping) -> str:
-    """Return "x:posts" for the alert "forecast:x:posts:2026-11-30T…"."""
+    """Return "x:posts" for the alert "forecast:x:posts:0"."""
     _, platform, name, _ = row["dedup_key"].split(":", 3)
     return f"{platform}:{name}"
 
 
-def _open(connection: Connection, forecast: Forecast, now: datetime) -> None:
+def _open(connection: Connection, forecast: Forecast, now: datetime, *, after: int) -> None:
+    """Open the alert that follows the one with the id `after`: two processes that find the same open one."""
     alerts.open_alert(
         connection,
-        dedup_key=f"forecast:{forecast.key}:{now.isoformat()}",
+        dedup_key=f"forecast:{forecast.key}:{after}",
         kind=AlertKind.FORECAST,
         severity=Severity.MEDIUM,
         disclosure=Disclosure.NONE,
