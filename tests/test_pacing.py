@@ -249,8 +249,10 @@ def test_a_credential_that_ends_is_told_two_weeks_before_and_a_new_one_ends_that
     budget.save_end(registered, "x", NOW + 70 * DAY, NOW + DAY)
     later = NOW + DAY
     assert budget.note_forecasts(registered, forecasts(registered, later), later).recovered == (f"x:{CREDENTIAL}",)
-    budget.save_end(registered, "x", None, later)
-    assert forecasts(registered, later) == []
+    budget.save_end(registered, "x", None, later)  # nothing was renewed since the start
+    assert forecasts(registered, later)[0].ends_at == NOW + 70 * DAY
+    budget.save_end(registered, "x", None, NOW + 71 * DAY)  # it lives on: it has no end after all
+    assert forecasts(registered, NOW + 71 * DAY) == []
 
 
 def test_credentials_are_asked_about_once_a_day_whatever_the_clock_does(db):

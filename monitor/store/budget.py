@@ -132,9 +132,14 @@ def was_done(db: Database, now: datetime) -> None:
 
 
 def save_end(db: Database, platform: str, expires_at: datetime | None, now: datetime) -> None:
-    """Keep when a platform's credential ends; None: it has no end, or nobody tells."""
+    """Keep when a platform's credential ends. None: it has no end, or nobody tells at the moment.
+
+    Then what was told before holds until it is over: some platforms tell at a renewal alone.
+    """
     if expires_at is None:
-        forget_grants(db, platform, [CREDENTIAL])
+        known = [grant for grant in grants(db, platform) if grant.name == CREDENTIAL]
+        if known and known[0].resets_at < now:
+            forget_grants(db, platform, [CREDENTIAL])
         return
     end = Grant(platform=platform, name=CREDENTIAL, limit=0.0, remaining=0.0, resets_at=expires_at, seen_at=now)
     save_spending(db, platform, {}, [end], now)
