@@ -23,6 +23,7 @@ from connectors.base import (
     Allowance,
     Bounds,
     Capabilities,
+    ConnectorError,
     Cursor,
     Page,
     PermissionMissing,
@@ -38,6 +39,7 @@ from connectors.graph_payload import describe_token, without_credentials
 from connectors.links import links_in
 from connectors.listing import merged, reread_listed, stretch
 from connectors.markup import joined, unique
+from connectors.remembered import Remembered
 from connectors.walk import Listed, begin_walk
 from monitor.model import Account, Json, Media, MediaKind, Post, PostKind, Profile
 from monitor.settings import Network, Secret
@@ -50,6 +52,10 @@ EARLIEST = datetime(2023, 7, 3, tzinfo=UTC)  # `since` takes nothing before Thre
 OWN_PROFILE_FIELDS = "id,username,name,threads_profile_picture_url,threads_biography"
 PROFILE_FIELDS = "username,name,profile_picture_url,biography"
 SHOWN = "id,text,username,permalink,media_type,media_url,thumbnail_url,alt_text"
+REFERENCES = ("quoted_post", "reposted_post")
+REFERRED = 25  # posts of others looked up for one page: they are part of the text, and none is worth the budget
+REMEMBERED = timedelta(hours=12)
+OWN = ("id", "text", "text_attachment", "media_type")  # what tells versions apart where a quoted post was not shown
 CHILDREN = "children{id,media_type,media_url,thumbnail_url,alt_text}"
 COMMON = "id,media_type,media_url,permalink,username,text,timestamp,shortcode,thumbnail_url,is_quote_post"
 ATTACHED = "alt_text,link_attachment_url,gif_url,poll_attachment,topic_tag,text_attachment"
@@ -122,7 +128,7 @@ def parse_post(item: Json) -> Post:
     native_id = _id(raw)
     if not native_id:
         raise SchemaDrift(f"threads: a post has no id; {CHANGED}")
-    shown = [raw, *filter(None, (inner(raw, key) for key in ("quoted_post", "reposted_post")))]
+    shown = [raw, *filter(None, (inner(raw, key) for key in REFERENCES))]
     text = joined(words for part in shown for words in _words(part))
     return Post(
         native_id=native_id,
@@ -133,7 +139,14 @@ def parse_post(item: Json) -> Post:
         media=unique(media for part in shown for media in _media(part)),
         links=unique(link for part in shown for link in _links(part)),
         raw=raw,
+        own={key: raw[key] for key in OWN if key in raw} if unread_references(raw) else None,
     )
+
+
+def unread_references(item: Json) -> tuple[str, ...]:
+    """Return the ids of quoted or reposted posts that an answer names without showing them."""
+    named = (inner(item, key) for key in REFERENCES)
+    return tuple(_id(one) for one in named if _id(one) and not one.keys() - {"id"})
 
 
 def parse_profile(item: Json) -> Profile:
@@ -273,6 +286,7 @@ class ThreadsConnector:
             network=network,
         )
         self._day = DayCount(DISCOVERIES)
+        self._referred: Remembered[Json] = Remembered(REMEMBERED)
         self._me: Json | None = None  # the token's own profile; empty where the server does not tell
         self._leaner: dict[str, int] = {}  # by way of reading: which of FIELDS has been answered
 
@@ -371,7 +385,7 @@ class ThreadsConnector:
     def _way(self, account: Account, path: str, asked: Mapping[str, str], now: datetime) -> Iterator[Listed]:
         def ask(question: Mapping[str, str]) -> tuple[Json, Mapping[str, str]]:
             listing = self._page(account, path, {**asked, **question}, now)
-            return listing, next_question(listing, question)
+            return self._with_references(listing, now), next_question(listing, question)
 
         return pages(ask, parse_items, peek=True)
 
@@ -397,11 +411,37 @@ class ThreadsConnector:
                 self._leaner[path] = tier
                 return listing
 
+    def _with_references(self, listing: Json, now: datetime) -> Json:
+        """Put what is quoted or reposted into a page that only names it, as far as it can be read."""
+        data = listing.get("data")
+        items = [item for item in data if isinstance(item, Mapping)] if isinstance(data, list) else []
+        wanted = unique(one for item in items for one in unread_references(item))
+        found = dict(self._referred.known(wanted, now))
+        for one in [one for one in wanted if one not in found][:REFERRED]:
+            found[one] = self._referred_post(one, now)
+        return {**listing, "data": [_joined(item, found) for item in items]} if any(found.values()) else listing
+
+    def _referred_post(self, native_id: str, now: datetime) -> Json | None:
+        try:
+            post = self._graph.attempt(native_id, {"fields": SHOWN}, now, what="threads: a quoted post")
+        except Refused:  # deleted, or closed to the token
+            self._referred.keep([native_id], {}, now)
+            return None
+        except ConnectorError:
+            return None
+        self._referred.keep([native_id], {native_id: post}, now)
+        return post
+
     def _alone(self, account: Account, ids: Sequence[str], now: datetime) -> Reread:
         fields = FIELDS[self._leaner.get("profile_posts", 0)]
         items = dict(self._graph.objects(ids, fields, now, what=f"{account.label}: known posts"))
         posts = {one: parse_post(item) for one, item in items.items() if item}
         return Reread(posts=tuple(posts.values()), missing=frozenset(items.keys() - posts.keys()))
+
+
+def _joined(item: Json, found: Mapping[str, Json | None]) -> Json:
+    shown = {key: found.get(_id(inner(item, key))) for key in REFERENCES if unread_references(item)}
+    return {**item, **{key: post for key, post in shown.items() if post}}
 
 
 def _since(moment: datetime | None) -> dict[str, str]:
