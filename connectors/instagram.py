@@ -289,7 +289,10 @@ class InstagramConnector:
         """Return a sentence on the token, and in whose name it asks. Raises ConnectorError."""
         now = datetime.now(UTC)
         own = self._asker(now)
-        who = self._graph.ask(own, {"fields": "id,username"}, now, what="instagram: the own account", holder=own)
+        try:
+            who = self._graph.ask(own, {"fields": "id,username"}, now, what="instagram: the own account", holder=own)
+        except AccountNotFound:
+            raise _not_own(own) from None
         name = string(who, "username") or own
         try:
             asked = {"input_token": self._graph.token}
@@ -428,10 +431,13 @@ class InstagramConnector:
                     f"{what}: this token reads its own account alone; take one of a Business app by Facebook Login"
                 ) from None
             if refused.refusal.code == 100 and f"'{asker}'" in words:
-                raise ConnectorMisconfigured(
-                    f"connectors.instagram.user_id: the token does not show the account {asker}; correct it"
-                ) from None
+                raise _not_own(asker) from None
             raise
+
+
+def _not_own(asker: str) -> ConnectorMisconfigured:
+    sentence = f"the token does not show the account {asker}; correct it, or leave it empty"
+    return ConnectorMisconfigured(f"connectors.instagram.user_id: {sentence}")
 
 
 def _named(accounts: Iterable[Json]) -> Mapping[str, str]:

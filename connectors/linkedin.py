@@ -426,7 +426,10 @@ class LinkedInConnector:
         """Return a sentence on the token: how many pages its member administers. Raises ConnectorError."""
         now, what = datetime.now(UTC), "linkedin: the token"
         asked = {"q": "roleAssignee", "role": "ADMINISTRATOR", "state": "APPROVED", "count": "100"}
-        elements = elements_of(self._ask("organizationAcls", asked, now, what=what, method="FINDER"), what=what)
+        try:
+            elements = elements_of(self._ask("organizationAcls", asked, now, what=what, method="FINDER"), what=what)
+        except PermissionMissing:
+            return "linkedin: the token is accepted, but may not list the pages that its member administers"
         number = len({_string(one, "organization") or _string(one, "organizationTarget") for one in elements})
         pages = "one page" if number == 1 else f"{number} pages"
         renewed = ", and renewed by itself" if self._bearer.renews else ""

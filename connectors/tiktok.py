@@ -298,13 +298,13 @@ class TikTokConnector:
         self._compare(account, self._user(account, now, remembered=True))
 
     def _compare(self, account: Account, user: Json) -> None:
-        """Raise PermissionMissing where the token is another account's: it would show that one's videos."""
+        """Raise PermissionMissing where the token is another account's: it would show that one's videos.
+
+        The id survives a new name, and the name survives another app, to which TikTok tells other ids.
+        """
         open_id, username, wanted = _string(user, "open_id"), _string(user, "username"), username_of(account)
-        if account.native_id:
-            is_other = bool(open_id) and open_id != account.native_id
-        else:
-            is_other = bool(username and wanted) and username.casefold() != wanted.casefold()
-        if is_other:
+        is_same = username.casefold() == wanted.casefold() if username and wanted else not account.native_id
+        if not is_same and open_id != account.native_id:
             raise PermissionMissing(
                 f"{account.label}: the token is that of @{username or open_id[:40]}; this account needs a consent of "
                 f"its own: write its refresh token into a file named {wanted} in connectors.tiktok.tokens"

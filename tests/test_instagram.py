@@ -409,6 +409,12 @@ def test_the_token_is_described_with_whom_it_asks_for():
     )
 
 
+def test_an_own_account_that_is_not_shown_is_a_mistake_of_the_configuration():
+    remedy = pytest.raises(ConnectorMisconfigured, match=r"instagram\.user_id")
+    with Replay(by_path({}, otherwise=as_json(GONE, status=400))) as replay, remedy:
+        connector(replay.url).check()
+
+
 def test_the_sandbox_finds_its_own_account():
     with Sandbox(World()) as sandbox:
         one = connector(sandbox.base_url("instagram"), user_id="", token="sandbox")

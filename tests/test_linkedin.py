@@ -402,6 +402,12 @@ def test_the_token_is_described_by_what_it_administers():
         assert connector(replay.url).check() == "linkedin: the token is accepted; its member administers 2 pages"
 
 
+def test_a_token_that_may_not_list_its_pages_is_accepted_all_the_same():
+    denied = as_json({"status": 403, "code": "ACCESS_DENIED", "message": "x"}, status=403)
+    with Replay(lambda _: denied) as replay:
+        assert connector(replay.url).check().startswith("linkedin: the token is accepted, but")
+
+
 # ---------------------------------------------------------------- a token that is renewed
 
 

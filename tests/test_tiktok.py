@@ -176,6 +176,11 @@ def test_an_account_that_was_renamed_is_known_by_its_id():
         assert len(pull(replay.url, of=account("nama.lama", "tiktok", native_id="open-1"))[0].posts) == 3
 
 
+def test_an_account_that_another_app_calls_by_another_id_is_known_by_its_name():
+    with Replay(by_path({"/v2/user/info/": USER, "/v2/video/list/": LIST})) as replay:
+        assert len(pull(replay.url, of=account("JPD.demo", "tiktok", native_id="open-of-the-old-app"))[0].posts) == 3
+
+
 def test_a_consent_to_the_basic_scope_alone_is_enough():
     basic = {"data": {"user": {"open_id": "open-1", "display_name": "JPD"}}, "error": {"code": "ok"}}
     answers = [refusal("scope_not_authorized", status=401), basic]
