@@ -2,7 +2,7 @@
 
 Facts: the Instagram Platform's documents. Discovery asks in the name of an own professional account, by username, and
 shows business and creator accounts alone. Nothing tells when a caption was edited: the content's hash does. Media of
-other accounts cannot be read by id, so they are looked up in the listing. Stories are in no listing.
+other accounts are mostly closed to a look-up by id; then they are found in the listing. Stories are in no listing.
 """
 
 from __future__ import annotations
@@ -233,6 +233,7 @@ class InstagramConnector:
         )
         self._owned: Mapping[str, str] = {self._user_id: ""} if self._user_id else {}  # id → username, where known
         self._plain: set[str] = set()  # ways of reading that refused the fuller question
+        self._others_by_id = True  # until it is known that only own posts can be read by id
         self._limit = PAGE_SIZE
 
     def resolve(self, account: Account) -> Profile:
@@ -268,16 +269,41 @@ class InstagramConnector:
         now: datetime,
         newest: Mapping[str, str] | None = None,  # noqa: ARG002 (a post keeps its id)
     ) -> Reread:
-        """Read known posts again: own ones by id, 50 a call, others by the listing. Raises ConnectorError."""
+        """Read known posts again, by id 50 a call, those of others also by the listing. Raises ConnectorError."""
         return self.reread_listed(account, dict.fromkeys(native_ids), now=now)
 
     def reread_listed(self, account: Account, published: Mapping[str, datetime | None], *, now: datetime) -> Reread:
         """As `reread`, with the time at which each post was published: the listing need not be read to its end."""
         if not published:
             return Reread()
-        if not self._own_id(account, now):
-            return reread_listed(self._listing(account, now), published)
-        items = dict(self._graph.objects(list(published), self._fields("own"), now, what=f"{account.label}: posts"))
+        if self._own_id(account, now):
+            return self._by_ids(account, list(published), now)
+        return self._of_another(account, published, now)
+
+    def _of_another(self, account: Account, published: Mapping[str, datetime | None], now: datetime) -> Reread:
+        """Look up another account's posts: by id as long as Instagram may show them so, else in the listing.
+
+        A call for many that holds one deleted post is refused as one that is not allowed at all. Once all posts of a
+        refused call stand in the listing, it is known to be the latter, and not tried again.
+        """
+        found = self._at_once(account, list(published), now)
+        left = {one: at for one, at in published.items() if one not in found}
+        if not left:
+            return Reread(posts=tuple(found.values()))
+        answer = reread_listed(self._listing(account, now), left)
+        if not found and len(answer.posts) == len(published):
+            self._others_by_id = False
+        return Reread(posts=(*found.values(), *answer.posts), missing=answer.missing)
+
+    def _at_once(self, account: Account, ids: Sequence[str], now: datetime) -> Mapping[str, Post]:
+        if not self._others_by_id:
+            return {}
+        items = self._graph.at_once(ids, self._fields("discovered"), now, what=f"{account.label}: posts")
+        return {one: parse_post(item) for one, item in (items or {}).items()}
+
+    def _by_ids(self, account: Account, published: Sequence[str], now: datetime) -> Reread:
+        """Read posts of the own account by id."""
+        items = dict(self._graph.objects(published, self._fields("own"), now, what=f"{account.label}: posts"))
         posts = {one: parse_post(item) for one, item in items.items() if item}
         missing = items.keys() - posts.keys()
         if not posts:  # a lost permission looks the same as posts that are gone

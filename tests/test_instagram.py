@@ -332,21 +332,30 @@ def test_the_sandbox_s_own_account_is_read_by_id():
 # ---------------------------------------------------------------- others' posts read again
 
 
+def test_others_posts_are_read_by_id_in_one_call_where_instagram_shows_them_so():
+    both = {one["id"]: one for one in FIRST_PAGE["business_discovery"]["media"]["data"][:2]}
+    with Replay(by_path({"/v26.0/": both})) as replay:
+        answer = connector(replay.url).reread(JPD, list(both), now=NOW)
+        assert [asked.query["ids"] for asked in replay.asked] == [",".join(both)]
+    assert [post.native_id for post in answer.posts] == list(both)
+
+
 def test_a_known_post_is_looked_up_in_the_listing_and_no_further():
-    script = by_path({f"/{ASKER}": [FIRST_PAGE, LAST_PAGE]})
+    routes = {f"/{ASKER}": FIRST_PAGE, "/v26.0/": as_json(GONE, status=400)}
     known = {"18012345678900001": datetime(2026, 11, 23, 9, 0, tzinfo=UTC)}
-    with Replay(script) as replay:
-        answer = connector(replay.url).reread_listed(JPD, known, now=NOW)
-        assert len(replay.asked) == 1
-    assert [post.native_id for post in answer.posts] == list(known)
+    with Replay(by_path(routes)) as replay:
+        one = connector(replay.url)
+        for _ in range(2):
+            assert [post.native_id for post in one.reread_listed(JPD, known, now=NOW).posts] == list(known)
+        assert replay.paths == ["/v26.0/", f"/v26.0/{ASKER}", f"/v26.0/{ASKER}"]  # by id it is not tried again
 
 
 def test_a_post_that_the_listing_should_have_shown_is_missing():
     known = {"gone": datetime(2026, 11, 22, 20, 0, tzinfo=UTC)}
-    with Replay(by_path({f"/{ASKER}": FIRST_PAGE})) as replay:
-        answer = connector(replay.url).reread_listed(JPD, known, now=NOW)
-        assert len(replay.asked) == 1
-    assert answer.missing == {"gone"}
+    with Replay(by_path({f"/{ASKER}": FIRST_PAGE, "/v26.0/": as_json(GONE, status=400)})) as replay:
+        one = connector(replay.url)
+        assert [one.reread_listed(JPD, known, now=NOW).missing for _ in range(2)] == [{"gone"}] * 2
+        assert replay.paths == ["/v26.0/", f"/v26.0/{ASKER}"] * 2
 
 
 def test_a_post_older_than_what_was_looked_through_is_not_decided():
@@ -355,10 +364,10 @@ def test_a_post_older_than_what_was_looked_through_is_not_decided():
     def script(_):
         return as_json(discovered([item(number := next(numbers))], after=f"c{number}"))
 
-    with Replay(script) as replay:
+    with Replay(by_path({f"/{ASKER}": script})) as replay:
         known = {"1790000999": NOW - 500 * HOUR}
         answer = connector(replay.url).reread_listed(JPD, known, now=NOW)
-        assert len(replay.asked) == 40
+        assert len(replay.asked) == 1 + 40
     assert (answer.posts, answer.missing) == ((), frozenset())
 
 
