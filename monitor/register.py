@@ -35,6 +35,9 @@ NEED_URL = frozenset({"rss", "web"})
 HANDLES = {
     "x": r"\w{1,15}",
     "myspace": r"[\w.-]{1,64}",
+    "instagram": r"[\w.]{1,30}",
+    "threads": r"[\w.]{1,30}",
+    "tiktok": r"[\w.]{1,24}",
     "bluesky": r"(?:[\w-]{1,63}\.)+[\w-]{2,63}|did:[a-z]+:[\w.:%-]+",  # a domain name, or a DID
     "mastodon": r"[\w.-]{1,64}@[\w-]+(?:\.[\w-]+)+(?::\d+)?",  # user@server
 }

@@ -90,6 +90,13 @@ ACCOUNT_MISTAKES = [
     pytest.param(
         "JPD,x,nama_yang_terlalu_panjang,,,", "no account on x can be called so", id="a handle too long for x"
     ),
+    pytest.param("JPD,instagram,jpd-demo,,,", "no account on instagram can be called so", id="a dash on Instagram"),
+    pytest.param("JPD,tiktok,../jpd,,,", "no account on tiktok can be called so", id="a path for a name"),
+    pytest.param(
+        "JPD,linkedin,,https://www.linkedin.com/in/pegawai,,",
+        "no profile address on linkedin",
+        id="a member of LinkedIn",
+    ),
     pytest.param("JPD,x,ada ruang,,,", "no account on x can be called so", id="a handle with a blank"),
     pytest.param(
         "JPD,x,jpd,https://www.facebook.com/jpd,,",
