@@ -18,7 +18,7 @@ test: $(VENV)/.dev
 	$(BIN)/lint-imports
 	$(BIN)/pytest -n auto
 
-# Real servers for the tests: a Bluesky PDS. Without them the tests that read them are skipped.
+# Real servers for the tests: a Bluesky PDS and an AppView. Without them the tests that read them are skipped.
 peers:
 	@tests/peers/install
 

@@ -24,6 +24,7 @@ POST, REPOST, PROFILE = "app.bsky.feed.post", "app.bsky.feed.repost", "app.bsky.
 SORTED = "234567abcdefghijklmnopqrstuvwxyz"  # base32 whose letters sort like numbers
 FIRST_TID = datetime(2022, 1, 1, tzinfo=UTC)  # before the network: a key that only looks like a time
 WITHHELD = frozenset({"!hide", "!takedown", "!suspend"})  # labels with which no reader is shown the post
+ADDRESS = r"at://([^/\s]+)/([A-Za-z0-9.-]+)/([A-Za-z0-9._:~-]{1,512})"
 SITE = "https://bsky.app/profile"
 CHANGED = "the AT Protocol's answer has changed"
 
@@ -33,9 +34,7 @@ CHANGED = "the AT Protocol's answer has changed"
 
 def parts_of(uri: object) -> tuple[str, str, str]:
     """Return repository, collection and key of `at://did/collection/key`. Raises SchemaDrift."""
-    found = re.fullmatch(
-        r"at://([^/\s]+)/([A-Za-z0-9.-]+)/([A-Za-z0-9._:~-]{1,512})", uri if isinstance(uri, str) else ""
-    )
+    found = re.fullmatch(ADDRESS, uri if isinstance(uri, str) else "")
     if found is None:
         raise SchemaDrift(f"bluesky: a record's address is no at:// address; {CHANGED}")
     return found[1], found[2], found[3]
@@ -43,7 +42,8 @@ def parts_of(uri: object) -> tuple[str, str, str]:
 
 def collection_of(native_id: str) -> str:
     """Return what kind of record a post's id names; empty for a repost that an older server gave no address."""
-    return parts_of(native_id)[1] if native_id.startswith("at://") else ""
+    found = re.fullmatch(ADDRESS, native_id)
+    return found[2] if found else ""
 
 
 def time_of_key(key: str) -> datetime | None:

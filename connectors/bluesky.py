@@ -8,6 +8,7 @@ An edit keeps a post's uri and changes its cid; the account's DID stays when its
 from __future__ import annotations
 
 import contextlib
+import re
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -34,6 +35,7 @@ from connectors.base import (
     Reread,
     SchemaDrift,
     Unavailable,
+    Wanted,
     no_later,
 )
 from connectors.graph import inner, string
@@ -265,6 +267,40 @@ class BlueskyConnector:
                 pass
         return self._profile_record(account, now)
 
+    def resolve_many(self, accounts: Sequence[Account]) -> Mapping[int, Profile | ConnectorError]:
+        """Return each account's profile, or why there is none, by account id; 25 a call.
+
+        Who is not among an answer's profiles is asked for alone, and says why. After an error that stops the whole
+        platform the remaining accounts get that error without a call of their own.
+        """
+        now, stop, found = datetime.now(UTC), None, dict[int, Profile | ConnectorError]()
+        for begin in range(0, len(accounts), POSTS_PER_CALL):
+            part = accounts[begin : begin + POSTS_PER_CALL]
+            views = {} if stop or len(part) < 2 else self._profiles(part, now)
+            for account in part:
+                answer = stop or views.get(_name(account)) or self._resolved(account)
+                stop = answer if isinstance(answer, ConnectorError) and answer.whole_platform else stop
+                found[account.id] = answer
+        return found
+
+    def _profiles(self, accounts: Sequence[Account], now: datetime) -> dict[str, Profile]:
+        """Return profiles by DID and by handle; none where the server cannot look up many."""
+        names = [name for name in map(_name, accounts) if name]
+        if self._is_plain or not names:
+            return {}
+        try:
+            payload = self._get("/xrpc/app.bsky.actor.getProfiles", {"actors": names}, now, what="bluesky: profiles")
+            profiles = [atproto.parse_profile_view(view) for view in listed_in(payload, "profiles")]
+        except (_NoAppView, ConnectorError):  # each is asked for alone, and tells its own reason
+            return {}
+        return {name: one for one in profiles for name in (one.native_id, one.handle.lower())}
+
+    def _resolved(self, account: Account) -> Profile | ConnectorError:
+        try:
+            return self.resolve(account)
+        except ConnectorError as error:
+            return error
+
     def pull(self, account: Account, cursor: Cursor | None, *, now: datetime) -> Iterator[Page]:
         """Yield pages newest first; the cursor moves on the last. Raises ConnectorError."""
         yield from self._walk(account, begin_walk(account, cursor, self._bounds, now), now)
@@ -293,15 +329,43 @@ class BlueskyConnector:
 
         What is not shown is missing only while the account itself is: a suspended account's posts are hidden.
         """
-        asked = tuple(dict.fromkeys(native_ids))
+        answer = self.reread_many([Wanted(account=account, native_ids=native_ids)], now=now)[account.id]
+        if isinstance(answer, ConnectorError):
+            raise answer
+        return answer
+
+    def reread_many(self, wanted: Sequence[Wanted], *, now: datetime) -> Mapping[int, Reread | ConnectorError]:
+        """Read known posts of many accounts again, 25 a call whosever they are; on a PDS one by one.
+
+        After an error that stops the whole platform the remaining accounts get that error without a call of their own.
+        """
+        stop: ConnectorError | None = None
+        views: Mapping[str, Json] = {}
         try:
-            if not self._is_plain:
-                return self._shown_again(account, asked, now)
+            views = {} if self._is_plain else self._views([one for each in wanted for one in each.native_ids], now)
         except _NoAppView:
             pass
+        except ConnectorError as error:
+            stop = error
+        found: dict[int, Reread | ConnectorError] = {}
+        for each in wanted:
+            answer = stop or self._reread(each.account, tuple(dict.fromkeys(each.native_ids)), views, now)
+            stop = answer if isinstance(answer, ConnectorError) and answer.whole_platform else stop
+            found[each.account.id] = answer
+        return found
+
+    def _reread(
+        self, account: Account, asked: Sequence[str], views: Mapping[str, Json], now: datetime
+    ) -> Reread | ConnectorError:
+        try:
+            if not self._is_plain:
+                with contextlib.suppress(_NoAppView):
+                    return self._shown_again(account, asked, views, now)
+            return self._held_again(account, asked, now)
         except AccountHidden:
             return Reread(hidden=frozenset(asked))
-        return self._held_again(account, asked, now)
+        except ConnectorError as error:
+            return error
 
     def allowances(self) -> tuple[Allowance, ...]:
         """Return what the last answer said of the budget, which all accounts share."""
@@ -333,29 +397,33 @@ class BlueskyConnector:
     def _feed(self, account: Account, now: datetime) -> Iterator[Listed]:
         asked = {"actor": actor_of(account), "limit": str(PAGE_SIZE), "filter": "posts_with_replies"}
         while True:
-            payload = self._get("/xrpc/app.bsky.feed.getAuthorFeed", asked, now, what=f"{account.label}: posts")
+            try:
+                payload = self._get("/xrpc/app.bsky.feed.getAuthorFeed", asked, now, what=f"{account.label}: posts")
+            except AccountNotFound:  # an AppView says so of a deactivated account as well; its profile says why
+                self._get(f"/xrpc/{GET_PROFILE}", {"actor": actor_of(account)}, now, what=f"{account.label}: profile")
+                raise
             asked["cursor"] = string(payload, "cursor")
             yield parse_feed(payload)
 
-    def _shown_again(self, account: Account, asked: Sequence[str], now: datetime) -> Reread:
+    def _shown_again(self, account: Account, asked: Sequence[str], views: Mapping[str, Json], now: datetime) -> Reread:
         own = [one for one in asked if atproto.collection_of(one) == POST]
         subjects = dict(self._subjects(account, [one for one in asked if atproto.collection_of(one) == REPOST], now))
-        wanted = {**{one: one for one in own}, **{one: subject for one, subject in subjects.items() if subject}}
-        views = self._views(account, tuple(dict.fromkeys(wanted.values())), now)
+        views = {**views, **self._views(tuple(dict.fromkeys(filter(None, subjects.values()))), now)}
+        wanted = {**{one: one for one in own}, **subjects}
         present = {one: views[uri] for one, uri in wanted.items() if uri in views}
-        missing = frozenset([*own, *subjects]) - present.keys()
+        missing = frozenset(wanted) - present.keys()
         if missing:  # raises AccountHidden when it is the account that is shown no longer
             self._get(f"/xrpc/{GET_PROFILE}", {"actor": actor_of(account)}, now, what=f"{account.label}: profile")
         hidden = frozenset(one for one, view in present.items() if atproto.is_withheld(view))
         posts = tuple(_again(one, view) for one, view in present.items() if one not in hidden)
         return Reread(posts=posts, missing=missing, hidden=hidden)
 
-    def _views(self, account: Account, uris: Sequence[str], now: datetime) -> dict[str, Json]:
+    def _views(self, uris: Sequence[str], now: datetime) -> dict[str, Json]:
         """Return posts by uri; one that was deleted, or is shown to nobody, is not among them."""
-        found: dict[str, Json] = {}
-        for begin in range(0, len(uris), POSTS_PER_CALL):
-            asked = {"uris": uris[begin : begin + POSTS_PER_CALL]}
-            payload = self._get("/xrpc/app.bsky.feed.getPosts", asked, now, what=f"{account.label}: known posts")
+        asked, found = [one for one in uris if is_post(one)], dict[str, Json]()
+        for begin in range(0, len(asked), POSTS_PER_CALL):
+            part = {"uris": asked[begin : begin + POSTS_PER_CALL]}
+            payload = self._get("/xrpc/app.bsky.feed.getPosts", part, now, what="bluesky: known posts")
             found |= {string(view, "uri"): view for view in listed_in(payload, "posts")}
         return found
 
@@ -481,6 +549,18 @@ class BlueskyConnector:
         if not isinstance(payload, Mapping):
             raise SchemaDrift(f"{what}: the answer is no object; {CHANGED}, or base_url leads elsewhere")
         return payload
+
+
+def _name(account: Account) -> str:
+    try:
+        return actor_of(account)
+    except AccountNotFound:
+        return ""
+
+
+def is_post(native_id: str) -> bool:
+    """Say whether an id is one that `getPosts` takes: a single other one spoils the call."""
+    return re.fullmatch(rf"at://{addresses.DID}/{re.escape(POST)}/[A-Za-z0-9._:~-]{{1,512}}", native_id) is not None
 
 
 def actor_of(account: Account) -> str:

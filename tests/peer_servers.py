@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import json
 import os
 import shutil
@@ -19,7 +18,6 @@ from conftest import unavailable
 
 HERE = Path(__file__).parent / "peers"
 PACKAGES = Path(os.environ.get("TEST_PEERS") or HERE.parent.parent / ".peers").resolve()
-ADMIN = {"Authorization": f"Basic {base64.b64encode(b'admin:pentadbir').decode()}"}
 PASSWORD = "kata-laluan-ujian"
 
 
@@ -59,6 +57,7 @@ class Person:
     handle: str
     did: str
     token: str = field(repr=False)
+    admin: str = field(repr=False)  # the server's administrator's password
 
     def call(self, method: str, body: object | None = None, **how: Any) -> Any:
         headers = {"Authorization": f"Bearer {self.token}"}
@@ -80,6 +79,13 @@ class Person:
         _, _, repo, collection, key = uri.split("/")
         self.call("com.atproto.repo.deleteRecord", {"repo": repo, "collection": collection, "rkey": key})
 
+    def reference(self, uri: str) -> dict[str, str]:
+        """Return what a reply, a quotation or a repost refers to a record by."""
+        _, _, repo, collection, key = uri.split("/")
+        asked = {"repo": repo, "collection": collection, "rkey": key}
+        url = f"{self.url}/xrpc/com.atproto.repo.getRecord"
+        return {"uri": uri, "cid": requests.get(url, params=asked, timeout=20).json()["cid"]}
+
     def upload(self, content: bytes, kind: str) -> dict[str, Any]:
         headers = {"Authorization": f"Bearer {self.token}", "Content-Type": kind}
         url = f"{self.url}/xrpc/com.atproto.repo.uploadBlob"
@@ -91,11 +97,11 @@ class Person:
         subject = {"$type": "com.atproto.admin.defs#repoRef", "did": self.did}
         given = {"subject": subject, "takedown": {"applied": True, "ref": "1"}}
         url = f"{self.url}/xrpc/com.atproto.admin.updateSubjectStatus"
-        assert requests.post(url, json=given, headers=ADMIN, timeout=20).ok
+        assert requests.post(url, json=given, auth=("admin", self.admin), timeout=20).ok
 
 
-def join(url: str, name: str) -> Person:
+def join(url: str, name: str, *, admin: str = "pentadbir") -> Person:
     """Open an account on a PDS."""
     given = {"handle": f"{name}.test", "email": f"{name}@example.my", "password": PASSWORD}
     answer = requests.post(f"{url}/xrpc/com.atproto.server.createAccount", json=given, timeout=30).json()
-    return Person(url=url, handle=answer["handle"], did=answer["did"], token=answer["accessJwt"])
+    return Person(url=url, handle=answer["handle"], did=answer["did"], token=answer["accessJwt"], admin=admin)

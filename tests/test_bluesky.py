@@ -18,6 +18,7 @@ from connectors.base import (
     RateLimited,
     SchemaDrift,
     Unavailable,
+    Wanted,
 )
 from connectors.bluesky import AccountHidden, BlueskyConnector, BlueskySettings, Stream, actor_of, parse_feed, ready
 from connectors.sandbox.server import Sandbox
@@ -303,6 +304,44 @@ def test_many_posts_are_read_again_in_calls_as_large_as_may_be(place):
     assert [post.native_id for post in answer.posts] == ids
 
 
+def test_posts_of_many_accounts_are_read_again_in_the_calls_of_one(place, sandbox):
+    world, connector, account = place
+    other = replace(account, id=2, handle="kcm.example.my")
+    other = replace(other, native_id=world.add_account("bluesky", other.handle, name="KCM"))
+    ids = {one.id: [world.publish("bluesky", one.handle, "x", at=NOW) for _ in range(5)] for one in (account, other)}
+    world.delete("bluesky", ids[2][0])
+    wanted = [Wanted(account=one, native_ids=[*ids[one.id], "repost:x", "at://x"]) for one in (account, other)]
+    before = len(world.requests)
+    answers = connector.reread_many(wanted, now=NOW)
+    assert [post.native_id for post in answers[1].posts] == ids[1]
+    assert (answers[2].missing, len(answers[2].posts)) == ({ids[2][0]}, 4)
+    if not connector._is_plain:
+        assert len(world.requests) - before == 2  # the posts, and the profile of who lacks one
+
+
+def test_many_profiles_come_in_one_call_and_who_is_not_among_them_says_why(place, sandbox):
+    world, connector, account = place
+    gone = replace(account, id=2, handle="gone.example.my")
+    gone = replace(gone, native_id=world.add_account("bluesky", gone.handle, name="X"))
+    world.abandon("bluesky", gone.handle)
+    nameless = replace(account, id=3, handle="Jabatan", native_id="")
+    answers = connector.resolve_many([account, gone, nameless])
+    assert answers[1].native_id == account.native_id
+    assert type(answers[2]) is AccountHidden
+    assert type(answers[3]) is AccountNotFound
+
+
+def test_after_a_refusal_for_all_nobody_is_asked_for_any_more():
+    server, connector = reading(lambda _: Answer(status=429))
+    accounts = [replace(ACCOUNT, id=n) for n in range(40)]
+    uri = f"at://{DID}/app.bsky.feed.post/3lquoted22222"
+    with server:
+        answers = connector.resolve_many(accounts)
+        again = connector.reread_many([Wanted(account=one, native_ids=[uri]) for one in accounts], now=NOW)
+    assert {type(one) for one in [*answers.values(), *again.values()]} == {RateLimited}
+    assert len(server.asked) == 3
+
+
 def test_posts_of_a_deactivated_account_are_hidden_and_not_deleted(place):
     world, connector, account = place
     ids = [world.publish("bluesky", account.handle, "x", at=NOW)]
@@ -411,7 +450,7 @@ def test_a_refusal_is(status, body, kind, words):
         if body
         else Answer(status=status, body=b"" if status == 304 else b"<html>no</html>")
     )
-    error = error_of(by_path({"getAuthorFeed": answer}))
+    error = error_of(by_path({"getAuthorFeed": answer, "getProfile": answer}))
     assert type(error) is kind
     assert words in str(error)
 

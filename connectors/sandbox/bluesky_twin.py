@@ -8,6 +8,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import re
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from connectors.sandbox.reply import Question, Reply, as_json
@@ -57,15 +58,9 @@ def _of_appview(world: World, question: Question) -> Reply:
     method = question.path.removeprefix("/xrpc/")
     if method == "_health":
         return as_json({"version": "sandbox"})
-    if method == "app.bsky.actor.getProfile":
-        return _profile(world, question)
-    if method == "app.bsky.feed.getAuthorFeed":
-        return _feed(world, question)
-    if method == "app.bsky.feed.getPosts":
-        return _posts(world, question)
-    if method == "com.atproto.repo.getRecord":
-        return _record(world, question)
-    return _error("MethodNotImplemented", "Method Not Implemented", status=501)
+    if method not in METHODS:
+        return _error("MethodNotImplemented", "Method Not Implemented", status=501)
+    return METHODS[method](world, question)
 
 
 def _actor(world: World, question: Question) -> Holder | Reply:
@@ -88,6 +83,15 @@ def _profile(world: World, question: Question) -> Reply:
     )
 
 
+def _profiles(world: World, question: Question) -> Reply:
+    asked = question.every.get("actors", ())
+    if not 1 <= len(asked) <= POSTS_PER_CALL:
+        return _error("InvalidRequest", "Error: actors must not have more than 25 elements")
+    found = [holder for name in asked if (holder := world.holder("bluesky", name)) is not None]
+    shown = [{**_author(holder), "description": holder.bio} for holder in found if not holder.abandoned]
+    return as_json({"profiles": shown})
+
+
 def _author(holder: Holder) -> dict[str, Any]:
     item = {"did": holder.native_id, "handle": holder.handle, "displayName": holder.name, "labels": []}
     return item | ({"avatar": holder.picture_url} if holder.picture_url else {})
@@ -95,11 +99,10 @@ def _author(holder: Holder) -> dict[str, Any]:
 
 def _feed(world: World, question: Question) -> Reply:
     holder, size = _actor(world, question), _size(question, world)
-    for refused in (holder, size):
-        if isinstance(refused, Reply):
-            return refused
-    assert isinstance(holder, Holder)
-    assert isinstance(size, int)
+    if isinstance(holder, Reply):  # of a deactivated account the feed says no more than of one that never was
+        return _error("InvalidRequest", "Profile not found")
+    if isinstance(size, Reply):
+        return size
     if question.query.get("filter", FILTERS[0]) not in FILTERS:
         return _error("InvalidRequest", f"Error: filter must be one of ({'|'.join(FILTERS)})")
     cursor = question.query.get("cursor", "")
@@ -257,3 +260,12 @@ def _blob(media: Media) -> str:
 def _hashed(*parts: str) -> str:
     digest = base64.b32encode(hashlib.sha256("\n".join(parts).encode("utf-8", "surrogatepass")).digest()).decode()
     return f"bafyrei{re.sub('=', '', digest).lower()}"
+
+
+METHODS: Mapping[str, Callable[[World, Question], Reply]] = {
+    "app.bsky.actor.getProfile": _profile,
+    "app.bsky.actor.getProfiles": _profiles,
+    "app.bsky.feed.getAuthorFeed": _feed,
+    "app.bsky.feed.getPosts": _posts,
+    "com.atproto.repo.getRecord": _record,
+}

@@ -1,4 +1,4 @@
-// A Bluesky PDS as anybody runs one, with a PLC directory (where DIDs are looked up) in memory: both on loopback.
+// A Bluesky PDS as anybody runs one, without an AppView, and the PLC directory in which it looks up DIDs: on loopback.
 // usage: node pds.mjs PACKAGES FOLDER; prints {"url": …} when it answers, ends with its standard input.
 import { createServer } from 'node:http'
 import { createRequire } from 'node:module'
@@ -7,33 +7,11 @@ import { join } from 'node:path'
 const [packages, folder] = process.argv.slice(2)
 const load = createRequire(join(packages, 'package.json'))
 const { PDS, envToCfg, envToSecrets } = load('@atproto/pds')
-const { formatDidDoc, opToData } = load('@did-plc/lib')
+const { TestPlc } = load('@atproto/dev-env')
 
-const logs = new Map()
-
-function answer(did, what) {
-  if (!logs.has(did)) return [404, { message: `DID not registered: ${did}` }]
-  const last = logs.get(did).at(-1)
-  const data = opToData(did, last)
-  return [200, { 'log/last': last, data }[what] ?? formatDidDoc(data)]
-}
-
-const plc = createServer((request, response) => {
-  const [, did, ...what] = decodeURIComponent(request.url).split('/')
-  const say = (status, body) => response.writeHead(status, { 'content-type': 'application/json' }).end(JSON.stringify(body))
-  if (request.method !== 'POST') return say(...answer(did, what.join('/')))
-  const parts = []
-  request.on('data', (part) => parts.push(part))
-  request.on('end', () => {
-    logs.set(did, [...(logs.get(did) ?? []), JSON.parse(Buffer.concat(parts).toString())])
-    say(200, {})
-  })
-})
-
-const listening = (server) => new Promise((done) => server.listen(0, '127.0.0.1', () => done(server.address().port)))
-const directory = await listening(plc)
+const plc = await TestPlc.create({})
 const probe = createServer()
-const port = await listening(probe)
+const port = await new Promise((done) => probe.listen(0, '127.0.0.1', () => done(probe.address().port)))
 await new Promise((done) => probe.close(done))
 
 const env = {
@@ -44,7 +22,7 @@ const env = {
   inviteRequired: false,
   dataDirectory: folder,
   blobstoreDiskLocation: join(folder, 'blobs'),
-  didPlcUrl: `http://127.0.0.1:${directory}`,
+  didPlcUrl: plc.url,
   rateLimitsEnabled: true,
   // Secrets of a server that holds nothing and lives for a minute.
   plcRotationKeyK256PrivateKeyHex: '11'.repeat(32),
