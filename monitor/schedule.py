@@ -19,10 +19,14 @@ PROFILE_EVERY = timedelta(hours=24)  # X bills each profile read; a first look i
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
-    """What a check of an account brought. `failures` counts the failed checks in a row, this one included."""
+    """What a check of an account brought. `failures` counts the failed checks in a row, this one included.
+
+    `limited`: the budget was used up, and the account had no part in it: it comes next when there is one again.
+    """
 
     new_posts: int = 0
     failures: int = 0
+    limited: bool = False
     retry_at: datetime | None = None
 
 
@@ -50,6 +54,8 @@ def next_interval(
     budget does not suffice for it. A failure doubles up to the longest interval. `previous` is 0 before a first check.
     """
     pace = pace or usual_pace((PRIOR,), polling)
+    if outcome.limited:
+        return max(previous, polling.min_interval)
     if outcome.failures:
         return min(max(previous * 2, polling.min_interval), max(pace.longest, punctual(polling)))
     usual, soonest = pace.interval(rate or PRIOR), pace.after_news(rate or PRIOR)
@@ -60,5 +66,6 @@ def next_interval(
 
 def next_check(interval: timedelta, outcome: Outcome, now: datetime) -> datetime:
     """Return when an account is due again; never before the platform's own `retry_at`."""
-    due = now + interval
-    return max(due, outcome.retry_at) if outcome.retry_at else due
+    if outcome.retry_at is None:
+        return now + interval
+    return outcome.retry_at if outcome.limited and outcome.retry_at > now else max(now + interval, outcome.retry_at)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 
 import pytest
@@ -10,7 +10,7 @@ from builders import NOW, account, agency
 from sqlalchemy import select, update
 from test_poll import Desk, FakePlatform, marks, said  # noqa: F401 (marks is a fixture)
 
-from connectors.base import Allowance
+from connectors.base import Allowance, RateLimited
 from connectors.http import Meter
 from monitor.budget import CREDENTIAL, PRIOR, Forecast, Grant, next_month
 from monitor.model import AlertKind, AlertState, Cause
@@ -129,6 +129,49 @@ def test_a_step_of_the_clock_neither_stops_nor_hurries_the_reading(desk, platfor
     let_time_pass(desk, hours=1)
     pulls = [what for what, _ in platform.calls[before:] if what == "pull"]
     assert 10 * 60 / 15 <= len(pulls) <= 10 * 60 / 3
+
+
+@dataclass
+class Limited(Billed):
+    """A platform that lets so many calls through in each quarter of an hour, and refuses the rest."""
+
+    limit: int = 1000
+    now: object = None
+    used: dict = field(default_factory=dict)  # by window
+    refused: list = field(default_factory=list)
+
+    def _ask(self, what, holder):
+        now = self.now()
+        window = now.replace(minute=now.minute // 15 * 15, second=0)
+        self.used[window] = self.used.get(window, 0) + 1
+        left = max(0, self.limit - self.used[window])
+        ends = window + 15 * MINUTE
+        self.told = (replace(calls(self.limit, left=left), resets_at=ends),)
+        if self.used[window] > self.limit:
+            self.refused.append(now)
+            raise RateLimited("x: 429", retry_at=ends)
+        super()._ask(what, holder)
+
+
+@pytest.mark.parametrize(("limit", "short"), [(20, False), (8, True)], ids=["suffices", "does not"])
+def test_a_budget_is_planned_so_that_it_is_not_used_up_and_a_shortage_is_said_before(sqlite_db, limit, short):
+    """Fault 17: budget kept, the accounts share it, the forecast said so."""
+    platform = Limited(limit=limit)
+    desk = Desk(sqlite_db, platform, handles=TEN)
+    platform.now, desk.poller.meters["x"] = (lambda: desk.now), platform.meter
+    let_time_pass(desk, hours=2)  # the first reads take a call more: profiles
+    platform.refused.clear()
+    platform.calls.clear()
+    let_time_pass(desk, hours=10)
+    pulls = [handle for what, handle in platform.calls if what == "pull"]
+    assert len(platform.refused) <= (3 if short else 0)  # without a plan it would be each window
+    assert max(map(pulls.count, TEN)) - min(map(pulls.count, TEN)) <= 1
+    expected = (
+        desk.polling.max_interval if not short else 10 / (0.85 * limit) * 15 * MINUTE + 5 * MINUTE
+    )  # looked each 5
+    assert min(map(pulls.count, TEN)) >= 10 * HOUR / expected - 1
+    noted = budget.note_forecasts(desk.db, forecasts(desk.db, desk.now), desk.now)
+    assert noted.opened == (("x:calls",) if short else ())
 
 
 # ---------------------------------------------------------------- what goes first

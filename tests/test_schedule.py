@@ -1,3 +1,4 @@
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -58,6 +59,15 @@ def test_a_shortest_interval_that_is_the_longest_is_everybody_s(seconds):
 def test_the_platform_s_own_word_outranks_the_promise():
     at = NOW + timedelta(hours=3)
     assert next_check(MINUTE, Outcome(failures=1, retry_at=at), NOW) == at
+
+
+def test_whoever_met_a_used_up_budget_comes_before_those_who_were_read_with_it():
+    limited = Outcome(failures=3, limited=True, retry_at=NOW + 5 * MINUTE)
+    interval = next_interval(13.5 * MINUTE, limited, POLLING)
+    assert interval == 13.5 * MINUTE
+    assert next_check(interval, limited, NOW) == NOW + 5 * MINUTE
+    assert next_check(interval, replace(limited, retry_at=NOW - MINUTE), NOW) == NOW + interval
+    assert next_check(interval, replace(limited, retry_at=None), NOW) == NOW + interval
 
 
 def test_a_retry_time_in_the_past_makes_nothing_due_early():

@@ -206,7 +206,8 @@ def _guarded(
 
 def write_failure(poller: Poller, claimed: Claimed, why: Word, now: datetime, saved: Saved) -> Checked:
     """Write a failed check down; `saved` is what its pages brought before it failed."""
-    outcome = Outcome(failures=claimed.failures + 1, retry_at=why.retry_at)
+    limited = why.cause is Cause.RATE_LIMIT
+    outcome = Outcome(failures=claimed.failures + 1, limited=limited, retry_at=why.retry_at)
     interval = next_interval(claimed.interval, outcome, poller.polling, poller.plan(claimed.account.platform, now).pace)
     save_failure(
         poller.db,
