@@ -11,6 +11,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from itertools import islice
 from typing import Any
 from urllib.parse import urldefrag, urlsplit
 
@@ -55,6 +56,9 @@ COUNTER = re.compile(
     r"(?i)^\W*(hits?|views?|dilihat|dibaca|tontonan|paparan|kunjungan|(bilangan|jumlah) (paparan|pelawat|kunjungan))"
     r"\W*[\d.,]+\s*(kali|times)?\W*$"
 )
+MOST_LISTED = 200  # blocks of one page that are looked into: no honest page shows more at a time
+BLOCK = 400  # elements of such a block
+HEADINGS = frozenset({"h1", "h2", "h3", "h4", "h5"})
 FEWEST_WORDS = 20  # what a page must say to be read for itself: less is a shell, a notice or a form
 
 
@@ -223,27 +227,31 @@ def _stated(item: Json, key: str) -> datetime | None:
 
 
 def _in_microdata(page: WebPage) -> Iterator[Entry]:
-    for one in page.tree.all(having="itemtype"):
-        if ARTICLES.fullmatch(one.get("itemtype")):
-            yield from _linked_from(one, page.url)
+    marked = (one for one in page.tree.all(having="itemtype") if ARTICLES.fullmatch(one.get("itemtype")))
+    for one in islice(marked, MOST_LISTED):
+        yield from _linked_from(one, page.url)
 
 
 def _in_articles(page: WebPage) -> Iterator[Entry]:
-    marked = list(page.tree.all("article"))
+    marked = list(islice(page.tree.all("article"), MOST_LISTED))
     for one in marked if len(marked) > 1 else []:
         yield from _linked_from(one, page.url)
 
 
 def _linked_from(block: Element, base: str) -> Iterator[Entry]:
     """Yield where the heading of a block leads, with the block's date."""
-    headings = (
-        one for one in block.walk() if one.tag in {"h1", "h2", "h3", "h4", "h5"} or "headline" in one.get("itemprop")
-    )
-    links = (link for heading in headings for link in heading.all("a", having="href"))
-    named = (link for link in block.all("a", having="href") if link.get("itemprop") == "url")
-    first = next((url for link in [*named, *links] if (url := page_address(base, link.get("href")))), "")
+    inside = list(islice(block.walk(), BLOCK))
+    headings = (one for one in inside if one.tag in HEADINGS or "headline" in one.get("itemprop"))
+    named = (one for one in inside if one.tag == "a" and one.get("itemprop") == "url")
+    in_headings = (one for heading in headings for one in islice(heading.walk(), 20) if one.tag == "a")
+    first = next((url for link in (*named, *in_headings) if (url := _led_to(base, link))), "")
     if first:
-        yield Entry(url=first, published=_time_in(block))
+        times = (moment(one.get("datetime")) for one in inside if one.tag == "time")
+        yield Entry(url=first, published=next(filter(None, times), None))
+
+
+def _led_to(base: str, link: Element) -> str:
+    return page_address(base, link.get("href")) if link.get("href") else ""
 
 
 def _time_in(block: Element) -> datetime | None:

@@ -13,6 +13,7 @@ from connectors.http import absolute
 from monitor.model import Media, MediaKind
 
 T = TypeVar("T")
+PATIENCE = 50  # tags without an end that are looked into
 PICTURE_SUFFIXES = (".png", ".jpg", ".jpeg", ".gif", ".webp", ".bmp", ".tif", ".tiff")
 VIDEO_SUFFIXES = (".mp4", ".mov", ".webm", ".m4v", ".mp3", ".m4a", ".ogg")
 DOCUMENT_SUFFIXES = (".pdf", ".doc", ".docx", ".xls", ".xlsx", ".ppt", ".pptx", ".odt", ".ods", ".odp", ".rtf", ".csv")
@@ -35,9 +36,25 @@ class Reading:
 def read_html(markup: str, *, base: str) -> Reading:
     """Return what a reader of `markup` sees, with `base` for relative addresses."""
     reader = _Reader(base)
-    reader.feed(markup)
-    reader.close()
+    feed_whole(reader, markup)
     return Reading(text=tidy("".join(reader.pieces)), links=unique(reader.links), media=unique(reader.media))
+
+
+def feed_whole(parser: HTMLParser, page: str) -> None:
+    """Have a whole page read. Of tags that never end, only so many are looked into; then what is left is text.
+
+    For each of them html.parser looks through all the rest of the page, which for a hostile one takes hours.
+    """
+    parser.feed(page)
+    for tries in range(PATIENCE + 1):
+        rest = parser.rawdata  # what it could not make sense of yet
+        if not rest.startswith("<"):
+            break
+        following = rest.find("<", 1) if tries < PATIENCE else -1
+        parser.rawdata = ""
+        parser.handle_data(rest if following < 0 else rest[:following])
+        parser.feed("" if following < 0 else rest[following:])
+    parser.close()
 
 
 def tidy(text: str) -> str:

@@ -33,7 +33,7 @@ from connectors.base import (
     SchemaDrift,
     Unavailable,
 )
-from connectors.markup import Reading, joined, media_of, read_html, tidy, unique
+from connectors.markup import Reading, feed_whole, joined, media_of, read_html, tidy, unique
 from connectors.seen import Seen, remembered, window_page
 from monitor.model import Account, Cause, Media, MediaKind, Post, PostKind, Profile
 from monitor.settings import Network
@@ -284,8 +284,7 @@ def _moment(text: str) -> datetime | None:
 def parse_page(page: str, *, handle: str, url: str, what: str, seen: Seen, now: datetime) -> Shown:
     """Map a profile page and the posts on it. Raises SchemaDrift when it has no landmark of a profile."""
     reader = _PageReader()
-    reader.feed(page)
-    reader.close()
+    feed_whole(reader, page)
     native_id = reader.profile_id or _id_in_scripts(reader.scripts, handle)
     own = urlsplit(reader.meta.get("og:url", "")).path.strip("/").rpartition("/")[2].casefold() == handle.casefold()
     if not native_id and not (own and reader.meta.get("og:title")):

@@ -10,6 +10,8 @@ from dataclasses import dataclass, field
 from html import escape
 from html.parser import HTMLParser
 
+from connectors.markup import feed_whole
+
 VOID = frozenset({"area", "base", "br", "col", "embed", "hr", "img", "input", "link", "meta", "source", "track", "wbr"})
 # A new one of these ends an open one beside it: their end tags may be left out.
 ENDS_ITSELF = frozenset({"li", "p", "option", "tr", "td", "th", "dt", "dd"})
@@ -118,8 +120,7 @@ class Element:
 def read_tree(page: str) -> Element:
     """Return a page as one element that holds all of it."""
     builder = _Builder()
-    builder.feed(page)
-    builder.close()
+    feed_whole(builder, page)
     return builder.root
 
 

@@ -62,6 +62,7 @@ ACCEPT = (
 )
 PAGE = "page:"
 PAGES_A_LOOK = 20  # articles that one pull, or one look again, reads
+MOST_TAGS = 40_000  # of a page whose text is guessed
 SITEMAPS_A_LOOK = 3  # further sitemaps of an index, the newest
 TRIES = 5  # of an article that is listed, but not there
 REMEMBERED = 1000  # articles that a cursor remembers beside those that are listed now
@@ -240,7 +241,9 @@ def decoded(body: bytes, kind: str) -> str:
 
 
 def main_text(page: WebPage) -> str | None:
-    """Guess the text of a page that marks none, by trafilatura."""
+    """Guess the text of a page that marks none, by trafilatura; it takes minutes for pages of very many tags."""
+    if page.source.count("<") > MOST_TAGS:
+        return None
     import trafilatura  # heavy, and an extra
 
     found: str | None = trafilatura.extract(

@@ -13,6 +13,7 @@ from replay import DATA, Answer, Asked, Replay
 
 from connectors import base
 from connectors.base import AccountNotFound, AddressRefused, PermissionMissing, SchemaDrift, Unavailable
+from connectors.markup import read_html
 from connectors.rss import RssConnector, RssSettings, parse_feed, validators
 from connectors.seen import remembered
 from monitor.model import MediaKind
@@ -188,6 +189,12 @@ def test_what_feedparser_trips_over_is_said_so():
     body = rss_of("<title>x</title>").replace(b"utf-8", b"\xa6")
     with pytest.raises(SchemaDrift, match="trips over this feed"):
         parse(body)
+
+
+def test_tags_that_never_end_are_text_and_hold_nobody_up():
+    text = read_html("<p>satu</p>" + "<a href='x" * 20_000, base=ADDRESS).text
+    assert text.startswith("satu\n<a href='x")
+    assert text.count("href") == 20_000
 
 
 # ---------------------------------------------------------------- bytes

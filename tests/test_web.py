@@ -445,6 +445,14 @@ def test_the_longer_of_what_is_marked_and_what_is_guessed_is_not_cut():
     assert "250731-14-0002" in marked.text
 
 
+def test_a_page_of_endless_nesting_and_tags_that_never_end_is_read_in_a_moment():
+    nested = read_page("<article><h2><a href='/berita/1'>t</a>" * 800, SITE)
+    assert [one.url for one in listed_on(nested)] == [f"{SITE}/1"]
+    unending = "<a href='x" * 5_000
+    assert "href" in said(f"<p>rahsia</p>{unending}").text
+    assert main_text(read_page("<b>" * 50_000, SITE)) is None
+
+
 @settings(max_examples=60, deadline=None)
 @given(st.text(alphabet="<>/= \"'{}[]:,@artice-!\n", max_size=200), st.integers(0, 700))
 def test_whatever_a_page_holds_is_an_article_or_one_of_our_errors(noise, place):
