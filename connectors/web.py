@@ -51,7 +51,7 @@ from connectors.base import (
     Unavailable,
 )
 from connectors.markup import media_of
-from connectors.rss import Feed, name_of, parse_feed
+from connectors.rss import Feed, conditions, name_of, parse_feed, validators
 from connectors.seen import remembered, window_page
 from connectors.sitemap import Entry, is_sitemap, parse_sitemap
 from monitor.model import Account, Cause, Media, MediaKind, Post, Profile
@@ -335,7 +335,7 @@ class WebConnector:
         if not start or kind == "page":
             return self._find(account, start or {}, now)
         try:
-            answer = self._get(url, conditions(start), name_of(account), now)
+            answer = self._get(url, _asked(start, now), name_of(account), now)
             if kind == "feed" and not answer.unchanged and not is_feed(answer.body):
                 raise SchemaDrift(f"{name_of(account)}: what was the site's feed is none any more")
         except (AccountNotFound, SchemaDrift):
@@ -346,7 +346,7 @@ class WebConnector:
 
     def _find(self, account: Account, start: Cursor, now: datetime) -> Way:
         what = name_of(account)
-        answer = self._get(account.url, conditions(start), what, now)
+        answer = self._get(account.url, _asked(start, now), what, now)
         if answer.unchanged:
             return Way(kind="page", url=account.url, answer=answer)
         if is_feed(answer.body):
@@ -395,7 +395,7 @@ class WebConnector:
         if way.answer.unchanged:
             return Page(posts=(), cursor=start or {}, last=True)
         own = start if start and start.get("way") == "feed" else None
-        feed, extra = self._parsed(way.answer, account, own, now), {**_extra(account, way), "way": "feed"}
+        feed, extra = self._parsed(way.answer, account, own, now), {**_extra(account, way, now), "way": "feed"}
         return window_page(remembered(own), feed.posts, now=now, undated=feed.undated, extra=extra)
 
     def _own_page(self, account: Account, way: Way, start: Cursor | None, now: datetime) -> Page:
@@ -406,7 +406,7 @@ class WebConnector:
         article = parse_article(way.answer.page, guess=self._guess)
         post = post_of(article, wanted, now, sight=sight, is_known=sight is not None)
         first = {wanted.mark: (sight or post.published_at).isoformat()}
-        cursor = {"v": 1, **_extra(account, way), "way": "page", "first_sights": first}
+        cursor = {"v": 1, **_extra(account, way, now), "way": "page", "first_sights": first}
         return Page(posts=(post,), cursor=cursor, last=True)
 
     def _article_page(self, account: Account, way: Way, start: Cursor | None, now: datetime) -> Page:
@@ -424,7 +424,7 @@ class WebConnector:
         times = [min(post.published_at, now).isoformat() for post in posts]
         cursor = {
             "v": 1,
-            **(_extra(account, way) if not way.answer.unchanged else dict(start or {})),
+            **(_extra(account, way, now) if not way.answer.unchanged else dict(start or {})),
             "way": way.kind,
             "read": _recent(read, shown | {one.mark for one in done}),
             "waiting": [one.as_json for one in [*wanted[PAGES_A_LOOK:], *again][:REMEMBERED]],
@@ -538,6 +538,8 @@ class WebConnector:
         refused = http.refusal(response, what=what, now=now)
         if refused is not None:
             raise refused
+        if response.status_code == requests.codes.not_modified and not asked:
+            raise Unavailable(f"{what}: the site says that nothing has changed, but was not asked that")
         return Answer(
             url=response.url,
             body=response.content,
@@ -552,16 +554,14 @@ def _is_front(url: str, wanted: str) -> bool:
     return urlsplit(url).path in {"", "/"} and urlsplit(wanted).path not in {"", "/"}
 
 
-def conditions(cursor: Mapping[str, Any]) -> dict[str, str]:
-    """Return the headers that ask only for what has changed since `cursor`."""
-    given = {"If-None-Match": cursor.get("etag"), "If-Modified-Since": cursor.get("modified")}
-    return {name: str(value) for name, value in given.items() if value}
+def _asked(start: Cursor, now: datetime) -> dict[str, str]:
+    """Return the headers that ask only for what has changed at the address that is read."""
+    url = str(start.get("list", ""))
+    return conditions({**start, "url": url}, url, now) if url else {}
 
 
-def _extra(account: Account, way: Way) -> dict[str, Any]:
-    headers = way.answer.headers
-    marks = {"etag": headers.get("ETag", "")[:500], "modified": headers.get("Last-Modified", "")[:100]}
-    return {**marks, "url": account.url, "list": way.url}
+def _extra(account: Account, way: Way, now: datetime) -> dict[str, Any]:
+    return {**validators(way.answer.headers), "whole_at": now.isoformat(), "url": account.url, "list": way.url}
 
 
 def _recent(table: Mapping[str, str], shown: set[str]) -> dict[str, str]:

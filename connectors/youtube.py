@@ -43,7 +43,7 @@ from connectors.base import (
 from connectors.links import links_in
 from connectors.markup import joined, tidy
 from connectors.seen import remembered, window_page
-from connectors.walk import Listed, begin_walk
+from connectors.walk import Listed, Walk, begin_walk
 from monitor.model import Account, Cause, Json, Media, MediaKind, Post, Profile
 from monitor.settings import Network, Secret
 
@@ -374,11 +374,11 @@ class YouTubeConnector:
             return
         known = frozenset((cursor or {}).get("shown", ()))
         shown = sorted(set(map(video_id, items_of(payload, account.label))))
-        page = _dated(walk.take(self._listed(account, payload, now)), known, now)
+        page = _dated(walk.take(self._listed(account, payload, walk, now, known)), known, now)
         while not page.last:
             yield page
             payload = self._upload_page(account, channel, string(payload, "nextPageToken"), now)
-            page = _dated(walk.take(self._listed(account, payload, now)), known, now)
+            page = _dated(walk.take(self._listed(account, payload, walk, now, known)), known, now)
         yield replace(page, cursor={**page.cursor, "page": mark, "shown": shown})
 
     def backfill(self, account: Account, start: datetime, end: datetime, *, now: datetime) -> Iterator[Page]:
@@ -496,14 +496,13 @@ class YouTubeConnector:
         items_of(payload, account.label)
         return payload
 
-    def _listed(self, account: Account, payload: Json, now: datetime) -> Listed:
+    def _listed(self, account: Account, payload: Json, walk: Walk, now: datetime, known: frozenset[str]) -> Listed:
+        """Return a page for the walk: one that shows known videos and reaches below them is the last one."""
         items = items_of(payload, account.label)
-        return Listed(
-            posts=self._posts(account, items, now),
-            times=tuple(map(listed_at, items)),
-            ids=frozenset(map(video_id, items)),
-            more=bool(string(payload, "nextPageToken")),
-        )
+        times, ids = tuple(map(listed_at, items)), frozenset(map(video_id, items))
+        reached = walk.since is not None and bool(ids & known) and min(times) < walk.since
+        more = bool(string(payload, "nextPageToken")) and not reached
+        return Listed(posts=self._posts(account, items, now), times=times, ids=ids, more=more)
 
     def _posts(self, account: Account, items: Sequence[Json], now: datetime) -> tuple[Post, ...]:
         """Return the items as posts by their videos; one that cannot be looked up yet, by what the list says of it."""

@@ -320,6 +320,11 @@ def test_an_unchanged_list_costs_one_question_and_the_waiting_are_read_all_the_s
     assert replay.asked[-1].headers["if-none-match"] == '"a"'
 
 
+def test_a_site_that_says_unasked_that_nothing_has_changed_is_not_believed():
+    with site({"/berita": Answer(status=304)}) as replay, pytest.raises(Unavailable):
+        pull(at(replay))
+
+
 def test_an_article_that_is_a_file_is_a_document():
     file = Answer(body=b"%PDF-1.7", headers={"Content-Type": "application/pdf"})
     with site({"/berita": listing("/fail/minit-sulit.pdf"), "/fail/minit-sulit.pdf": file}) as replay:

@@ -193,6 +193,17 @@ def test_nothing_new_costs_one_unit_and_leaves_the_cursor_alone():
     assert [path.rpartition("/")[2] for path in replay.paths] == ["playlistItems"]
 
 
+def test_a_new_video_costs_two_units_while_the_first_page_reaches_what_is_known():
+    with serve(playlistItems=page_of(range(1, 4), "b"), videos={"items": []}) as replay:
+        cursor = pull(replay.url, page_limit=1)[-1].cursor
+        cursor = {key: value for key, value in cursor.items() if key != "lost_after"}
+        replay.script = by_path({**ROUTES, "/playlistItems": page_of(range(4), "b"), "/videos": {"items": []}})
+        replay.asked.clear()
+        (page,) = pull(replay.url, cursor)
+        calls = [path.rpartition("/")[2] for path in replay.paths]
+    assert (page.last, page.gap, calls) == (True, None, ["playlistItems", "videos"])
+
+
 def test_the_same_etag_over_another_list_hides_nothing():
     changed = json.loads(json.dumps(UPLOADS).replace("lambat00001", "baharu00001"))
     with serve() as replay:
