@@ -47,6 +47,8 @@ ORIGIN = "https://public.api.bsky.app"
 PAGE_SIZE = 100
 POSTS_PER_CALL = 25
 WINDOW = timedelta(minutes=5)  # of the budget of calls
+LOOK_BACK = timedelta(days=30)
+LOOK_BACK_EVERY = timedelta(days=1)
 BLOBS = "/xrpc/com.atproto.sync.getBlob"
 GET_PROFILE = "app.bsky.actor.getProfile"
 
@@ -302,8 +304,17 @@ class BlueskyConnector:
             return error
 
     def pull(self, account: Account, cursor: Cursor | None, *, now: datetime) -> Iterator[Page]:
-        """Yield pages newest first; the cursor moves on the last. Raises ConnectorError."""
-        yield from self._walk(account, begin_walk(account, cursor, self._bounds, now), now)
+        """Yield pages newest first; the cursor moves on the last. Raises ConnectorError.
+
+        An AppView lists a post by the date it claims, so one that is dated back appears below what is known: once a day
+        the last month is read again.
+        """
+        walk, looked_back = begin_walk(account, cursor, self._bounds, now), looked_back_at(cursor)
+        if walk.known is not None and (looked_back is None or abs(now - looked_back) >= LOOK_BACK_EVERY):
+            walk.bounds, looked_back = replace(self._bounds, overlap=max(self._bounds.overlap, LOOK_BACK)), None
+        stamp = (looked_back or now).isoformat()
+        for page in self._walk(account, walk, now):
+            yield replace(page, cursor={**page.cursor, "looked_back": stamp}) if page.last else page
 
     def backfill(self, account: Account, start: datetime, end: datetime, *, now: datetime) -> Iterator[Page]:
         """Yield the posts of a stretch of the past, newest first; its pages' cursors are not to be kept.
@@ -561,6 +572,11 @@ def _name(account: Account) -> str:
 def is_post(native_id: str) -> bool:
     """Say whether an id is one that `getPosts` takes: a single other one spoils the call."""
     return re.fullmatch(rf"at://{addresses.DID}/{re.escape(POST)}/[A-Za-z0-9._:~-]{{1,512}}", native_id) is not None
+
+
+def looked_back_at(cursor: Cursor | None) -> datetime | None:
+    """Return when the last month was read again; a first pull reads it anyway."""
+    return atproto.moment(cursor.get("looked_back")) if cursor and cursor.get("v") == 1 else None
 
 
 def actor_of(account: Account) -> str:

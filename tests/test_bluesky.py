@@ -240,7 +240,7 @@ def test_a_pds_is_found_out_once_and_its_lists_are_read():
         pages = [list(connector.pull(ACCOUNT, None, now=NOW)) for _ in range(2)]
     kinds = [post.kind for page in pages[0] for post in page.posts]
     assert kinds == [PostKind.ORIGINAL, PostKind.REPOST]
-    assert pages[0][-1].cursor == {"v": 1, "newest": (NOW - MINUTE).isoformat()}
+    assert pages[0][-1].cursor["newest"] == (NOW - MINUTE).isoformat()
     assert sum(path.endswith("getAuthorFeed") for path in server.paths) == 1
 
 
@@ -366,6 +366,23 @@ def test_a_stretch_of_the_past_is_read_again_and_nothing_else(place):
     pages = list(connector.backfill(account, NOW - 6 * MINUTE, NOW - 2 * MINUTE, now=NOW))
     assert [post.text for page in pages for post in page.posts] == ["3", "4", "5", "6"]
     assert [pages[-1].last, pages[-1].gap] == [True, None]
+
+
+def test_a_post_that_is_dated_back_is_found_once_a_day(place, sandbox):
+    world, connector, account = place
+    world.publish("bluesky", account.handle, "baharu", at=NOW - MINUTE)
+    first = list(connector.pull(account, None, now=NOW))[-1].cursor
+    world.publish("bluesky", account.handle, "lama", at=NOW - timedelta(days=9))
+    for n in range(9):
+        world.publish("bluesky", account.handle, "x", at=NOW - timedelta(hours=n + 1))
+    world.page_sizes["bluesky"] = 5
+    hour = list(connector.pull(account, first, now=NOW + timedelta(hours=1)))
+    day = list(connector.pull(account, hour[-1].cursor, now=NOW + timedelta(days=1)))
+    world.page_sizes["bluesky"] = 100
+    assert "lama" not in [post.text for page in hour for post in page.posts]
+    assert "lama" in [post.text for page in day for post in page.posts]
+    assert hour[-1].cursor["looked_back"] == first["looked_back"] == NOW.isoformat()
+    assert (day[-1].cursor["looked_back"], day[-1].gap) == ((NOW + timedelta(days=1)).isoformat(), None)
 
 
 def test_a_handle_finds_the_account_and_its_new_handle_after_a_change(place):

@@ -7,6 +7,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from installation import LEAK, OPERATOR, Installation
 from replay import Answer, Replay, as_json, by_path, recorded
 
 from connectors.base import (
@@ -488,3 +489,34 @@ def test_a_server_that_fails_while_posts_are_read_again_decides_nothing():
     server, connector, account = reading(by_path({"/statuses": Answer(status=503)}))
     with server, pytest.raises(Unavailable):
         connector.reread(account, ["1001"], now=NOW)
+
+
+# ---------------------------------------------------------------- the whole way
+
+
+def test_an_agency_on_a_dead_server_does_not_keep_another_s_breach_from_its_head(tmp_path):
+    held = [status(1440 - 5, text=LEAK.replace("\n", "<br>")) | {"created_at": datetime.now(UTC).isoformat()}]
+    known = {"id": OWNER, "username": "jpd", "acct": "jpd", "display_name": "JPD"}
+    dead, alive = (
+        Replay(lambda _: Answer(status=503)),
+        Replay(by_path({"/lookup": known, "/statuses": [held], OWNER: known})),
+    )
+    toml = f"""
+[mail]
+transport = "folder"
+folder = "mail"
+sender = "Pantau <pantau@jpd.example.my>"
+[digest]
+recipients = ["ict@jpd.example.my"]
+[operators]
+recipients = ["{OPERATOR}"]
+[network]
+allow = ["127.0.0.1/32"]
+"""
+    with dead, alive:
+        hosts = [server.url.removeprefix("http://") for server in (dead, alive)]
+        accounts = [("JPD", "mastodon", f"jpd@{host}", f"http://{host}/@jpd") for host in hosts]
+        here = Installation(tmp_path, toml, accounts=accounts).write()
+        ran = here.run("once")
+    assert "2 checked, 1 not read" in ran.out, ran.out + ran.err
+    assert [mail for mail in here.mails if "ketua@jpd.example.my" in mail.read_text()]

@@ -125,6 +125,15 @@ def test_dates_of_one_s_own_choice_are_read_as_the_network_orders_them(network, 
     assert ahead.published_at <= now()
 
 
+def test_a_post_that_is_dated_back_is_found_the_next_day(network, agency, connector):
+    agency.post("baharu", at=now())
+    network.settled()
+    cursor = list(connector.pull(account_of(agency), None, now=now()))[-1].cursor
+    agency.post("lama", at=now() - timedelta(days=9))
+    later = {**cursor, "looked_back": (now() - timedelta(days=2)).isoformat()}
+    assert [post.text for post in shown(network, connector, agency, later)] == ["baharu", "lama"]
+
+
 def test_an_edit_is_another_version_and_a_deletion_is_missed_also_of_a_repost(network, agency, connector):
     other = network.join()
     edited, gone = agency.post("asal", at=now() - MINUTE), agency.post("padam", at=now() - MINUTE)
