@@ -46,6 +46,7 @@ from connectors.base import (
 from connectors.facebook_shared import WIDEST_WINDOW, Asked
 from connectors.graph import (
     NEW_TOKEN,
+    Belief,
     Budget,
     Refusal,
     free_again,
@@ -324,6 +325,7 @@ class Stretch:
     _next: Mapping[str, str] = field(default_factory=dict)
     _ids: set[str] = field(default_factory=set)
     _barren: int = 0
+    _hollow: bool = False  # an empty page stood among others: perhaps a passing fault
 
     def question(self) -> dict[str, str]:
         asked = {
@@ -353,6 +355,7 @@ class Stretch:
         self._barren = 0 if answer.ids - self._ids else self._barren + 1
         self._ids |= answer.ids
         posts = tuple(post for post in answer.posts if self.start <= post.published_at < self.end)
+        self._hollow |= answer.more and not answer.ids
         is_below = bool(answer.times) and max(answer.times) < self._window_start and not self._is_open
         is_through = (
             not answer.more or is_below or (self._is_open and bool(answer.times) and max(answer.times) < self.start)
@@ -362,7 +365,7 @@ class Stretch:
         if not is_through:
             return Page(posts=posts, cursor={}, last=True, gap=self._rest(answer))
         if self._is_open or self._window_start <= self.start:
-            return Page(posts=posts, cursor={}, last=True)
+            return Page(posts=posts, cursor={}, last=True, gap=self._rest(answer) if self._hollow else None)
         self._until, self._next, self._barren = self._window_start, {}, 0
         return Page(posts=posts, cursor={}, last=False)
 
@@ -451,7 +454,7 @@ class FacebookConnector:
         self._edges: dict[str, str] = {}  # by page: the edge that has answered
         self._spoilers: dict[str, datetime] = {}  # by page: until when it is read alone, having spoilt a call for many
         self._batchless = False  # the server does not know how to answer several questions in one call
-        self._singly = False  # the server does not know how to read many objects in one call
+        self._singly = Belief()  # the server does not know how to read many objects in one call
         self._session = _open_session(settings, network)
 
     def resolve(self, account: Account) -> Profile:
@@ -473,7 +476,7 @@ class FacebookConnector:
 
     def pull(self, account: Account, cursor: Cursor | None, *, now: datetime) -> Iterator[Page]:
         """Yield pages newest first; the cursor moves on the last. Raises ConnectorError."""
-        way = Way(walk=begin_walk(account, cursor, self._bounds, now))
+        way = Way(walk=begin_walk(account, cursor, self._bounds, now, promises=True))
         ended = False
         while not ended:
             page = way.take(self._published_posts(account, way, now))
@@ -498,7 +501,7 @@ class FacebookConnector:
     def _groups(self, asked: Sequence[Asked], now: datetime) -> tuple[list[list[Asked]], list[list[Asked]]]:
         spoilers = {page for page, until in self._spoilers.copy().items() if until > now}
         alike, unlike = facebook_shared.groups(
-            asked, self._bounds, now, by_themselves=lambda page: self._singly or page in spoilers
+            asked, self._bounds, now, by_themselves=lambda page: self._singly.holds(now) or page in spoilers
         )
         return alike, [] if self._batchless else unlike
 
@@ -512,7 +515,7 @@ class FacebookConnector:
         tries = 0
         while left and tries < MOST_TRIES:
             group = left.pop()
-            if len(group) > 1 and not self._singly:
+            if len(group) > 1 and not self._singly.holds(now):
                 tries += 1
                 left += self._share(group, now, found)
         for batch in batches:
@@ -536,7 +539,8 @@ class FacebookConnector:
         if refused.error.whole_platform:
             raise refused.error from None
         if refused.refusal.code is None:
-            self._singly = self._singly or lacks_way(refused.refusal)
+            if lacks_way(refused.refusal):
+                self._singly.take(now)
             return []
         named = [] if is_too_much(refused.refusal) else facebook_shared.named_in(refused.refusal.message, group)
         if named:
@@ -750,7 +754,7 @@ class FacebookConnector:
 
         An answer that names the bad one is asked again without it.
         """
-        if self._singly:
+        if self._singly.holds(now):
             return {}
         try:
             found = self._try(lambda graph: graph.get_objects(ids, fields=fields), now, what=what)
@@ -758,7 +762,8 @@ class FacebookConnector:
             passing = isinstance(refused.error, RateLimited | CredentialRefused | Unavailable)
             if passing and not (is_too_much(refused.refusal) or lacks_way(refused.refusal)):
                 raise refused.error from None
-            self._singly = refused.refusal.code is None
+            if refused.refusal.code is None:
+                self._singly.take(now)
             good = [one for one in ids if one not in refused.refusal.message]
             if tries and good and len(good) < len(ids):
                 return self._many(good, fields, now, what=what, tries=tries - 1)

@@ -29,6 +29,7 @@ from connectors.base import (
     Unavailable,
 )
 from connectors.graph import (
+    Belief,
     Budget,
     Dialect,
     Refusal,
@@ -71,7 +72,7 @@ class GraphHttp:
         self._session = http.open_session(base_url=self._base_url, network=network, credential=True)
         self._credential = _credential(self.token, app_secret.reveal().strip())
         self._budget = Budget(dialect)
-        self._singly = False  # the server does not know how to read many objects in one call
+        self._singly = Belief()  # the server does not know how to read many objects in one call
 
     def ask(self, path: str, asked: Mapping[str, str], now: datetime, *, what: str, holder: str = "") -> Json:
         """Make one call and return the object that was answered. Raises ConnectorError."""
@@ -122,14 +123,14 @@ class GraphHttp:
         return found
 
     def _objects(self, ids: Sequence[str], fields: str, now: datetime, *, what: str) -> Iterator[tuple[str, Json]]:
-        if len(ids) == 1 or self._singly:
+        if len(ids) == 1 or self._singly.holds(now):
             for one in ids:
                 item = self._alone(one, fields, now, what=what)
                 if item is not None:
                     yield one, item
             return
         found = self._many(ids, fields, now, what=what)
-        if found is None and not self._singly:
+        if found is None and not self._singly.holds(now):
             half = len(ids) // 2
             yield from self._objects(ids[:half], fields, now, what=what)
             yield from self._objects(ids[half:], fields, now, what=what)
@@ -145,10 +146,11 @@ class GraphHttp:
             found = self.attempt("", {"ids": ",".join(ids), "fields": fields}, now, what=what)
         except Refused as refused:
             self._pass_on(refused)
-            self._singly = refused.refusal.code is None
+            if refused.refusal.code is None:
+                self._singly.take(now)
             return None
         except SchemaDrift:  # a page of HTML where the real API has an answer: this server reads them one by one
-            self._singly = True
+            self._singly.take(now)
             return None
         items = {one: found.get(one) for one in ids}
         return {one: item for one, item in items.items() if isinstance(item, Mapping) and item.get("id")}

@@ -76,16 +76,21 @@ def _passed(at: datetime | None, reached: datetime | None) -> bool:
     return at is not None and reached is not None and reached + SAME_TIME < at
 
 
-def stretch(answers: Iterable[Listed], start: datetime, end: datetime) -> Iterator[Page]:
-    """Yield the posts of [start, end) from a listing; a gap where it could not be read down to `start`."""
+def stretch(answers: Iterable[Listed], start: datetime, end: datetime, *, promises: bool = False) -> Iterator[Page]:
+    """Yield the posts of [start, end) from a listing; a gap where it could not be read down to `start`.
+
+    `promises` as for a walk: an empty page among others, or at the end, proves nothing.
+    """
     cursor: Cursor = {}
     reached: datetime | None = None
+    hollow = False
     for number, answer in enumerate(answers, start=1):
         posts = tuple(post for post in answer.posts if start <= post.published_at < end)
         reached = min([*answer.times, *([reached] if reached else [])], default=None)
         past = bool(answer.times) and max(answer.times) < start
         last = past or not answer.more or number >= PAGE_BOUND
-        cut = last and not past and answer.more
+        hollow |= promises and not answer.ids and (answer.more or number > 1)
+        cut = last and ((not past and answer.more) or hollow)
         gap = Gap(start=start, end=min(reached or end, end), cause=Cause.BURST) if cut else None
         yield Page(posts=posts, cursor=cursor, last=last, gap=gap)
         if last:

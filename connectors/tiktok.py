@@ -239,7 +239,7 @@ class TikTokConnector:
 
     def pull(self, account: Account, cursor: Cursor | None, *, now: datetime) -> Iterator[Page]:
         """Yield pages newest first; the cursor moves on the last. Raises ConnectorError."""
-        walk = begin_walk(account, cursor, self._bounds, now)
+        walk = begin_walk(account, cursor, self._bounds, now, promises=True)
         for answer in self._listing(account, now):
             page = walk.take(answer)
             yield page
@@ -248,7 +248,7 @@ class TikTokConnector:
 
     def backfill(self, account: Account, start: datetime, end: datetime, *, now: datetime) -> Iterator[Page]:
         """Yield the videos of [start, end), read again. Raises ConnectorError."""
-        yield from stretch(self._listing(account, now, before=end + timedelta(seconds=1)), start, end)
+        yield from stretch(self._listing(account, now, before=end + timedelta(seconds=1)), start, end, promises=True)
 
     def reread(
         self,

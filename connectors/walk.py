@@ -34,12 +34,17 @@ def listed(posts: Sequence[Post], *, more: bool) -> Listed:
 
 @dataclass(slots=True, kw_only=True)
 class Walk:
-    """One pull's way. `live_from` parts what must be read from the back catalogue, of which so many are a choice."""
+    """One pull's way. `live_from` parts what must be read from the back catalogue, of which so many are a choice.
+
+    `promises`: a listing that tells of a further page has posts on it. An empty one is a passing fault as often as an
+    end: unless what was known has been met below it, a gap says so, and the back-fill finds out.
+    """
 
     begin: Cursor | None
     bounds: Bounds
     live_from: datetime
     now: datetime
+    promises: bool = False
     count: int = 0  # posts so far
     _pages: int = 0
     _barren: int = 0  # pages in a row that showed nothing new: the walk gets nowhere
@@ -47,6 +52,8 @@ class Walk:
     _oldest: datetime | None = None
     _ids: set[str] = field(default_factory=set)
     _is_back_catalogue: bool = False  # the last page with posts lay in it as a whole
+    _above: datetime | None = None  # the oldest post above an empty page
+    _hollow: Gap | None = None  # what empty pages among others may have hidden
 
     @property
     def known(self) -> datetime | None:
@@ -76,14 +83,29 @@ class Walk:
         if answer.times:
             self._is_back_catalogue = max(answer.times) < self.live_from
         met = self.since is not None and bool(answer.times) and max(answer.times) < self.since
-        ended = not answer.more or met
+        hollow = self.promises and self._pages > 1 and not answer.ids
+        if self.promises:
+            self._note_hollow(answer)
+        ended = (not answer.more and not hollow) or met
         complete = ended or self._is_deep_enough()
         cut = self._barren > 1 or self._pages >= self.bounds.page_limit or len(self._ids) >= POST_BOUND
+        cut |= hollow and not answer.more
         if not complete and not cut:
             return Page(posts=answer.posts, cursor=self.begin or {}, last=False)
-        gap = None if complete else self._gap()
-        heals = ended and self._begins_below_the_lost()
+        gap = self._hollow if complete else self._gap()
+        heals = ended and self._hollow is None and self._begins_below_the_lost()
         return Page(posts=answer.posts, cursor=self._with_lost(gap, heals=heals), last=True, gap=gap, heals=heals)
+
+    def _note_hollow(self, answer: Listed) -> None:
+        """Name what an empty page among others may have hidden: from the posts below it to those above."""
+        if not answer.ids:
+            self._above = self._above or (min(self._oldest or self.now, self.now) if answer.more else None)
+        elif self._above is not None:
+            below, above = max(answer.times, default=self._above), self._above
+            start, end = (self._hollow.start, self._hollow.end) if self._hollow else (None, above)
+            self._above = None
+            if below <= above:  # several posts may bear the time of one second
+                self._hollow = Gap(start=min(start or below, below), end=max(end, above), cause=Cause.BURST)
 
     def _with_lost(self, gap: Gap | None, *, heals: bool) -> Cursor:
         """Return the cursor, which remembers the newest time known before posts were lost, until they are read."""
@@ -110,9 +132,11 @@ class Walk:
         return Gap(start=self.known, end=reached, cause=Cause.BURST)
 
 
-def begin_walk(account: Account, cursor: Cursor | None, bounds: Bounds, now: datetime) -> Walk:
+def begin_walk(
+    account: Account, cursor: Cursor | None, bounds: Bounds, now: datetime, *, promises: bool = False
+) -> Walk:
     live_from = (account.registered_at or now) - bounds.live_window
-    return Walk(begin=cursor, bounds=bounds, live_from=live_from, now=now)
+    return Walk(begin=cursor, bounds=bounds, live_from=live_from, now=now, promises=promises)
 
 
 def _moment(value: object) -> datetime:

@@ -49,6 +49,7 @@ T = TypeVar("T")
 EPOCH_MS = 1_288_834_974_657  # a snowflake id counts milliseconds from here
 FIRST_SNOWFLAKE = 1 << 40
 SETTLED = timedelta(minutes=15)  # until then an id may still appear below the newest one
+LOOKED_IN_VAIN = timedelta(days=1)  # until a newest post that X no longer shows is taken for gone; it costs nothing
 AHEAD = timedelta(minutes=5)  # how far another clock may be before ours
 PAGE_SIZE = 100
 BARREN = 2  # pages in a row that show nothing new: a server that never ends its list
@@ -203,7 +204,7 @@ class XConnector:
         if not account.native_id:
             account = replace(account, native_id=self.resolve(account).native_id)
         bounds = _between(start, end, now)
-        token, seen, barren, oldest = None, set[str](), 0, end
+        token, seen, barren, oldest, hollow = None, set[str](), 0, end, False
         while True:
             payload = self._timeline(account, bounds, token, now)
             posts, following = parse_timeline(payload), _object(payload, "meta").get("next_token")
@@ -212,10 +213,11 @@ class XConnector:
             seen |= ids
             oldest = min([oldest, *(post.published_at for post in posts)])
             token = following if isinstance(following, str) and following and barren < BARREN else None
+            hollow |= token is not None and not ids  # an empty page among others: perhaps a passing fault
             if token is not None:
                 yield Page(posts=posts, cursor={}, last=False)
                 continue
-            proven = not following and end <= now - JUST_NOW and self._reaches_below(account, start, now)
+            proven = not (following or hollow) and end <= now - JUST_NOW and self._reaches_below(account, start, now)
             gap = None if proven else Gap(start=start, end=max(oldest, start), cause=Cause.BURST)
             yield Page(posts=posts, cursor={}, last=True, gap=gap)
             return
@@ -451,7 +453,8 @@ class Walk:
             self._is_back_catalogue = max(post.published_at for post in posts) < self.live_from
         token = _object(payload, "meta").get("next_token")
         self.token = token if isinstance(token, str) and token else None
-        ended = (self.token is None and len(self._ids) < DEPTH) or self._met(ids, posts)
+        hollow = self._pages > 1 and not ids  # a page was promised and nothing came: perhaps a passing fault
+        ended = (self.token is None and len(self._ids) < DEPTH and not hollow) or self._met(ids, posts)
         complete = ended or self._is_deep_enough()
         cut = self.token is None or self._barren > 1 or self._pages >= self.page_limit or len(self._ids) >= POST_BOUND
         if not complete and not cut:
@@ -485,7 +488,9 @@ class Walk:
     def _cursor(self) -> Cursor:
         newest = max(self._newest, str(self.start.get("newest_id", "")), key=_as_number)
         if newest == self.start.get("newest_id", ""):
-            looked_back = newest and is_settled(self.start, now=self.now, overlap=self.overlap)
+            # An empty answer to a look back shows not even the newest post: gone, or the answer was a fault.
+            patience = self.overlap if self._ids else max(self.overlap, LOOKED_IN_VAIN)
+            looked_back = newest and is_settled(self.start, now=self.now, overlap=patience)
             return {"v": 1, **self.start} | ({"settled": True} if looked_back else {})
         newest_at = min(self._times[1], self.now).isoformat() if self._times else self.start.get("newest_at")
         return {"v": 1, "newest_id": newest, "newest_at": newest_at, "found_at": self.now.isoformat()}

@@ -21,13 +21,14 @@ STEP = timedelta(seconds=1)  # platforms tell times in whole seconds
 class Stretch:
     """A part of the past, [start, end). `shown` is the gap in the coverage that stands for it; none: back catalogue.
 
-    `left` is how many posts of the back catalogue are still wanted.
+    `left` is how many posts of the back catalogue are still wanted; `vain` how often it ended where nothing proved it.
     """
 
     start: datetime
     end: datetime
     shown: tuple[datetime, datetime] | None = None
     left: int | None = None
+    vain: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,7 +49,9 @@ def with_gap(
     todo: ToDo | None, *, start: datetime, end: datetime, shown: tuple[datetime, datetime], now: datetime
 ) -> ToDo:
     """Return what is to be read when a stretch was lost as well."""
-    lost = Stretch(start=start, end=max(end, start + STEP), shown=shown)
+    lost = Stretch(
+        start=start, end=max(end, start) + STEP, shown=shown
+    )  # others of its last second may be lost as well
     return _with(todo, lost, now)
 
 
@@ -84,6 +87,13 @@ def after_end(todo: ToDo, done: Stretch, *, now: datetime) -> ToDo | None:
     return _of(replace(todo, due=now, failures=0), tuple(one for one in todo.stretches if one != done))
 
 
+def after_doubt(todo: ToDo, done: Stretch, *, now: datetime, pause: timedelta) -> ToDo:
+    """Return the same after an end that nothing proved: it is walked once more, later."""
+    others = tuple(one for one in todo.stretches if one != done)
+    again = replace(done, vain=done.vain + 1)
+    return ToDo(stretches=(*others, again), due=now + pause * 2**done.vain)
+
+
 def after_failure(todo: ToDo, *, now: datetime, pause: timedelta, retry_at: datetime | None) -> ToDo:
     """Return the same with the next try, which comes later with each failure, and never before the platform's word."""
     wait = min(pause * 2 ** min(todo.failures, 16), LONGEST_PAUSE)
@@ -105,6 +115,7 @@ def to_json(todo: ToDo | None) -> dict[str, Any] | None:
         {"start": one.start.isoformat(), "end": one.end.isoformat()}
         | ({"shown": [moment.isoformat() for moment in one.shown]} if one.shown else {})
         | ({"left": one.left} if one.left is not None else {})
+        | ({"vain": one.vain} if one.vain else {})
         for one in todo.stretches
     ]
     return {"v": VERSION, "due": sortable(todo.due), "failures": todo.failures, "stretches": stretches}
@@ -120,6 +131,7 @@ def from_json(value: Mapping[str, Any] | None) -> ToDo | None:
             end=datetime.fromisoformat(one["end"]),
             shown=_pair(one.get("shown")),
             left=one.get("left"),
+            vain=one.get("vain", 0),
         )
         for one in value["stretches"]
     )

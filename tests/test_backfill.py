@@ -166,11 +166,13 @@ def test_the_back_catalogue_is_one_reviewed_batch_and_no_mail(desk, platform):
     assert desk.count(tables.evaluation) == 151
 
 
-def test_an_account_without_older_posts_costs_one_call(desk, platform):
+def test_an_empty_past_is_believed_at_the_third_look(desk, platform):
+    """An answer may be wrongly empty."""
     platform.past = []
     desk.poll()
-    fill(desk)
-    assert (platform.pages, left(desk)) == (1, None)
+    for _ in range(9):
+        fill(desk, after=MINUTE)
+    assert (platform.pages, left(desk)) == (3, None)
 
 
 def test_no_back_catalogue_is_read_where_none_is_wanted(desk, platform):
@@ -181,7 +183,7 @@ def test_no_back_catalogue_is_read_where_none_is_wanted(desk, platform):
 
 def burst(desk, platform, *, lost=150):
     """Let a check lose posts to a burst, which the platform can still be asked for."""
-    platform.past = older(300, begin=-50 * MINUTE, step=SECOND, text=LEAK)[:lost]
+    platform.past = [*older(lost, begin=-50 * MINUTE, step=SECOND, text=LEAK), *platform.shown["jpd"]]
     platform.gap = Gap(start=NOW, end=NOW + 51 * MINUTE, cause=Cause.BURST)
     desk.poll(after=HOUR)
     platform.gap = None
@@ -212,7 +214,7 @@ def test_a_gap_is_named_until_all_of_it_was_read_and_then_closed(behind):
 
 def test_what_the_platform_no_longer_gives_back_stays_a_gap(behind, platform):
     platform.depth = 100
-    for _ in range(4):
+    for _ in range(9):
         fill(behind, after=MINUTE)
     assert [(gap.kind, gap.cause) for gap in coverage.gaps(behind.stretches())] == [(CoverageKind.GAP, Cause.BURST)]
     assert left(behind) is None  # and is not asked for again
@@ -238,6 +240,26 @@ def test_two_gaps_are_closed_each_by_its_own_walk(behind, platform):
         assert coverage.first_hole(behind.stretches(), NOW) is None
     assert (seen[-1], left(behind)) == (0, None)
     assert 1 in seen
+
+
+def test_an_answer_that_is_wrongly_empty_closes_no_gap(behind, platform):
+    """Fault 21: only a post from below the stretch proves that all of it was shown."""
+    whole, platform.past = platform.past, []
+    fill(behind)
+    assert len(coverage.gaps(behind.stretches())) == 1
+    platform.past = whole
+    for _ in range(4):
+        fill(behind, after=MINUTE)
+    assert coverage.gaps(behind.stretches()) == ()
+    assert len(list_posts(behind.db)) == 151
+
+
+def test_a_past_that_stays_empty_leaves_its_gap_open(behind, platform):
+    platform.past = []
+    for _ in range(9):
+        fill(behind, after=MINUTE)
+    assert (len(coverage.gaps(behind.stretches())), left(behind)) == (1, None)
+    assert platform.pages == 3
 
 
 # ---------------------------------------------------------------- failures

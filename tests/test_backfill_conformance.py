@@ -67,7 +67,7 @@ def test_a_stretch_without_a_post_is_read_as_well(case):
 
 def test_the_back_catalogue_is_read_from_its_newest_post_on(slicing):
     """It may be left at any page, and gone on with from the oldest post that was shown."""
-    for day in range(40):
+    for day in reversed(range(40)):
         slicing.publish(f"hari {day}", at=NOW - 20 * day * DAY)
     slicing.sandbox.world.page_sizes[slicing.setup.platform] = 5
     begun = slicing.connector().backfill(slicing.account, EARLIEST, NOW - DAY, now=NOW)
@@ -81,7 +81,7 @@ def test_the_back_catalogue_is_read_from_its_newest_post_on(slicing):
 
 def test_a_server_that_never_ends_its_list_is_left_and_proves_nothing(slicing, monkeypatch):
     """The same page again and again."""
-    for minute in range(30):
+    for minute in reversed(range(30)):
         slicing.publish(f"minit {minute}", at=NOW - DAY - minute * MINUTE)
     slicing.sandbox.world.page_sizes[slicing.setup.platform] = 5
     platform = slicing.setup.platform

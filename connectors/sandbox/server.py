@@ -155,7 +155,8 @@ def _app(world: World, origin: str) -> FastAPI:
             return _Broken(b"")
         reply = _faulty(fault) if fault is not None and fault.status else None
         if reply is None:
-            reply = TWINS[platform](world, await _question(request, platform, path, world, origin))
+            question = await _question(request, platform, path, world, origin)
+            reply = world.spoil(platform, TWINS[platform](world, question))
         headers = {**reply.headers, **(fault.headers if fault is not None else {})}
         if fault is not None and fault.cut:
             return _Broken(reply.body, status_code=reply.status, headers=headers)

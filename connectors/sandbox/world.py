@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 
+from connectors.sandbox.reply import Reply
 from monitor.model import Media
 
 SNOWFLAKE_EPOCH_MS = 1_288_834_974_657
@@ -148,6 +149,9 @@ class World:
     def __init__(self) -> None:
         self.page_sizes = dict(PAGE_SIZES)
         self.latency = 0.0  # seconds that each answer takes
+        self.spoil: Callable[[str, Reply], Reply] = lambda _platform, reply: (
+            reply
+        )  # what becomes of an answer on its way
         self.clock: Callable[[], datetime] = lambda: datetime.now(UTC)  # what the platforms take for the present
         self.requests: list[tuple[str, str]] = []  # (platform, path) as asked, the oldest dropped
         self.asked_in_all: Counter[str] = Counter()  # requests by platform

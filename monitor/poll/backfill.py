@@ -20,7 +20,7 @@ from monitor.poll.judging import fresh_posts, judge
 from monitor.poll.poller import Checked, InternalError, Poller, Round, StorageFailedError
 from monitor.poll.profile import ProfileLook
 from monitor.store.accounts import Claimed, LeaseLostError, release
-from monitor.store.backfill import claim_backfills, save_todo
+from monitor.store.backfill import claim_backfills, newest_before, save_todo
 from monitor.store.posts import Saved, save_page
 
 log = structlog.get_logger(__name__)
@@ -28,6 +28,7 @@ log = structlog.get_logger(__name__)
 LEASE = timedelta(minutes=10)
 SLICE_POSTS = 100  # a page, where pages are full; connectors that begin at the newest post read past some first
 PAUSE = timedelta(seconds=30)  # between two slices of an account
+TRIES = 3  # looks at a stretch whose end was not proven
 ACCOUNTS = 5  # of a platform in one round of the daemon
 
 
@@ -110,11 +111,13 @@ class _Slice:
         """Read on, and return what is left. Raises ConnectorError, LeaseLostError and OperationalError."""
         stretch, now = todo.next, self.poller.clock()
         self._posts, self._reached = 0, [stretch.end]
-        pages: Iterator[Page] = self.connector.backfill(self.claimed.account, stretch.start, stretch.end, now=now)  # type: ignore[attr-defined]  # looked up by name
+        anchor = newest_before(self.poller.db, self.claimed.account.id, stretch.start) if stretch.shown else None
+        begin = min(anchor or stretch.start, stretch.start)
+        pages: Iterator[Page] = self.connector.backfill(self.claimed.account, begin, stretch.end, now=now)  # type: ignore[attr-defined]  # looked up by name
         for page in pages:
             self._save(page, now)
             if page.last:
-                return self._ended(todo, stretch, page.gap, now)
+                return self._ended(todo, stretch, page.gap, anchor, now)
             if self._is_enough(stretch) or self.poller.stop.is_set():
                 return self._stopped(todo, stretch, now)
         raise InternalError  # pages without a last one
@@ -143,12 +146,26 @@ class _Slice:
         self._posts += len(page.posts)
         self._reached += [post.published_at for post in page.posts]
 
-    def _ended(self, todo: ToDo, stretch: Stretch, gap: Gap | None, now: datetime) -> ToDo | None:
-        """Close the gap when the stretch was walked to its end; else it stays, named, and is not asked for again."""
-        left = backfill.after_end(todo, stretch, now=now)
-        save_todo(self.poller.db, self.claimed, left, closed=stretch if gap is None else None)
+    def _ended(
+        self, todo: ToDo, stretch: Stretch, gap: Gap | None, anchor: datetime | None, now: datetime
+    ) -> ToDo | None:
+        """Close the gap when the stretch was walked to its end, which a known post from below it proves.
+
+        An answer without it, or an empty past, may be a passing fault: it is asked for again, some times. A gap that
+        cannot be proven closed stays, named.
+        """
+        proven = gap is None and (anchor is None or min(self._reached) < anchor + backfill.STEP)
+        doubtful = not self._posts if stretch.shown is None else not proven
         label = self.claimed.account.label
-        log.info("past read", account=label, new=self.saved.new, complete=gap is None, left=bool(left))
+        if doubtful and stretch.vain < TRIES - 1:
+            log.info("past not proven", account=label, tries=stretch.vain + 1)
+            pause = timedelta() if self.gate.everything else PAUSE
+            left: ToDo | None = backfill.after_doubt(todo, stretch, now=now, pause=pause)
+            save_todo(self.poller.db, self.claimed, left)
+            return left
+        left = backfill.after_end(todo, stretch, now=now)
+        save_todo(self.poller.db, self.claimed, left, closed=stretch if proven else None)
+        log.info("past read", account=label, new=self.saved.new, complete=proven, left=bool(left))
         return left
 
     def _stopped(self, todo: ToDo, stretch: Stretch, now: datetime) -> ToDo | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
-from sqlalchemy import Connection, or_, select, update
+from sqlalchemy import Connection, func, or_, select, update
 
 from monitor import backfill
 from monitor.backfill import Stretch, ToDo
@@ -13,7 +13,7 @@ from monitor.model import AccountStatus, Cause, CoverageKind
 from monitor.store import past
 from monitor.store.accounts import Claimed, claim_these, hold
 from monitor.store.database import Database
-from monitor.store.tables import account, coverage
+from monitor.store.tables import account, coverage, post
 
 
 def claim_backfills(
@@ -62,6 +62,15 @@ def _close(connection: Connection, account_id: int, shown: tuple[datetime, datet
         coverage.c.end == shown[1],
     )
     connection.execute(update(coverage).where(*gap).values(kind=CoverageKind.READ.value, cause=None))
+
+
+def newest_before(db: Database, account_id: int, moment: datetime) -> datetime | None:
+    """Return when the newest post up to a moment was published, of those that the platform should still show."""
+    shown = (post.c.deleted_at.is_(None), post.c.missing_at.is_(None), post.c.hidden_at.is_(None))
+    newest = select(func.max(post.c.published_at, type_=post.c.published_at.type))
+    known = newest.where(post.c.account_id == account_id, post.c.published_at <= moment, *shown)
+    with db.read() as connection:
+        return connection.execute(known).scalar_one_or_none()
 
 
 def todo_of(db: Database, account_id: int) -> ToDo | None:

@@ -1,0 +1,62 @@
+"""The fault hour: `python tests/bench_faults.py [MINUTES] [SEED]`, an hour without a word. See storm.py.
+
+Prints what the storm met, and whether I1 and I8 hold after it: once without wrongly empty answers, which nothing can
+tell from true ones, and once with them. Exit 1 when something is lost, crashed, or memory grew.
+"""
+
+from __future__ import annotations
+
+import logging
+import resource
+import sys
+import tempfile
+import time
+
+import structlog
+from storm import FAULTS, TELLING, Storm
+
+from monitor.store.database import open_database
+
+GROWTH = 60_000  # KB of resident memory between the first tenth and the end
+ROUND = 40  # ticks
+
+
+def weather(name: str, faults: tuple[str, ...], *, seconds: float, seed: int) -> bool:
+    """Rage for so long, then look; returns whether all held."""
+    with tempfile.TemporaryDirectory() as folder:
+        db = open_database(f"sqlite:///{folder}/pantau.db")
+        with Storm(db, seed=seed, faults=faults) as storm:
+            begun, early = time.monotonic(), 0
+            while time.monotonic() - begun < seconds:
+                storm.rage(ROUND, rate=0.6)
+                storm.rage(ROUND // 8, rate=1.0)
+                storm.results = [one for one in storm.results if one.failure and "Pantau itself" in one.failure]
+                if not early and time.monotonic() - begun > seconds / 10:
+                    early = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+            calls = storm.calls_per_account() / storm.ticks
+            grown = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - (early or sys.maxsize)
+            storm.calm()
+            lost, holes, crashes = storm.lost(), storm.holes(), storm.crashes()
+    print(
+        f"{name}: {sum(storm.world.met.values())} answers, {storm.ticks} ticks, {calls:.1f} calls a tick and account at most"
+    )
+    print(f"  lost {len(lost)}, holes {len(holes)}, crashes {len(crashes)}, memory {max(grown, 0) / 1000:+.0f} MB")
+    for line in [*lost[:20], *holes, *crashes]:
+        print(f"    {line}")
+    return not (holes or crashes or grown > GROWTH) and (not lost or faults is FAULTS)
+
+
+def main() -> int:
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
+    minutes = float(sys.argv[1]) if len(sys.argv) > 1 else 60.0
+    seed = int(sys.argv[2]) if len(sys.argv) > 2 else 1
+    half = 30 * minutes
+    held = [
+        weather("every fault but wrongly empty lists", TELLING, seconds=half, seed=seed),
+        weather("every fault", FAULTS, seconds=half, seed=seed),
+    ]
+    return 0 if all(held) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,347 @@
+"""The fault hour: every platform's twin behind a server that answers with random faults, while life goes on.
+
+Agencies publish, edit and delete meanwhile. Afterwards the faults end, one more pass is made, and what must never
+happen is looked for: a post that is neither stored nor inside a named gap (I1), a hole in the coverage (I8), a living
+post that is believed deleted, more calls than a patient reader makes.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import json
+import random
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Any, Self
+
+from builders import agency, rule_set
+from conformance import SETUPS, TOKEN, Setup
+from sqlalchemy import func, select
+
+import connectors
+from connectors.base import Bounds
+from connectors.sandbox.reply import Reply
+from connectors.sandbox.server import Sandbox
+from connectors.sandbox.world import Fault, Published, World
+from monitor import coverage
+from monitor.model import Account, Interval
+from monitor.poll.platform import fill_platform, poll_platform
+from monitor.poll.poller import Checked, Poller
+from monitor.settings import Network, Polling, Secret
+from monitor.store import tables
+from monitor.store.accounts import to_interval
+from monitor.store.database import Database
+from monitor.store.register import registered, save_register
+
+SECOND = timedelta(seconds=1)
+STEP = 60 * SECOND  # of the simulated clock
+TIMEOUT = 0.25  # seconds that a connector waits for an answer
+PAGE = 5  # posts of an answer, where there are pages
+WINDOW = 17  # posts on a platform that shows its newest alone: all of them are served to the end
+BURSTS = 0.3
+OF_ONE_TOKEN = {"tiktok", "linkedin"}  # the token is one account's
+LOOPBACK = (ipaddress.ip_network("127.0.0.1/32"),)
+POLLING = Polling(
+    min_interval=20 * SECOND,
+    max_interval=120 * SECOND,
+    recheck_waits=(60 * SECOND, 300 * SECOND),
+    recheck_confirm=40 * SECOND,
+    back_catalogue=50,
+)
+PRIVATE = ("http://169.254.169.254/latest/meta-data/", "http://10.0.0.1/", "http://[::1]:9/", "file:///etc/passwd")
+HTML = b"<!DOCTYPE html><html><head><title>Sebentar</title></head><body>Laman sedang diselenggara</body></html>"
+Spoiler = Callable[["Storm", Reply], Reply]
+
+
+def _status(status: int, body: bytes = b'{"error": "no"}', **headers: str) -> Spoiler:
+    named = {"content-type": "application/json", **{key.replace("_", "-"): value for key, value in headers.items()}}
+    return lambda _storm, _reply: Reply(status=status, body=body, headers=named)
+
+
+def _limited(storm: Storm, _reply: Reply) -> Reply:
+    at = storm.now + storm.dice.choice([5, 30, 90]) * SECOND
+    epoch = str(int(at.timestamp()))
+    headers = {"retry-after": at.strftime("%a, %d %b %Y %H:%M:%S GMT"), "x-rate-limit-reset": epoch}
+    headers |= {"ratelimit-reset": epoch, "x-ratelimit-reset": at.isoformat()}
+    return Reply(status=429, body=b"{}", headers=headers)
+
+
+def _redirected(storm: Storm, _reply: Reply) -> Reply:
+    return Reply(status=302, headers={"location": storm.dice.choice(PRIVATE)})
+
+
+def _truncated(storm: Storm, reply: Reply) -> Reply:
+    return replace(reply, body=reply.body[: storm.dice.randrange(max(1, len(reply.body)))])
+
+
+def _mapped(change: Callable[[list[Any]], list[Any]]) -> Spoiler:
+    """Change every list of objects in an answer of JSON; another answer is left alone."""
+
+    def walk(value: Any) -> Any:
+        if isinstance(value, Mapping):
+            return {key: walk(one) for key, one in value.items()}
+        if isinstance(value, list) and value and all(isinstance(one, dict) for one in value):
+            return change(value)
+        return value
+
+    def spoil(_storm: Storm, reply: Reply) -> Reply:
+        if reply.status != 200 or reply.body[:1] not in {b"{", b"["}:
+            return reply
+        return replace(reply, body=json.dumps(walk(json.loads(reply.body))).encode())
+
+    return spoil
+
+
+SPOILERS: Mapping[str, Spoiler] = {
+    "401": _status(401),
+    "403": _status(403),
+    "404": _status(404),
+    "410": _status(410),
+    "429 with a reset": _limited,
+    "429": _status(429),
+    "500": _status(500),
+    "502": _status(502, HTML, content_type="text/html"),
+    "503": _status(503, retry_after="30"),
+    "HTML": _status(200, HTML, content_type="text/html"),
+    "nothing": _status(200, b""),
+    "another schema": _status(200, b'{"unexpected": {"shape": [1, 2, null]}}'),
+    "null": _status(200, b"null"),
+    "a list": _status(200, b"[]"),
+    "truncated": _truncated,
+    "an empty list": _mapped(lambda _: []),
+    "twice": _mapped(lambda items: [*items, *items]),
+    "backwards": _mapped(lambda items: items[::-1]),
+    "redirected": _redirected,
+    "huge": _status(200, b'{"data": [' + b" " * 300_000 + b"]}"),
+}
+ON_THE_WIRE: Mapping[str, Mapping[str, Any]] = {
+    "hang": {"hang": TIMEOUT * 1.5},
+    "reset": {"reset": True},
+    "cut": {"cut": True},
+}
+
+
+WRONGLY_EMPTY = "an empty list"
+STOPPING = {"401", "403", "429", "429 with a reset"}  # a whole platform rests after it: less often, or nothing is asked
+FAULTS = (*SPOILERS, *ON_THE_WIRE, *([*sorted(SPOILERS.keys() - STOPPING)] * 3))
+TELLING = tuple(
+    fault for fault in FAULTS if fault != WRONGLY_EMPTY
+)  # an answer that is wrongly empty looks like a true one
+
+
+def _missing(one: Published, stored: list[tuple[str, bool, bool]]) -> str:
+    """Say what is wrong with how a post is stored; every text of the storm is written once."""
+    found = [(deleted, newest) for text, deleted, newest in stored if one.latest.text in text]
+    if not found:
+        earlier = any(version.text in text for version in one.versions for text, _, _ in stored)
+        return "an old version" if earlier else "not stored"
+    if any(deleted for deleted, _ in found):
+        return "believed deleted"
+    return "" if any(newest for _, newest in found) else "an old version"
+
+
+class StormyWorld(World):
+    """A world each of whose answers meets one fault at random, with the probability `rate`."""
+
+    def __init__(self, dice: random.Random) -> None:
+        super().__init__()
+        self.dice = dice
+        self.rate = 0.0
+        self.met: Counter[str] = Counter()
+        self.fault = ""  # what the answer in hand meets
+        self.faults: Sequence[str] = FAULTS
+
+    def asked(self, platform: str, path: str, query: str) -> Fault | None:
+        super().asked(platform, path, query)
+        hit = self.dice.random() < self.rate
+        self.fault = self.dice.choice(self.faults) if hit else ""
+        self.met[self.fault or "none"] += 1
+        how = ON_THE_WIRE.get(self.fault)
+        return Fault(platform=platform, times=1, headers={}, **how) if how else None
+
+
+class Storm:
+    """Accounts on every platform, a poller that reads them, and dice."""
+
+    def __init__(
+        self, db: Database, *, seed: int, platforms: tuple[str, ...] = (), each: int = 2, faults: Sequence[str] = FAULTS
+    ) -> None:
+        self.db, self.dice = db, random.Random(seed)
+        self.now = datetime.now(UTC).replace(microsecond=0)
+        self.begun = self.now
+        self.world = StormyWorld(random.Random(seed + 1))
+        self.world.clock = lambda: self.now
+        self.world.faults = faults
+        self.sandbox = Sandbox(self.world)
+        self.world.spoil = self._spoil
+        wanted = platforms or tuple(sorted(connectors.CONNECTORS))
+        self.setups: dict[str, Setup] = {}
+        for setup in SETUPS:
+            if setup.platform in wanted:
+                self.setups.setdefault(setup.platform, setup)
+        self.each = each
+        self.ticks = 0
+        self.calls = 0.0  # what was measured of them at some time
+        self.results: list[Checked] = []
+        self.alive: dict[str, list[tuple[str, str]]] = {}  # by platform: (handle, native id)
+
+    def _spoil(self, _platform: str, reply: Reply) -> Reply:
+        spoiler = SPOILERS.get(self.world.fault)
+        return spoiler(self, reply) if spoiler else reply
+
+    def __enter__(self) -> Self:
+        self.sandbox.start()
+        for platform in self.setups:
+            for handle in self.handles(platform):
+                self.world.add_account(platform, handle, name="Jabatan Demo")
+                for hour in (1, 5, 40, 90):
+                    self._publish(platform, handle, at=self.now - timedelta(hours=hour))
+        accounts = [self._account(setup, one) for setup in self.setups.values() for one in self.handles(setup.platform)]
+        save_register(self.db, [agency()], accounts, now=self.now)
+        for setup in self.setups.values():
+            if setup.paged:
+                self.world.page_sizes[setup.platform] = PAGE
+        self.poller = Poller(
+            db=self.db,
+            connectors={name: self._connector(setup) for name, setup in self.setups.items()},
+            rules=rule_set,
+            agency_kinds=dict,
+            polling=POLLING,
+            clock=lambda: self.now,
+        )
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.sandbox.stop()
+
+    def handles(self, platform: str) -> list[str]:
+        count = 1 if platform in OF_ONE_TOKEN else self.each
+        return [f"{platform}akaun{n}{'.example.my' if platform == 'bluesky' else ''}" for n in range(count)]
+
+    def _account(self, setup: Setup, handle: str) -> Account:
+        return Account(agency="JPD", platform=setup.platform, handle=handle, url=setup.address(self.sandbox, handle))
+
+    def _connector(self, setup: Setup) -> Any:
+        cls = connectors.load(setup.platform)
+        given: dict[str, object] = dict(setup.settings)
+        if setup.based:
+            given[setup.base] = self.sandbox.base_url(setup.twin or setup.platform)
+        if setup.credential:
+            given[setup.credential] = Secret(TOKEN)
+        allow = () if setup.based else LOOPBACK
+        network = Network(allow=allow, timeout=timedelta(seconds=TIMEOUT), max_bytes=200_000)
+        posts = 0 if cls.capabilities.slices else POLLING.back_catalogue
+        return cls(cls.Settings(**given), network, Bounds(page_limit=20, back_catalogue=posts))
+
+    # What happens.
+
+    def _publish(self, platform: str, handle: str, *, at: datetime) -> None:
+        text = f"Hebahan {self.dice.randrange(10**9)}"
+        one = self.world.publish(platform, handle, text, at=at)
+        self.alive.setdefault(platform, []).append((handle, one))
+
+    def live(self) -> None:
+        """Let something be published, edited or deleted on each platform, now and then."""
+        for platform, setup in self.setups.items():
+            handle, known = self.dice.choice(self.handles(platform)), self.alive[platform]
+            count = self.dice.choice([0, 0, 0, 1, 2, *([3 * PAGE] if self.dice.random() < BURSTS else [])])
+            late = self.dice.choice([0, 0, 5, 60])
+            for place in range(count if setup.paged or len(known) < WINDOW else 0):
+                self._publish(platform, handle, at=self.now - (late + 2 * place) * SECOND)
+            if self.dice.random() < 0.1:
+                _, one = self.dice.choice(known)
+                self.world.edit(platform, one, f"Pembetulan {self.dice.randrange(10**9)}", at=self.now)
+            if self.dice.random() < 0.08 and len(known) > 3 * self.each:
+                _, one = known.pop(self.dice.randrange(len(known)))
+                self.world.delete(platform, one)
+
+    def tick(self) -> None:
+        """One look of the daemon at every platform, and the clock goes on."""
+        self.ticks += 1
+        for platform in self.setups:
+            self.results += poll_platform(self.poller, platform, workers=2)
+            self.results += fill_platform(self.poller, platform)
+        self.now += STEP
+
+    def live_once(self, platform: str) -> None:
+        self._publish(platform, self.handles(platform)[0], at=self.now)
+
+    def rage(self, ticks: int, *, rate: float) -> None:
+        self.world.rate = rate
+        for _ in range(ticks):
+            self.live()
+            self.tick()
+
+    def calm(self) -> None:
+        """End the faults, wait until every platform may be asked again, and make a pass as `pantau once` does."""
+        self.world.rate = 0.0
+        for _ in range(3):
+            self.now += timedelta(hours=7)
+            for platform in self.setups:
+                poll_platform(self.poller, platform, workers=2)
+                self.results += poll_platform(self.poller, platform, everything=True, workers=2)
+                self.results += fill_platform(self.poller, platform, everything=True)
+
+    # What must hold.
+
+    def lost(self) -> list[str]:
+        """I1: return the posts that are served now, and neither stored as they are nor inside a named gap."""
+        found = []
+        for holder in registered(self.db):
+            stored, gaps = self._stored(holder.id), coverage.gaps(self.stretches(holder.id))
+            for one in self._served(holder):
+                if any(gap.start - STEP <= one.at <= gap.end for gap in gaps):
+                    continue
+                if what := _missing(one, stored):
+                    found.append(f"{holder.label} {one.native_id} of {one.at:%H:%M:%S}: {what}")
+        return found
+
+    def buried_wrongly(self) -> int:
+        return sum(line.endswith("believed deleted") for line in self.lost())
+
+    def _served(self, holder: Account) -> list[Published]:
+        known = self.world.holder(holder.platform, holder.handle)
+        assert known is not None
+        return self.world.timeline(holder.platform, known.native_id)
+
+    def _stored(self, account_id: int) -> list[tuple[str, bool, bool]]:
+        """Return each version's text, whether its post is believed deleted, and whether it is the newest."""
+        post, version = tables.post, tables.post_version
+        query = select(version.c.text, post.c.deleted_at, version.c.number == post.c.versions).where(
+            post.c.account_id == account_id, version.c.post_id == post.c.id
+        )
+        with self.db.read() as connection:
+            return [(row[0], row[1] is not None, bool(row[2])) for row in connection.execute(query)]
+
+    def stretches(self, account_id: int) -> list[Interval]:
+        table = tables.coverage
+        query = select(table).where(table.c.account_id == account_id).order_by(table.c.start)
+        with self.db.read() as connection:
+            return [to_interval(row) for row in connection.execute(query).mappings()]
+
+    def holes(self) -> list[str]:
+        """I8: return the accounts whose coverage does not tile."""
+        return [one.label for one in registered(self.db) if coverage.first_hole(self.stretches(one.id), self.begun)]
+
+    def still_failing(self) -> list[str]:
+        query = select(tables.account.c.platform, tables.account.c.error).where(tables.account.c.cause.is_not(None))
+        with self.db.read() as connection:
+            return [f"{row.platform}: {row.error}" for row in connection.execute(query)]
+
+    def calls_per_account(self) -> float:
+        """Return the most that any platform was asked for, for each of its accounts."""
+        counted = Counter(platform for platform, _ in self.world.requests)
+        twins = {setup.twin or name: name for name, setup in self.setups.items()}
+        return max((n / len(self.handles(twins[one])) for one, n in counted.items()), default=0.0)
+
+    def crashes(self) -> list[str]:
+        return sorted({one.failure for one in self.results if one.failure and "Pantau itself" in one.failure})
+
+    def versions_twice(self) -> int:
+        """Return how many versions say what the one before them said: an answer backwards or doubled is no edit."""
+        version = tables.post_version
+        doubled = select(version.c.post_id).group_by(version.c.post_id, version.c.content_hash).having(func.count() > 1)
+        with self.db.read() as connection:
+            return len(connection.execute(doubled).all())

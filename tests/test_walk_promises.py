@@ -1,0 +1,100 @@
+"""Listings that promise a further page and show none: an end, or a passing fault. Unless something proves the end, a gap."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+from builders import NOW, account, post
+from test_x import page as answer_of
+from test_x import post as tweet
+
+from connectors.base import Bounds
+from connectors.graph import Belief
+from connectors.listing import stretch
+from connectors.walk import Listed, begin_walk, listed
+from connectors.x import Walk as XWalk
+
+MINUTE, HOUR = timedelta(minutes=1), timedelta(hours=1)
+EMPTY_END, EMPTY_MIDDLE = Listed(posts=(), times=(), ids=frozenset(), more=False), listed([], more=True)
+JPD = account(registered_at=NOW - 30 * HOUR)
+
+
+def shown(*minutes, more=True):
+    return listed([post(str(m), published_at=NOW - m * MINUTE) for m in minutes], more=more)
+
+
+def last(*answers, known=60, promises=True):
+    """Return the page that ends a walk whose newest known post is so many minutes old."""
+    cursor = {"v": 1, "newest": (NOW - known * MINUTE).isoformat()}
+    walk = begin_walk(JPD, cursor, Bounds(overlap=10 * MINUTE), NOW, promises=promises)
+    pages = [walk.take(one) for one in answers]
+    assert [page.last for page in pages] == [False] * (len(pages) - 1) + [True]
+    return pages[-1]
+
+
+WALKS = {
+    "an end without a further promise is one": ([shown(1, 2), shown(3, 60, more=False)], None),
+    "an empty end above what is known is a gap down to it": ([shown(1, 2), EMPTY_END], (60, 2)),
+    "an empty end below what is known is one": ([shown(1, 2), shown(3, 61), EMPTY_END], None),
+    "an empty page among others is a gap": ([shown(1, 2), EMPTY_MIDDLE, shown(8, 61, more=False)], (8, 2)),
+    "two of them are one gap": (
+        [shown(1), EMPTY_MIDDLE, shown(8), EMPTY_MIDDLE, shown(20, 61, more=False)],
+        (20, 1),
+    ),
+    "an empty first page hides the newest": ([EMPTY_MIDDLE, shown(8, 61, more=False)], (8, 0)),
+    "no news at all is none": ([EMPTY_END], None),
+}
+
+
+@pytest.mark.parametrize(("answers", "gap"), WALKS.values(), ids=WALKS)
+def test_what_an_empty_page_may_hide_is_named(answers, gap):
+    """I1, fault 21."""
+    found = last(*answers).gap
+    assert (found and (found.start, found.end)) == (gap and tuple(NOW - m * MINUTE for m in gap))
+
+
+def test_a_listing_that_ends_by_an_empty_page_is_taken_at_its_word():
+    assert last(shown(1, 2), EMPTY_END, promises=False).gap is None
+
+
+def test_the_cursor_moves_and_remembers_what_may_be_lost():
+    page = last(shown(1, 2), EMPTY_END)
+    assert page.cursor["newest"] == (NOW - MINUTE).isoformat()
+    assert page.cursor["lost_after"] == (NOW - 60 * MINUTE).isoformat()
+    assert not page.heals
+
+
+STRETCHES = {
+    "whole": ([shown(1, 2), shown(3, 4, more=False)], True),
+    "with an empty page": ([shown(1, 2), EMPTY_MIDDLE, shown(4, more=False)], False),
+    "with an empty end": ([shown(1, 2), EMPTY_END], False),
+    "of nothing": ([EMPTY_END], True),
+}
+
+
+@pytest.mark.parametrize(("answers", "proven"), STRETCHES.values(), ids=STRETCHES)
+def test_a_stretch_is_proven_only_without_empty_pages(answers, proven):
+    pages = list(stretch(answers, NOW - HOUR, NOW, promises=True))
+    assert (pages[-1].gap is None) is proven
+
+
+def test_x_s_promise_of_a_further_page_is_kept_or_is_a_gap():
+    begin = {"v": 1, "newest_id": tweet(1)["id"], "newest_at": (NOW - HOUR).isoformat(), "found_at": NOW.isoformat()}
+    walk = XWalk(
+        start=begin, account=JPD, overlap=MINUTE, page_limit=9, back_catalogue=0, live_from=NOW - 30 * HOUR, now=NOW
+    )
+    assert not walk.take(answer_of(tweet(9), tweet(8), token="a")).last
+    ended = walk.take({"meta": {"result_count": 0}})
+    assert ended.last
+    assert ended.gap is not None
+
+
+def test_a_belief_about_a_server_passes():
+    """A passing fault may have caused it."""
+    singly = Belief()
+    assert not singly.holds(NOW)
+    singly.take(NOW)
+    assert singly.holds(NOW + 59 * MINUTE)
+    assert not singly.holds(NOW + 60 * MINUTE)
+    assert not singly.holds(NOW - 2 * HOUR)  # the clock was set back
