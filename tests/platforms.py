@@ -5,12 +5,14 @@ What an account publishes is held as the platform's JSON; tests change it and ma
 
 from __future__ import annotations
 
+import json
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from html import escape
 from typing import Any
+from urllib.parse import parse_qsl, urlsplit
 
 from replay import Answer, Asked, Replay, as_json
 
@@ -166,8 +168,11 @@ class Platforms:
         return as_json({"data": page, "meta": meta} if page else {"meta": meta}, x_rate_limit_remaining="899")
 
     def _graph(self, asked: Asked, path: str) -> Answer:
-        if asked.query.get("access_token") != GRAPH_TOKEN:
+        told = {**dict(parse_qsl(asked.body.decode())), **asked.query}
+        if told.get("access_token") != GRAPH_TOKEN:
             return as_json(EXPIRED, status=400)
+        if "batch" in told:
+            return as_json([self._part(one["relative_url"]) for one in json.loads(told["batch"])])
         if not path:
             names = asked.query["ids"].split(",")
             found = {name: self._object(name) for name in names}
@@ -178,6 +183,12 @@ class Platforms:
             return self._posts(asked, self.pages.get(name, name))
         item = self._object(name)
         return as_json(item) if item is not None else _no_object(name)
+
+    def _part(self, relative_url: str) -> dict[str, Any]:
+        parts = urlsplit(relative_url)
+        query = {**dict(parse_qsl(parts.query)), "access_token": GRAPH_TOKEN}
+        answer = self._graph(Asked(path=parts.path, query=query, headers={}), parts.path.strip("/"))
+        return {"code": answer.status, "headers": [], "body": answer.body.decode()}
 
     def _object(self, name: str) -> dict[str, Any] | None:
         names = {one: handle for handle, one in self.pages.items()}
