@@ -153,12 +153,26 @@ class _Kept(dict[str, tuple[Edit, ...]]):
         return read
 
 
+class _Glanced(dict[str, int]):
+    """What to know of what stands between spaces before anything is read: is it a single sign, is there a reading."""
+
+    def __missing__(self, chunk: str) -> int:
+        glanced = (_A_READING if _READ[chunk] else 0) + (len(chunk) == 1)
+        if len(chunk) <= _LONGEST_KEPT:
+            if len(self) >= MOST_KEPT:
+                self.clear()
+            self[chunk] = glanced
+        return glanced
+
+
+_A_READING = 1 << 32  # more than a text can have of single signs
+
+
 @lru_cache(maxsize=MOST_TEXTS)
 def edits(folded: str) -> Sequence[Edit]:
     """Return what to read instead, in order, none inside another."""
-    chunks = folded.split()
-    single = list(map(len, chunks)).count(1) >= _LEAST - 1
-    odd = any(map(_READ.__getitem__, chunks))
+    seen = sum(map(_GLANCED.__getitem__, folded.split()))
+    single, odd = seen % _A_READING >= _LEAST - 1, seen >= _A_READING
     if not (single or odd or "\n" in folded or folded.count("#") > 1 or jawi_edits(folded)):
         return ()
     found: list[Edit] = []
@@ -488,4 +502,5 @@ def _between_signs(segments: Sequence[str], plain: Sequence[str], core: str) -> 
 
 
 _READ = _Kept(_chunk)
+_GLANCED = _Glanced()
 _READ_BOLDLY = _Kept(_chunk_boldly)

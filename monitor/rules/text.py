@@ -259,16 +259,23 @@ def fold(text: str) -> str:
     """Return the folded view of a text; it has the places of the exact one."""
     small = _small(_spelled_out(_upright(text)))
     changes = edits(small)
-    if not changes and text.isascii():
+    if not changes and (text.isascii() or not _has_odd_letters(text)):
         return small
     return edited(small, changes) + _mark(text, small, changes)
 
 
 def _mark(original: str, small: str, changes: Sequence[Edit]) -> str:
     """Return what to put behind a folded text in which somebody hides words; of a few words nothing can be said."""
-    if not (_HIDDEN.search(original) or any(is_deliberate(edit, small) for edit in changes)):
+    hidden = not original.isascii() and _has_odd_letters(original) and _HIDDEN.search(original)
+    if not (hidden or any(is_deliberate(edit, small) for edit in changes)):
         return ""
     return f"\n{HIDING}" if len(edited(small, changes).split()) >= LEAST_WORDS else ""
+
+
+@lru_cache(maxsize=MOST_TEXTS)
+def _has_odd_letters(text: str) -> bool:
+    """Tell whether there is any letter at all that may hide words or stand on its head: most posts have none."""
+    return _ODD_LETTER.search(text) is not None
 
 
 def _small(text: str) -> str:
@@ -284,13 +291,15 @@ _OTHER_SCRIPT = "\u0370-\u03ff\u0400-\u058f\u13a0-\u13ff"
 _HIDDEN = re.compile(f"[A-Za-z][{_INVISIBLE}]+[A-Za-z]|[A-Za-z][{_OTHER_SCRIPT}]|[{_OTHER_SCRIPT}][A-Za-z]")
 _UPSIDE_DOWN = dict(zip("ɐɔǝɟƃɓɥᴉıɾʞʃɯɹʇʌʍʎ∀ƆƎℲ⅁⅄˥", "acefgghiijklmrtvwyACEFGYL", strict=True))
 _TURNED_TOO = dict(zip("bdpqunlosxzHINOSXZ", "qpdbnulosxzHINOSXZ", strict=True))
-_UPSIDE = re.compile("(?:[ɐɔǝɟƃɥᴉɾʞɯɹʇʌʍʎ][^\n]*){4}")
+_STANDING = "ɐɔǝɟƃɥᴉɾʞɯɹʇʌʍʎ"
+_UPSIDE = re.compile(f"(?:[{_STANDING}][^\n]*){{4}}")
+_ODD_LETTER = re.compile(f"[{_INVISIBLE}{_OTHER_SCRIPT}{_STANDING}]")  # one of them is in all that these two find
 _TURN = str.maketrans(_UPSIDE_DOWN | _TURNED_TOO)
 
 
 def _upright(text: str) -> str:
     """Return the text with the lines that stand on their head turned round; nothing gets longer or shorter."""
-    if text.isascii() or _UPSIDE.search(text) is None:
+    if text.isascii() or not _has_odd_letters(text) or _UPSIDE.search(text) is None:
         return text
     return "\n".join(line.translate(_TURN)[::-1] if _UPSIDE.search(line) else line for line in text.split("\n"))
 
@@ -298,7 +307,7 @@ def _upright(text: str) -> str:
 def _turned(text: str) -> list[int]:
     """Return for each character of the upright text its place in the text."""
     places = list(range(len(text)))
-    if text.isascii() or _UPSIDE.search(text) is None:
+    if text.isascii() or not _has_odd_letters(text) or _UPSIDE.search(text) is None:
         return places
     start = 0
     for line in text.split("\n"):
