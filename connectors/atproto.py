@@ -208,7 +208,7 @@ def _blob(blob: object, blobs: str) -> str:
     """Return the address of a file; records of before 2023 name it by `cid` alone."""
     given = blob if isinstance(blob, Mapping) else {}
     cid = string(inner(given, "ref"), "$link") or string(given, "cid")
-    return f"{blobs}&{urlencode({'cid': cid})}" if cid else ""
+    return f"{blobs}&cid={cid}" if re.fullmatch(r"[A-Za-z0-9]{1,128}", cid) else ""
 
 
 # ---------------------------------------------------------------- a post, whoever shows it

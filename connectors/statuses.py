@@ -31,9 +31,10 @@ KINDS: Mapping[str, MediaKind] = {
 
 
 def identified(item: object, what: str) -> str:
-    """Return an entity's id: a string, of some servers a number. Raises SchemaDrift."""
+    """Return an entity's id: a string that fits into an address, of some servers a number. Raises SchemaDrift."""
     found = item.get("id") if isinstance(item, Mapping) else None
-    if isinstance(found, str | int) and not isinstance(found, bool) and str(found):
+    is_one = isinstance(found, str | int) and not isinstance(found, bool)
+    if is_one and re.fullmatch(r"[!-~]{1,500}", str(found)):
         return str(found)
     raise SchemaDrift(f"mastodon: {what} without an id; {CHANGED}")
 

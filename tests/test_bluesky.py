@@ -7,6 +7,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from junk import spoiled
 from replay import Answer, Replay, as_json, by_path, recorded
 
 from connectors import atproto
@@ -164,6 +165,25 @@ def test_an_embed_of_a_kind_that_nobody_knows_is_no_reason_to_lose_the_post():
 def test_a_shared_list_is_no_quotation(kind):
     embed = {"$type": "app.bsky.embed.record#view", "record": {"uri": f"at://{OTHER}/{kind}/a"}}
     assert atproto.quoted_in(embed) is None
+
+
+@pytest.mark.parametrize("name", ["author_feed", "records"])
+def test_whatever_stands_in_a_field_s_place_is_read_or_is_drift(name):
+    items = recorded(f"bluesky/{name}")["feed" if name == "author_feed" else "records"]
+    read = drift = 0
+    for spoilt in (one for item in items for one in spoiled(item)):
+        try:
+            post = parse_feed({"feed": [spoilt]}).posts[0] if name == "author_feed" else record_of(spoilt)
+            read += bool(post.content_hash)
+        except SchemaDrift:
+            drift += 1
+    assert read > 400
+    assert drift > 0
+
+
+def record_of(item):
+    assert atproto.listed_at(item)
+    return atproto.parse_record(item, blobs=BLOBS)
 
 
 def test_a_feed_that_repeats_itself_ends_with_a_gap():

@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 from installation import LEAK, OPERATOR, Installation
+from junk import spoiled
 from replay import Answer, Replay, as_json, by_path, recorded
 
 from connectors.base import (
@@ -144,6 +145,23 @@ def test_a_status_without_its_landmarks_is_drift(key):
 def test_markup_that_never_ends_is_read_in_no_time():
     content = '<a class="mention ' * 20_000 + '<p class="quote-inline">' * 20_000
     assert parse_status(status(1) | {"content": content}).published_at
+
+
+def test_whatever_stands_in_a_field_s_place_is_read_or_is_drift():
+    read = drift = 0
+    for spoilt in (one for item in recorded("mastodon/statuses") for one in spoiled(item)):
+        try:
+            read += bool(parse_status(spoilt).content_hash)
+        except SchemaDrift:
+            drift += 1
+    assert read > 1000
+    assert drift > 0
+
+
+@pytest.mark.parametrize("given", [True, "", "a b", "\ud800", 1.5, None])
+def test_an_id_that_fits_into_no_address_is_drift(given):
+    with pytest.raises(SchemaDrift):
+        parse_status(status(1) | {"id": given})
 
 
 def test_a_profile_says_where_it_has_moved_to_and_what_its_fields_say():
