@@ -59,6 +59,7 @@ from monitor.store.listings import count_alerts
 from monitor.store.outbox import release_abandoned, retry_now, schedule_digest
 from monitor.store.register import Changes, list_agencies, platforms_in_use, registered, save_register
 from monitor.store.reports import first_registrations, month_report, periods_planned, week_planned, week_report
+from monitor.work import LEAST_WORKERS, shares
 
 log = structlog.get_logger(__name__)
 
@@ -369,13 +370,15 @@ def _look_for_blind(service: Service) -> None:
 
 def _poll_all(service: Service, report: Callable[[Checked], None] | None) -> list[Checked]:
     poller = service.poller()
-    names = sorted(platforms_in_use(registered(service.db)).keys() & service.platforms.keys())
+    in_use = platforms_in_use(registered(service.db))
+    names = sorted(in_use.keys() & service.platforms.keys())
     if not names:
         return []
-    share = max(2, service.settings.polling.workers // len(names))
+    workers = shares(in_use, workers=service.settings.polling.workers)
     with ThreadPoolExecutor(max_workers=len(names), thread_name_prefix="platform") as pool:
         rounds = [
-            pool.submit(poll_platform, poller, name, everything=True, workers=share, report=report) for name in names
+            pool.submit(poll_platform, poller, name, everything=True, workers=workers[name], report=report)
+            for name in names
         ]
         return [checked for one in rounds for checked in one.result()]
 
@@ -594,9 +597,26 @@ def ticks(service: Service, progress: Progress) -> list[Tick]:
     ]
 
 
+class _Workers:
+    """How many workers each platform has, by the accounts of the register in force."""
+
+    def __init__(self, service: Service) -> None:
+        self._service = service
+        self._shares: dict[str, int] = {}
+        self._of: Configuration | None = None
+
+    def of(self, platform: str) -> int:
+        configuration = self._service.configuration
+        if self._of is not configuration:
+            in_use = platforms_in_use(configuration.accounts)
+            self._shares = shares(in_use, workers=configuration.settings.polling.workers)
+            self._of = configuration
+        return self._shares.get(platform, LEAST_WORKERS)
+
+
 def _polling(service: Service, progress: Progress, name: str) -> Callable[[], None]:
     poller = service.poller()
-    workers = max(2, service.settings.polling.workers // max(1, len(service.platforms)))
+    workers = _Workers(service)
 
     def report(checked: Checked) -> None:
         progress.touch(f"poll:{name}")
@@ -605,7 +625,7 @@ def _polling(service: Service, progress: Progress, name: str) -> Callable[[], No
 
     def body() -> None:
         if name in service.platforms:
-            poll_platform(poller, name, workers=workers, report=report)
+            poll_platform(poller, name, workers=workers.of(name), report=report)
 
     return body
 

@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, as_completed
 from queue import Empty, SimpleQueue
 from types import TracebackType
 from typing import Generic, Self, TypeVar
 
 T = TypeVar("T")
+LEAST_WORKERS = 2  # of a platform: one account that hangs must not be the end of it
+
+
+def shares(accounts: Mapping[str, int], *, workers: int) -> dict[str, int]:
+    """Return how many of the workers each platform gets, by how many accounts it has; none goes without."""
+    total = sum(accounts.values())
+    return {name: max(LEAST_WORKERS, round(workers * count / total)) for name, count in accounts.items() if count}
 
 
 def run(jobs: Sequence[Callable[[], T]], *, workers: int, name: str) -> Iterator[T]:

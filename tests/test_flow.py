@@ -20,7 +20,7 @@ from monitor.poll.poller import Poller
 from monitor.settings import Polling
 from monitor.store import tables
 from monitor.store.register import save_register
-from monitor.work import Crew
+from monitor.work import Crew, shares
 
 MINUTE = timedelta(minutes=1)
 
@@ -262,6 +262,21 @@ def test_a_crew_that_has_nothing_yet_says_so_after_its_patience():
         assert list(crew.take(patience=0.01)) == []
         go.set()
         assert list(crew.take(patience=10)) == [True]
+
+
+@pytest.mark.parametrize(
+    ("accounts", "expected"),
+    [
+        ({"x": 10_000}, {"x": 16}),
+        ({"x": 900, "facebook": 100}, {"x": 14, "facebook": 2}),
+        ({"x": 9_999, "myspace": 1}, {"x": 16, "myspace": 2}),
+        ({"x": 5, "rss": 5, "web": 0}, {"x": 8, "rss": 8}),
+        ({}, {}),
+    ],
+    ids=["one platform", "by their accounts", "none goes without", "an empty one needs none", "nobody"],
+)
+def test_workers_are_shared_out_by_accounts(accounts, expected):
+    assert shares(accounts, workers=16) == expected
 
 
 def test_a_jobs_own_mistake_is_not_swallowed():

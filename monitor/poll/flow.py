@@ -34,7 +34,8 @@ Job = Callable[[], Sequence[Done | Task]]
 class Flow:
     """One round of a platform. `claim` returns the next accounts to check, none when nothing is due at the moment.
 
-    `settled` is called between checks, in the caller's thread, whenever something was written.
+    `settled` is called between checks, in the caller's thread, whenever something was written; `idle` when nothing is
+    due while some are still being read.
     """
 
     poller: Poller
@@ -43,10 +44,12 @@ class Flow:
     workers: int
     claim: Callable[[], Sequence[Claimed]]
     settled: Callable[[], None] = lambda: None
+    idle: Callable[[], None] = lambda: None
     _jobs: deque[Job] = field(default_factory=deque)
     _quiet: list[Done] = field(default_factory=list)
     _settled_at: float = 0.0
     _claimed_at: float = 0.0
+    _was_empty: bool = False
 
     def run(self) -> Iterator[Checked]:
         """Check until nothing is due and nobody is being read. A refusal of the platform ends the claiming."""
@@ -60,6 +63,8 @@ class Flow:
                 if len(self._quiet) >= AT_ONCE or time.monotonic() - self._settled_at >= SETTLE_SECONDS:
                     yield from self._settle()
                 self._fill(crew)
+                if crew.busy and self._has_nothing_due():
+                    self.idle()
             yield from self._settle()
 
     def _fill(self, crew: Crew[Sequence[Done | Task]]) -> None:
@@ -71,6 +76,11 @@ class Flow:
                 return
             crew.give(self._jobs.popleft())
 
+    def _has_nothing_due(self) -> bool:
+        """Say whether the last claim, a moment ago, found nothing; once a claim."""
+        is_so, self._was_empty = self._was_empty, False
+        return is_so
+
     def _next(self) -> Iterator[Job]:
         if self.poller.stop.is_set() or self.gate.refusal is not None or self.gate.unstored:
             return
@@ -78,7 +88,7 @@ class Flow:
             return
         batch = self.claim()
         if not batch:
-            self._claimed_at = time.monotonic()
+            self._claimed_at, self._was_empty = time.monotonic(), True
             return
         connector = self.poller.connectors[self.platform]
         profiles = profiles_of(self.poller, connector, batch, self.gate)

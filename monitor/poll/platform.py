@@ -138,6 +138,7 @@ class _Visit:
             workers=self.workers,
             claim=lambda: self._next(most and most - (len(self.taken) - begin)),
             settled=lambda: self._judge_again(gate),
+            idle=self.look_again if most is None and not self.everything else lambda: None,
         )
         asked, meter = 0, self.poller.meters.get(self.platform)
         before = meter.calls if meter is not None else 0
