@@ -8,8 +8,10 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from difflib import SequenceMatcher
+from typing import Any
 
-from sqlalchemy import Connection, RowMapping, and_, exists, insert, or_, select, update
+from sqlalchemy import Connection, RowMapping, and_, bindparam, exists, insert, or_, select, update
+from sqlalchemy.dialects import postgresql, sqlite
 
 from monitor.disclosure import profile_detail
 from monitor.model import (
@@ -33,7 +35,8 @@ from monitor.model import (
     Severity,
 )
 from monitor.store import audit, life
-from monitor.store.database import Database, insert_if_new
+from monitor.store.database import Database
+from monitor.store.prepared import Prepared, as_new
 from monitor.store.register import Tenures, tenures_of, to_account
 from monitor.store.tables import account, alert, finding, media, notification, notification_alert, post, post_version
 
@@ -57,9 +60,9 @@ def open_alert(
     detail: str = "",
 ) -> int:
     """Open an alert, or return the one that this key opened before: the key is what makes two things the same."""
-    known = select(alert.c.id).where(alert.c.dedup_key == dedup_key)
-    if (before := connection.execute(known).scalar_one_or_none()) is not None:
-        return int(before)
+    key = {"key": dedup_key}
+    if (before := _BY_KEY.run(connection, key).fetchone()) is not None:
+        return int(before[0])
     mailed = kind is not AlertKind.BACKLOG
     values = {
         "case": f"new:{dedup_key}",
@@ -78,15 +81,46 @@ def open_alert(
         "next_action_at": now if mailed else None,
         "waiting_reason": "" if mailed else REVIEWED_AS_BATCH,
     }
-    opened = insert_if_new(connection, alert).values(**values).returning(alert.c.id)
-    number = connection.execute(opened).scalar_one_or_none()
-    if number is None:  # another process opened it in this moment
-        return int(connection.execute(known).scalar_one())
+    opened = _OPEN.run(connection, as_new(values)).fetchone()
+    if opened is None:  # another process opened it in this moment
+        return int(_BY_KEY.run(connection, key).fetchone()[0])
+    number = int(opened[0])
     case = f"PTU-{now.astimezone(MALAYSIA).year}-{number:06d}"
-    connection.execute(update(alert).where(alert.c.id == number).values(case=case))
+    _NAME.run(connection, {"number": number, "name": case})
     facts = {"case": case, "key": dedup_key, "kind": kind.value, "severity": severity.label, "agency": agency or ""}
-    audit.append(connection, "alert opened", now=now, alert_id=int(number), facts=facts)
-    return int(number)
+    audit.append(connection, "alert opened", now=now, alert_id=number, facts=facts)
+    return number
+
+
+_BY_KEY = Prepared(select(alert.c.id).where(alert.c.dedup_key == bindparam("key")))
+_NAME = Prepared(update(alert).where(alert.c.id == bindparam("number")).values(case=bindparam("name")))
+_OPENED = (
+    "case",
+    "dedup_key",
+    "kind",
+    "state",
+    "severity",
+    "disclosure",
+    "agency",
+    "account_id",
+    "post_id",
+    "cause",
+    "since",
+    "detail",
+    "opened_at",
+    "next_action_at",
+    "waiting_reason",
+)
+# What a row needs besides, by the table's own defaults.
+_DEFAULTS = {"owner": "", "note": "", "round": 0, "steps": 0, "reopened_for": ""}
+
+
+def _if_new(dialect: Any) -> Any:
+    new = {name: bindparam(f"new_{name}", type_=alert.c[name].type) for name in _OPENED}
+    return dialect.insert(alert).values({**new, **_DEFAULTS}).on_conflict_do_nothing().returning(alert.c.id)
+
+
+_OPEN = Prepared(_if_new(sqlite), postgresql=_if_new(postgresql))
 
 
 def recover(connection: Connection, *, now: datetime, account_ids: Sequence[int] = (), platform: str = "") -> None:
@@ -190,13 +224,17 @@ def _resembles(old: str, new: str) -> bool:
 
 def _published_again(connection: Connection, holder: Account, post_id: int, now: datetime) -> int | None:
     """Reopen the alert of a post that was reported as removed when this one says the very same."""
-    newest = and_(post_version.c.post_id == post.c.id, post_version.c.number == post.c.versions)
-    key = connection.execute(
-        select(post_version.c.text_key).join(post, newest).where(post.c.id == post_id)
-    ).scalar_one_or_none()
-    if key is None:
+    row = _TEXT_KEY.run(connection, {"post": post_id}).fetchone()
+    if row is None or row[0] is None:
         return None
-    return life.reposted(connection, agency=holder.agency, text_key=key, post_id=post_id, now=now)
+    return life.reposted(connection, agency=holder.agency, text_key=row[0], post_id=post_id, now=now)
+
+
+_TEXT_KEY = Prepared(
+    select(post_version.c.text_key)
+    .join(post, and_(post_version.c.post_id == post.c.id, post_version.c.number == post.c.versions))
+    .where(post.c.id == bindparam("post"))
+)
 
 
 def _batch(connection: Connection, holder: Account, severity: Severity, disclosure: Disclosure, now: datetime) -> int:
@@ -217,14 +255,16 @@ def _batch(connection: Connection, holder: Account, severity: Severity, disclosu
 
 def _alerted(connection: Connection, post_id: int) -> list[tuple[int, str]]:
     """Return (alert, rule) for what was alerted of a post before, in the order of the alerts."""
-    rows = connection.execute(
-        select(alert.c.id, finding.c.rule)
-        .join(finding, finding.c.alert_id == alert.c.id)
-        .where(alert.c.post_id == post_id, alert.c.kind == AlertKind.POST.value)
-        .where(finding.c.severity >= Severity.MEDIUM, finding.c.shadow.is_(False))
-        .order_by(alert.c.id)
-    )
-    return [(row[0], row[1]) for row in rows]
+    return [(row[0], row[1]) for row in _ALERTED.run(connection, {"post": post_id}).fetchall()]
+
+
+_ALERTED = Prepared(
+    select(alert.c.id, finding.c.rule)
+    .join(finding, finding.c.alert_id == alert.c.id)
+    .where(alert.c.post_id == bindparam("post"), alert.c.kind == AlertKind.POST.value)
+    .where(finding.c.severity >= Severity.MEDIUM, finding.c.shadow.is_(False))
+    .order_by(alert.c.id)
+)
 
 
 def _can_be_joined(connection: Connection, alert_id: int) -> bool:

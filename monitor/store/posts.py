@@ -15,6 +15,7 @@ from monitor.settings import RECHECK_WAITS
 from monitor.store import alerts, life
 from monitor.store.accounts import Claimed, Ended, ReadEnd, finish_reads, hold, keep
 from monitor.store.database import Database
+from monitor.store.prepared import Prepared, as_new, new_row
 from monitor.store.rereads import watched_since
 from monitor.store.tables import evaluation, media, post, post_version
 
@@ -162,8 +163,7 @@ def _save_post(
             "versions": 1,
             "reread_at": reread_at,
         }
-        # Rows beside the statement, not in it: SQLAlchemy then builds nothing for each row.
-        post_id = connection.execute(insert(post).returning(post.c.id), facts).scalar_one()
+        (post_id,) = _INSERT_POST.run(connection, as_new(facts)).fetchone()
         saved.new += 1
     else:
         post_id = known["id"]
@@ -197,6 +197,39 @@ def _save_post(
         saved.alerts.add(alert_id)
 
 
+_INSERT_POST = Prepared(
+    new_row(
+        post,
+        "account_id",
+        "native_id",
+        "url",
+        "published_at",
+        "kind",
+        "first_seen_at",
+        "back_catalogue",
+        "content_hash",
+        "versions",
+        "reread_at",
+    ).returning(post.c.id)
+)
+_INSERT_VERSION = Prepared(
+    new_row(
+        post_version,
+        "post_id",
+        "number",
+        "seen_at",
+        "edited_at",
+        "text",
+        "language",
+        "links",
+        "content_hash",
+        "raw",
+        "text_key",
+    ).returning(post_version.c.id)
+)
+_INSERT_EVALUATION = Prepared(new_row(evaluation, "post_version_id", "field", "rule_set", "evaluated_at", "error"))
+
+
 def _save_version(connection: Connection, post_id: int, number: int, one: Post, now: datetime) -> int:
     facts = {
         "post_id": post_id,
@@ -210,7 +243,7 @@ def _save_version(connection: Connection, post_id: int, number: int, one: Post, 
         "raw": dict(one.raw),
         "text_key": text_key(one.text),
     }
-    version_id: int = connection.execute(insert(post_version).returning(post_version.c.id), facts).scalar_one()
+    (version_id,) = _INSERT_VERSION.run(connection, as_new(facts)).fetchone()
     if one.media:
         rows = [
             {
@@ -225,7 +258,7 @@ def _save_version(connection: Connection, post_id: int, number: int, one: Post, 
             for position, item in enumerate(one.media)
         ]
         connection.execute(insert(media), rows)
-    return version_id
+    return int(version_id)
 
 
 def record_evaluation(
@@ -246,7 +279,7 @@ def record_evaluation(
         "evaluated_at": now,
         "error": error[:2000],
     }
-    connection.execute(insert(evaluation), facts)
+    _INSERT_EVALUATION.run(connection, as_new(facts))
     if error:
         alerts.open_alert(
             connection,

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection
+from sqlalchemy import Connection, Insert, Table, bindparam, insert
 from sqlalchemy.engine import Dialect
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.sql.compiler import SQLCompiler
@@ -73,3 +73,13 @@ def _wrapped(error: Exception, sql: str, dialect: Dialect) -> BaseException:
     """Return the driver's error as SQLAlchemy's; it repeats no value, which may be a mail."""
     base = dialect.loaded_dbapi.Error
     return DBAPIError.instance(sql, None, error, base, hide_parameters=True, dialect=dialect)
+
+
+def new_row(table: Table, *columns: str) -> Insert:
+    """Return an insert of a row with these columns, whose values go by the columns' names with `new_` before them."""
+    return insert(table).values({name: bindparam(f"new_{name}", type_=table.c[name].type) for name in columns})
+
+
+def as_new(facts: Mapping[str, object]) -> dict[str, object]:
+    """Return the values of `new_row` for a row."""
+    return {f"new_{name}": value for name, value in facts.items()}
