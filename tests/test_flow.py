@@ -161,7 +161,7 @@ def test_what_could_not_be_written_together_is_read_again(sqlite_db, monkeypatch
         raise full
 
     with monkeypatch.context() as broken:
-        broken.setattr("monitor.poll.flow.save_ends", no_room)
+        broken.setattr("monitor.poll.flow.save_checks", no_room)
         done = desk.poll(after=20 * MINUTE)
     (failed,) = [one for one in done.values() if one.failure]
     assert "disk is full" in failed.failure
@@ -177,10 +177,10 @@ def test_a_check_taken_over_before_it_was_written_is_not_told(sqlite_db, monkeyp
         with db.write() as connection:
             theirs = tables.account.c.handle == "theirs"
             connection.execute(tables.account.update().where(theirs).values(fence=99))
-        return save_ends(db, ended)
+        return save_checks(db, ended)
 
-    save_ends = flow.save_ends
-    monkeypatch.setattr("monitor.poll.flow.save_ends", take_over)
+    save_checks = flow.save_checks
+    monkeypatch.setattr("monitor.poll.flow.save_checks", take_over)
     assert desk.poll(after=20 * MINUTE).keys() == {"ours"}
     assert desk.rows()["theirs"].last_ok_at == NOW
 

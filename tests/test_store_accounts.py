@@ -7,6 +7,7 @@ from sqlalchemy import func, select
 
 from monitor import coverage as intervals
 from monitor.model import AccountStatus, AlertKind, Cause, CoverageKind, Profile, Verdict
+from monitor.rechecks import Rechecks
 from monitor.store import tables
 from monitor.store.accounts import (
     Ended,
@@ -16,7 +17,6 @@ from monitor.store.accounts import (
     open_blind_alerts,
     open_platform,
     release,
-    save_ends,
     save_failure,
     save_profile,
     shut_platform,
@@ -25,7 +25,7 @@ from monitor.store.accounts import (
 )
 from monitor.store.listings import coverage_of, list_accounts, list_alerts
 from monitor.store.outbox import due_alerts
-from monitor.store.posts import Judged, save_page
+from monitor.store.posts import Brought, Judged, save_checks, save_page
 from monitor.store.register import list_agencies, responsible, save_register
 
 MINUTE = timedelta(minutes=1)
@@ -149,7 +149,7 @@ def test_a_worker_whose_lease_has_passed_writes_nothing(db):
 
 def ended(claimed, now, **options):
     end = ReadEnd(cursor={"v": 1}, hole=None, interval=MINUTE, next_check_at=now + MINUTE, **options)
-    return Ended(claimed=claimed, end=end, now=now)
+    return Brought(ended=Ended(claimed=claimed, end=end, now=now), rechecks=Rechecks(window=7 * DAY))
 
 
 def test_checks_without_news_commit_together_as_each_would_alone(db):
@@ -157,7 +157,7 @@ def test_checks_without_news_commit_together_as_each_would_alone(db):
     first, second, third = claim(db)
     fail(db, second, NOW + MINUTE)
     later = NOW + 10 * MINUTE
-    assert save_ends(db, [ended(one, later) for one in (first, second, third)]) == set()
+    assert len(save_checks(db, [ended(one, later) for one in (first, second, third)])) == 3
     assert [(i.kind, i.start, i.end) for i in stretches(db)] == [(CoverageKind.READ, NOW, later)] * 3
     assert {row.cursor["v"] for row in rows_of(db)} == {1}
     assert [(row.failures, row.last_ok_at, row.leased_until) for row in rows_of(db)] == [(0, later, None)] * 3
@@ -168,7 +168,7 @@ def test_of_checks_that_commit_together_the_one_taken_over_meanwhile_is_left_out
     _, second = claim(db)
     later = NOW + 20 * MINUTE
     (taken, _) = claim(db, now=later)  # the lease is over, another worker has both
-    assert save_ends(db, [ended(taken, later), ended(second, later)]) == {second.account.id}
+    assert save_checks(db, [ended(taken, later), ended(second, later)]).keys() == {taken.account.id}
     assert [row.last_ok_at for row in rows_of(db)] == [later, None]
 
 

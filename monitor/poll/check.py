@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from functools import partial
@@ -19,6 +19,7 @@ from monitor.poll.pacing import rate_after
 from monitor.poll.poller import Checked, InternalError, Poller, Round, Stopped, StorageFailedError, Word, told, word_of
 from monitor.poll.profile import ProfileLook
 from monitor.poll.reread import read_again
+from monitor.rechecks import rechecks_of
 from monitor.schedule import PROFILE_EVERY, Outcome, next_check, next_interval
 from monitor.store.accounts import (
     Claimed,
@@ -26,16 +27,17 @@ from monitor.store.accounts import (
     LeaseLostError,
     ReadEnd,
     release,
-    save_ends,
     save_failure,
     save_profile,
 )
 from monitor.store.database import explained
-from monitor.store.posts import Saved, save_page
+from monitor.store.history import Fired
+from monitor.store.posts import Brought, Saved, save_checks, save_page
 
 log = structlog.get_logger(__name__)
 
 LEASE = timedelta(minutes=10)
+FEW = 5  # new posts of an account that may wait for those of others, to be written with them
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,10 +50,15 @@ class Task:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Done:
-    """What became of an account's check. With `ended` it brought nothing new, and its end is still to be written."""
+    """What became of an account's check. What it `brought` is still to be written, together with others'.
+
+    Until then `holding` shows its posts to the checks of other accounts.
+    """
 
     checked: Checked
-    ended: Ended | None = None
+    brought: Brought | None = None
+    fired: Sequence[Fired] = ()
+    holding: ExitStack = field(default_factory=ExitStack)
 
 
 def _wants_profile(claimed: Claimed, now: datetime) -> bool:
@@ -138,34 +145,54 @@ def check_account(
     None: Pantau is ending, or another worker has taken over; nothing is lost by it.
     """
     now = now or poller.clock()  # what is published from here on is the next check's
-    claimed, saved = task.claimed, Saved()
-    try:
-        if poller.stop.is_set() or gate.unstored:
-            raise Stopped
-        if gate.refusal is not None:
-            return Done(checked=replace(write_failure(poller, claimed, gate.refusal, now, saved), asked=False))
-        claimed = _with_profile(poller, connector, claimed, task.profile, now, gate)
-        read = _read(poller, connector, claimed, now, saved, gate, page)
-        settle = partial(_settle, poller, read)
-        failure = read_again(poller, connector, claimed, now, saved, gate, read.shown, settle)
-    except (Stopped, LeaseLostError) as end:
-        _let_go(poller, claimed, end)
-        return None
-    except ConnectorError as error:
+    saved = Saved()
+    with ExitStack() as holding:
+        try:
+            return _checked(poller, connector, task, gate, page, now, saved, holding)
+        except (Stopped, LeaseLostError) as end:
+            _let_go(poller, task.claimed, end)
+            return None
+        except Exception as error:  # noqa: BLE001 (the top of a check; its log has the traceback)
+            return failed_check(poller, connector, task.claimed, now, saved, gate, error)
+
+
+def _checked(
+    poller: Poller,
+    connector: Connector,
+    task: Task,
+    gate: Round,
+    page: Page | None,
+    now: datetime,
+    saved: Saved,
+    holding: ExitStack,
+) -> Done:
+    if poller.stop.is_set() or gate.unstored:
+        raise Stopped
+    if gate.refusal is not None:
+        return Done(checked=replace(write_failure(poller, task.claimed, gate.refusal, now, saved), asked=False))
+    claimed = _with_profile(poller, connector, task.claimed, task.profile, now, gate)
+    read = _read(poller, connector, claimed, now, saved, gate, page, holding)
+    settle = partial(_settle, poller, read, saved, gate)
+    failure = read_again(poller, connector, claimed, now, saved, gate, read.shown, settle)
+    checked = Checked(account=claimed.account, saved=saved, failure=failure, degraded=connector.capabilities.degraded)
+    if read.brought is None:
+        told(checked)
+    return Done(checked=checked, brought=read.brought, fired=read.fired, holding=holding.pop_all())
+
+
+def failed_check(
+    poller: Poller, connector: Connector, claimed: Claimed, now: datetime, saved: Saved, gate: Round, error: Exception
+) -> Done | None:
+    """Write down what has ended a check. None: another worker has taken the account over."""
+    if isinstance(error, ConnectorError):
         gate.note(error, met_by=claimed.account.label)
         return _guarded(claimed, connector, saved, partial(write_failure, poller, claimed, word_of(error), now, saved))
-    except OperationalError as error:
+    if isinstance(error, OperationalError):
         gate.unstored = True
         return could_not_be_stored(poller, connector, claimed, now, saved, error)
-    except Exception:
-        log.exception("check failed", account=claimed.account.label)
-        return _guarded(
-            claimed, connector, saved, partial(write_failure, poller, claimed, word_of(InternalError()), now, saved)
-        )
-    checked = Checked(account=claimed.account, saved=saved, failure=failure, degraded=connector.capabilities.degraded)
-    if read.ended is None:
-        told(checked)
-    return Done(checked=checked, ended=read.ended)
+    log.error("check failed", account=claimed.account.label, exc_info=error)
+    why = word_of(InternalError())
+    return _guarded(claimed, connector, saved, partial(write_failure, poller, claimed, why, now, saved))
 
 
 def could_not_be_stored(
@@ -255,18 +282,26 @@ def _with_profile(
 
 @dataclass(slots=True, kw_only=True)
 class _Reading:
-    """What a walk has shown, by native id, and its end, when nothing was to be written with it."""
+    """What a walk has shown, by native id, and what its last page brought, where that is still to be written."""
 
     shown: set[str] = field(default_factory=set)
-    ended: Ended | None = None
+    brought: Brought | None = None
+    fired: Sequence[Fired] = ()
 
 
 def _read(
-    poller: Poller, connector: Connector, claimed: Claimed, now: datetime, saved: Saved, gate: Round, known: Page | None
+    poller: Poller,
+    connector: Connector,
+    claimed: Claimed,
+    now: datetime,
+    saved: Saved,
+    gate: Round,
+    known: Page | None,
+    holding: ExitStack,
 ) -> _Reading:
     """Walk the pages, each committed before the next is asked for; the last writes coverage and cursor with it.
 
-    A last page without news is left to be written together with those of other accounts.
+    A last page with few news is left to be written together with those of other accounts.
     """
     reading = _Reading()
     times: list[datetime] = []
@@ -275,40 +310,48 @@ def _read(
         gate.proven = True
         fresh = fresh_posts(poller, claimed.account, page.posts)
         reading.shown |= {post.native_id for post in page.posts}
-        if page.last and not fresh:
-            end_of_walk = _read_end(poller, claimed, page, saved.new, times, now)
-            reading.ended = Ended(claimed=claimed, end=end_of_walk, now=now)
+        holding.enter_context(poller.unsaved.holding(claimed.account, fresh))
+        judged, rules = judge(poller, claimed.account, fresh, now, look), poller.rules()
+        fired = fired_rules(rules, claimed.account, judged)
+        times += [one.post.published_at for one in judged if one.post.edited_at is None]
+        end = _read_end(poller, claimed, page, saved.new + len(judged), times, now) if page.last else None
+        if end is not None and len(judged) <= FEW:
+            ended = Ended(claimed=claimed, end=end, now=now)
+            rechecks = rechecks_of(poller.polling)
+            reading.brought = Brought(ended=ended, rechecks=rechecks, judged=judged, rule_set=rules.hash)
+            reading.fired = fired
             break
-        with poller.unsaved.holding(claimed.account, fresh):
-            judged = judge(poller, claimed.account, fresh, now, look)
-            times += [one.post.published_at for one in judged if one.post.edited_at is None]
-            news = saved.new + len(judged)
-            end = _read_end(poller, claimed, page, news, times, now) if page.last else None
-            rules = poller.rules()
-            saved.add(
-                save_page(
-                    poller.db,
-                    claimed,
-                    judged,
-                    rule_set=rules.hash,
-                    now=now,
-                    reread_window=poller.polling.recheck_window,
-                    reread_waits=poller.polling.recheck_waits,
-                    end=end,
-                    held_until=poller.clock() + LEASE,
-                )
+        saved.add(
+            save_page(
+                poller.db,
+                claimed,
+                judged,
+                rule_set=rules.hash,
+                now=now,
+                reread_window=poller.polling.recheck_window,
+                reread_waits=poller.polling.recheck_waits,
+                end=end,
+                held_until=poller.clock() + LEASE,
             )
-        gate.fired += fired_rules(rules, claimed.account, judged)
+        )
+        holding.close()
+        gate.fired += fired
         if poller.stop.is_set() and not page.last:
             raise Stopped
     return reading
 
 
-def _settle(poller: Poller, read: _Reading) -> None:
-    """Write the end of a check now. Raises LeaseLostError."""
-    if read.ended is not None and save_ends(poller.db, [read.ended]):
-        raise LeaseLostError(read.ended.claimed.account.label)
-    read.ended = None
+def _settle(poller: Poller, read: _Reading, saved: Saved, gate: Round) -> None:
+    """Write now what a check has brought. Raises LeaseLostError."""
+    if read.brought is None:
+        return
+    holder = read.brought.ended.claimed.account
+    found = save_checks(poller.db, [read.brought]).get(holder.id)
+    if found is None:
+        raise LeaseLostError(holder.label)
+    saved.add(found)
+    gate.fired += read.fired
+    read.brought = None
 
 
 def _read_end(

@@ -1,4 +1,4 @@
-"""The flow of a platform's checks: accounts are claimed as workers come free; what brought nothing is written together.
+"""The flow of a platform's checks: accounts are claimed as workers come free; what brought little is written together.
 
 One account that hangs holds its worker and nothing else: the others go on, also those that become due meanwhile.
 """
@@ -8,7 +8,7 @@ from __future__ import annotations
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from functools import partial
 
@@ -16,15 +16,15 @@ import structlog
 from sqlalchemy.exc import OperationalError
 
 from connectors.base import Connector
-from monitor.poll.check import Done, Task, check_account, check_together, could_not_be_stored, profiles_of, shared
+from monitor.poll.check import Done, Task, check_account, check_together, failed_check, profiles_of, shared
 from monitor.poll.poller import Checked, Poller, Round, told
-from monitor.store.accounts import Claimed, release_all, save_ends
-from monitor.store.posts import Saved
+from monitor.store.accounts import Claimed, release_all
+from monitor.store.posts import Saved, save_checks
 from monitor.work import Crew
 
 log = structlog.get_logger(__name__)
 
-AT_ONCE = 200  # ends of checks in one transaction
+AT_ONCE = 100  # checks in one transaction
 SETTLE_SECONDS = 0.5  # what waits to be written together waits no longer
 ASK_AGAIN_SECONDS = 1.0  # while some are still being read: for those that have become due
 Job = Callable[[], Sequence[Done | Task]]
@@ -46,21 +46,20 @@ class Flow:
     settled: Callable[[], None] = lambda: None
     idle: Callable[[], None] = lambda: None
     _jobs: deque[Job] = field(default_factory=deque)
-    _quiet: list[Done] = field(default_factory=list)
-    _settled_at: float = 0.0
+    _waiting: list[Done] = field(default_factory=list)
+    _settled_at: float = 0.0  # the first is written at once: a database that cannot must be known before more is read
     _claimed_at: float = 0.0
     _was_empty: bool = False
 
     def run(self) -> Iterator[Checked]:
         """Check until nothing is due and nobody is being read. A refusal of the platform ends the claiming."""
-        self._settled_at = time.monotonic()
         with Crew[Sequence[Done | Task]](workers=self.workers, name=self.platform) as crew:
             self._fill(crew)
             while crew.busy:
                 for results in crew.take(patience=SETTLE_SECONDS):
                     for one in results:
                         yield from self._take(one)
-                if len(self._quiet) >= AT_ONCE or time.monotonic() - self._settled_at >= SETTLE_SECONDS:
+                if len(self._waiting) >= AT_ONCE or time.monotonic() - self._settled_at >= SETTLE_SECONDS:
                     yield from self._settle()
                 self._fill(crew)
                 if crew.busy and self._has_nothing_due():
@@ -105,38 +104,62 @@ class Flow:
     def _take(self, one: Done | Task) -> Iterator[Checked]:
         if isinstance(one, Task):
             self._jobs.append(self._alone(self.poller.connectors[self.platform], one))
-        elif one.ended is None:
+        elif one.brought is None:
+            one.holding.close()
             yield one.checked
         else:
-            self._quiet.append(one)
+            self._waiting.append(one)
 
     def _settle(self) -> Iterator[Checked]:
-        """Write the checks that brought nothing new, in one transaction, and tell of them."""
+        """Write what checks have brought, in one transaction, and tell of them."""
         self._settled_at = time.monotonic()
-        quiet, self._quiet = self._quiet, []
-        if quiet:
-            yield from self._written(quiet)
+        waiting, self._waiting = self._waiting, []
+        if waiting:
+            with ExitStack() as holding:
+                for one in waiting:
+                    holding.push(one.holding)
+                yield from self._written(waiting)
         self.settled()
 
-    def _written(self, quiet: Sequence[Done]) -> Iterator[Checked]:
+    def _written(self, waiting: Sequence[Done]) -> Iterator[Checked]:
         try:
-            lost = save_ends(self.poller.db, [one.ended for one in quiet if one.ended is not None])
+            saved = save_checks(self.poller.db, [one.brought for one in waiting if one.brought is not None])
         except OperationalError as error:
-            self.gate.unstored = True
-            yield from self._unwritten(quiet, error)
+            yield from self._unwritten(waiting, error)
             return
-        for one in quiet:
-            if one.checked.account.id in lost:
+        except Exception as error:
+            log.exception("checks could not be written together", accounts=len(waiting))
+            yield from self._each(waiting, error)
+            return
+        for one in waiting:
+            if (found := saved.get(one.checked.account.id)) is None:
                 log.warning("lease lost", account=one.checked.account.label)
-            else:
-                told(one.checked)
-                yield one.checked
+                continue
+            one.checked.saved.add(found)
+            self.gate.fired += one.fired
+            told(one.checked)
+            yield one.checked
 
-    def _unwritten(self, quiet: Sequence[Done], error: OperationalError) -> Iterator[Checked]:
-        """Name the failure once, and let the others go: they are read again."""
-        first, *others = (one.ended for one in quiet if one.ended is not None)
+    def _each(self, waiting: Sequence[Done], error: Exception) -> Iterator[Checked]:
+        """Write checks one by one: the one that cannot be written must not take the others along."""
+        if len(waiting) > 1:
+            for one in waiting:
+                yield from self._written([one])
+            return
+        (one,) = waiting
+        if one.brought is None:
+            return
+        claimed, now = one.brought.ended.claimed, one.brought.ended.now
         connector = self.poller.connectors[self.platform]
-        done = could_not_be_stored(self.poller, connector, first.claimed, first.now, Saved(), error)
+        done = failed_check(self.poller, connector, claimed, now, one.checked.saved, self.gate, error)
+        if done is not None:
+            yield done.checked
+
+    def _unwritten(self, waiting: Sequence[Done], error: OperationalError) -> Iterator[Checked]:
+        """Name the failure once, and let the others go: they are read again."""
+        first, *others = (one.brought.ended for one in waiting if one.brought is not None)
+        connector = self.poller.connectors[self.platform]
+        done = failed_check(self.poller, connector, first.claimed, first.now, Saved(), self.gate, error)
         if done is not None:
             yield done.checked
         with suppress(OperationalError):  # then the leases run out by themselves

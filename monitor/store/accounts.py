@@ -167,7 +167,7 @@ def release(db: Database, claimed: Claimed) -> None:
 
 def release_all(db: Database, claimed: Sequence[Claimed]) -> None:
     with db.write() as connection:
-        ours = _held(connection, claimed)
+        ours = held_of(connection, claimed)
         connection.execute(update(account).where(account.c.id.in_(ours)).values(leased_until=None))
 
 
@@ -315,18 +315,7 @@ def _finished(one: Ended) -> dict[str, object]:
     }
 
 
-def save_ends(db: Database, ended: Sequence[Ended]) -> set[int]:
-    """Commit checks that brought nothing new, as one. Returns the ids of accounts that another worker has taken over.
-
-    A crash before the commit only reads them again.
-    """
-    with db.write() as connection:
-        held = _held(connection, [one.claimed for one in ended])
-        finish_reads(connection, [one for one in ended if one.claimed.account.id in held])
-    return {one.claimed.account.id for one in ended} - held
-
-
-def _held(connection: Connection, claimed: Sequence[Claimed]) -> set[int]:
+def held_of(connection: Connection, claimed: Sequence[Claimed]) -> set[int]:
     """Return which accounts are still ours, and keep them so for this transaction."""
     query = select(account.c.id, account.c.fence).where(account.c.id.in_([one.account.id for one in claimed]))
     fences = {row.id: row.fence for row in connection.execute(query.order_by(account.c.id).with_for_update())}

@@ -13,7 +13,7 @@ from monitor.rechecks import Rechecks
 from monitor.rules.history import text_key
 from monitor.settings import RECHECK_WAITS
 from monitor.store import alerts, life
-from monitor.store.accounts import Claimed, Ended, ReadEnd, finish_reads, hold, keep
+from monitor.store.accounts import Claimed, Ended, ReadEnd, finish_reads, held_of, hold, keep
 from monitor.store.database import Database
 from monitor.store.prepared import Prepared, as_new, new_row
 from monitor.store.rereads import watched_since
@@ -31,6 +31,16 @@ class Judged:
     findings: tuple[Finding, ...] = ()
     error: str = ""
     back_catalogue: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Brought:
+    """What the last page of a check brought, and its end, on their way into the database."""
+
+    ended: Ended
+    rechecks: Rechecks
+    judged: Sequence[Judged] = ()
+    rule_set: str = ""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -116,18 +126,46 @@ def save_page(
     A walk that goes on keeps its account for itself, `held_until`. Raises LeaseLostError when another worker has the
     account; then nothing is written.
     """
-    saved = Saved()
     with db.write() as connection:
         hold(connection, claimed)
-        known = _known(connection, claimed.account.id, [j.post.native_id for j in judged])
-        for one in judged:
-            row = known.get(one.post.native_id)
-            reread_at = _reread_at(one, row, now, Rechecks(window=reread_window, waits=reread_waits))
-            _save_post(connection, claimed.account, one, row, rule_set, now, reread_at, saved)
+        rechecks = Rechecks(window=reread_window, waits=reread_waits)
+        saved = _save_judged(connection, claimed.account, judged, rule_set, now, rechecks)
         if held_until is not None and end is None:
             keep(connection, claimed, until=held_until)
         if end is not None:
             finish_reads(connection, [Ended(claimed=claimed, end=end, now=now)])
+    return saved
+
+
+def save_checks(db: Database, checks: Sequence[Brought]) -> dict[int, Saved]:
+    """Commit checks as one, of each all that it brought. Returns that by account; what another worker has is missing.
+
+    A crash before the commit only reads them again.
+    """
+    saved: dict[int, Saved] = {}
+    with db.write() as connection:
+        held = held_of(connection, [one.ended.claimed for one in checks])
+        ours = [one for one in checks if one.ended.claimed.account.id in held]
+        for one in ours:
+            holder, now = one.ended.claimed.account, one.ended.now
+            saved[holder.id] = _save_judged(connection, holder, one.judged, one.rule_set, now, one.rechecks)
+        finish_reads(connection, [one.ended for one in ours])
+    return saved
+
+
+def _save_judged(
+    connection: Connection,
+    holder: Account,
+    judged: Sequence[Judged],
+    rule_set: str,
+    now: datetime,
+    rechecks: Rechecks,
+) -> Saved:
+    saved = Saved()
+    known = _known(connection, holder.id, [j.post.native_id for j in judged])
+    for one in judged:
+        row = known.get(one.post.native_id)
+        _save_post(connection, holder, one, row, rule_set, now, _reread_at(one, row, now, rechecks), saved)
     return saved
 
 
