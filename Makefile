@@ -6,7 +6,7 @@ PIP := $(BIN)/python -m pip install --disable-pip-version-check --quiet --requir
 SELF := $(BIN)/python -m pip install --disable-pip-version-check --quiet --no-deps --no-build-isolation --editable .
 SOURCES := monitor connectors alerts tests
 
-.PHONY: run test peers fix bench learn lock clean
+.PHONY: run test peers fix bench rivals learn lock clean
 
 run: $(VENV)/.run
 	@exec $(BIN)/pantau demo
@@ -28,6 +28,14 @@ fix: $(VENV)/.dev
 
 bench: $(VENV)/.dev
 	$(BIN)/python tests/bench.py
+
+# What `make bench` compares with, in an environment of its own: nothing of the project imports or needs them.
+RIVALS := $(VENV)/rivals
+rivals: $(RIVALS)/.made
+$(RIVALS)/.made:
+	$(PYTHON) -m venv $(RIVALS)
+	$(RIVALS)/bin/python -m pip install --disable-pip-version-check --quiet rss2email==3.14 urlwatch==2.29 twarc==2.14.0
+	@touch $@
 
 # The second opinion, from the labelled posts of the project but those that measure it (frozen), and from ordinary texts,
 # one a line, in files that the project does not ship: make learn ORDINARY="tweets.txt headlines.txt". Without them the

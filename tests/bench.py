@@ -24,6 +24,7 @@ import bench_delay
 import bench_latency
 import bench_mail
 import bench_media
+import bench_reading
 import bench_rules
 import bench_year
 import requests
@@ -140,6 +141,7 @@ def bench_passes() -> None:
 
 if __name__ == "__main__":
     bench_passes()
+    bench_reading.main()
     bench_latency.main()
     bench_delay.main()
     bench_rules.main()

@@ -22,7 +22,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-import bench_peers as peers
+import bench_rivals as rivals
 from bench_process import Cost, Crowded, crowded, load, measured
 from installation import AGENCY, Installation
 from mail_sink import Sink, sink
@@ -176,11 +176,11 @@ def bench_twarc(sizes: Sizes) -> None:
     with crowded("x", accounts=count, posts=3 * count) as world, installed("x", count, world.origin) as here:
         first, next_pass = measured(once(here)), measured(once(here))
         told = f"first pass {first.wall:.1f} s, next {next_pass.wall:.1f} s"
-        if reason := peers.missing("twarc2"):
+        if reason := rivals.missing("twarc2"):
             print(f"twarc        {count} X accounts: {told}; twarc skipped: {reason}")
             return
         world.requests()
-        theirs = measured(peers.twarc(f"{world.origin}/x", world.native_ids(), here.folder))
+        theirs = measured(rivals.twarc(f"{world.origin}/x", world.native_ids(), here.folder))
         calls = world.requests() / count
     times = theirs.wall / next_pass.wall
     print(
@@ -198,7 +198,7 @@ def bench_rss(sizes: Sizes) -> None:
         f"rss          {sizes.feeds} feeds, one new entry each, mailed: {ours.wall:.1f} s, {ours.processor:.1f} s processor"
     )
     for name, wanted, sends in (("rss2email", WANTED_AGAINST_RSS2EMAIL, "r2e"), ("urlwatch", 1, "urlwatch")):
-        if reason := peers.missing(sends):
+        if reason := rivals.missing(sends):
             print(f"             {name} skipped: {reason}")
             continue
         theirs = feeds_by(name, sizes.feeds)
@@ -234,8 +234,8 @@ def addresses(world: Crowded, count: int) -> list[str]:
 
 
 PROGRAMS: dict[str, Callable[[Sequence[str], int, Path], list[str]]] = {
-    "rss2email": peers.rss2email,
-    "urlwatch": peers.urlwatch,
+    "rss2email": rivals.rss2email,
+    "urlwatch": rivals.urlwatch,
 }
 
 
@@ -264,9 +264,9 @@ def kills(count: int) -> None:
         print(
             f"             {count} feeds, killed at 1/4, 1/2, 3/4 of the mails: {count - len(times)} lost, {doubled} doubled"
         )
-    if not peers.missing("r2e"):
+    if not rivals.missing("r2e"):
         with feeds(count) as (world, box, folder):
-            command = peers.rss2email(addresses(world, count), box.port, folder)
+            command = rivals.rss2email(addresses(world, count), box.port, folder)
             measured([*command, "--no-send"])
             world.publish()
             killed_at(command, box, count // 2)

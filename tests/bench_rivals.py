@@ -1,6 +1,6 @@
 """Other programs that read feeds and timelines, run as they are: rss2email, urlwatch, twarc.
 
-They stand in a virtual environment of their own, `make peers`; the project needs none of them.
+They stand in a virtual environment of their own, `make rivals`; the project needs none of them.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
-PEERS = Path(os.environ.get("BENCH_PEERS", ".venv/peers"))
+RIVALS = Path(os.environ.get("BENCH_RIVALS", ".venv/rivals"))
 # twarc hard-codes X's host: the one thing that is changed about it is where its requests go.
 TWARC_HERE = """
 import sys, requests
@@ -25,7 +25,7 @@ twarc2()
 
 def missing(program: str) -> str:
     """Return why a program cannot be compared with; empty when it can."""
-    return "" if (PEERS / "bin" / program).exists() else f"{program} is not in {PEERS}; `make peers` installs it"
+    return "" if (RIVALS / "bin" / program).exists() else f"{program} is not in {RIVALS}; `make rivals` installs it"
 
 
 def twarc(origin: str, ids: Sequence[str], folder: Path) -> list[str]:
@@ -35,7 +35,7 @@ def twarc(origin: str, ids: Sequence[str], folder: Path) -> list[str]:
     script.write_text(TWARC_HERE)
     options = ["--bearer-token", "sandbox", "--app-auth", "--config", str(folder / "twarc.conf"), "--log", os.devnull]
     files = [str(folder / "ids.txt"), str(folder / "timelines.jsonl")]
-    return [str(PEERS / "bin/python"), str(script), origin, *options, "timelines", "--hide-progress", *files]
+    return [str(RIVALS / "bin/python"), str(script), origin, *options, "timelines", "--hide-progress", *files]
 
 
 def rss2email(feeds: Sequence[str], port: int, folder: Path) -> list[str]:
@@ -55,7 +55,7 @@ def rss2email(feeds: Sequence[str], port: int, folder: Path) -> list[str]:
         lines += [f"[feed.f{number}]", f"url = {feed}"]
     (folder / "r2e.cfg").write_text("\n".join(lines) + "\n")
     files = ["-c", str(folder / "r2e.cfg"), "-d", str(folder / "r2e.json")]
-    return [str(PEERS / "bin/python"), str(PEERS / "bin/r2e"), *files, "run"]
+    return [str(RIVALS / "bin/python"), str(RIVALS / "bin/r2e"), *files, "run"]
 
 
 def urlwatch(feeds: Sequence[str], port: int, folder: Path) -> list[str]:
@@ -76,4 +76,4 @@ report:
     )
     files = {"--urls": "urls.yaml", "--config": "urlwatch.yaml", "--cache": "cache.db", "--hooks": "hooks.py"}
     options = [part for key, name in files.items() for part in (key, str(folder / name))]
-    return [str(PEERS / "bin/python"), str(PEERS / "bin/urlwatch"), *options]
+    return [str(RIVALS / "bin/python"), str(RIVALS / "bin/urlwatch"), *options]
