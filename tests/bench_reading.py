@@ -23,15 +23,17 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import bench_rivals as rivals
+from bench_mail import journal
 from bench_process import Cost, Crowded, crowded, load, measured
 from installation import AGENCY, Installation
 from mail_sink import Sink, sink
+from postoffice import PASSWORD, missing, needs_root
 
 SETTINGS = """[database]
 url = "sqlite:///pantau.db"
 [mail]
-{mail}
 sender = "Pantau <pantau@pantau.example.my>"
+{mail}
 [canary]
 enabled = false
 [network]
@@ -51,6 +53,14 @@ host = "127.0.0.1"
 port = {port}
 security = "none"
 group_interval = "1s\""""
+IN_MAILBOX = """
+[mailbox]
+host = "127.0.0.1"
+port = {box.port}
+security = "none"
+username = "{box.username}"
+password = "{password}"
+journal = "{box.journal}\""""
 WANTED_SECONDS = {"x": 60, "facebook": 30}
 WANTED_CALLS = {"x": 1.0, "facebook": 0.03}
 WANTED_MEMORY_MB = 250
@@ -137,9 +147,6 @@ def add_old_posts(database: Path, count: int) -> None:
         raw.execute("PRAGMA synchronous=OFF")
         holders = [row[0] for row in raw.execute("SELECT id FROM account ORDER BY id")]
         rule_set = raw.execute("SELECT max(rule_set) FROM evaluation").fetchone()[0] or "none"
-        last = raw.execute(
-            "SELECT coalesce(max(max(post.id), max(post_version.id)), 0) FROM post, post_version"
-        ).fetchone()
         last = max(
             raw.execute("SELECT coalesce(max(id), 0) FROM post").fetchone()[0],
             raw.execute("SELECT coalesce(max(id), 0) FROM post_version").fetchone()[0],
@@ -209,11 +216,11 @@ def bench_rss(sizes: Sizes) -> None:
 
 
 @contextmanager
-def feeds(count: int) -> Iterator[tuple[Crowded, Sink, Path]]:
+def feeds(count: int, *, maildir: Path | None = None) -> Iterator[tuple[Crowded, Sink, Path]]:
     with (
         tempfile.TemporaryDirectory(prefix="pantau-bench-") as folder,
         crowded("rss", accounts=count, posts=3 * count) as world,
-        sink(Path(folder) / "log") as box,
+        sink(Path(folder) / "log", maildir=maildir) as box,
     ):
         yield world, box, Path(folder)
 
@@ -250,19 +257,24 @@ def feeds_by(name: str, count: int) -> Cost:
 
 
 def kills(count: int) -> None:
-    """Kill each in the middle of its mails, start it again, and count what came of the entries."""
-    with feeds(count) as (world, box, _):
-        mail = TO_SINK.format(port=box.port)
+    """Kill each in the middle of its mails, start it again, and count what came of the entries.
+
+    With a journal of what the server took, as the README advises, a mail whose answer the kill has lost is found there.
+    """
+    journalled = not (needs_root() or missing())
+    with journal(journalled) as (box, maildir), feeds(count, maildir=maildir) as (world, to, _):
+        mail = TO_SINK.format(port=to.port) + (IN_MAILBOX.format(box=box, password=PASSWORD) if box else "")
         with installed("rss", count, world.origin, mail=mail, agencies=count) as here:
             measured(once(here))
             world.publish()
             for share in (0.25, 0.5, 0.75):
-                killed_at(once(here), box, int(count * share))
+                killed_at(once(here), to, int(count * share))
             measured(once(here))
-        times = box.times()
+        times = to.times()
         doubled = sum(1 for one in times.values() if one > 1)
         print(
             f"             {count} feeds, killed at 1/4, 1/2, 3/4 of the mails: {count - len(times)} lost, {doubled} doubled"
+            f" (wanted 0, 0), journal {'on' if journalled else 'off: an answer lost by a kill is a mail sent again'}"
         )
     if not rivals.missing("r2e"):
         with feeds(count) as (world, box, folder):
