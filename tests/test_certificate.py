@@ -25,7 +25,7 @@ from monitor.model import (
     Language,
     Verdict,
 )
-from monitor.store.accounts import claim_accounts, save_failure
+from monitor.store.accounts import Failure, claim_accounts, save_failure
 from monitor.store.audit import Head
 from monitor.store.posts import Judged, save_page
 from monitor.store.proof import AccountProof, Proof, proof_of
@@ -285,14 +285,16 @@ def test_the_proof_tells_an_agency_s_accounts_and_no_other_s(db):
             save_page(db, holder, [judged], rule_set="r7", now=WEEK_START + HOUR, reread_window=HOUR, end=None)
             save_failure(
                 db,
-                holder,
-                cause=Cause.UNAVAILABLE,
-                error="no answer",
-                now=WEEK_START + 2 * HOUR,
-                interval=HOUR,
-                next_check_at=WEEK_START + 3 * HOUR,
-                retry_at=None,
-                blind_after=DAY,
+                Failure(
+                    claimed=holder,
+                    cause=Cause.UNAVAILABLE,
+                    error="no answer",
+                    now=WEEK_START + 2 * HOUR,
+                    interval=HOUR,
+                    next_check_at=WEEK_START + 3 * HOUR,
+                    retry_at=None,
+                    blind_after=DAY,
+                ),
             )
     found = proof_of(
         db, "jpd", start=WEEK_START, end=WEEK_START + WEEK, now=WEEK_START + DAY, patience=HOUR, degraded=()

@@ -9,7 +9,7 @@ from monitor.budget import Grant
 from monitor.model import Cause, Resolution
 from monitor.settings import Web
 from monitor.store import budget, life
-from monitor.store.accounts import claim_accounts, save_failure
+from monitor.store.accounts import Failure, claim_accounts, save_failure
 from monitor.store.alerts import find_case
 from monitor.store.listings import list_alerts
 from monitor.store.posts import Judged, save_page
@@ -39,14 +39,16 @@ def console(sqlite_db, stalled, failing):
     save_page(sqlite_db, first, [judged], rule_set="r", now=NOW, reread_window=MINUTE, end=None)
     save_failure(
         sqlite_db,
-        second,
-        cause=Cause.NOT_FOUND,
-        error="X knows no such account",
-        now=NOW + MINUTE,
-        interval=MINUTE,
-        next_check_at=NOW,
-        retry_at=None,
-        blind_after=MINUTE,
+        Failure(
+            claimed=second,
+            cause=Cause.NOT_FOUND,
+            error="X knows no such account",
+            now=NOW + MINUTE,
+            interval=MINUTE,
+            next_check_at=NOW,
+            retry_at=None,
+            blind_after=MINUTE,
+        ),
     )
     pages = build(
         Console(

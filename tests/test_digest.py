@@ -60,7 +60,7 @@ from monitor.model import (
 from monitor.settings import Digest, load_settings
 from monitor.store import audit, life
 from monitor.store import outbox as store
-from monitor.store.accounts import claim_accounts, save_failure, shut_platform
+from monitor.store.accounts import Failure, claim_accounts, save_failure, shut_platform
 from monitor.store.alerts import find_case
 from monitor.store.listings import coverage_of
 from monitor.store.posts import Judged, save_page
@@ -692,14 +692,16 @@ def test_what_the_database_holds_is_what_the_digest_says(registered_db):
     save_page(db, first, [judged], rule_set="r", now=at, reread_window=DAY, end=None)
     save_failure(
         db,
-        first,
-        cause=Cause.UNAVAILABLE,
-        error="no answer",
-        now=at,
-        interval=HOUR,
-        next_check_at=at + HOUR,
-        retry_at=None,
-        blind_after=HOUR,
+        Failure(
+            claimed=first,
+            cause=Cause.UNAVAILABLE,
+            error="no answer",
+            now=at,
+            interval=HOUR,
+            next_check_at=at + HOUR,
+            retry_at=None,
+            blind_after=HOUR,
+        ),
     )
     report = report_at(db, WEEK_START + WEEK)("2026-W47")
     words = letter(report).text

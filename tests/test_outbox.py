@@ -30,7 +30,7 @@ from monitor.model import AlertKind, AlertState, Cause, Disclosure, Language, Ne
 from monitor.settings import Mail, Web
 from monitor.store import outbox as store
 from monitor.store import tables
-from monitor.store.accounts import claim_accounts, save_failure
+from monitor.store.accounts import Failure, claim_accounts, save_failure
 from monitor.store.alerts import open_alert
 from monitor.store.database import Database, known_fact, open_database
 from monitor.store.listings import list_alerts, mails_of
@@ -841,14 +841,16 @@ def blind(office):
     claimed = claim_accounts(office.db, now=office.now, lease=MINUTE, limit=1, platform="x")[0]
     save_failure(
         office.db,
-        claimed,
-        cause=Cause.NOT_FOUND,
-        error="no such account",
-        now=office.now,
-        interval=MINUTE,
-        next_check_at=office.now,
-        retry_at=None,
-        blind_after=timedelta(0),
+        Failure(
+            claimed=claimed,
+            cause=Cause.NOT_FOUND,
+            error="no such account",
+            now=office.now,
+            interval=MINUTE,
+            next_check_at=office.now,
+            retry_at=None,
+            blind_after=timedelta(0),
+        ),
     )
 
 

@@ -11,6 +11,7 @@ from monitor.rechecks import Rechecks
 from monitor.store import tables
 from monitor.store.accounts import (
     Ended,
+    Failure,
     LeaseLostError,
     ReadEnd,
     claim_accounts,
@@ -48,7 +49,7 @@ def fail(db, claimed, now, cause=Cause.UNAVAILABLE, **options):
         "retry_at": None,
         "blind_after": 2 * 60 * MINUTE,
     }
-    save_failure(db, claimed, cause=cause, now=now, **{**facts, **options})
+    save_failure(db, Failure(claimed=claimed, cause=cause, now=now, **{**facts, **options}))
 
 
 def read(db, claimed, now, judged=(), hole=None):

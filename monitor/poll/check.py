@@ -24,10 +24,12 @@ from monitor.schedule import PROFILE_EVERY, Outcome, next_check, next_interval
 from monitor.store.accounts import (
     Claimed,
     Ended,
+    Failure,
     LeaseLostError,
     ReadEnd,
     release,
     save_failure,
+    save_failures,
     save_profile,
 )
 from monitor.store.database import explained
@@ -233,12 +235,22 @@ def _guarded(
 
 def write_failure(poller: Poller, claimed: Claimed, why: Word, now: datetime, saved: Saved) -> Checked:
     """Write a failed check down; `saved` is what its pages brought before it failed."""
+    save_failure(poller.db, _failure(poller, claimed, why, now))
+    return _not_read(claimed, why, saved)
+
+
+def write_failures(poller: Poller, claimed: Sequence[Claimed], why: Word, now: datetime) -> list[Checked]:
+    """Write the same failure down for many, who were not asked; those whom another worker has are left out."""
+    ours = save_failures(poller.db, [_failure(poller, one, why, now) for one in claimed])
+    return [replace(_not_read(one, why, Saved()), asked=False) for one in claimed if one.account.id in ours]
+
+
+def _failure(poller: Poller, claimed: Claimed, why: Word, now: datetime) -> Failure:
     limited = why.cause is Cause.RATE_LIMIT
     outcome = Outcome(failures=claimed.failures + 1, limited=limited, retry_at=why.retry_at)
     interval = next_interval(claimed.interval, outcome, poller.polling, poller.plan(claimed.account.platform, now).pace)
-    save_failure(
-        poller.db,
-        claimed,
+    return Failure(
+        claimed=claimed,
         cause=why.cause,
         error=why.words,
         now=now,
@@ -247,6 +259,9 @@ def write_failure(poller: Poller, claimed: Claimed, why: Word, now: datetime, sa
         retry_at=why.retry_at,
         blind_after=poller.polling.blind_after,
     )
+
+
+def _not_read(claimed: Claimed, why: Word, saved: Saved) -> Checked:
     label = claimed.account.label
     log.warning("not read", account=label, cause=why.cause.value, reason=why.words)
     named = why.words if why.words.startswith(f"{label}:") else f"{label}: {why.words}"

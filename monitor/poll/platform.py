@@ -12,7 +12,7 @@ from sqlalchemy.exc import OperationalError
 from connectors.base import ConnectorError
 from monitor.model import Cause
 from monitor.poll.backfill import fill
-from monitor.poll.check import LEASE, write_failure
+from monitor.poll.check import LEASE, write_failures
 from monitor.poll.flow import Flow
 from monitor.poll.judging import look_again as judge_again
 from monitor.poll.poller import Checked, Poller, Report, Round, Word
@@ -28,7 +28,6 @@ from monitor.store.accounts import (
 )
 from monitor.store.database import explained
 from monitor.store.history import Fired
-from monitor.store.posts import Saved
 
 log = structlog.get_logger(__name__)
 
@@ -207,9 +206,8 @@ class _Visit:
         """Write the platform's refusal down for its other due accounts, without a call for any of them."""
         now = self.poller.clock()
         while rest := self._claim(BATCH, now):
-            for claimed in rest:
-                failed = write_failure(self.poller, claimed, refusal, now, Saved())
-                self._keep(replace(failed, asked=False))
+            for failed in write_failures(self.poller, rest, refusal, now):
+                self._keep(failed)
 
     def _next(self, most: int | None) -> Sequence[Claimed]:
         """Claim the next accounts to check; none once another process has found the platform shut."""

@@ -322,43 +322,60 @@ def held_of(connection: Connection, claimed: Sequence[Claimed]) -> set[int]:
     return {one.account.id for one in claimed if fences.get(one.account.id) == one.fence}
 
 
-def save_failure(
-    db: Database,
-    claimed: Claimed,
-    *,
-    cause: Cause,
-    error: str,
-    now: datetime,
-    interval: timedelta,
-    next_check_at: datetime,
-    retry_at: datetime | None,
-    blind_after: timedelta,
-) -> None:
-    """Write a failed check: the hole with its cause, the next check, and after `blind_after` the alert."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Failure:
+    """A failed check on its way into the database; after `blind_after` without a read it is an alert."""
+
+    claimed: Claimed
+    cause: Cause
+    error: str
+    now: datetime
+    interval: timedelta
+    next_check_at: datetime
+    retry_at: datetime | None
+    blind_after: timedelta
+
+
+def save_failure(db: Database, failure: Failure) -> None:
+    """Write a failed check: the hole with its cause, the next check, the alert. Raises LeaseLostError."""
+    if not save_failures(db, [failure]):
+        raise LeaseLostError(failure.claimed.account.label)
+
+
+def save_failures(db: Database, failures: Sequence[Failure]) -> set[int]:
+    """Commit failed checks as one. Returns the ids of the accounts that were still ours."""
+    with db.write() as connection:
+        held = held_of(connection, [failure.claimed for failure in failures])
+        for failure in failures:
+            if failure.claimed.account.id in held:
+                _save_failure(connection, failure)
+    return held
+
+
+def _save_failure(connection: Connection, failure: Failure) -> None:
+    claimed, now, cause = failure.claimed, failure.now, failure.cause
     one = claimed.account
     begin = one.registered_at or now
     since = claimed.failing_since or now
-    with db.write() as connection:
-        hold(connection, claimed)
-        _save_tail(connection, one.id, partial(intervals.after_failure, begin=begin, now=now, cause=cause))
-        connection.execute(
-            update(account)
-            .where(account.c.id == one.id)
-            .values(
-                last_check_at=now,
-                next_check_at=next_check_at,
-                interval_seconds=int(interval.total_seconds()),
-                failures=claimed.failures + 1,
-                failing_since=since,
-                cause=cause.value,
-                error=error[:500],
-                retry_at=retry_at,
-                leased_until=None,
-            )
+    _save_tail(connection, one.id, partial(intervals.after_failure, begin=begin, now=now, cause=cause))
+    connection.execute(
+        update(account)
+        .where(account.c.id == one.id)
+        .values(
+            last_check_at=now,
+            next_check_at=failure.next_check_at,
+            interval_seconds=int(failure.interval.total_seconds()),
+            failures=claimed.failures + 1,
+            failing_since=since,
+            cause=cause.value,
+            error=failure.error[:500],
+            retry_at=failure.retry_at,
+            leased_until=None,
         )
-        if now - since >= blind_after and cause not in ONE_ALERT_IN_ALL and not _is_dead(connection, one.platform):
-            unread_since = claimed.last_ok_at or begin
-            _open_blind(connection, one, since, cause=cause, error=error, unread_since=unread_since, now=now)
+    )
+    if now - since >= failure.blind_after and cause not in ONE_ALERT_IN_ALL and not _is_dead(connection, one.platform):
+        unread_since = claimed.last_ok_at or begin
+        _open_blind(connection, one, since, cause=cause, error=failure.error, unread_since=unread_since, now=now)
 
 
 def _open_blind(
