@@ -19,6 +19,7 @@ from monitor.poll.platform import poll_platform
 from monitor.poll.poller import Poller
 from monitor.settings import Polling
 from monitor.store import tables
+from monitor.store.accounts import claim_accounts
 from monitor.store.register import save_register
 from monitor.work import Crew, shares
 
@@ -183,6 +184,66 @@ def test_a_check_taken_over_before_it_was_written_is_not_told(sqlite_db, monkeyp
     monkeypatch.setattr("monitor.poll.flow.save_checks", take_over)
     assert desk.poll(after=20 * MINUTE).keys() == {"ours"}
     assert desk.rows()["theirs"].last_ok_at == NOW
+
+
+def held(desk):
+    return [handle for handle, row in desk.rows().items() if row.leased_until is not None]
+
+
+def test_asked_to_end_it_gives_back_at_once_whom_nobody_has_begun_with(sqlite_db):
+    platform = Platform()
+    desk = Desk(sqlite_db, platform, handles(100))
+    platform.hooks = {"a003": desk.poller.stop.set}
+    desk.poll(workers=1)
+    assert len(platform.calls) < 10
+    assert held(desk) == []
+
+
+def test_a_database_that_lets_nobody_be_claimed_ends_the_round_and_holds_nobody(sqlite_db, monkeypatch):
+    platform = Platform()
+    desk = Desk(sqlite_db, platform, handles(30))
+    monkeypatch.setattr("monitor.poll.platform.BATCH", 10)
+    claim, times = claim_accounts, []
+
+    def locked(*arguments, **options):
+        times.append(1)
+        if len(times) == 2:
+            raise OperationalError("update", {}, Exception("database is locked"))
+        return claim(*arguments, **options)
+
+    monkeypatch.setattr("monitor.poll.platform.claim_accounts", locked)
+    with pytest.raises(OperationalError):
+        desk.poll(workers=2)
+    assert held(desk) == []
+    assert len(desk.poll(workers=2)) == 30
+
+
+def test_one_check_that_cannot_be_written_does_not_take_the_others_along(sqlite_db, monkeypatch):
+    platform = Platform()
+    desk = Desk(sqlite_db, platform, handles(8))
+    desk.poll()
+
+    def poisoned(db, checks):
+        if any(one.ended.claimed.account.handle == "a004" for one in checks):
+            raise ValueError("a time without zone cannot be stored")
+        return save_checks(db, checks)
+
+    save_checks = flow.save_checks
+    monkeypatch.setattr("monitor.poll.flow.save_checks", poisoned)
+    done = desk.poll(after=20 * MINUTE)
+    assert [handle for handle, one in done.items() if one.failure] == ["a004"]
+    assert "Pantau itself failed" in done["a004"].failure
+    assert len([row for row in desk.rows().values() if row.last_ok_at == desk.now]) == 7
+
+
+def test_while_one_hangs_the_posts_of_the_others_are_looked_at_again(sqlite_db, monkeypatch):
+    monkeypatch.setattr(flow, "SETTLE_SECONDS", 0.02)
+    looked = threading.Event()
+    monkeypatch.setattr("monitor.poll.platform._Visit.look_again", lambda visit: looked.set())
+    platform = Platform(hooks={"slow": lambda: looked.wait(20)})
+    desk = Desk(sqlite_db, platform, ["slow", "quick"])
+    assert len(desk.poll(everything=False)) == 2
+    assert looked.is_set()
 
 
 # ---------------------------------------------------------------- together

@@ -19,6 +19,7 @@ from connectors.base import Connector
 from monitor.poll.check import Done, Task, check_account, check_together, failed_check, profiles_of, shared
 from monitor.poll.poller import Checked, Poller, Round, told
 from monitor.store.accounts import Claimed, release_all
+from monitor.store.database import explained
 from monitor.store.posts import Saved, save_checks
 from monitor.work import Crew
 
@@ -45,14 +46,18 @@ class Flow:
     claim: Callable[[], Sequence[Claimed]]
     settled: Callable[[], None] = lambda: None
     idle: Callable[[], None] = lambda: None
-    _jobs: deque[Job] = field(default_factory=deque)
+    _jobs: deque[tuple[Job, Sequence[Task]]] = field(default_factory=deque)
     _waiting: list[Done] = field(default_factory=list)
     _settled_at: float = 0.0  # the first is written at once: a database that cannot must be known before more is read
     _claimed_at: float = 0.0
     _was_empty: bool = False
+    _broken: OperationalError | None = None
 
     def run(self) -> Iterator[Checked]:
-        """Check until nothing is due and nobody is being read. A refusal of the platform ends the claiming."""
+        """Check until nothing is due and nobody is being read. A refusal of the platform ends the claiming.
+
+        Raises OperationalError when nobody could be claimed, after all that was in hand was written or given back.
+        """
         with Crew[Sequence[Done | Task]](workers=self.workers, name=self.platform) as crew:
             self._fill(crew)
             while crew.busy:
@@ -63,29 +68,50 @@ class Flow:
                     yield from self._settle()
                 self._fill(crew)
                 if crew.busy and self._has_nothing_due():
-                    self.idle()
+                    self._be_idle()
             yield from self._settle()
+        if self._broken is not None:
+            raise self._broken
 
     def _fill(self, crew: Crew[Sequence[Done | Task]]) -> None:
         """Keep as many jobs waiting as there are workers, so that none of them waits for us."""
         while crew.busy < 2 * self.workers:
             if not self._jobs:
                 self._jobs.extend(self._next())
+            if self.poller.stop.is_set() or self.gate.unstored:
+                self._give_back()
             if not self._jobs:
                 return
-            crew.give(self._jobs.popleft())
+            crew.give(self._jobs.popleft()[0])
+
+    def _give_back(self) -> None:
+        """Let go of the accounts that no worker has begun with, so that the next round takes them at once."""
+        left = [task.claimed for _, tasks in self._jobs for task in tasks]
+        self._jobs.clear()
+        self._release(left)
+
+    def _release(self, claimed: Sequence[Claimed]) -> None:
+        if claimed:
+            with suppress(OperationalError):  # then the leases run out by themselves
+                release_all(self.poller.db, claimed)
+
+    def _be_idle(self) -> None:
+        try:
+            self.idle()
+        except OperationalError as error:
+            log.warning("no second look", platform=self.platform, reason=explained(error))
 
     def _has_nothing_due(self) -> bool:
         """Say whether the last claim, a moment ago, found nothing; once a claim."""
         is_so, self._was_empty = self._was_empty, False
         return is_so
 
-    def _next(self) -> Iterator[Job]:
+    def _next(self) -> Iterator[tuple[Job, Sequence[Task]]]:
         if self.poller.stop.is_set() or self.gate.refusal is not None or self.gate.unstored:
             return
         if time.monotonic() - self._claimed_at < ASK_AGAIN_SECONDS:
             return
-        batch = self.claim()
+        batch = self._claimed()
         if not batch:
             self._claimed_at, self._was_empty = time.monotonic(), True
             return
@@ -95,11 +121,20 @@ class Flow:
         alone = tasks
         if hasattr(connector, "pull_many"):
             together, alone = shared(connector, tasks, self.poller.clock())
-            yield from (partial(check_together, self.poller, connector, group, self.gate) for group in together)
+            yield from (
+                (partial(check_together, self.poller, connector, group, self.gate), group) for group in together
+            )
         yield from (self._alone(connector, task) for task in alone)
 
-    def _alone(self, connector: Connector, task: Task) -> Job:
-        return partial(_listed, self.poller, connector, task, self.gate)
+    def _claimed(self) -> Sequence[Claimed]:
+        try:
+            return self.claim()
+        except OperationalError as error:
+            self._broken, self.gate.unstored = error, True
+            return ()
+
+    def _alone(self, connector: Connector, task: Task) -> tuple[Job, Sequence[Task]]:
+        return partial(_listed, self.poller, connector, task, self.gate), [task]
 
     def _take(self, one: Done | Task) -> Iterator[Checked]:
         if isinstance(one, Task):
@@ -114,10 +149,12 @@ class Flow:
         """Write what checks have brought, in one transaction, and tell of them."""
         self._settled_at = time.monotonic()
         waiting, self._waiting = self._waiting, []
-        if waiting:
-            with ExitStack() as holding:
-                for one in waiting:
-                    holding.push(one.holding)
+        with ExitStack() as holding:
+            for one in waiting:
+                holding.push(one.holding)
+            if self.gate.unstored:  # that was named once
+                self._release([one.brought.ended.claimed for one in waiting if one.brought is not None])
+            elif waiting:
                 yield from self._written(waiting)
         self.settled()
 
@@ -162,8 +199,7 @@ class Flow:
         done = failed_check(self.poller, connector, first.claimed, first.now, Saved(), self.gate, error)
         if done is not None:
             yield done.checked
-        with suppress(OperationalError):  # then the leases run out by themselves
-            release_all(self.poller.db, [one.claimed for one in others])
+        self._release([one.claimed for one in others])
 
 
 def _listed(poller: Poller, connector: Connector, task: Task, gate: Round) -> Sequence[Done]:
