@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -33,6 +34,8 @@ log = structlog.get_logger(__name__)
 
 BATCH = 200
 SHARED_BATCH = 1000  # where one call may read many accounts: of more, more are alike
+MOST_RESULTS = 20_000
+COUNTED_SECONDS = 10.0  # in a round that goes on
 PROBES = 3  # accounts that try a platform which refused its credential, until an answer decides
 DISPUTED = frozenset({Cause.NOT_FOUND, Cause.PERMISSION})  # about the account, and perhaps said without any call
 
@@ -114,7 +117,7 @@ def _shut(poller: Poller, platform: str, refusal: Word) -> Word:
 
 @dataclass(slots=True, kw_only=True)
 class _Visit:
-    """One call of `poll_platform`: whom it has taken so far, and what became of them."""
+    """One call of `poll_platform`: how many it has taken so far, and what became of them."""
 
     poller: Poller
     platform: str
@@ -122,34 +125,57 @@ class _Visit:
     workers: int
     report: Report | None
     results: list[Checked] = field(default_factory=list)
-    taken: list[int] = field(default_factory=list)
+    taken: int = 0
+    asked: int = 0  # accounts, since that was counted
+    calls: int = 0  # made for anything, when that was counted
+    counted_at: float = 0.0
     busy: set[int] = field(default_factory=set)  # who is being checked
     left: list[int] | None = None  # of a whole pass: whose turn is still to come
 
     def round(self, most: int | None = None) -> Round | None:
         """Check what is due, up to `most` accounts. None: no account is due."""
-        gate, begin = Round(everything=self.everything), len(self.taken)
+        gate, begin = Round(everything=self.everything), self.taken
         self.busy.clear()
         flow = Flow(
             poller=self.poller,
             platform=self.platform,
             gate=gate,
             workers=self.workers,
-            claim=lambda: self._next(most and most - (len(self.taken) - begin)),
-            settled=lambda: self._judge_again(gate),
-            idle=self.look_again if most is None and not self.everything else lambda: None,
+            claim=lambda: self._next(most and most - (self.taken - begin)),
+            settled=lambda: self._settled(gate),
+            idle=self._idle if most is None and not self.everything else lambda: None,
         )
-        asked, meter = 0, self.poller.meters.get(self.platform)
-        before = meter.calls if meter is not None else 0
+        self.calls, self.counted_at = self._calls(), time.monotonic()
         for checked in flow.run():
             self._keep(checked)
-            asked += checked.asked
-        self.poller.pacing.read(self.platform, asked, calls=meter.calls - before if meter is not None else 0)
+            self.asked += checked.asked
+        self._count()
         if gate.deferred:
             places = {checked.account.id: place for place, checked in enumerate(self.results)}
             for looked in read_deferred(self.poller, self.poller.connectors[self.platform], gate):
                 self._join(looked, places.get(looked.account.id))
-        return gate if len(self.taken) > begin else None
+        return gate if self.taken > begin else None
+
+    def _settled(self, gate: Round) -> None:
+        """Between checks: count what they have spent, and look at what the new posts say of the older ones."""
+        if time.monotonic() - self.counted_at >= COUNTED_SECONDS:
+            self._count()
+            self.poller.settle(self.platform)
+        self._judge_again(gate)
+
+    def _count(self) -> None:
+        calls = self._calls()
+        self.poller.pacing.read(self.platform, self.asked, calls=calls - self.calls)
+        self.asked, self.calls, self.counted_at = 0, calls, time.monotonic()
+
+    def _calls(self) -> int:
+        meter = self.poller.meters.get(self.platform)
+        return meter.calls if meter is not None else 0
+
+    def _idle(self) -> None:
+        self._count()
+        self.look_again()
+        self.calls = self._calls()  # those were no calls for new posts
 
     def _judge_again(self, gate: Round) -> None:
         fired: list[Fired] = []
@@ -210,12 +236,17 @@ class _Visit:
                 self._keep(failed)
 
     def _next(self, most: int | None) -> Sequence[Claimed]:
-        """Claim the next accounts to check; none once another process has found the platform shut."""
+        """Claim the next accounts to check; none once the platform rests."""
         can_share = hasattr(self.poller.connectors[self.platform], "pull_many")
         limit = most if most is not None else SHARED_BATCH if can_share else BATCH
-        if limit <= 0 or (most is None and self.platform in shut_platforms(self.poller.db)):
+        if limit <= 0 or (most is None and self._is_shut()):
             return ()
         return self._claim(limit, self.poller.clock())
+
+    def _is_shut(self) -> bool:
+        """Say whether the platform has come to rest meanwhile: by another process's word, or by the month's limit."""
+        over = _used_up(self.poller, self.platform) is not None
+        return over or self.platform in shut_platforms(self.poller.db)
 
     def _claim(self, limit: int, now: datetime) -> list[Claimed]:
         if not self.everything:
@@ -239,7 +270,7 @@ class _Visit:
             among=among,
             exclude=self.busy,  # set back, the clock makes them due at once
         )
-        self.taken += [claimed.account.id for claimed in batch]
+        self.taken += len(batch)
         self.busy |= {claimed.account.id for claimed in batch}
         return batch
 
@@ -252,6 +283,8 @@ class _Visit:
         self.results[place] = replace(self.results[place], failure=self.results[place].failure or looked.failure)
 
     def _keep(self, checked: Checked) -> None:
+        if len(self.results) >= MOST_RESULTS and not self.everything:  # a round of the daemon may go on for days
+            del self.results[: MOST_RESULTS // 2]
         self.results.append(checked)
         self.busy.discard(checked.account.id)
         if self.report is not None:
