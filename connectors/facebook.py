@@ -453,7 +453,7 @@ class FacebookConnector:
         self._budget = Budget()
         self._edges: dict[str, str] = {}  # by page: the edge that has answered
         self._spoilers: dict[str, datetime] = {}  # by page: until when it is read alone, having spoilt a call for many
-        self._batchless = False  # the server does not know how to answer several questions in one call
+        self._batchless = Belief()  # the server does not know how to answer several questions in one call
         self._singly = Belief()  # the server does not know how to read many objects in one call
         self._session = _open_session(settings, network)
 
@@ -503,7 +503,7 @@ class FacebookConnector:
         alike, unlike = facebook_shared.groups(
             asked, self._bounds, now, by_themselves=lambda page: self._singly.holds(now) or page in spoilers
         )
-        return alike, [] if self._batchless else unlike
+        return alike, [] if self._batchless.holds(now) else unlike
 
     def _is_plain(self, page: str) -> bool:
         return self._edges.get(page, EDGES[0]) == EDGES[0]
@@ -563,7 +563,8 @@ class FacebookConnector:
         except _Refused as refused:
             if refused.error.whole_platform:
                 raise refused.error from None
-            self._batchless = self._batchless or lacks_way(refused.refusal)
+            if lacks_way(refused.refusal):
+                self._batchless.take(now)
             return {}
         if not isinstance(answers, list) or len(answers) != len(group):
             return {}
