@@ -30,19 +30,29 @@ def node() -> str:
 
 
 @contextmanager
-def running(*command: str) -> Iterator[dict[str, Any]]:
-    """Run a peer that says in one line of JSON where it answers, and ends with its standard input."""
-    with subprocess.Popen(
-        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=PACKAGES,
-        env={**os.environ, "LOG_ENABLED": "false", "NODE_NO_WARNINGS": "1"},
-    ) as process:  # fmt: skip
+def running(script: str, folder: Path, *more: str) -> Iterator[dict[str, Any]]:
+    """Run a peer that says in one line of JSON where it answers, and ends with its standard input.
+
+    All that it writes lies in `folder`.
+    """
+    complaints = folder / "stderr"
+    with (
+        complaints.open("w") as stderr,
+        subprocess.Popen(
+            [node(), str(HERE / script), str(PACKAGES), str(folder), *more],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=stderr,
+            text=True,
+            cwd=PACKAGES,
+            env={**os.environ, "LOG_ENABLED": "false", "TMPDIR": str(folder)},
+        ) as process,
+    ):
         assert process.stdin is not None
         assert process.stdout is not None
         try:
             line = process.stdout.readline()
-            if not line:
-                assert process.stderr is not None
-                raise AssertionError(f"the peer did not start: {process.stderr.read()[-2000:]}")
+            assert line, f"the peer did not start: {complaints.read_text()[-2000:]}"
             yield json.loads(line)
         finally:
             process.stdin.close()

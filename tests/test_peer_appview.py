@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 import requests
 from installation import eventually
-from peer_servers import HERE, PACKAGES, Person, join, node, running
+from peer_servers import Person, join, running
 
 from connectors.atproto import REPOST
 from connectors.base import AccountNotFound, Wanted
@@ -45,8 +45,7 @@ class Servers:
 
 @pytest.fixture(scope="module")
 def network(postgres_server, tmp_path_factory):
-    folder = str(tmp_path_factory.mktemp("appview"))
-    with running(node(), str(HERE / "appview.mjs"), str(PACKAGES), folder, f"{postgres_server}/postgres") as told:
+    with running("appview.mjs", tmp_path_factory.mktemp("appview"), f"{postgres_server}/postgres") as told:
         yield Servers(**told)
 
 

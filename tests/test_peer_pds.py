@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 import requests
 from installation import LEAK, Installation
-from peer_servers import HERE, PACKAGES, join, node, running
+from peer_servers import join, running
 
 from connectors.atproto import REPOST
 from connectors.base import AccountNotFound
@@ -26,7 +26,7 @@ PNG = bytes.fromhex(
 
 @pytest.fixture(scope="module")
 def pds(tmp_path_factory):
-    with running(node(), str(HERE / "pds.mjs"), str(PACKAGES), str(tmp_path_factory.mktemp("pds"))) as told:
+    with running("pds.mjs", tmp_path_factory.mktemp("pds")) as told:
         yield told["url"]
 
 
