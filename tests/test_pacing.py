@@ -7,15 +7,17 @@ from datetime import timedelta
 
 import pytest
 from builders import NOW, account, agency
-from sqlalchemy import select, update
+from sqlalchemy import null, select, update
 from test_poll import Desk, FakePlatform, marks, said  # noqa: F401 (marks is a fixture)
 
-from connectors.base import Allowance, RateLimited
+from connectors.base import Allowance, Capabilities, RateLimited
 from connectors.http import Meter
 from monitor.budget import CREDENTIAL, PRIOR, Forecast, Grant, next_month
 from monitor.model import AlertKind, AlertState, Cause
 from monitor.store import budget, tables
+from monitor.store.accounts import claim_accounts, release
 from monitor.store.listings import list_alerts
+from monitor.store.posts import Judged, save_page
 from monitor.store.register import save_register
 
 MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
@@ -313,3 +315,24 @@ def test_a_new_account_is_believed_to_post_as_usual_and_a_known_one_as_it_did(de
         rates = dict(connection.execute(select(tables.account.c.handle, tables.account.c.posting_rate)).all())
     assert rates["akaun0"] == PRIOR
     assert 15 < rates["akaun1"] < 24
+
+
+def test_where_the_past_is_read_in_slices_it_tells_the_rate_once_it_is_there(sqlite_db, platform):
+    platform.capabilities = Capabilities(rereads=False, slices=True)
+    desk = Desk(sqlite_db, platform)
+
+    def rate():
+        with desk.db.read() as connection:
+            return connection.execute(select(tables.account.c.posting_rate)).scalar_one()
+
+    desk.poll()
+    desk.poll(after=HOUR)
+    assert rate() is None
+    with desk.db.write() as connection:  # what reading the past does
+        connection.execute(update(tables.account).values(backfill=null()))
+        texts = [Judged(post=said("Lama", str(n), 60.0 * n), back_catalogue=True) for n in range(1, 100)]
+    (claimed,) = claim_accounts(desk.db, now=desk.now + HOUR, lease=HOUR, limit=1, platform="x")
+    save_page(desk.db, claimed, texts, rule_set="r", now=desk.now, reread_window=HOUR, end=None)
+    release(desk.db, claimed)
+    desk.poll(after=2 * HOUR)
+    assert 14 < rate() < 24

@@ -373,11 +373,12 @@ def _read_end(
     poller: Poller, claimed: Claimed, page: Page, new: int, times: Sequence[datetime], now: datetime
 ) -> ReadEnd:
     """`times`: when the new posts of the whole walk were published."""
-    rate = rate_after(poller.db, claimed, times, now)
+    connector = poller.connectors[claimed.account.platform]
+    rate = rate_after(poller.db, claimed, times, now, sliced=connector.capabilities.slices)
     interval = next_interval(
         claimed.interval, Outcome(new_posts=new), poller.polling, poller.plan(claimed.account.platform, now).pace, rate
     )
-    gap, connector = page.gap, poller.connectors[claimed.account.platform]
+    gap = page.gap
     return ReadEnd(
         cursor=dict(page.cursor),
         hole=(gap.start, gap.end, gap.cause) if gap else None,

@@ -30,6 +30,7 @@ from monitor.store.budget import (
     forecasts,
     forget_grants,
     grants,
+    is_filling,
     posting_rates,
     published_before,
     save_spending,
@@ -42,6 +43,7 @@ log = structlog.get_logger(__name__)
 KEPT_FOR = timedelta(minutes=1)  # a plan; rates change by days, budgets by minutes
 WRITTEN_EACH = timedelta(seconds=30)
 HOUR = timedelta(hours=1)
+LONGEST_FILLING = timedelta(days=2)  # then what is there has to do
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -193,8 +195,17 @@ def _keep_monthly(db: Database, platform: str, monthly: Mapping[str, float], now
         forget_grants(db, platform, gone)
 
 
-def rate_after(db: Database, claimed: Claimed, times: Collection[datetime], now: datetime) -> float:
-    """Return an account's posts a day after a read whose new posts were published at `times`."""
-    if claimed.posting_rate is None:
-        return first_rate([*published_before(db, claimed.account.id), *times], now)
-    return next_rate(claimed.posting_rate, times, since=claimed.last_ok_at, now=now)
+def rate_after(
+    db: Database, claimed: Claimed, times: Collection[datetime], now: datetime, *, sliced: bool
+) -> float | None:
+    """Return an account's posts a day after a read whose new posts were published at `times`.
+
+    None: not known yet, since the past that would tell is still being read in slices.
+    """
+    if claimed.posting_rate is not None:
+        return next_rate(claimed.posting_rate, times, since=claimed.last_ok_at, now=now)
+    if claimed.cursor is None:
+        return None if sliced else first_rate(times, now)
+    if is_filling(db, claimed.account.id) and now - (claimed.account.registered_at or now) < LONGEST_FILLING:
+        return None
+    return first_rate([*published_before(db, claimed.account.id), *times], now)

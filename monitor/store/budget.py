@@ -39,6 +39,13 @@ def published_before(db: Database, account_id: int) -> list[datetime]:
         return list(connection.execute(newest.order_by(post.c.published_at.desc()).limit(HISTORY)).scalars())
 
 
+def is_filling(db: Database, account_id: int) -> bool:
+    """Say whether more of an account's past is still to be read."""
+    waits = select(account.c.id).where(account.c.id == account_id, account.c.backfill.is_not(None))
+    with db.read() as connection:
+        return connection.execute(waits).first() is not None
+
+
 # ---------------------------------------------------------------- what is allowed, and what was spent
 
 
