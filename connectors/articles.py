@@ -59,6 +59,7 @@ COUNTER = re.compile(
 MOST_LISTED = 200  # blocks of one page that are looked into: no honest page shows more at a time
 BLOCK = 400  # elements of such a block
 HEADINGS = frozenset({"h1", "h2", "h3", "h4", "h5"})
+TEASER = 60  # words; what a page marks as its article may be a card beside it
 FEWEST_WORDS = 20  # what a page must say to be read for itself: less is a shell, a notice or a form
 
 
@@ -269,7 +270,8 @@ def parse_article(page: WebPage, *, guess: Any = None) -> Article:
     reading = read_html(kept.markup, base=page.url)
     if not reading.text:  # what usually stands beside the text is all that there is
         reading = read_html(main.markup, base=page.url)
-    body = _body(told, reading, None if is_marked or guess is None else guess(page))
+    is_sure = is_marked and len(reading.text.split()) >= TEASER
+    body = _body(told, reading, None if is_sure or guess is None else guess(page), is_marked=is_marked)
     title = tidy(
         _string(told, "headline") or page.meta("og:title") or _heading(main) or _heading(page.tree) or _title(page.tree)
     )
@@ -321,11 +323,13 @@ def _is_beside(one: Element) -> bool:
     )
 
 
-def _body(told: Json, reading: Reading, guessed: str | None) -> str:
-    """Return the longest honest text: structured data may hold a summary only, and a guess may miss a part."""
+def _body(told: Json, reading: Reading, guessed: str | None, *, is_marked: bool) -> str:
+    """Return the longest honest text: structured data may hold a summary only, and a mark stand on a card beside it."""
     said = _string(told, "articleBody")
     said = read_html(said, base="").text if "<" in said else tidy(said)
-    seen = guessed or reading.text
+    seen = reading.text
+    if guessed and (not is_marked or len(guessed) > 3 * len(seen)):
+        seen = guessed
     return said if len(said) > len(seen) else seen
 
 

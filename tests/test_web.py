@@ -437,6 +437,14 @@ def test_a_page_that_marks_nothing_is_guessed_and_read_whole_without_a_guess():
     assert (TEXT in whole, "Utama" in whole) == (True, True)
 
 
+def test_a_card_that_is_marked_as_the_article_does_not_stand_for_the_text_beside_it():
+    card = "<article><h3><a href='/lain'>Lain</a></h3><p>Baca juga</p></article>"
+    body = f"<div id='c'><h1>Notis</h1>{f'<p>{TEXT}.</p>' * 3}</div>{card}"
+    assert TEXT in said(body, guess=main_text).text
+    short = said("<article><h1>Notis</h1><p>Kaunter ditutup.</p></article><div>Lain</div>", guess=main_text)
+    assert short.text.split() == ["Notis", "Kaunter", "ditutup."]
+
+
 def test_pictures_that_load_late_are_pictures_and_a_missing_address_is_none():
     found = said("<article><p>isi</p><img src='data:image/gif;base64,R0' data-src='/g.jpg'><img alt='x'></article>")
     assert [one.url for one in found.media] == ["https://www.jpd.example.my/g.jpg"]
