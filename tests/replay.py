@@ -49,7 +49,7 @@ class Replay:
         self.url = f"http://127.0.0.1:{self._server.server_port}"
 
     def __enter__(self) -> Self:
-        threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
+        threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.005}, daemon=True).start()
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -65,6 +65,7 @@ class Replay:
 
         class Handler(BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
+            disable_nagle_algorithm = True  # head and body are written apart: a body would wait 40 ms for the head
 
             def do_POST(self) -> None:
                 self._serve(self.rfile.read(int(self.headers.get("Content-Length", 0))))
