@@ -104,6 +104,8 @@ def words(report: WeekReport, language: Language) -> Mapping[str, object]:
         "holes": [_hole(week, report, names, language) for week in holed[:HOLES]],
         "more_holes": max(0, len(holed) - HOLES),
         "remedies": _remedies(holed[:HOLES], language),
+        "silent": [_silent(week, language) for week in report.accounts if week.silent],
+        "vanished": [(one_line(w.account.label, limit=NAME_LIMIT), w.vanished) for w in report.accounts if w.vanished],
         **_degraded(report),
         **_day_table(report, language),
         **_severities(report, language),
@@ -112,7 +114,11 @@ def words(report: WeekReport, language: Language) -> Mapping[str, object]:
         **_tallies(report, names, language),
         "trend": [(week, sum(counts.values()), _shares(counts)) for week, counts in report.alerts_per_week],
         "quiet": quiet(report),
-        "clean": quiet(report) and bool(report.accounts) and not holed and not _degraded(report)["degraded"],
+        "clean": quiet(report)
+        and bool(report.accounts)
+        and not holed
+        and not _degraded(report)["degraded"]
+        and not any(week.silent or week.vanished for week in report.accounts),
         **weekly_service.words(report, language),
     }
 
@@ -142,6 +148,14 @@ def _hole(week: AccountWeek, report: WeekReport, names: Mapping[str, str], langu
         gaps=tuple(gaps),
         case=_blind_case(week, report) if blind else "",
     )
+
+
+def _silent(week: AccountWeek, language: Language) -> tuple[str, int, str, int, int]:
+    """Return the account, for how many days it is silent, since when, and on how many days of how many it was not."""
+    silent = week.silent
+    assert silent is not None  # asked for only then
+    label = one_line(week.account.label, limit=NAME_LIMIT)
+    return label, silent.days, wording.date(silent.since, language), silent.active, silent.of
 
 
 def _remedies(holed: Sequence[AccountWeek], language: Language) -> list[tuple[str, str]]:

@@ -489,6 +489,16 @@ class Silence:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Silent:
+    """An account that shows nothing new against its own habit: since when, and on how many days of how many it did."""
+
+    since: datetime
+    days: int
+    active: int
+    of: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class AccountWeek:
     """An account's week: how much of it was read, and the holes with their causes."""
 
@@ -498,6 +508,8 @@ class AccountWeek:
     gaps: tuple[Interval, ...]
     posts: int
     degraded: bool = False
+    silent: Silent | None = None  # it was read, and that was wrongly empty, or the account was left
+    vanished: int = 0  # so many recent posts were deleted in this time, and none of theirs is left
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -55,6 +55,7 @@ from monitor.model import (
     Resolution,
     Severity,
     ShutPlatform,
+    Silent,
     Verdict,
 )
 from monitor.settings import Digest, load_settings
@@ -194,6 +195,9 @@ BLIND = week_report(accounts=(account_week(Verdict.BLIND, gap(0, 168, Cause.NOT_
 UNRECORDED = week_report(accounts=(account_week(Verdict.BLIND),))
 DEGRADED = week_report(accounts=(account_week(account=account("lama", "myspace"), degraded=True),))
 EMPTY = week_report(accounts=())
+SILENCE = Silent(since=WEEK_START - 7 * DAY, days=14, active=52, of=60)
+SILENT = week_report(accounts=(replace(account_week(), silent=SILENCE),))
+VANISHED = week_report(accounts=(replace(account_week(), vanished=12),))
 NOTHING = {Language.MS: "Tiada apa-apa untuk dilaporkan", Language.EN: "othing to report"}
 
 
@@ -214,6 +218,17 @@ def test_no_findings_is_never_said_over_a_gap(report, language):
     proven = {Language.MS: "Tiada makluman dibuka pada minggu ini", Language.EN: "No alert was opened in this week"}
     assert proven[language] not in made.text
     assert proven[language] not in made.html
+
+
+@pytest.mark.parametrize("language", Language)
+@pytest.mark.parametrize(("report", "number"), [(SILENT, "14"), (VANISHED, "12")], ids=["silent", "emptied"])
+def test_an_account_that_is_odd_against_its_own_history_needs_the_reader(language, report, number):
+    """Fault 21."""
+    made = letter(report, language)
+    for words in (made.text, made.html):
+        assert NOTHING[language] not in words
+        begin = words.index("x/jpd")
+        assert number in words[begin : begin + 120]
 
 
 def test_a_week_without_a_single_account_says_that_nothing_was_monitored():

@@ -249,7 +249,16 @@ def _gaps(week: AccountWeek) -> list[str]:
         for gap in sorted(longest, key=lambda gap: gap.start)
     ]
     more = len(week.gaps) - len(longest)
-    return [*named, f"and {more} more"] if more else named
+    return [*named, *([f"and {more} more"] if more else []), *_against_its_history(week)]
+
+
+def _against_its_history(week: AccountWeek) -> Iterator[str]:
+    """Yield what is odd about an account that was read."""
+    if (silent := week.silent) is not None:
+        usual = f"it posted on {silent.active} of {silent.of} days before"
+        yield f"nothing new for {silent.days} days, since {shown_time(silent.since.isoformat())}: {usual}"
+    if week.vanished:
+        yield f"all of its {week.vanished} recent posts were deleted"
 
 
 def _totals(weeks: Sequence[AccountWeek]) -> Iterator[str]:
@@ -265,6 +274,8 @@ def _totals(weeks: Sequence[AccountWeek]) -> Iterator[str]:
         lost = sum((gap.length for one in own for gap in one.gaps), timedelta())
         words = [f"{full} of {len(own)} accounts fully monitored"]
         words += [f"{blind} blind"] if blind else []
+        silent = sum(one.silent is not None for one in own)
+        words += [f"{silent} silent against their own history"] if silent else []
         words += [f"{span(lost, Language.EN)} not read in all"] if lost else []
         yield f"{code}: {', '.join(words)}"
 
@@ -280,4 +291,6 @@ def _coverage_row(week: AccountWeek) -> dict[str, Any]:
             {"from": g.start.isoformat(), "to": g.end.isoformat(), "cause": g.cause.value if g.cause else None}
             for g in week.gaps
         ],
+        **({"silent_since": week.silent.since.isoformat()} if week.silent else {}),
+        **({"vanished": week.vanished} if week.vanished else {}),
     }

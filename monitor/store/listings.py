@@ -18,6 +18,7 @@ from monitor.model import (
     AlertLine,
     AlertState,
     Cause,
+    CoverageKind,
     Interval,
     NotificationState,
     Removal,
@@ -28,6 +29,7 @@ from monitor.model import (
 from monitor.store.accounts import to_interval
 from monitor.store.database import Database
 from monitor.store.register import to_account
+from monitor.store.silence import emptied, silences
 from monitor.store.tables import account, alert, coverage, finding, notification, notification_alert, post, post_version
 
 CREDENTIAL_PREFIX = "credential:"
@@ -329,6 +331,8 @@ def coverage_of(
         holders = [to_account(r) for r in connection.execute(select(account).where(wanted).order_by(*order)).mappings()]
         stretches = _intervals(connection, start, end, wanted)
         counts = _posts_seen(connection, start, end)
+        silent = silences(connection, [one.id for one in holders], now=end)
+        vanished = emptied(connection, start=start, end=end)
     weeks = []
     for one in holders:
         begin = one.registered_at or start
@@ -342,6 +346,8 @@ def coverage_of(
                 gaps=intervals.gaps(week),
                 posts=counts.get(one.id, 0),
                 degraded=one.platform in degraded,
+                silent=silent.get(one.id) if week and week[-1].kind is CoverageKind.READ else None,
+                vanished=vanished.get(one.id, 0),
             )
         )
     return [week for week in weeks if week.account.registered_at is None or week.account.registered_at < end]
