@@ -53,8 +53,8 @@ def platform():
 
 
 @pytest.fixture
-def desk(db, platform):
-    desk = Desk(db, platform, handles=TEN)
+def desk(sqlite_db, platform):
+    desk = Desk(sqlite_db, platform, handles=TEN)
     desk.poller.meters["x"] = platform.meter
     return desk
 
@@ -176,6 +176,37 @@ def test_a_budget_is_planned_so_that_it_is_not_used_up_and_a_shortage_is_said_be
     assert noted.opened == (("x:calls",) if short else ())
 
 
+@dataclass
+class Percent(Billed):
+    """A platform that tells of a rolling hour's budget in percent alone, as Meta's do."""
+
+    limit: int = 60
+    now: object = None
+    times: list = field(default_factory=list)
+    highest: list = field(default_factory=list)
+
+    def _ask(self, what, holder):
+        now = self.now()
+        self.times = [*(at for at in self.times if now - at < HOUR), now]
+        percent = 100 * len(self.times) / self.limit
+        self.highest.append(round(percent))
+        self.told = (replace(calls(100, left=100 - round(percent), window=HOUR), resets_at=now + HOUR),)
+        super()._ask(what, holder)
+
+
+def test_a_budget_that_is_told_in_percent_is_planned_for_as_well(sqlite_db):
+    platform = Percent()
+    desk = Desk(sqlite_db, platform, handles=TEN)
+    platform.now, desk.poller.meters["x"] = (lambda: desk.now), platform.meter
+    let_time_pass(desk, hours=2)
+    assert max(platform.highest) > 95  # eighty calls an hour, while nothing is known
+    let_time_pass(desk, hours=2)
+    platform.highest.clear()
+    let_time_pass(desk, hours=6)
+    assert 60 < max(platform.highest) < 95
+    assert max(intervals(desk)) <= desk.polling.max_interval
+
+
 # ---------------------------------------------------------------- what goes first
 
 
@@ -249,9 +280,9 @@ def test_a_platform_without_accounts_needs_no_budget(db):
 
 
 def test_what_was_spent_is_kept_for_two_months(db):
-    for day in range(100):
+    for day in range(0, 100, 10):
         budget.save_spending(db, "x", {"calls": 1.0}, [], NOW + day * DAY)
-    assert budget.spent_since(db, "x", NOW) == {"calls": 63}
+    assert budget.spent_since(db, "x", NOW) == {"calls": 7}
 
 
 SHORT = Forecast(platform="x", name="posts", limit=100, needed=150, ends_at=NOW + DAY, resets_at=NOW + 5 * DAY)
