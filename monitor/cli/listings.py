@@ -30,6 +30,8 @@ from monitor.cli.root import (
 )
 from monitor.model import MALAYSIA, AccountWeek, AlertLine, AlertState, Language, Verdict
 from monitor.store.listings import PostLine, coverage_of, list_alerts, list_posts, mails_of
+from monitor.store.versions import SeenPost
+from monitor.versions import shown
 
 GAPS_SHOWN = 3  # of an account in the table; --json prints all
 
@@ -56,6 +58,49 @@ def posts_list(
         found = list_posts(db, agency=code, platform=platform, handle=account, since=begin, limit=limit) if db else []
     columns = ("platform", "account", "native_id", "published_at", "versions", "deleted", "text")
     print_rows([_post_row(one) for one in found], as_json, columns)
+
+
+@posts_app.command("show")
+def posts_show(native_id: Annotated[str, typer.Argument(metavar="ID")], as_json: AsJson = False) -> None:
+    """Show a stored post: its text, what each edit changed, and whether it is still there."""
+    from monitor.store.versions import seen_posts
+
+    with listing() as db:
+        found = seen_posts(db, native_id=native_id) if db is not None else []
+    if not found:
+        raise bad(f"'{native_id}': no stored post has this id; `pantau posts list` shows them as native_id")
+    rows = [_seen_row(one) for one in found]
+    if as_json:
+        print_rows(rows, True, ())
+        return
+    for row in rows:
+        for key, value in row.items():
+            if key != "versions":
+                out.print(f"{key:<16} {shown_time(value) if key.endswith('_at') or key == 'since' else cell(value)}")
+        print_rows(row["versions"], False, ("number", "seen_at", "edited_at", "text", "changed"))
+
+
+def _seen_row(one: SeenPost) -> dict[str, Any]:
+    texts = ["", *(version.text for version in one.versions)]
+    return {
+        "platform": one.platform,
+        "account": one.account,
+        "native_id": one.native_id,
+        "url": one.url,
+        "published_at": one.published_at.isoformat(),
+        "standing": one.standing,
+        "since": iso(one.since),
+        "versions": [
+            {
+                "number": version.number,
+                "seen_at": version.seen_at.isoformat(),
+                "edited_at": iso(version.edited_at),
+                "text": version.text,
+                "changed": "" if before == "" or version.purged else shown(before, version.text),
+            }
+            for before, version in zip(texts, one.versions, strict=False)
+        ],
+    }
 
 
 def _post_row(one: PostLine) -> dict[str, Any]:

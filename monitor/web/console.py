@@ -6,7 +6,7 @@ to is in `answer`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -20,13 +20,15 @@ from starlette.middleware.trustedhost import TrustedHostMiddleware
 from monitor.budget import falls_short, said
 from monitor.disclosure import one_line
 from monitor.escalation import Escalation
-from monitor.model import MALAYSIA, AlertState
+from monitor.model import MALAYSIA, Account, AlertState
 from monitor.settings import Web, is_loopback
 from monitor.store.alerts import find_case, load_alert
 from monitor.store.budget import forecasts
 from monitor.store.database import Database
 from monitor.store.listings import coverage_of, list_accounts, list_alerts, mails_of
 from monitor.store.media import media_queue
+from monitor.store.versions import SeenPost, SeenVersion, seen_posts
+from monitor.versions import counted
 from monitor.web import answer
 
 SHOWN_ALERTS = 200
@@ -114,12 +116,30 @@ def build(console: Console) -> FastAPI:
         if alert_id is None:
             raise HTTPException(status_code=404, detail="no alert has this case number")
         alert, mails = load_alert(console.db, alert_id), mails_of(console.db, alert_id)
-        page = pages.get_template("alert.html").render(now=console.clock(), alert=alert, mails=mails)
+        seen = seen_posts(console.db, native_id=alert.post.native_id) if alert.post and alert.account else []
+        mine = [one for one in seen if alert.account and (one.platform, one.account) == _named(alert.account)]
+        page = pages.get_template("alert.html").render(
+            now=console.clock(), alert=alert, mails=mails, seen=mine[0] if mine else None, edits=_edits(mine)
+        )
         return HTMLResponse(page)
 
     if console.link_key:
         app.include_router(answer.router(_answering(console, pages)))
     return app
+
+
+def _named(holder: Account) -> tuple[str, str]:
+    return holder.platform, holder.handle or holder.url
+
+
+def _edits(seen: Sequence[SeenPost]) -> list[tuple[SeenVersion, tuple[int, int] | None]]:
+    """Return the versions of a post, each with how many words its edit took and brought: no word of it leaves here."""
+    versions = seen[0].versions if seen else ()
+    pairs = zip((None, *versions), versions, strict=False)
+    return [
+        (one, counted(before.text, one.text) if before and not (before.purged or one.purged) else None)
+        for before, one in pairs
+    ]
 
 
 def _answering(console: Console, pages: Environment) -> answer.Answering:
