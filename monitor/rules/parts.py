@@ -101,11 +101,12 @@ class PatternPart:
 def _spans(pattern: Any, text: str) -> list[Span]:
     group = 1 if pattern.groups else 0
     found = []
-    for match in pattern.finditer(text.encode() if text.isascii() else text):  # sooner, where a byte is a character
+    is_plain = text.isascii()  # a byte is a character then, and none is Jawi
+    for match in pattern.finditer(text.encode() if is_plain else text):
         start, end = match.span(group)
         if start < 0:
             start, end = match.span()
-        if start < end and _whole_word(text, start, end):
+        if start < end and (is_plain or _whole_word(text, start, end)):
             found.append((start, end))
         if len(found) >= MOST_SPANS:
             break
