@@ -41,9 +41,11 @@ $(RIVALS)/.made:
 # one a line, in files that the project does not ship: make learn ORDINARY="tweets.txt headlines.txt". Without them the
 # model alerts on far more ordinary posts.
 LABELLED := tests/data/detection
+HEADLINES := $(wildcard $(LABELLED)/ordinary-headlines*.jsonl)
 ORDINARY :=
 learn: $(VENV)/.dev
-	$(BIN)/pantau rules learn $(filter-out $(LABELLED)/frozen%,$(sort $(wildcard $(LABELLED)/*.jsonl))) $(addprefix --ordinary ,$(ORDINARY))
+	$(BIN)/pantau rules learn $(filter-out $(LABELLED)/frozen% $(HEADLINES),$(sort $(wildcard $(LABELLED)/*.jsonl))) \
+	  $(addprefix --ordinary ,$(sort $(HEADLINES)) $(ORDINARY))
 
 $(VENV)/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Pantau needs Python 3.11 or newer (make PYTHON=python3.12 …)"; exit 1; }

@@ -28,7 +28,7 @@ from monitor.rules.backtest import (
     to_json,
     with_stored,
 )
-from monitor.rules.learning import Labelled, learn
+from monitor.rules.learning import Bars, Labelled, learn
 from monitor.rules.load import load_rules
 from monitor.rules.opinion import dumped
 from monitor.store.archive import Archive, stretch_of
@@ -195,7 +195,8 @@ def test_another_opinion_makes_the_rules_that_it_lifts_differ(tmp_path):
     sides = [folder(tmp_path / side, *LIFTED) for side in ("old", "new")]
     posts = [Labelled(text=LEAK, clause="3c"), Labelled(text="minit mesyuarat persatuan")]
     file = sides[1] / "mampu-2009" / "opinion.json"
-    file.write_text(dumped(learn(posts, instrument="mampu-2009", lift=0.5, confirm=0.5)))
+    bars = Bars(lift={"3c": 0.5}, confirm=0.5, doubt=0.02, voice={"3c": 0.5})
+    file.write_text(dumped(learn(posts, instrument="mampu-2009", bars=bars)))
     before, after = (load_rules(side, today=TODAY) for side in sides)
     assert backtest.differing_rules(before, after) == [MARKING_RULE]
     outcome = replay([stored_post(LEAK)], between(before, after, [MARKING_RULE]))

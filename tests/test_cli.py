@@ -640,6 +640,16 @@ def test_ordinary_texts_stand_one_on_a_line(pantau, here, tmp_path):
     assert "18 labelled posts, 2 ordinary texts" in " ".join(answer.out.split())
 
 
+def test_ordinary_texts_may_be_labelled_posts_of_elsewhere(pantau, tmp_path):
+    file = tmp_path / "headlines.jsonl"
+    file.write_text(json.dumps({"text": "Lelaki didenda RM500", "breach": False, "clause": ""}) + "\n")
+    answer = pantau("rules", "learn", labelled(tmp_path, LABELLED), "--ordinary", str(file))
+    assert "18 labelled posts, 1 ordinary texts" in " ".join(answer.out.split())
+    file.write_text("kaunter dibuka\n")
+    answer = pantau("rules", "learn", labelled(tmp_path, LABELLED), "--ordinary", str(file))
+    assert "headlines.jsonl:1: expected text" in " ".join(answer.err.split())
+
+
 def test_a_rule_that_must_be_confirmed_is_learned_from_its_own_examples(pantau, here, tmp_path):
     rule = next(here.folder.glob("rules/mampu-2009/*/marking.yaml"))
     rule.write_text(rule.read_text().replace("severity: high", "severity: high\nopinion: confirms"))

@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 
 from monitor.model import Severity, Subject
 from monitor.rules.evaluate import evaluate
-from monitor.rules.learning import Labelled, learn, matrix
-from monitor.rules.opinion import BadOpinion, Opinion, dumped, loaded, words_of
+from monitor.rules.learning import Bars, Labelled, learn, matrix
+from monitor.rules.opinion import FAINT, BadOpinion, Opinion, dumped, loaded, words_of
 from monitor.rules.parts import phrases
 from monitor.rules.rule import OpinionUse, RuleSet
 from monitor.rules.text import HIDING, Text
@@ -24,11 +24,12 @@ POSTS = [
     *(Labelled(text=f"kek isteri saya RM{n}, jumpa di kaunter saya", clause="1a") for n in range(20, 30)),
     *(Labelled(text=f"jualan rahmah di dataran, RM{n} sahaja sekilo") for n in range(20, 30)),
 ]
+SURE = Bars(lift={"1a": 0.5, "9z": 0.5}, confirm=0.5, doubt=0.3, voice={"1a": 0.5, "9z": 0.5})
 
 
 @pytest.fixture(scope="module")
 def opinion() -> Opinion:
-    return learn(POSTS, instrument="guide", lift=0.5, confirm=0.5)
+    return learn(POSTS, instrument="guide", bars=SURE)
 
 
 def rules(opinion: Opinion, severity: Severity = Severity.LOW, weight: OpinionUse = OpinionUse.LIFTS) -> RuleSet:
@@ -82,23 +83,82 @@ def test_a_rule_that_lets_the_opinion_decide_finds_only_what_it_agrees_to(opinio
 
 def test_it_must_be_surer_to_lift_than_to_confirm(opinion):
     text = "kek isteri saya RM55 di kaunter"
-    unsure = replace(opinion, lift=opinion.view(Text(text)).sureness + 0.001)
+    unsure = replace(opinion, lift={"1a": opinion.view(Text(text)).sureness + 0.001})
     assert severities(rules(unsure), text) == [Severity.LOW]
     assert severities(rules(unsure, Severity.HIGH, OpinionUse.CONFIRMS), text) == [Severity.HIGH]
 
 
-def test_a_model_without_a_threshold_for_confirming_takes_the_one_for_lifting(opinion):
-    data = json.loads(dumped(replace(opinion, lift=0.7)))
-    del data["confirm"]
-    assert loaded(json.dumps(data)).confirm == 0.7
+def test_a_clause_without_a_threshold_lifts_nothing(opinion):
+    assert severities(rules(replace(opinion, lift={})), "kek isteri saya RM55 di kaunter") == [Severity.LOW]
+
+
+def test_a_doubted_finding_is_low_only_when_the_text_is_all_but_surely_ordinary(opinion):
+    found = rules(opinion, Severity.HIGH, OpinionUse.DOUBTS)
+    assert severities(found, "jualan rahmah RM55 di dataran") == [Severity.LOW]
+    assert severities(found, "sesuatu yang lain sama sekali RM55") == [Severity.HIGH]
+    assert severities(rules(replace(opinion, doubt=0.0), Severity.HIGH, OpinionUse.DOUBTS), "jualan RM55") == [
+        Severity.HIGH
+    ]
+
+
+def test_a_doubted_finding_stands_where_there_is_no_opinion(opinion):
+    alone = RuleSet(rules(opinion, Severity.HIGH, OpinionUse.DOUBTS).rules, "test")
+    assert severities(alone, "jualan rahmah RM55 di dataran") == [Severity.HIGH]
+
+
+CHAT = [Labelled(text=f"aku lapar la wei, kek apa {n}", elsewhere=True) for n in range(20, 30)]
+
+
+def test_what_does_not_read_like_an_office_page_is_not_lifted_and_is_doubted():
+    heard = learn([*POSTS, *CHAT], instrument="guide", bars=SURE)
+    chat = "aku lapar la wei, kek isteri RM55"
+    assert heard.view(Text(chat)).voice < 0.5 < heard.view(Text("kek isteri saya RM55 di kaunter")).voice
+    assert severities(rules(heard), "kek isteri saya RM55 di kaunter") == [Severity.MEDIUM]
+    assert severities(rules(heard), chat) == [Severity.LOW]
+    assert severities(rules(replace(heard, doubt=0.5), Severity.HIGH, OpinionUse.DOUBTS), chat) == [Severity.LOW]
+
+
+def test_how_others_write_tells_nothing_of_what_breaks_a_clause(opinion):
+    heard = learn([*POSTS, *CHAT], instrument="guide", bars=SURE)
+    text = Text("kek isteri saya RM55 di kaunter")
+    assert heard.view(text).sureness == opinion.view(text).sureness
+    assert opinion.view(text).voice == pytest.approx(1)
+
+
+def test_who_hides_words_needs_less_of_an_office_voice():
+    heard = learn([*POSTS, *CHAT], instrument="guide", bars=SURE)
+    plain, hidden = (heard.view(Text(f"kek isteri saya RM55 di kaun{mark}ter")) for mark in ("", "\u200b"))
+    assert (plain.hides, hidden.hides) == (False, True)
+    strict = replace(heard, voice={"1a": 0.999})
+    assert FAINT <= hidden.voice < 0.999
+    assert (strict.lifts(plain, "1a"), strict.lifts(hidden, "1a")) == (False, True)
+
+
+def test_without_look_alikes_the_texts_of_others_must_do():
+    heard = learn([*POSTS[:10], *CHAT], instrument="guide", bars=SURE)
+    assert severities(rules(heard), "kek isteri saya RM55 di kaunter") == [Severity.MEDIUM]
+
+
+def test_a_word_counts_once_however_often_it_stands_there(opinion):
+    once = opinion.view(Text("kek isteri kek isteri"))
+    assert opinion.view(Text("kek isteri kek isteri kek isteri kek isteri")) == once
+
+
+def test_a_clause_nearly_as_likely_as_the_likeliest_is_lifted_too():
+    leak = "fail bos bocor lagi"
+    both = [Labelled(text=f"{leak} {n}", clause=clause) for n in range(9) for clause in ("1a", "9z")]
+    torn = learn([*both, *POSTS[10:]], instrument="guide", bars=SURE)
+    view = torn.view(Text(leak))
+    assert set(view.close) == {"1a", "9z"}
+    assert torn.lifts(view, "1a")
+    assert torn.lifts(view, "9z")
 
 
 def test_another_clause_lifts_nothing(opinion):
     other = learn(
         [Labelled(text=p.text, clause="9z" if p.clause == "1a" else p.clause) for p in POSTS],
         instrument="guide",
-        lift=0.5,
-        confirm=0.5,
+        bars=SURE,
     )
     assert other.view(Text("kek isteri saya RM55 di kaunter")).clause == "9z"
     assert severities(rules(other), "kek isteri saya RM55 di kaunter") == [Severity.LOW]
@@ -118,9 +178,7 @@ def test_a_model_on_paper_thinks_as_the_one_in_memory(opinion):
 
 
 def test_the_same_posts_make_the_same_model():
-    assert dumped(learn(POSTS, instrument="guide", lift=0.5, confirm=0.5)) == dumped(
-        learn(POSTS, instrument="guide", lift=0.5, confirm=0.5)
-    )
+    assert dumped(learn(POSTS, instrument="guide", bars=SURE)) == dumped(learn(POSTS, instrument="guide", bars=SURE))
 
 
 @settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -130,9 +188,9 @@ def test_any_text_has_a_view(opinion, text):
 
 
 def test_the_matrix_weighs_as_the_model_does(opinion):
-    column = list(opinion.weights[1 :: len(opinion.labels)])
+    column = list(opinion.weights[1 :: len(opinion.bias)])
     scores = matrix(POSTS) @ column + opinion.bias[1] - opinion.bias[0]
-    ordinary = matrix(POSTS) @ list(opinion.weights[0 :: len(opinion.labels)])
+    ordinary = matrix(POSTS) @ list(opinion.weights[0 :: len(opinion.bias)])
     for post, score, other in zip(POSTS, scores, ordinary, strict=True):
         assert opinion.view(Text(post.text)).sureness == pytest.approx(1 / (1 + math.exp(other - score)), abs=1e-6)
 

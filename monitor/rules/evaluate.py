@@ -93,13 +93,15 @@ def _weighed(rules: RuleSet, judged: Sequence[tuple[Rule, Finding]], text: Text)
 
 def _asks(rule: Rule, finding: Finding) -> bool:
     """Tell whether the opinion could change anything about the finding."""
-    low = finding.severity is Severity.LOW
-    return rule.opinion is OpinionUse.DECIDES or rule.opinion is (OpinionUse.LIFTS if low else OpinionUse.CONFIRMS)
+    if finding.severity is Severity.LOW:
+        return rule.opinion in {OpinionUse.LIFTS, OpinionUse.DECIDES}
+    return rule.opinion in {OpinionUse.CONFIRMS, OpinionUse.DOUBTS, OpinionUse.DECIDES}
 
 
 def _by_opinion(rule: Rule, finding: Finding, opinion: Opinion, view: View) -> Iterator[Finding]:
-    if rule.opinion is OpinionUse.CONFIRMS:
-        agreed = opinion.confirms(view, finding.clause.ref)
+    if rule.opinion is OpinionUse.CONFIRMS or rule.opinion is OpinionUse.DOUBTS:
+        doubted = rule.opinion is OpinionUse.DOUBTS
+        agreed = not opinion.doubts(view) if doubted else opinion.confirms(view, finding.clause.ref)
         yield finding if agreed else replace(finding, severity=Severity.LOW)
     elif opinion.lifts(view, finding.clause.ref):
         yield replace(finding, severity=max(finding.severity, Severity.MEDIUM))

@@ -3,62 +3,100 @@
 from __future__ import annotations
 
 from array import array
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from monitor.rules.opinion import NONE, Opinion, buckets_of, scale, terms, words_of
+from monitor.rules.opinion import NONE, PIECE, Opinion, buckets_of, scale, terms, words_of
 from monitor.rules.text import Text
 
-BUCKETS = 1 << 16
-STRENGTH = 20.0  # of the fit; greater trusts single posts more
+BUCKETS = 1 << 17
+STRENGTH = 6.0  # of the fit to what breaks a clause; greater trusts single posts more
+STRENGTH_OF_VOICE = 20.0  # there are more texts, and it is a plainer question
+SURELY = 20.0  # the score of the voice where no text of others was learned: then every text has it
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Labelled:
-    """A post and the clause that it breaks; NONE for an ordinary one. `weight` tells how much it counts."""
+    """A post and the clause that it breaks; NONE for an ordinary one. `weight` tells how much it counts.
+
+    `elsewhere`: it is not from an office's page, and tells only how others write.
+    """
 
     text: str
     clause: str = NONE
     weight: float = 1.0
+    elsewhere: bool = False
 
 
-def learn(posts: Sequence[Labelled], *, instrument: str, lift: float, confirm: float) -> Opinion:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bars:
+    """How sure the opinion must be: see Opinion. A clause that `lift` or `voice` does not name lifts nothing."""
+
+    lift: Mapping[str, float]
+    confirm: float
+    doubt: float
+    voice: Mapping[str, float]
+
+
+def learn(posts: Sequence[Labelled], *, instrument: str, bars: Bars) -> Opinion:
     """Return a model of the posts. The same posts in the same order always give the same model.
 
     Raises ImportError without scikit-learn.
     """
     import numpy as np
-    from sklearn.linear_model import LogisticRegression
 
-    model = LogisticRegression(C=STRENGTH, max_iter=1_000)
     labels = (NONE, *sorted({post.clause for post in posts} - {NONE}))
-    model.fit(matrix(posts), [labels.index(post.clause) for post in posts], sample_weight=[p.weight for p in posts])
-    weights, bias = model.coef_, model.intercept_
-    if len(labels) == 2:  # then it gives only the second label's, against nothing for the first
-        weights, bias = np.vstack([0 * weights, weights]), np.concatenate([[0.0], bias])
+    every = matrix(posts)
+    here = np.array([not post.elsewhere for post in posts])
+    counts = np.array([post.weight for post in posts])
+    clauses = np.array([labels.index(post.clause) for post in posts])
+    told = here if 0 in clauses[here] else here | True  # without look-alikes the texts of others must do
+    weights, bias = _fitted(every[told], clauses[told], counts[told], STRENGTH)
+    voice, sound = np.zeros((1, BUCKETS)), [SURELY]
+    if not here.all():
+        voice, sound = _fitted(every, here.astype(int), counts, STRENGTH_OF_VOICE)
+        voice, sound = voice[1:], sound[1:]
     return Opinion(
         instrument=instrument,
         labels=labels,
         buckets=BUCKETS,
-        weights=array("f", weights.T.ravel().tolist()),
-        bias=tuple(bias.tolist()),
-        lift=lift,
-        confirm=confirm,
+        weights=array("f", np.vstack([weights, voice]).T.ravel().tolist()),
+        bias=(*map(float, bias), *map(float, sound)),
+        lift=bars.lift,
+        confirm=bars.confirm,
+        doubt=bars.doubt,
+        voice=bars.voice,
     )
+
+
+def _fitted(rows: Any, labels: Any, counts: Any, strength: float) -> tuple[Any, Any]:
+    """Return the weights and the bias, one row a label."""
+    import numpy as np
+    from sklearn.linear_model import LogisticRegression
+
+    several = len(set(labels)) > 2
+    model = LogisticRegression(C=strength, max_iter=1_000, tol=1e-3, solver="lbfgs" if several else "liblinear")
+    model.fit(rows, labels, sample_weight=counts)
+    if several:
+        return model.coef_, model.intercept_
+    # Of two labels it gives only the second's, against nothing for the first.
+    return np.vstack([0 * model.coef_, model.coef_]), np.concatenate([[0.0], model.intercept_])
 
 
 def matrix(posts: Sequence[Labelled]) -> Any:
     """Return a sparse matrix, one row a post, that a linear model multiplies as Opinion.view does."""
+    import numpy as np
     from scipy.sparse import csr_matrix
 
-    values: list[float] = []
-    columns: list[int] = []
-    starts = [0]
+    values, columns, starts = array("f"), array("i"), array("q", [0])
     for post in posts:
-        words = words_of(Text(post.text))
-        found = [bucket for term in terms(words) for bucket in buckets_of(term, BUCKETS)]
-        columns += found
-        values += [scale(len(words))] * len(found)
+        found = terms(words_of(Text(post.text)))
+        share = scale(len(found))
+        for term in found:
+            buckets = buckets_of(term, BUCKETS)
+            columns.extend(buckets)
+            values.extend((share, *(PIECE * share,) * (len(buckets) - 1)))
         starts.append(len(columns))
-    return csr_matrix((values, columns, starts), shape=(len(posts), BUCKETS))
+    parts = (np.asarray(values), np.asarray(columns), np.asarray(starts))
+    return csr_matrix(parts, shape=(len(posts), BUCKETS))

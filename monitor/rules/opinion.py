@@ -1,12 +1,17 @@
 """A learned second opinion: how much a text reads like posts that broke a clause. Pure, and quick.
 
 It never finds anything alone, and a finding stays a finding whatever it says. A rule may ask it to lift what is low
-(the rule looks for the signs of a breach broadly, and mails nobody for the ordinary posts that show them too), or to
-confirm what is not (the finding is low unless it is sure that just that clause is broken).
+(the rule looks for the signs of a breach broadly, and mails nobody for the ordinary posts that show them too), to
+confirm what is not (the finding is low unless it is sure that just that clause is broken), or to doubt it (the finding
+is low when it is all but sure that nothing is broken).
 
-A linear model on the words of the squeezed text, their pairs, and the letters inside them: what a word adds to each
-clause is worked out once and kept, so that a post costs one look-up a word. `monitor.rules.learning` makes the model,
-from the labelled posts of the project and from the verdicts on alerts.
+It asks two things of a text: does it read like an office's own page at all, whatever it says (people's chat and the
+papers' headlines speak of brawls, bets and bad ministers every day), and if so, does it read like a post that broke a
+clause, or like one of those that only resemble them?
+
+Both are linear models on the words of the squeezed text, their pairs, and the letters inside them, each once however
+often it stands there: what a word adds is worked out once and kept, so that a post costs one look-up a word.
+`monitor.rules.learning` makes the model, from the labelled posts of the project and from the verdicts on alerts.
 """
 
 from __future__ import annotations
@@ -17,19 +22,23 @@ import math
 import re
 import zlib
 from array import array
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice, pairwise
 
-from monitor.rules.text import Text
+from monitor.rules.text import HIDING, Text
 
-FORMAT = 1
+FORMAT = 2
 NONE = "none"  # the label of ordinary posts
 SHORTEST_PIECE, LONGEST_PIECE = 3, 5  # letters
+PIECE = 0.3  # what a piece of a word is worth beside the word: there are many of them, and they say less
+FAINT = 0.2  # how much of an office's voice is enough where words are hidden, or a rule's own words tell as well
+CLOSE = 0.25  # a clause that is this likely beside the likeliest may be meant as well
 MOST_WORDS = 400  # of one text: what comes later changes nothing
 MOST_KEPT = 50_000
 _WORD = re.compile(r"[a-z]+|\d+|[^\W\d_]+|[^\w\s]")
 _LONGEST_WORD = 24
+ANEW = "take it away, then make it anew: rules learn"
 
 
 class BadOpinion(Exception):
@@ -38,17 +47,26 @@ class BadOpinion(Exception):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class View:
-    """What the model thinks of one text: the clause it most resembles, and how sure it is that one is broken (0–1)."""
+    """What the model thinks of one text: the clause it most resembles, and how sure it is that one is broken (0–1).
+
+    `close` holds the clauses that it may be as well, that one among them: a leak is often told by who complains.
+    `voice` is how much it reads like an office's page at all (0–1); `hides`: it holds words in disguise.
+    """
 
     clause: str
     sureness: float
+    close: tuple[str, ...]
+    voice: float
+    hides: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Opinion:
-    """`weights` holds, for each bucket of features, one number a label.
+    """`weights` holds, for each bucket of features, one number a label, and one for the voice; `bias` as many.
 
-    `lift` is how sure it must be to lift what a rule finds broadly, `confirm` to confirm what one finds by its words.
+    `lift` and `voice` are how sure it must be of a clause, and how much the text must read like an office's page, to
+    lift what a rule finds broadly; `confirm` how sure to confirm what one finds by its words. Below `doubt`, in one or
+    the other, it takes what a doubted rule found for an ordinary post.
     """
 
     instrument: str
@@ -56,41 +74,62 @@ class Opinion:
     buckets: int
     weights: array[float]
     bias: tuple[float, ...]
-    lift: float
+    lift: Mapping[str, float]
     confirm: float
+    doubt: float
+    voice: Mapping[str, float]
     _kept: dict[str, tuple[float, ...]] = field(default_factory=dict, compare=False, repr=False)
 
     def lifts(self, view: View, clause: str) -> bool:
         """Tell whether it is sure enough that just this clause is broken to lift a low finding."""
-        return view.clause == clause and view.sureness >= self.lift
+        voice = self.voice.get(clause, 1.0)
+        heard = view.voice >= (min(voice, FAINT) if view.hides else voice)
+        return heard and clause in view.close and view.sureness >= self.lift.get(clause, 1.0)
 
     def confirms(self, view: View, clause: str) -> bool:
         """Tell whether it is sure enough that just this clause is broken to let a finding stand."""
-        return view.clause == clause and view.sureness >= self.confirm
+        return view.voice >= FAINT and clause in view.close and view.sureness >= self.confirm
+
+    def doubts(self, view: View) -> bool:
+        """Tell whether it is all but sure that nothing is broken."""
+        return min(view.sureness, view.voice) < self.doubt
 
     def view(self, text: Text) -> View:
         """Return what the model thinks of a text."""
         words = words_of(text)
-        totals = [0.0] * len(self.labels)
-        for word in terms(words):
-            for label, weight in enumerate(self._kept.get(word) or self._worked_out(word)):
+        found = terms(words)
+        totals = [0.0] * len(self.bias)
+        for term in found:
+            for label, weight in enumerate(self._kept.get(term) or self._worked_out(term)):
                 totals[label] += weight
-        share = scale(len(words))
-        scores = [bias + total * share for bias, total in zip(self.bias, totals, strict=True)]
+        share = scale(len(found))
+        *scores, voice = (bias + total * share for bias, total in zip(self.bias, totals, strict=True))
         highest = max(scores)
         odds = [math.exp(score - highest) for score in scores]
         best = max(range(1, len(odds)), key=odds.__getitem__)
-        return View(clause=self.labels[best], sureness=1 - odds[0] / sum(odds))
+        close = tuple(self.labels[one] for one in range(1, len(odds)) if odds[one] >= CLOSE * odds[best])
+        return View(
+            clause=self.labels[best],
+            sureness=1 - odds[0] / sum(odds),
+            close=close,
+            voice=_share(voice),
+            hides=HIDING in words,
+        )
 
     def _worked_out(self, term: str) -> tuple[float, ...]:
-        sums = [0.0] * len(self.labels)
-        for bucket in buckets_of(term, self.buckets):
-            for label in range(len(sums)):
-                sums[label] += self.weights[bucket * len(sums) + label]
+        size = len(self.bias)
+        own, *pieces = (self.weights[at * size : (at + 1) * size] for at in buckets_of(term, self.buckets))
+        inside = map(sum, zip(*pieces, strict=True)) if pieces else (0.0,) * size
+        sums = tuple(one + PIECE * more for one, more in zip(own, inside, strict=True))
         if len(self._kept) >= MOST_KEPT:
             self._kept.clear()
-        self._kept[term] = tuple(sums)
-        return self._kept[term]
+        self._kept[term] = sums
+        return sums
+
+
+def _share(score: float) -> float:
+    """Return the probability (0–1) that a score stands for."""
+    return 1 / (1 + math.exp(-max(-700.0, min(700.0, score))))
 
 
 def words_of(text: Text) -> Sequence[str]:
@@ -100,26 +139,25 @@ def words_of(text: Text) -> Sequence[str]:
     return ["0" * min(len(word), _LONGEST_WORD) if word.isdigit() else word[:_LONGEST_WORD] for word in words]
 
 
-def terms(words: Sequence[str]) -> Iterator[str]:
-    """Yield the words, and each pair of neighbours."""
-    yield from words
-    for first, second in pairwise(words):
-        yield f"{first} {second}"
+def terms(words: Sequence[str]) -> Sequence[str]:
+    """Return the words, and each pair of neighbours; each once, in the order in which they come."""
+    return list(dict.fromkeys((*words, *(f"{first} {second}" for first, second in pairwise(words)))))
 
 
-def buckets_of(term: str, buckets: int) -> Iterator[int]:
-    """Yield the buckets of a term: its own, and for a single word those of the pieces in it."""
-    yield zlib.crc32(term.encode()) % buckets
+def buckets_of(term: str, buckets: int) -> Sequence[int]:
+    """Return the buckets of a term: its own first, and for a single word those of the pieces in it."""
+    found = [zlib.crc32(term.encode()) % buckets]
     if " " not in term:
         framed = f"<{term}>"
         for length in range(SHORTEST_PIECE, LONGEST_PIECE + 1):
-            for start in range(len(framed) - length + 1):
-                yield zlib.crc32(framed[start : start + length].encode()) % buckets
+            starts = range(len(framed) - length + 1)
+            found += (zlib.crc32(framed[start : start + length].encode()) % buckets for start in starts)
+    return found
 
 
-def scale(words: int) -> float:
-    """Return what the sum over a text's words is multiplied with: a long text says more, but not in proportion."""
-    return 1 / math.sqrt(max(1, words))
+def scale(terms: int) -> float:
+    """Return what the sum over a text's terms is multiplied with: a long text says more, but not in proportion."""
+    return 1 / math.sqrt(max(1, terms))
 
 
 def dumped(opinion: Opinion) -> str:
@@ -131,8 +169,10 @@ def dumped(opinion: Opinion) -> str:
             "format": FORMAT,
             "instrument": opinion.instrument,
             "labels": opinion.labels,
-            "lift": opinion.lift,
+            "lift": dict(opinion.lift),
             "confirm": opinion.confirm,
+            "doubt": opinion.doubt,
+            "voice": dict(opinion.voice),
             "bias": [round(one, 4) for one in opinion.bias],
             "buckets": opinion.buckets,
             "greatest": greatest,
@@ -147,24 +187,32 @@ def loaded(text: str) -> Opinion:
     try:
         data: Mapping[str, object] = json.loads(text)
         if data["format"] != FORMAT:
-            raise BadOpinion(f"has format {data['format']!r}; this version reads {FORMAT}; make it anew: rules learn")
+            raise BadOpinion(f"has format {data['format']!r}; this version reads {FORMAT}; {ANEW}")
         return _loaded(data)
     except (ValueError, KeyError, TypeError, AttributeError, zlib.error) as error:
-        raise BadOpinion(f"is no learned opinion ({type(error).__name__}); make it anew: rules learn") from None
+        raise BadOpinion(f"is no learned opinion ({type(error).__name__}); {ANEW}") from None
 
 
 def _loaded(data: Mapping[str, object]) -> Opinion:
     labels, bias = tuple(map(str, data["labels"])), tuple(map(float, data["bias"]))  # type: ignore[call-overload]
     buckets, greatest = int(str(data["buckets"])), float(str(data["greatest"]))
     steps = array("b", zlib.decompress(base64.b85decode(str(data["weights"]))))
-    if not (len(labels) == len(bias) > 1 and labels[0] == NONE and len(steps) == buckets * len(labels)):
+    if not (len(labels) + 1 == len(bias) > 2 and labels[0] == NONE and len(steps) == buckets * len(bias)):
         raise ValueError("sizes")
     return Opinion(
         instrument=str(data["instrument"]),
         labels=labels,
         buckets=buckets,
-        weights=array("f", (step * greatest / 127 for step in steps)),
+        weights=array("f", map((greatest / 127).__mul__, steps)),
         bias=bias,
-        lift=float(str(data["lift"])),
-        confirm=float(str(data.get("confirm", data["lift"]))),
+        lift=_by_clause(data["lift"]),
+        confirm=float(str(data["confirm"])),
+        doubt=float(str(data["doubt"])),
+        voice=_by_clause(data["voice"]),
     )
+
+
+def _by_clause(bars: object) -> Mapping[str, float]:
+    if not isinstance(bars, dict):
+        raise TypeError("bars")
+    return {str(clause): float(sure) for clause, sure in bars.items()}

@@ -64,14 +64,16 @@ class Example:
 class OpinionUse(StrEnum):
     """What a rule asks of the learned second opinion.
 
-    LIFTS: to make a low finding medium. CONFIRMS: to let a graver one be as grave; what is not confirmed is low. Where
-    there is no opinion, the rule's own severity stands. DECIDES: whether there is a finding at all, of medium severity;
-    the rule names words too common to be listed anywhere without it.
+    LIFTS: to make a low finding medium. CONFIRMS: to let a graver one be as grave; what is not confirmed is low.
+    DOUBTS: to make a graver one low when it is all but sure that the post is an ordinary one. Where there is no
+    opinion, the rule's own severity stands. DECIDES: whether there is a finding at all, of medium severity; the rule
+    names words too common to be listed anywhere without it.
     """
 
     IGNORED = "ignored"
     LIFTS = "lifts"
     CONFIRMS = "confirms"
+    DOUBTS = "doubts"
     DECIDES = "decides"
 
 
