@@ -127,4 +127,4 @@ def test_labelled_posts_are_told_apart(
     ],
 )
 def test_a_disguised_word_is_still_found(pack: RuleSet, disguise: str) -> None:
-    assert clauses_alerted(pack, disguise) == {"3a"}
+    assert "3a" in clauses_alerted(pack, disguise)
