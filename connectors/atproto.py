@@ -25,6 +25,7 @@ SORTED = "234567abcdefghijklmnopqrstuvwxyz"  # base32 whose letters sort like nu
 FIRST_TID = datetime(2022, 1, 1, tzinfo=UTC)  # before the network: a key that only looks like a time
 WITHHELD = frozenset({"!hide", "!takedown", "!suspend"})  # labels with which no reader is shown the post
 ADDRESS = r"at://([^/\s]+)/([A-Za-z0-9.-]+)/([A-Za-z0-9._:~-]{1,512})"
+_PICTURES = frozenset({"images", "items"})  # app.bsky.embed.images, and app.bsky.embed.gallery (2026)
 SITE = "https://bsky.app/profile"
 CHANGED = "the AT Protocol's answer has changed"
 
@@ -194,9 +195,9 @@ def _viewed(embed: Json, blobs: str) -> Json:
     if kind == "app.bsky.embed.recordWithMedia":
         return {"$type": f"{kind}#view", "record": inner(embed, "record"), "media": _viewed(media, blobs)}
     found: dict[str, Any] = {**embed, "$type": f"{kind}#view"}
-    if isinstance(images := embed.get("images"), list):
-        shown = [one for one in images if isinstance(one, Mapping)]
-        found["images"] = [{**one, "fullsize": _blob(one.get("image"), blobs)} for one in shown]
+    for several in _PICTURES & embed.keys():
+        shown = _mappings(embed[several])
+        found[several] = [{**one, "fullsize": _blob(one.get("image"), blobs)} for one in shown]
     if "video" in embed:
         found["playlist"] = _blob(embed.get("video"), blobs)
     if external := inner(embed, "external"):
@@ -286,8 +287,8 @@ def _embed_links(embed: Json) -> Iterator[str]:
 
 def _media(embed: Json) -> Iterator[Media]:
     shown = _attached(embed)
-    for image in _mappings(shown.get("images")):
-        if url := string(image, "fullsize") or string(image, "thumb"):
+    for image in (one for several in sorted(_PICTURES) for one in _mappings(shown.get(several))):
+        if url := string(image, "fullsize") or string(image, "thumb") or string(image, "thumbnail"):
             yield Media(kind=MediaKind.PICTURE, url=url, text=string(image, "alt"))
     if url := string(shown, "playlist"):
         yield Media(kind=MediaKind.VIDEO, url=url, text=string(shown, "alt"))

@@ -161,6 +161,21 @@ def test_an_embed_of_a_kind_that_nobody_knows_is_no_reason_to_lose_the_post():
     assert (post.kind, post.media) == (PostKind.ORIGINAL, ())
 
 
+def test_the_pictures_of_a_gallery_are_read_from_a_feed_and_from_a_pds():
+    seen = {"alt": "Poster", "fullsize": "https://cdn.invalid/whole", "thumbnail": "https://cdn.invalid/small"}
+    item = recorded("bluesky/author_feed")["feed"][0]
+    item["post"]["embed"] = {"$type": "app.bsky.embed.gallery#view", "items": [seen, {"$type": "hologram"}, 7]}
+    (post,) = parse_feed({"feed": [item]}).posts
+    assert [(one.kind, one.url, one.text) for one in post.media] == [
+        (MediaKind.PICTURE, "https://cdn.invalid/whole", "Poster")
+    ]
+    blob = {"$type": "blob", "ref": {"$link": "bafkgallery"}, "mimeType": "image/jpeg", "size": 1}
+    embed = {"$type": "app.bsky.embed.gallery", "items": [{"alt": "Poster", "image": blob}]}
+    (media,) = record_of(record(NOW, embed=embed)).media
+    assert media.url.endswith("&cid=bafkgallery")
+    assert media.text == "Poster"
+
+
 @pytest.mark.parametrize("kind", ["app.bsky.feed.generator", "app.bsky.graph.list", "app.bsky.graph.starterpack"])
 def test_a_shared_list_is_no_quotation(kind):
     embed = {"$type": "app.bsky.embed.record#view", "record": {"uri": f"at://{OTHER}/{kind}/a"}}
