@@ -330,8 +330,8 @@ def _account(
         known = suggestion(agency, codes.values()) if codes else "; agencies.csv names none"
         cells.wrong("agency", f"'{agency}': not in agencies.csv{known}")
     handle, url = cells.text("handle"), cells.text("url")
-    if "://" in handle and not url:
-        handle, url = "", handle
+    if not url and "/" in handle and ("://" in handle or match(handle)):
+        handle, url = "", handle if "://" in handle else f"https://{handle}"
     if url and (urlsplit(url).scheme not in {"http", "https"} or not urlsplit(url).hostname):
         cells.wrong("url", f"'{url}': expected an address that begins with https://")
         return None

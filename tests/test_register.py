@@ -157,6 +157,20 @@ def test_twitter_is_accepted_as_x_and_addresses_are_understood():
     ]
 
 
+@pytest.mark.parametrize(
+    ("platform", "cell", "handle"),
+    [
+        ("facebook", "www.facebook.com/jpd.my/", "jpd.my"),
+        ("telegram", "t.me/s/jpdrasmi", "jpdrasmi"),
+        ("instagram", "instagram.com/jpd.my", "jpd.my"),
+    ],
+)
+def test_an_address_without_its_scheme_is_an_address_in_the_handle_s_place_too(platform, cell, handle):
+    (found,), problems = accounts_of(f"JPD,{platform},{cell},,,")
+    assert not problems
+    assert (found.handle, found.url) == (handle, f"https://{cell}")
+
+
 def test_what_is_written_reads_back_the_same():
     one = agency(since=datetime(2026, 1, 31, 16, tzinfo=UTC), head_title='Ketua "Pengarah",\nKanan')
     (back,), problems = read_agencies(write_agencies([one]), file="a")
