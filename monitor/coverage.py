@@ -79,12 +79,18 @@ def after_failure(tail: Sequence[Interval], *, begin: datetime, now: datetime, c
 
 
 def up_to(
-    intervals: Sequence[Interval], *, begin: datetime, now: datetime, patience: timedelta
+    intervals: Sequence[Interval],
+    *,
+    begin: datetime,
+    now: datetime,
+    patience: timedelta,
+    due: datetime | None = None,
 ) -> tuple[Interval, ...]:
     """Return the intervals completed to `now`: unchecked time is a gap as soon as it exceeds `patience`.
 
     Before the first check the cause is NOT_YET_READ. After a failure it goes on, for the same cause: the next check
-    waits on purpose. After a read it is STOPPED: nobody was reading.
+    waits on purpose. After a read it is RATE_LIMIT until the next check is `due` (the platform allows no more calls),
+    and STOPPED where that is past, too: nobody was reading.
     """
     end = intervals[-1].end if intervals else begin
     if end >= now:
@@ -93,7 +99,8 @@ def up_to(
         return (*intervals[:-1], replace(intervals[-1], end=now))
     if intervals and now - end <= patience:
         return tuple(intervals)
-    cause = Cause.STOPPED if intervals else Cause.NOT_YET_READ
+    waits = due is not None and due - end > patience and now - due <= patience
+    cause = (Cause.RATE_LIMIT if waits else Cause.STOPPED) if intervals else Cause.NOT_YET_READ
     return (*intervals, Interval(kind=CoverageKind.GAP, start=end, end=now, cause=cause))
 
 

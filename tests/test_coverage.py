@@ -99,6 +99,21 @@ def test_time_that_nobody_read_becomes_a_gap_after_the_patience():
     assert late == (*tail, gap(1, 2, Cause.STOPPED))
 
 
+@pytest.mark.parametrize(
+    ("due", "now", "cause"),
+    [
+        pytest.param(4, 3, Cause.RATE_LIMIT, id="until the next check is due, it waits for calls"),
+        pytest.param(4, 4.5, Cause.RATE_LIMIT, id="a check that is a little late waits still"),
+        pytest.param(4, 6, Cause.STOPPED, id="a check that is long overdue is made by nobody"),
+        pytest.param(1.2, 1.9, Cause.STOPPED, id="a check that was to be soon waits for nothing"),
+    ],
+)
+def test_an_account_that_waits_for_calls_is_not_said_to_be_without_a_running_pantau(due, now, cause):
+    tail, patience = (read(0, 1),), timedelta(minutes=30)
+    later = coverage.up_to(tail, begin=T0, now=T0 + now * HOUR, patience=patience, due=T0 + due * HOUR)
+    assert later == (*tail, gap(1, now, cause))
+
+
 def test_a_failure_goes_on_for_its_own_cause_until_the_next_check():
     tail = (read(0, 1), unreachable(1, 2, Cause.CREDENTIAL))
     later = coverage.up_to(tail, begin=T0, now=T0 + 9 * HOUR, patience=HOUR)

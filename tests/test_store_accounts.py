@@ -3,7 +3,7 @@ from datetime import timedelta
 
 import pytest
 from builders import NOW, account, agency, finding, post
-from sqlalchemy import func, select
+from sqlalchemy import func, select, update
 
 from monitor import coverage as intervals
 from monitor.model import AccountStatus, AlertKind, Cause, CoverageKind, Profile, Verdict
@@ -272,6 +272,16 @@ def test_coverage_listing_tells_a_failing_account_from_a_healthy_one_at_once(db)
     assert (well_week.verdict, well_week.covered) == (Verdict.FULL, 1.0)
     assert (ill_week.verdict, ill_week.covered) == (Verdict.BLIND, 0.0)
     assert ill_week.gaps[0].cause is Cause.PERMISSION
+
+
+def test_coverage_listing_says_that_an_account_waits_for_calls(db):
+    register(db)
+    (claimed,) = claim(db)
+    read(db, claimed, NOW)
+    with db.write() as connection:
+        connection.execute(update(tables.account).values(next_check_at=NOW + 180 * MINUTE))
+    (week,) = coverage_of(db, start=NOW - DAY, end=NOW + 120 * MINUTE, patience=30 * MINUTE)
+    assert [(one.start, one.cause) for one in week.gaps] == [(NOW, Cause.RATE_LIMIT)]
 
 
 def test_findings_of_the_same_page_commit_with_coverage_and_cursor(db):

@@ -328,7 +328,9 @@ def coverage_of(
     wanted = and_(account.c.status == AccountStatus.ACTIVE.value, *_of_account(agency, "", ""))
     order = (account.c.agency, account.c.platform, account.c.key)
     with db.read() as connection:
-        holders = [to_account(r) for r in connection.execute(select(account).where(wanted).order_by(*order)).mappings()]
+        rows = connection.execute(select(account).where(wanted).order_by(*order)).mappings().all()
+        holders = [to_account(row) for row in rows]
+        due = {row["id"]: row["next_check_at"] for row in rows}
         stretches = _intervals(connection, start, end, wanted)
         counts = _posts_seen(connection, start, end)
         silent = silences(connection, [one.id for one in holders], now=end)
@@ -336,7 +338,8 @@ def coverage_of(
     weeks = []
     for one in holders:
         begin = one.registered_at or start
-        whole = intervals.up_to(stretches.get(one.id, ()), begin=begin, now=end, patience=patience)
+        known = stretches.get(one.id, ())
+        whole = intervals.up_to(known, begin=begin, now=end, patience=patience, due=due.get(one.id))
         week = intervals.within(whole, start, end)
         weeks.append(
             AccountWeek(
