@@ -363,11 +363,11 @@ def roles(of: Iterable[Role], language: Language) -> str:
 BUDGETS: Mapping[Language, Mapping[str, str]] = {
     MS: {
         "calls": "panggilan",
-        "units a day": "unit sehari",
+        "units a day": "unit",  # told by the hour
         "posts": "hantaran",
         "dollars": "dolar AS",
     },
-    EN: {"dollars": "US dollars"},
+    EN: {"units a day": "units", "dollars": "US dollars"},
 }
 
 
@@ -382,7 +382,7 @@ def forecast(what: Forecast, language: Language) -> str:
         accounts = f"{what.accounts:,} akaun dibaca mengikut tempoh yang dijanjikan"
         return f"{name}: {needed} sejam diperlukan supaya {accounts}; had platform ialah {limit} sejam"
     if what.resets_at is None:
-        accounts = f"{what.accounts:,} accounts to be read as often as promised"
+        accounts = f"{what.accounts:,} account{'' if what.accounts == 1 else 's'} to be read as often as promised"
         return f"{name}: {needed} an hour are needed for {accounts}; the platform allows {limit} an hour"
     if language is MS:
         end = (

@@ -264,6 +264,14 @@ def read(text: str) -> Forecast | None:
         return None
 
 
+def _hourly(forecast: Forecast) -> str:
+    accounts = "one account" if forecast.accounts == 1 else f"{forecast.accounts:,} accounts"
+    needed, limit = f"{forecast.needed:,.0f}", f"{forecast.limit:,.0f}"
+    if forecast.needed > forecast.limit:
+        return f"{needed} an hour are needed to read {accounts} as promised, {limit} are allowed"
+    return f"{needed} of {limit} an hour are needed to read {accounts} as promised"
+
+
 def said(forecast: Forecast) -> str:
     """Return a forecast as a sentence for operators, without the platform."""
     if forecast.name == CREDENTIAL:
@@ -271,9 +279,6 @@ def said(forecast: Forecast) -> str:
             f"the credential ends on {forecast.ends_at:%Y-%m-%d}" if forecast.ends_at else "the credential has no end"
         )
     if forecast.resets_at is None:
-        return (
-            f"{forecast.name}: {forecast.needed:,.0f} of {forecast.limit:,.0f} an hour are needed to read"
-            f" {forecast.accounts:,} accounts as promised"
-        )
+        return f"{forecast.name.removesuffix(' a day')}: {_hourly(forecast)}"
     end = f"at this rate it ends on {forecast.ends_at:%Y-%m-%d}" if forecast.ends_at else "at this rate it suffices"
     return f"{forecast.name}: {forecast.spent:,.0f} of the month's {forecast.limit:,.0f} are spent; {end}"

@@ -226,6 +226,18 @@ def test_calls_that_the_promise_takes_are_told_before_they_are_used_up(accounts,
     assert said(forecast).startswith(f"calls: {accounts * 4:,} of 4,000 an hour are needed to read {accounts}")
 
 
+@pytest.mark.parametrize(
+    ("accounts", "sentence"),
+    [
+        (1, "units: 4 of 8 an hour are needed to read one account as promised"),
+        (3, "units: 12 an hour are needed to read 3 accounts as promised, 8 are allowed"),
+    ],
+)
+def test_a_day_s_units_are_told_by_the_hour_as_people_say_it(accounts, sentence):
+    allowed = grant("units a day", limit=192, window=DAY)
+    assert said(of_calls(allowed, accounts=accounts, calls_per_read=1.0, longest=15 * MINUTE)) == sentence
+
+
 def test_what_fell_short_must_fit_with_room_before_it_is_good_again():
     def of(accounts):
         return of_calls(grant(limit=1000), accounts=accounts, calls_per_read=1.0, longest=15 * MINUTE)

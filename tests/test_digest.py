@@ -474,7 +474,7 @@ def test_dead_credentials_and_used_up_budgets_are_told_apart():
         pytest.param(
             Language.EN,
             (
-                "YouTube: units a day: 120 an hour are needed for 30 accounts",
+                "YouTube: units: 120 an hour are needed for 30 accounts",
                 "X (Twitter): US dollars: 410 of 500 for this month are spent; at this rate it ends on 28 November 2026",
                 "Facebook: the credential ends on 4 December 2026",
             ),
@@ -483,7 +483,7 @@ def test_dead_credentials_and_used_up_budgets_are_told_apart():
         pytest.param(
             Language.MS,
             (
-                "YouTube: unit sehari: 120 sejam diperlukan supaya 30 akaun",
+                "YouTube: unit: 120 sejam diperlukan supaya 30 akaun",
                 (
                     "X (Twitter): dolar AS: 410 daripada 500 bagi bulan ini telah digunakan; pada kadar ini had itu habis pada"
                     " 28 November 2026"
