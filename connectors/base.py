@@ -114,7 +114,8 @@ class Connector(Protocol):
     """Reads one platform. Built once, used from several threads at a time, one thread an account.
 
     Built from its `Settings`, the `Network` and the `Bounds`. `credentials` names the settings it cannot do without
-    (where one serves as well as another, the settings' `lacks()` says which is missing);
+    (where one serves as well as another, the settings' `lacks()` says which is missing; where accounts have their own,
+    their `lacking(accounts)`);
     `obtain` tells an administrator in a sentence or two what to get from where, and what to write it into.
     """
 

@@ -835,7 +835,7 @@ class FacebookConnector:
     def _graph(self, recorder: _Recorder) -> Any:
         version = self._settings.api_version.strip()
         if not self._token:
-            raise ConnectorMisconfigured(f"connectors.facebook.access_token: is empty; {NEW_TOKEN}")
+            raise ConnectorMisconfigured(f"connectors.facebook.access_token: is not set; {NEW_TOKEN}")
         if not re.fullmatch(VERSION, version):
             raise ConnectorMisconfigured('connectors.facebook.api_version: is not a version such as "v26.0"')
         graph = facebook.GraphAPI(self._token, timeout=self._timeout, session=recorder)

@@ -175,7 +175,7 @@ class GraphHttp:
     def _usable_version(self) -> str:
         section = f"connectors.{self.dialect.platform}"
         if not self.token:
-            raise ConnectorMisconfigured(f"{section}.access_token: is empty; {self.dialect.new_token}")
+            raise ConnectorMisconfigured(f"{section}.access_token: is not set; {self.dialect.new_token}")
         if not re.fullmatch(VERSION, self._version):
             raise ConnectorMisconfigured(f'{section}.api_version: is not a version such as "v26.0"')
         return f"v{self._version.removeprefix('v')}"

@@ -567,7 +567,7 @@ class LinkedInConnector:
         """Ask once, and once more with a renewed token where the first was refused."""
         token = self._bearer.token(now)
         if not token:
-            raise ConnectorMisconfigured(f"{what}: connectors.linkedin.access_token is empty; {NEW_TOKEN}")
+            raise ConnectorMisconfigured(f"{what}: connectors.linkedin.access_token is not set; {NEW_TOKEN}")
         try:
             return self._call(path, asked, token, now, what=what, method=method)
         except _Refused as refused:

@@ -53,6 +53,7 @@ USERNAME = r"[\w.]{1,24}"
 CHANGED = "TikTok's API has changed, see connectors.tiktok.base_url and its documents"
 CONSENT = "ask the agency for its consent again, and write the new refresh token where the old one was"
 LATER = "TikTok has a passing fault; it is tried again"
+MOST_NAMED = 5  # accounts in one message
 BARREN = 2  # pages in a row without anything new: the listing gets nowhere
 
 Verdict = tuple[type[ConnectorError], str]
@@ -96,11 +97,25 @@ class TikTokSettings:
     def renews(self) -> bool:
         return bool(self.client_key.strip() and self.client_secret)
 
-    def lacks(self) -> tuple[str, ...]:
-        """Return which credential is missing: one token for all, or renewable ones."""
-        files = self.renews and self.tokens.is_dir() and any(self.tokens.iterdir())
-        is_there = self.access_token or (self.renews and self.refresh_token) or files
-        return () if is_there else ("access_token",)
+    def lacking(self, accounts: Sequence[Account]) -> configured.Problems:
+        """Return what is missing to read these accounts: the app, or the consents of some. One token may serve all."""
+        if self.access_token or (self.renews and self.refresh_token):
+            return []
+        if not self.renews:
+            return [("client_key", "and client_secret are not set; write the app's, see README: TikTok")]
+        named = [username_of(one) or one.handle for one in accounts]
+        without = [name for name in named if not self.consents().has_own(name)]
+        more = f" and {len(without) - MOST_NAMED} more" if len(without) > MOST_NAMED else ""
+        said = (
+            f"{self.tokens} holds no file named {', '.join(without[:MOST_NAMED])}{more}; write the account's refresh "
+            "token into a file named after it, see README: TikTok"
+        )
+        return [("tokens", said)] if without else []
+
+    def consents(self) -> Tokens:
+        return Tokens(
+            access_token=self.access_token, refresh_token=self.refresh_token, folder=self.tokens, renews=self.renews
+        )
 
     def problems(self) -> configured.Problems:
         is_half = bool(self.client_key.strip()) != bool(self.client_secret)
@@ -222,12 +237,7 @@ class TikTokConnector:
         self._bounds = bounds
         self._base_url = settings.base_url.strip().rstrip("/")
         self._session = http.open_session(base_url=self._base_url, network=network, credential=True)
-        self._tokens = Tokens(
-            access_token=settings.access_token,
-            refresh_token=settings.refresh_token,
-            folder=settings.tokens,
-            renews=settings.renews,
-        )
+        self._tokens = settings.consents()
         self._users: dict[str, Json] = {}  # by username of the register: whose the token is
         self._lock = threading.Lock()
 
@@ -377,7 +387,7 @@ class TikTokConnector:
             remedy = "make one with the agency's consent, see README: TikTok"
             if self._tokens.known():
                 raise ConsentEnded(f"{what}: connectors.tiktok.tokens has no file named {username}; {remedy}")
-            raise ConnectorMisconfigured(f"{what}: connectors.tiktok.access_token is empty; {remedy}")
+            raise ConnectorMisconfigured(f"{what}: connectors.tiktok.tokens holds no consent; {remedy}")
         try:
             return self._call(path, fields, token, now, what=what, body=body)
         except CredentialRefused:

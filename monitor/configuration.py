@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, time
@@ -146,14 +145,21 @@ def platform_settings(settings: Settings, accounts: Sequence[Account], problems:
 def missing_credentials(configuration: Configuration) -> list[Problem]:
     """Return a problem for each registered platform without the credential it needs. The others can be read."""
     source = str(configuration.settings.source)
-    active = Counter(one.platform for one in configuration.accounts if one.status is AccountStatus.ACTIVE)
+    active: dict[str, list[Account]] = {}
+    for one in configuration.accounts:
+        if one.status is AccountStatus.ACTIVE:
+            active.setdefault(one.platform, []).append(one)
     problems = []
-    for name, count in sorted(active.items()):
+    for name, accounts in sorted(active.items()):
         table = configuration.platforms[name]
+        if hasattr(table, "lacking"):
+            lacking = table.lacking(accounts)
+            problems += [Problem(file=source, place=f"connectors.{name}.{key}", message=said) for key, said in lacking]
+            continue
         needed = getattr(connectors.load(name), "credentials", ())
         lacks = table.lacks() if hasattr(table, "lacks") else [key for key in needed if not getattr(table, key)]
         for key in lacks:
-            message = f"is not set, and {_accounts(count)} it; write the token into {key}_file"
+            message = f"is not set, and {_accounts(len(accounts))} it; write the token into {key}_file"
             problems.append(Problem(file=source, place=f"connectors.{name}.{key}", message=message))
     return problems
 

@@ -76,11 +76,12 @@ def test_the_defaults_of_every_platform_are_right(platform):
 
 TIKTOK_APP = '[connectors.tiktok]\nclient_key = "a"\nclient_secret = "b"\n'
 LACKING = {
-    "nothing": ("", ["connectors.tiktok.access_token"]),
-    "an app and no consent": (TIKTOK_APP, ["connectors.tiktok.access_token"]),
+    "nothing": ("", ["connectors.tiktok.client_key"]),
+    "an app and no consent": (TIKTOK_APP, ["connectors.tiktok.tokens"]),
     "a token": ('[connectors.tiktok]\naccess_token = "act.1"', []),
     "what a token is renewed with": (f'{TIKTOK_APP}refresh_token = "rft.1"', []),
     "a folder of consents": (f'{TIKTOK_APP}tokens = "consents"', []),
+    "a folder with another's consent": (f'{TIKTOK_APP}tokens = "others"', ["connectors.tiktok.tokens"]),
 }
 
 
@@ -88,6 +89,9 @@ LACKING = {
 def test_one_credential_may_stand_for_another(tmp_path, toml, missing):
     (tmp_path / "consents").mkdir()
     (tmp_path / "consents" / "jpd").write_text("rft.1")
+    (tmp_path / "others").mkdir()
+    (tmp_path / "others" / "kcm").write_text("rft.1")
+    (tmp_path / "others" / ".jpd.lock").touch()
     (tmp_path / "pantau.toml").write_text(toml, encoding="utf-8")
     settings, accounts = load_settings(tmp_path, {}), [account("jpd", "tiktok")]
     platforms = platform_settings(settings, accounts, [])
