@@ -101,6 +101,13 @@ def test_a_doubted_finding_is_low_only_when_the_text_is_all_but_surely_ordinary(
     ]
 
 
+def test_what_stands_in_a_picture_is_not_doubted(opinion):
+    found = evaluate(
+        rules(opinion, Severity.HIGH, OpinionUse.DOUBTS), Subject(fields={"picture:0": "jualan rahmah RM55 di dataran"})
+    )
+    assert [finding.severity for finding in found] == [Severity.HIGH]
+
+
 def test_a_doubted_finding_stands_where_there_is_no_opinion(opinion):
     alone = RuleSet(rules(opinion, Severity.HIGH, OpinionUse.DOUBTS).rules, "test")
     assert severities(alone, "jualan rahmah RM55 di dataran") == [Severity.HIGH]

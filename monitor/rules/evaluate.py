@@ -95,7 +95,11 @@ def _asks(rule: Rule, finding: Finding) -> bool:
     """Tell whether the opinion could change anything about the finding."""
     if finding.severity is Severity.LOW:
         return rule.opinion in {OpinionUse.LIFTS, OpinionUse.DECIDES}
-    return rule.opinion in {OpinionUse.CONFIRMS, OpinionUse.DOUBTS, OpinionUse.DECIDES}
+    if rule.opinion is OpinionUse.DOUBTS:
+        return (
+            SCOPE_OF[finding.field.partition(":")[0]] == "text"
+        )  # a letter or an advert has no office's voice to miss
+    return rule.opinion in {OpinionUse.CONFIRMS, OpinionUse.DECIDES}
 
 
 def _by_opinion(rule: Rule, finding: Finding, opinion: Opinion, view: View) -> Iterator[Finding]:
