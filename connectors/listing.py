@@ -7,6 +7,7 @@ when the listing has come past its time without showing it.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
 from connectors.base import PAGE_BOUND, Cursor, Gap, Page, Reread
@@ -17,6 +18,7 @@ LOOKED_THROUGH = 40  # pages of one look for known posts
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 FAR = datetime(9999, 1, 1, tzinfo=UTC)
 SAME_TIME = timedelta(seconds=1)  # posts of one second stand in no order
+MOST_REPEATS = 1  # pages in a row that show what was shown: a server that minds no cursor has no end
 
 
 def merged(*listings: Iterator[Listed]) -> Iterator[Listed]:
@@ -57,12 +59,13 @@ def reread_listed(answers: Iterable[Listed], published: Mapping[str, datetime | 
     sought = dict(published)
     found: dict[str, Post] = {}
     reached: datetime | None = None
-    ended = False
+    ended, repeats = False, _Repeats()
     for number, answer in enumerate(answers, start=1):
         found |= {post.native_id: post for post in answer.posts if post.native_id in sought}
         reached = min([*answer.times, *([reached] if reached else [])], default=None)
         ended = not answer.more
-        if ended or number >= LOOKED_THROUGH or not _still_sought(sought, found, reached):
+        lost = number >= LOOKED_THROUGH or repeats.too_many(answer)
+        if ended or lost or not _still_sought(sought, found, reached):
             break
     missing = {one for one, at in sought.items() if one not in found and (ended or _passed(at, reached))}
     return Reread(posts=tuple(found.values()), missing=frozenset(missing))
@@ -76,6 +79,19 @@ def _passed(at: datetime | None, reached: datetime | None) -> bool:
     return at is not None and reached is not None and reached + SAME_TIME < at
 
 
+@dataclass(slots=True)
+class _Repeats:
+    """Tells when a listing goes round in a circle: whoever asked on would spend the whole day's calls."""
+
+    seen: set[str] = field(default_factory=set)
+    in_a_row: int = 0
+
+    def too_many(self, answer: Listed) -> bool:
+        self.in_a_row = self.in_a_row + 1 if answer.ids and answer.ids <= self.seen else 0
+        self.seen |= answer.ids
+        return self.in_a_row > MOST_REPEATS
+
+
 def stretch(answers: Iterable[Listed], start: datetime, end: datetime, *, promises: bool = False) -> Iterator[Page]:
     """Yield the posts of [start, end) from a listing; a gap where it could not be read down to `start`.
 
@@ -83,12 +99,12 @@ def stretch(answers: Iterable[Listed], start: datetime, end: datetime, *, promis
     """
     cursor: Cursor = {}
     reached: datetime | None = None
-    hollow = False
+    hollow, repeats = False, _Repeats()
     for number, answer in enumerate(answers, start=1):
         posts = tuple(post for post in answer.posts if start <= post.published_at < end)
         reached = min([*answer.times, *([reached] if reached else [])], default=None)
         past = bool(answer.times) and max(answer.times) < start
-        last = past or not answer.more or number >= PAGE_BOUND
+        last = past or not answer.more or number >= PAGE_BOUND or repeats.too_many(answer)
         hollow |= promises and not answer.ids and (answer.more or number > 1)
         cut = last and ((not past and answer.more) or hollow)
         gap = Gap(start=start, end=min(reached or end, end), cause=Cause.BURST) if cut else None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from itertools import repeat
 
 import pytest
 from builders import NOW, account, post
@@ -11,7 +12,7 @@ from test_x import post as tweet
 
 from connectors.base import Bounds
 from connectors.graph import Belief
-from connectors.listing import stretch
+from connectors.listing import reread_listed, stretch
 from connectors.walk import Listed, begin_walk, listed
 from connectors.x import Walk as XWalk
 
@@ -77,6 +78,15 @@ STRETCHES = {
 def test_a_stretch_is_proven_only_without_empty_pages(answers, proven):
     pages = list(stretch(answers, NOW - HOUR, NOW, promises=True))
     assert (pages[-1].gap is None) is proven
+
+
+def test_a_server_that_minds_no_cursor_is_not_asked_for_the_same_page_for_ever():
+    pages = list(stretch(repeat(shown(1, 2)), NOW - HOUR, NOW))
+    assert (len(pages), pages[-1].last, pages[-1].gap is None) == (3, True, False)
+    asked = iter(range(99))
+    answers = (shown(1, 2) for _ in asked)
+    assert not reread_listed(answers, {"x": NOW - HOUR}).missing
+    assert next(asked) == 3
 
 
 def test_x_s_promise_of_a_further_page_is_kept_or_is_a_gap():
