@@ -116,7 +116,8 @@ class GraphHttp:
         """Return objects by id in one call for each 50; None where one was refused, which tells nothing of any."""
         found: dict[str, Json] = {}
         for begin in range(0, len(ids), IDS_PER_CALL):
-            some = None if self._singly else self._many(ids[begin : begin + IDS_PER_CALL], fields, now, what=what)
+            part = ids[begin : begin + IDS_PER_CALL]
+            some = None if self._singly.holds(now) else self._many(part, fields, now, what=what)
             if some is None:
                 return None
             found |= some
