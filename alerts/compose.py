@@ -271,7 +271,7 @@ def _letterhead(language: Language, envelope: Envelope, now: datetime) -> dict[s
 def _words(alert: Alert, delivery: Delivery, envelope: Envelope, now: datetime) -> dict[str, object]:
     language = delivery.language
     cause, remedy = wording.cause(alert.cause, language)
-    platform, sentence = _technical(alert)
+    platform, sentence = _technical(alert, language)
     sealed = envelope.encrypted_excerpt and bool(envelope.certificates.of(delivery.recipient, now))
     answer = answer_link(alert, delivery, envelope, now)
     return {
@@ -486,7 +486,7 @@ def _account_name(alert: Alert) -> str:
     return one_line(alert.account.label, limit=NAME_LIMIT) if alert.account else ""
 
 
-def _technical(alert: Alert) -> tuple[str, str]:
+def _technical(alert: Alert, language: Language) -> tuple[str, str]:
     """Return the platform's name and the sentence for operators. Nothing in it repeats a post."""
     detail = one_line(alert.detail, limit=400)
     if alert.account is not None:
@@ -500,7 +500,7 @@ def _technical(alert: Alert) -> tuple[str, str]:
     if alert.kind is AlertKind.EVALUATION:  # an exception's message may quote the text it choked on; its name does not
         name = re.match(r"[A-Za-z_][\w.]{0,80}", detail)
         detail = name[0] if name else ""
-    return one_line(wording.platform(platform)), detail
+    return one_line(wording.platform(platform, language)), detail
 
 
 def _forecast(alert: Alert) -> Forecast | None:

@@ -167,7 +167,7 @@ def words(report: MonthReport, language: Language) -> Mapping[str, object]:
         "blind": blind,
         "rows": [_account(week, language) for week in accounts[:ACCOUNTS]],
         "more_rows": max(0, len(accounts) - ACCOUNTS),
-        "degraded": sorted({one_line(wording.platform(w.account.platform)) for w in accounts if w.degraded}),
+        "degraded": sorted({one_line(wording.platform(w.account.platform, language)) for w in accounts if w.degraded}),
         "new_total": len(new),
         "cases": [_case(one, language, at) for one in new[:CASES]],
         "more_cases": max(0, len(new) - CASES),

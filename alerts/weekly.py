@@ -106,7 +106,7 @@ def words(report: WeekReport, language: Language) -> Mapping[str, object]:
         "remedies": _remedies(holed[:HOLES], language),
         "silent": [_silent(week, language) for week in report.accounts if week.silent],
         "vanished": [(one_line(w.account.label, limit=NAME_LIMIT), w.vanished) for w in report.accounts if w.vanished],
-        **_degraded(report),
+        **_degraded(report, language),
         **_day_table(report, language),
         **_severities(report, language),
         **_cases(report, names, language),
@@ -117,7 +117,7 @@ def words(report: WeekReport, language: Language) -> Mapping[str, object]:
         "clean": quiet(report)
         and bool(report.accounts)
         and not holed
-        and not _degraded(report)["degraded"]
+        and not any(week.degraded for week in report.accounts)
         and not any(week.silent or week.vanished for week in report.accounts),
         **weekly_service.words(report, language),
     }
@@ -189,10 +189,12 @@ def _agency(code: str, names: Mapping[str, str]) -> str:
     return names.get(code) or one_line(code, limit=NAME_LIMIT) or "–"
 
 
-def _degraded(report: WeekReport) -> dict[str, object]:
+def _degraded(report: WeekReport, language: Language) -> dict[str, object]:
     """Return the dying platforms with their accounts' number: what is read of them is less than a reader sees."""
     counted = Counter(week.account.platform for week in report.accounts if week.degraded)
-    return {"degraded": [(one_line(wording.platform(name)), number) for name, number in sorted(counted.items())]}
+    return {
+        "degraded": [(one_line(wording.platform(name, language)), number) for name, number in sorted(counted.items())]
+    }
 
 
 def _day_table(report: WeekReport, language: Language) -> dict[str, object]:

@@ -246,7 +246,7 @@ def _platforms(report: WeekReport, language: Language) -> dict[str, object]:
         again = wording.short(one.retry_at) if one.retry_at else ""
         since = f"{wording.short(one.since)} ({wording.span(_now(report) - one.since, language)})"
         remedy = remedy if one.cause in DEAD else again
-        return one_line(wording.platform(one.platform)), since, cause, remedy
+        return one_line(wording.platform(one.platform, language)), since, cause, remedy
 
     return {
         "dead": [row(one) for one in report.shut if one.cause in DEAD],
@@ -260,7 +260,7 @@ def _forecasts(report: WeekReport, language: Language) -> dict[str, object]:
     now = _now(report)
     found = sorted(report.forecasts, key=lambda one: (not falls_short(one, now), one.key))
     rows = [
-        (one_line(wording.platform(one.platform)), wording.forecast(one, language), falls_short(one, now))
+        (one_line(wording.platform(one.platform, language)), wording.forecast(one, language), falls_short(one, now))
         for one in found
     ]
     return {"forecasts": rows[:FORECASTS], "short": [row for row in rows[:FORECASTS] if row[2]]}

@@ -192,8 +192,10 @@ PLATFORMS = {
     "bluesky": "Bluesky",
     "mastodon": "Mastodon",
     "myspace": "MySpace",
-    "rss": "RSS",
-    "web": "web",
+}
+SITES: Mapping[Language, Mapping[str, str]] = {  # no platform of anybody's: named in the reader's language
+    MS: {"rss": "laman web (RSS)", "web": "laman web"},
+    EN: {"rss": "website (RSS)", "web": "website"},
 }
 INSTRUMENTS: Mapping[Language, Mapping[str, str]] = {
     MS: {
@@ -347,8 +349,8 @@ def cause(why: Cause | None, language: Language) -> tuple[str, str]:
     return UNKNOWN_CAUSE[language] if why is None else CAUSES[language][why]
 
 
-def platform(name: str) -> str:
-    return PLATFORMS.get(name, name)
+def platform(name: str, language: Language) -> str:
+    return SITES[language].get(name) or PLATFORMS.get(name, name)
 
 
 def instrument(name: str, language: Language) -> str:

@@ -240,6 +240,15 @@ def test_a_credential_mail_names_the_platform_as_people_know_it():
     assert "401 Unauthorized" in text_of(mail)
 
 
+@pytest.mark.parametrize(
+    ("platform", "language", "name"),
+    [("web", Language.MS, "laman web"), ("rss", Language.EN, "website (RSS)"), ("tiktok", Language.MS, "TikTok")],
+)
+def test_an_alert_names_a_web_site_in_the_reader_s_language(platform, language, name):
+    what = replace(alert(), account=account("jpd", platform))
+    assert re.search(rf"Platform +: {re.escape(name)}\r?\n", text_of(composed(what, language=language)))
+
+
 def forecast_mail(forecast, language=Language.EN, **changes):
     what = alert(
         kind=AlertKind.FORECAST,
