@@ -485,7 +485,7 @@ def test_a_picture_that_leads_into_the_private_network_is_not_fetched(office):
     post["attachments"] = {"data": [{"media_type": "photo", "url": "https://www.facebook.com/photo", "media": image}]}
     office.register(("JPD", "facebook", "jabatandemo", ""))
     ran = office.once()
-    assert "1 unreadable" in ran.out
+    assert "1 not read" in ran.out
     assert "[network] allow" in office.here.query("select reason from media")[0][0]
 
 

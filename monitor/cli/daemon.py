@@ -147,7 +147,7 @@ def _print_pass(passed: Any) -> None:
         f" {sum(s.deleted for s in saved)} deleted"
     )
     if passed.media.read or passed.media.unreadable:
-        out.print(f"media      {passed.media.read} read, {passed.media.unreadable} unreadable")
+        out.print(f"media      {passed.media.read} read, {passed.media.unreadable} not read")
     opened, still_open = passed.alerts
     out.print(f"alerts     {opened} opened, {still_open} open in all")
     sent = passed.sent

@@ -38,7 +38,10 @@ MOST_WORDS = 400  # of one text: what comes later changes nothing
 MOST_KEPT = 50_000
 _WORD = re.compile(r"[a-z]+|\d+|[^\W\d_]+|[^\w\s]")
 _LONGEST_WORD = 24
-ANEW = "take it away, then make it anew: rules learn"
+ANEW = (
+    "copy the one that came with this version over it (`pantau init` writes it into an empty folder), or take it away "
+    "and make it anew: `pantau rules learn`"
+)
 
 
 class BadOpinion(Exception):
