@@ -140,6 +140,8 @@ def test_the_console_leads_from_the_accounts_to_an_alert_and_can_be_read_on_a_ph
             page.on("dialog", lambda dialog: pytest.fail(f"a script ran: {dialog.message}"))
             page.goto(address)
             assert flaws(page, 375) == []
+            verdict = page.get_by_text("blind", exact=True).first.bounding_box()
+            assert verdict["x"] + verdict["width"] <= 375  # seen without scrolling sideways
             page.get_by_role("link", name="PTU-2026-").first.click()
             assert "suspected, " in page.locator("h1").inner_text()
             assert flaws(page, 375) == []
