@@ -317,6 +317,8 @@ def json_body(response: requests.Response, *, what: str) -> Any:
         begins = text.lstrip()[:1]
         if begins in {"{", "["}:
             raise Unavailable(f"{what}: the JSON was cut short") from None
+        if not begins:
+            raise SchemaDrift(f"{what}: the answer is empty; something between may have swallowed it") from None
         kind = response.headers.get("Content-Type", "no content type")
         raise SchemaDrift(f"{what}: expected JSON, found {kind}") from None
     except (RecursionError, ValueError):

@@ -373,19 +373,19 @@ def test_an_answer_to_be_read_is_no_refusal(status):
 
 
 BODIES = {
-    "a page": (b"<html>", SchemaDrift),
-    "half an object": (b'{"a": ', Unavailable),
-    "nothing": (b"", SchemaDrift),
-    "lists without end": (b"[" * 100_000 + b"]" * 100_000, SchemaDrift),
-    "a number without end": (b'{"a": ' + b"9" * 5000 + b"}", SchemaDrift),
+    "a page": (b"<html>", SchemaDrift, "expected JSON"),
+    "half an object": (b'{"a": ', Unavailable, "cut short"),
+    "nothing": (b"", SchemaDrift, "is empty"),
+    "lists without end": (b"[" * 100_000 + b"]" * 100_000, SchemaDrift, "too deep"),
+    "a number without end": (b'{"a": ' + b"9" * 5000 + b"}", SchemaDrift, "too long"),
 }
 
 
-@pytest.mark.parametrize(("body", "error"), BODIES.values(), ids=BODIES)
-def test_what_is_no_json_is_told_apart(body, error):
+@pytest.mark.parametrize(("body", "error", "words"), BODIES.values(), ids=BODIES)
+def test_what_is_no_json_is_told_apart(body, error, words):
     with Replay(lambda _: Answer(body=body)) as running:
         answer = http.open_session(base_url=running.url, network=network()).get(running.url)
-    with pytest.raises(error):
+    with pytest.raises(error, match=words):
         http.json_body(answer, what="x/jpd")
 
 
