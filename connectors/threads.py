@@ -82,6 +82,8 @@ DIALECT = Dialect(
     codes=(((24, 110), AccountNotFound, UNSEEN),),
 )
 
+ASK_AGAIN = timedelta(hours=1)  # what a server did not tell may have been a passing fault
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ThreadsSettings:
@@ -288,6 +290,7 @@ class ThreadsConnector:
         self._day = DayCount(DISCOVERIES)
         self._referred: Remembered[Json] = Remembered(REMEMBERED)
         self._me: Json | None = None  # the token's own profile; empty where the server does not tell
+        self._me_asked_at = datetime.min.replace(tzinfo=UTC)
         self._leaner: dict[str, int] = {}  # by way of reading: which of FIELDS has been answered
 
     def resolve(self, account: Account) -> Profile:
@@ -301,7 +304,7 @@ class ThreadsConnector:
 
     def pull(self, account: Account, cursor: Cursor | None, *, now: datetime) -> Iterator[Page]:
         """Yield pages newest first; the cursor moves on the last. Raises ConnectorError."""
-        walk = begin_walk(account, cursor, self._bounds, now)
+        walk = begin_walk(account, cursor, self._bounds, now, promises=True)
         for answer in self._listing(account, now, window=_since(walk.since)):
             page = walk.take(answer)
             yield page
@@ -312,7 +315,7 @@ class ThreadsConnector:
         """Yield the posts of [start, end), read again from the listing. Raises ConnectorError."""
         until = min(end + timedelta(seconds=1), now)
         window = {**_since(start), **({"until": str(int(until.timestamp()))} if until > max(start, EARLIEST) else {})}
-        yield from stretch(self._listing(account, now, window=window), start, end)
+        yield from stretch(self._listing(account, now, window=window), start, end, promises=True)
 
     def reread(
         self,
@@ -364,7 +367,8 @@ class ThreadsConnector:
         return bool(own_name) and username_of(account).casefold() == own_name
 
     def _own(self, now: datetime) -> Json:
-        if self._me is None:
+        if self._me is None or (not self._me and abs(now - self._me_asked_at) >= ASK_AGAIN):
+            self._me_asked_at = now
             try:
                 self._me = self._graph.attempt("me", {"fields": "id,username"}, now, what="threads: the own profile")
             except Refused as refused:
