@@ -23,7 +23,7 @@ from connectors.base import (
 )
 
 PACIFIC = ZoneInfo("America/Los_Angeles")  # where Google's day ends
-NEW_KEY = "make a new API key in the Google Cloud console and put it into connectors.youtube.api_key"
+NEW_KEY = "make a new API key in the Google Cloud console and put it into connectors.youtube.api_key_file"
 ENABLE = "enable the YouTube Data API v3 in the Google Cloud project that the key belongs to"
 RESTRICTED = "the key's restrictions do not admit Pantau; admit this server's address and the YouTube Data API v3"
 DAY_USED = "the day's units are used up; they are given anew at midnight Pacific time"

@@ -129,7 +129,7 @@ FACEBOOK = Dialect(
     platform="facebook",
     name="Facebook",
     holder="page",
-    new_token="make a new system-user token and put it into connectors.facebook.access_token",  # noqa: S106 (a remedy)
+    new_token="make a new system-user token and put it into connectors.facebook.access_token_file",  # noqa: S106 (a remedy)
     grant="grant the app pages_read_engagement on the page, or Page Public Content Access",
 )
 NEW_TOKEN = FACEBOOK.new_token

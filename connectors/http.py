@@ -200,7 +200,9 @@ class _GuardedAdapter(HTTPAdapter):
         try:
             found = socket.getaddrinfo(host.strip("[]"), port, type=socket.SOCK_STREAM)
         except (OSError, UnicodeError):
-            raise _Unresolved(f"the name {host} cannot be resolved") from None
+            raise _Unresolved(
+                f"the name {host} cannot be resolved; look at the address, and at the DNS of this machine"
+            ) from None
         for *_, address in found:
             if not self._allowed(str(address[0])):
                 raise _Refused(not_public(host, str(address[0])))

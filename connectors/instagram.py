@@ -57,7 +57,7 @@ DIALECT = Dialect(
     platform="instagram",
     name="Instagram",
     holder="account",
-    new_token="make a new system-user token and put it into connectors.instagram.access_token",  # noqa: S106 (a remedy)
+    new_token="make a new system-user token and put it into connectors.instagram.access_token_file",  # noqa: S106 (a remedy)
     grant="grant the app instagram_basic, instagram_manage_insights and pages_read_engagement, and make sure that the "
     "token's own professional account is linked to a page",
     codes=(

@@ -55,7 +55,9 @@ VANITY = r"[\w\-.%]{1,120}"
 ORGANISATION = "urn:li:organization:"
 CHANGED = "LinkedIn's API has changed, see connectors.linkedin.version"
 OWN = ("id", "commentary", "content", "contentLandingPage")  # what tells versions apart where a part was not readable
-NEW_TOKEN = "let the pages' administrator consent again, and put the new token into connectors.linkedin.access_token"  # noqa: S105 (a remedy)
+NEW_TOKEN = (
+    "let the pages' administrator consent again, and put the new token into connectors.linkedin.access_token_file"  # noqa: S105 (a remedy)
+)
 ROLE = (
     "the token's member must be an administrator of the page, and the app needs r_organization_social and "
     "rw_organization_admin (Community Management API)"

@@ -20,7 +20,9 @@ from monitor.settings import Network, Secret
 
 EARLY = timedelta(hours=1)  # renewed so long before the end
 WHAT = "linkedin: renewing the token"
-CONSENT = "let the pages' administrator consent again, and put the new token into connectors.linkedin.refresh_token"
+CONSENT = (
+    "let the pages' administrator consent again, and put the new token into connectors.linkedin.refresh_token_file"
+)
 # What the token's address answers (OAuth 2).
 CODES: Mapping[str, tuple[type[ConnectorError], str]] = {
     "invalid_request": (CredentialRefused, f"the refresh token is refused; {CONSENT}"),

@@ -76,7 +76,7 @@ DIALECT = Dialect(
     platform="threads",
     name="Threads",
     holder="profile",
-    new_token="make a new long-lived token and put it into connectors.threads.access_token",  # noqa: S106 (a remedy)
+    new_token="make a new long-lived token and put it into connectors.threads.access_token_file",  # noqa: S106 (a remedy)
     grant="the app needs threads_basic, threads_read_replies, and for profiles of others threads_profile_discovery "
     "with advanced access",
     codes=(((24, 110), AccountNotFound, UNSEEN),),

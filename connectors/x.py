@@ -523,7 +523,10 @@ FAILURES: Mapping[type[Exception], type[ConnectorError]] = {
     tweepy.TweepyException: SchemaDrift,  # not about an answer: tweepy and Pantau do not fit together
 }
 STATUSES: Mapping[int, tuple[type[ConnectorError], str]] = {
-    401: (CredentialRefused, "X refuses the bearer token; make a new one and put it into connectors.x.bearer_token"),
+    401: (
+        CredentialRefused,
+        "X refuses the bearer token; make a new one and put it into connectors.x.bearer_token_file",
+    ),
     402: (RateLimited, "the API's credits are used up; top up in X's developer console"),
     403: (PermissionMissing, "X does not let this app read this"),
     404: (AccountNotFound, "X knows nothing there; correct the handle in the register"),

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
+
 import pytest
 from builders import account
 
 import connectors
+from connectors import google, instagram, linkedin, threads, x
+from connectors.graph import FACEBOOK
 from monitor.configuration import Configuration, missing_credentials, platform_settings
 from monitor.settings import load_settings
 
@@ -111,3 +116,21 @@ def test_a_folder_that_is_not_named_lies_beside_the_configuration(tmp_path):
     (tmp_path / "pantau.toml").write_text(TIKTOK_APP, encoding="utf-8")
     platforms = platform_settings(load_settings(tmp_path, {}), [], [])
     assert platforms["tiktok"].tokens == tmp_path / "var" / "tiktok"
+
+
+@pytest.mark.parametrize(
+    "remedy",
+    [
+        FACEBOOK.new_token,
+        instagram.DIALECT.new_token,
+        threads.DIALECT.new_token,
+        google.NEW_KEY,
+        linkedin.NEW_TOKEN,
+        x.STATUSES[401][1],
+    ],
+)
+def test_a_remedy_names_the_key_that_the_default_configuration_shows(remedy):
+    platform, key = re.search(r"into connectors\.(\w+)\.(\w+)", remedy).groups()
+    defaults = (Path(__file__).parent.parent / "config" / "pantau.toml").read_text(encoding="utf-8")
+    section = defaults.split(f"[connectors.{platform}]")[1].split("\n[")[0]
+    assert f"# {key} = " in section
