@@ -108,7 +108,7 @@ class TikTokSettings:
         more = f" and {len(without) - MOST_NAMED} more" if len(without) > MOST_NAMED else ""
         said = (
             f"{self.tokens} holds no file named {', '.join(without[:MOST_NAMED])}{more}; write the account's refresh "
-            "token into a file named after it, see README: TikTok"
+            "token into a file named after it (README: TikTok), or import it as paused until its agency consents"
         )
         return [("tokens", said)] if without else []
 

@@ -112,6 +112,15 @@ def test_one_credential_may_stand_for_another(tmp_path, toml, missing):
     assert [problem.place for problem in missing_credentials(configuration)] == missing
 
 
+def test_of_many_accounts_without_a_consent_the_first_are_named(tmp_path):
+    (tmp_path / "pantau.toml").write_text(TIKTOK_APP, encoding="utf-8")
+    accounts = [account(f"jpd{number}", "tiktok") for number in range(7)]
+    table = platform_settings(load_settings(tmp_path, {}), accounts, [])["tiktok"]
+    ((key, sentence),) = table.lacking(accounts)
+    assert key == "tokens"
+    assert "no file named jpd0, jpd1, jpd2, jpd3, jpd4 and 2 more; write" in sentence
+
+
 def test_a_folder_that_is_not_named_lies_beside_the_configuration(tmp_path):
     (tmp_path / "pantau.toml").write_text(TIKTOK_APP, encoding="utf-8")
     platforms = platform_settings(load_settings(tmp_path, {}), [], [])
