@@ -46,7 +46,7 @@ def pages(ask: Ask, parse: Parse, *, peek: bool = False) -> Iterator[Listed]:
                 yield held
             raise
         if held is not None:
-            is_end = not answer.ids and not answer.more
+            is_end = answer.ids <= held.ids and not answer.more
             yield replace(held, more=not is_end)
             if is_end:
                 return
@@ -66,7 +66,7 @@ def _answers(ask: Ask, parse: Parse) -> Iterator[tuple[Listed, bool]]:
         seen |= fresh
         is_sure = has_next(listing)
         more = bool(after) and (is_sure or bool(fresh))
-        yield listed(posts if fresh or is_sure else (), more=more), is_sure
+        yield listed(posts, more=more), is_sure  # a page shown again is no empty one: the cursor leads nowhere
         if not more:
             return
         question = after
