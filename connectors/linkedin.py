@@ -388,7 +388,7 @@ class LinkedInConnector:
 
     def pull(self, account: Account, cursor: Cursor | None, *, now: datetime) -> Iterator[Page]:
         """Yield pages, what was last changed first; the cursor moves on the last. Raises ConnectorError."""
-        walk = begin_walk(account, cursor, self._bounds, now, promises=True)
+        walk = begin_walk(account, cursor, self._bounds, now)
         for answer in self._listing(account, now):
             page = walk.take(answer)
             yield page
@@ -397,7 +397,7 @@ class LinkedInConnector:
 
     def backfill(self, account: Account, start: datetime, end: datetime, *, now: datetime) -> Iterator[Page]:
         """Yield the posts of [start, end), read again from the listing. Raises ConnectorError."""
-        yield from stretch(self._listing(account, now), start, end, promises=True)
+        yield from stretch(self._listing(account, now), start, end)
 
     def reread(
         self,

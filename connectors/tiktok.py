@@ -387,7 +387,8 @@ class TikTokConnector:
             remedy = "make one with the agency's consent, see README: TikTok"
             if self._tokens.known():
                 raise ConsentEnded(f"{what}: connectors.tiktok.tokens has no file named {username}; {remedy}")
-            raise ConnectorMisconfigured(f"{what}: connectors.tiktok.tokens holds no consent; {remedy}")
+            missing = "connectors.tiktok.tokens holds no consent, and connectors.tiktok.access_token is not set"
+            raise ConnectorMisconfigured(f"{what}: {missing}; {remedy}")
         try:
             return self._call(path, fields, token, now, what=what, body=body)
         except CredentialRefused:

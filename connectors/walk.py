@@ -36,8 +36,9 @@ def listed(posts: Sequence[Post], *, more: bool) -> Listed:
 class Walk:
     """One pull's way. `live_from` parts what must be read from the back catalogue, of which so many are a choice.
 
-    `promises`: a listing that tells of a further page has posts on it. An empty one is a passing fault as often as an
-    end: unless what was known has been met below it, a gap says so, and the back-fill finds out.
+    A listing that ends by an empty page before it has come down to what is known may have met a passing fault: a gap
+    says so, and the back-fill finds out. `promises`: of this one every page that is told of has posts on it, so that an
+    empty one among others proves nothing either.
     """
 
     begin: Cursor | None
@@ -83,7 +84,7 @@ class Walk:
         if answer.times:
             self._is_back_catalogue = max(answer.times) < self.live_from
         met = self.since is not None and bool(answer.times) and max(answer.times) < self.since
-        hollow = self.promises and self._pages > 1 and not answer.ids
+        hollow = self._pages > 1 and not answer.ids and (self.promises or self._is_short_of_known())
         if self.promises:
             self._note_hollow(answer)
         ended = (not answer.more and not hollow) or met
@@ -95,6 +96,10 @@ class Walk:
         gap = self._hollow if complete else self._gap()
         heals = ended and self._hollow is None and self._begins_below_the_lost()
         return Page(posts=answer.posts, cursor=self._with_lost(gap, heals=heals), last=True, gap=gap, heals=heals)
+
+    def _is_short_of_known(self) -> bool:
+        """Say whether the walk has not come down to what was known before; a first pull cannot tell."""
+        return self.known is not None and (self._oldest is None or self._oldest > self.known)
 
     def _note_hollow(self, answer: Listed) -> None:
         """Name what an empty page among others may have hidden: from the posts below it to those above."""

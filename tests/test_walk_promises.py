@@ -55,8 +55,9 @@ def test_what_an_empty_page_may_hide_is_named(answers, gap):
     assert (found and (found.start, found.end)) == (gap and tuple(NOW - m * MINUTE for m in gap))
 
 
-def test_a_listing_that_ends_by_an_empty_page_is_taken_at_its_word():
-    assert last(shown(1, 2), EMPTY_END, promises=False).gap is None
+def test_a_listing_that_promises_nothing_may_end_by_an_empty_page_once_it_has_met_what_is_known():
+    assert last(shown(1, 2), shown(3, 61), EMPTY_END, promises=False).gap is None
+    assert last(shown(1, 2), EMPTY_END, promises=False).gap is not None
 
 
 def test_the_cursor_moves_and_remembers_what_may_be_lost():
