@@ -51,6 +51,7 @@ class Walk:
     _barren: int = 0  # pages in a row that showed nothing new: the walk gets nowhere
     _newest: datetime | None = None
     _oldest: datetime | None = None
+    _reached: datetime | None = None  # as `_oldest`, also by what posts say of themselves
     _ids: set[str] = field(default_factory=set)
     _is_back_catalogue: bool = False  # the last page with posts lay in it as a whole
     _above: datetime | None = None  # the oldest post above an empty page
@@ -59,7 +60,10 @@ class Walk:
     @property
     def known(self) -> datetime | None:
         """When the newest post known before was published; None for a first pull."""
-        value = self.begin.get("newest") if self.begin and self.begin.get("v") == 1 else None
+        return self._moment_of("newest")
+
+    def _moment_of(self, key: str) -> datetime | None:
+        value = self.begin.get(key) if self.begin and self.begin.get("v") == 1 else None
         return _moment(value) if value else None
 
     @property
@@ -81,6 +85,8 @@ class Walk:
         self._ids |= fresh
         self._newest = max([*(p.published_at for p in answer.posts), *filter(None, [self._newest])], default=None)
         self._oldest = min([*answer.times, *filter(None, [self._oldest])], default=None)
+        stated = (post.published_at for post in answer.posts)
+        self._reached = min([*stated, *filter(None, [self._oldest, self._reached])], default=None)
         if answer.times:
             self._is_back_catalogue = max(answer.times) < self.live_from
         met = self.since is not None and bool(answer.times) and max(answer.times) < self.since
@@ -99,7 +105,8 @@ class Walk:
 
     def _is_short_of_known(self) -> bool:
         """Say whether the walk has not come down to what was known before; a first pull cannot tell."""
-        return self.known is not None and (self._oldest is None or self._oldest > self.known)
+        known = self._moment_of("ahead") or self.known
+        return known is not None and (self._reached is None or self._reached > known)
 
     def _note_hollow(self, answer: Listed) -> None:
         """Name what an empty page among others may have hidden: from the posts below it to those above."""
@@ -126,9 +133,10 @@ class Walk:
         return self.known is None and self._is_back_catalogue and self.count >= self.bounds.back_catalogue
 
     def _cursor(self) -> Mapping[str, Any]:
-        """A post dated in the future must not hide those of today."""
+        """A post dated in the future must not hide those of today, and is known all the same."""
         newest = max(filter(None, (self._newest, self.known)), default=None)
-        return {"v": 1, "newest": min(newest, self.now).isoformat() if newest else None}
+        ahead = {"ahead": newest.isoformat()} if newest and newest > self.now else {}
+        return {"v": 1, "newest": min(newest, self.now).isoformat() if newest else None, **ahead}
 
     def _gap(self) -> Gap | None:
         reached = min(self._oldest or self.now, self.now)

@@ -37,6 +37,7 @@ from monitor.model import (
     Profile,
     Severity,
 )
+from monitor.schedule import PROFILE_EVERY
 from monitor.store import alerts, past
 from monitor.store.database import Database, insert_if_new
 from monitor.store.register import to_account
@@ -188,11 +189,17 @@ def release_held(db: Database) -> None:
 def save_profile(db: Database, claimed: Claimed, snapshot: Profile, *, now: datetime) -> bool:
     """Keep a profile snapshot when it differs from the last one. Returns whether it did (False for the first).
 
-    Another name or handle is an alert: hijackers rename an account before they post.
+    Another name or handle is an alert: hijackers rename an account before they post. A whole pass looks at every
+    profile; what it finds as it was yesterday at the most is not written down anew.
     """
+    newest = select(profile).where(profile.c.account_id == claimed.account.id).order_by(profile.c.id.desc()).limit(1)
+    if claimed.profile_at is not None and timedelta() <= now - claimed.profile_at < PROFILE_EVERY:
+        with db.read() as connection:
+            known = connection.execute(newest).mappings().first()
+        if known is not None and known["content_hash"] == snapshot.content_hash:
+            return False
     with db.write() as connection:
         hold(connection, claimed)
-        newest = select(profile).where(profile.c.account_id == claimed.account.id).order_by(profile.c.id.desc())
         row = connection.execute(newest).mappings().first()
         last = row["content_hash"] if row else None
         if last != snapshot.content_hash:
