@@ -1,10 +1,8 @@
 """Deliver what is due: claim, render once, look again whether it is still wanted, send, record what became of it.
 
-While the server thinks about a mail, the next is written, and that it is being handed over lies on the disk with its
-bytes. Once the mail is accepted, that is written down and the next is looked at again, in a transaction that no SIGKILL
-undoes and that lies on the disk with the one after the next; so only that waits for neither disk nor server. Whenever
-the process dies at most one mail may go twice: the one in the server's hands, and only where no journal tells of it.
-What fails alone, is slow to write or paced goes the straight way: one transaction a mail, on the disk before it leaves.
+One transaction a mail: that the last one was accepted, that the next one is being handed over, and its bytes. So
+whenever the process dies at most one mail is uncertain. While the server looks at a mail's addresses its beginning is
+written down; while it thinks about the mail the next is written.
 """
 
 from __future__ import annotations
@@ -15,11 +13,9 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
-from functools import partial
 from typing import Protocol
 
 import structlog
-from sqlalchemy.exc import SQLAlchemyError
 
 from alerts.channel import Channel, DeliveryFailed
 from alerts.compose import Envelope, compose_alert, compose_group, compose_period
@@ -136,12 +132,11 @@ def back_off(attempts: int) -> timedelta:
 
 @dataclass(frozen=True, slots=True)
 class _Written:
-    """A mail ready to go, and the alerts it is about where there are several. `begun`: that it goes is written down."""
+    """A mail ready to go, and the alerts it is about where there are several."""
 
     delivery: Delivery
     mail: bytes
     about: tuple[int, ...]
-    begun: bool = False
 
 
 @dataclass(slots=True, kw_only=True)
@@ -177,9 +172,8 @@ class _Run:
     def _end(self) -> None:
         try:
             self._record()
-            begun = self.ready.delivery if self.ready and self.ready.begun else None
-            rest = [self.ready.delivery] if self.ready and not begun else []
-            store.give_back(self.db, [*rest, *self.queue], begun=begun)
+            rest = [self.ready.delivery] if self.ready else []
+            store.give_back(self.db, [*rest, *self.queue])
         finally:
             self.channel.rest()
             if self.journal is not None:
@@ -252,17 +246,6 @@ class _Run:
             return  # it meets this again when its turn comes, and is told of then
         if self.ready is not None:
             self.queue.popleft()
-            self._begin_meanwhile(self.ready)
-
-    def _begin_meanwhile(self, written: _Written) -> None:
-        """Write down that the next mail goes, while the server thinks; whether it is wanted is then looked at again."""
-        if self.pace.per_minute or written.delivery.uncertain or self.stop.is_set():
-            return
-        try:
-            begun = self._begin(written)
-        except SQLAlchemyError:
-            return  # it meets this again when its turn comes
-        self.ready = replace(written, begun=begun is Begun.YES)
 
     def _composed(self, delivery: Delivery) -> _Written | None:
         """Return the mail, by its first rendering if there is one. None: all its alerts are closed."""
@@ -335,10 +318,14 @@ class _Run:
         return True
 
     def _begin(self, written: _Written) -> Begun:
-        """Write down that the mail goes, and what the server took before it."""
-        write = store.begin_again if written.begun else partial(store.begin, mail=written.mail)
-        begun, ours = write(
-            self.db, written.delivery, about=written.about, now=self.clock(), lease=self.lease, accepted=self.taken
+        begun, ours = store.begin(
+            self.db,
+            written.delivery,
+            written.mail,
+            about=written.about,
+            now=self.clock(),
+            lease=self.lease,
+            accepted=self.taken,
         )
         self._recorded(ours=ours)
         return begun

@@ -15,10 +15,8 @@ import requests
 from builders import NOW, account, agency, finding, post, week_report
 from mail_servers import Postbox, hang_up, read_mail, say_goodbye, smtp_server, taken, taken_then_hung_up
 from sqlalchemy import func, select
-from sqlalchemy.exc import IntegrityError
 
 from alerts import outbox
-from alerts.channel import DeliveryFailed
 from alerts.compose import Envelope
 from alerts.folder import FolderChannel
 from alerts.outbox import UNRELAYED_TRIES, Pace, back_off, deliver_due, open_channel
@@ -32,7 +30,7 @@ from monitor.store import outbox as store
 from monitor.store import tables
 from monitor.store.accounts import Failure, claim_accounts, save_failure
 from monitor.store.alerts import open_alert
-from monitor.store.database import Database, known_fact, open_database
+from monitor.store.database import Database, open_database
 from monitor.store.listings import list_alerts, mails_of
 from monitor.store.outbox import Begun
 from monitor.store.posts import Judged, save_page
@@ -95,9 +93,6 @@ class Office:
 
     def begin(self, delivery, **options):
         return store.begin(self.db, delivery, b"mail", now=self.now, lease=LEASE, **options)
-
-    def begin_again(self, delivery, **options):
-        return store.begin_again(self.db, delivery, now=self.now, lease=LEASE, **options)
 
 
 def open_office(database, channel):
@@ -260,38 +255,6 @@ def test_a_mail_taken_and_the_next_one_s_beginning_are_one_transaction(waiting):
     assert waiting.begin(first) == (Begun.YES, False)
     assert waiting.begin(second, accepted=first) == (Begun.YES, True)
     assert waiting.states() == ["accepted", "sending"]
-
-
-def test_what_was_begun_a_moment_ago_goes_unless_it_is_no_longer_wanted(waiting):
-    waiting.breach("2", "3")
-    plan_due(waiting.db, POLICY, now=NOW, grouping=APART)
-    first, second, third = store.claim_batch(waiting.db, now=NOW, lease=LEASE, limit=3)
-    for mail in (first, second, third):
-        waiting.begin(mail)
-    assert waiting.begin_again(second, accepted=first) == (Begun.YES, True)
-    waiting.set_alert(AlertState.ACKNOWLEDGED)
-    assert waiting.begin_again(third, accepted=second) == (Begun.CLOSED, True)
-    assert waiting.states() == ["accepted", "accepted", "sending"]
-    assert [row["rendered"] for row in waiting.rows()] == [b"mail"] * 3
-
-
-def test_what_was_begun_and_not_handed_over_is_given_back_as_it_was(waiting):
-    first = waiting.claim()
-    waiting.begin(first)
-    store.give_back(waiting.db, [], begun=first)
-    again = waiting.claim()
-    assert (again.id, again.uncertain, again.rendered) == (first.id, False, b"mail")
-
-
-def test_what_does_not_wait_for_the_disk_is_there_for_all_and_only_that_does_not_wait(waiting):
-    with waiting.db.write_quickly() as connection:
-        connection.execute(tables.meta.insert().values(key="quick", value="there"))
-    assert known_fact(waiting.db, "quick") == "there"
-    with pytest.raises(IntegrityError), waiting.db.write_quickly() as connection:
-        connection.execute(tables.meta.insert().values(key="quick", value="twice"))
-    waits = "PRAGMA synchronous" if waiting.db.path else "SHOW synchronous_commit"
-    with waiting.db.write() as connection:
-        assert connection.exec_driver_sql(waits).scalar_one() in {2, "on"}
 
 
 def test_what_an_uncertain_mail_left_open_stays_open_after_a_certain_refusal(office, box):
@@ -530,56 +493,6 @@ def test_a_stop_ends_the_run_between_two_mails(office, box):
 def test_a_run_sends_no_more_than_its_limit(office):
     office.breach("1", "2", "3")
     assert office.deliver(limit=2).accepted == 2
-
-
-class Way:
-    """A channel to nowhere; `then` is what happens once a mail was handed over and the next one was begun."""
-
-    def __init__(self, office, then):
-        self.office, self.then, self.taken = office, then, []
-
-    def send(self, mail, *, recipient, message_id, meanwhile):
-        meanwhile()
-        self.taken.append((message_id, self.office.states()))
-        self.then()
-        return "taken"
-
-    def announce(self, **_): ...
-    def rest(self): ...
-    def close(self): ...
-
-
-def test_the_next_mail_is_begun_while_the_server_has_this_one(office):
-    office.breach("1", "2")
-    office.channel = Way(office, lambda: None)
-    assert office.deliver().accepted == 2
-    assert [states for _, states in office.channel.taken] == [["sending", "sending"], ["accepted", "sending"]]
-    assert office.states() == ["accepted", "accepted"]
-
-
-def test_a_mail_that_was_begun_early_does_not_leave_after_the_acknowledgement(office):
-    """I7."""
-    office.breach("1", "2")
-    office.channel = Way(office, lambda: office.set_alert(AlertState.ACKNOWLEDGED))
-    sent = office.deliver()
-    assert (sent.accepted, sent.cancelled) == (1, 1)
-    assert office.states() == ["accepted", "cancelled"]
-    assert len(office.channel.taken) == 1
-
-
-def test_a_mail_that_was_begun_early_is_not_uncertain_when_the_server_fails_before_it(office, box):
-    def fail():
-        raise DeliveryFailed("gone", server=True)
-
-    office.breach("1", "2")
-    way, office.channel = office.channel, Way(office, fail)
-    office.deliver()
-    assert [states for _, states in office.channel.taken] == [["sending", "sending"]]
-    assert office.states() == ["pending", "pending"]
-    assert [row["leased_until"] for row in office.rows()] == [None, None]
-    office.channel, office.now = way, office.now + HOUR
-    assert office.deliver().accepted == 2
-    assert_i6(office, box)
 
 
 # ---------------------------------------------------------------- mails about several alerts

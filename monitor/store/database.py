@@ -80,28 +80,6 @@ class Database:
             yield connection
 
     @contextmanager
-    def write_quickly(self) -> Iterator[Connection]:
-        """A transaction like that of `write` that does not wait for the disk.
-
-        What it wrote survives this process, however that ends, and lies on the disk with the next `write`; until then
-        a power failure may undo it.
-        """
-        if not self._sqlite:
-            with self.write() as connection:
-                connection.exec_driver_sql("SET LOCAL synchronous_commit = off")
-                yield connection
-            return
-        with self._writer.connect() as connection:
-            driver = connection.connection.driver_connection
-            assert isinstance(driver, sqlite3.Connection)
-            driver.execute("PRAGMA synchronous=NORMAL")
-            try:
-                with connection.begin():
-                    yield connection
-            finally:
-                driver.execute("PRAGMA synchronous=FULL")
-
-    @contextmanager
     def alone(self) -> Iterator[None]:
         """Keep other processes from setting up the same PostgreSQL database meanwhile; SQLite has `sole_process`.
 

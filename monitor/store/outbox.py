@@ -446,52 +446,25 @@ def begin(
         return begun, taken
 
 
-def begin_again(
-    db: Database,
-    delivery: Delivery,
-    *,
-    about: Sequence[int] = (),
-    now: datetime,
-    lease: timedelta,
-    accepted: Delivery | None = None,
-) -> tuple[Begun, bool]:
-    """Do what `begin` does, of a mail that was begun a moment ago: it goes now, if it is still wanted.
-
-    The disk is not waited for: what is written here lies there with what is begun next, and no SIGKILL undoes it.
-    """
-    with db.write_quickly() as connection:
-        begun = _begin(connection, delivery, None, about, now=now, lease=lease)
-        taken = accepted is not None and _accept(connection, accepted, now, "mail accepted")
-        return begun, taken
-
-
 def _begin(
-    connection: Connection,
-    delivery: Delivery,
-    mail: bytes | None,
-    about: Sequence[int],
-    *,
-    now: datetime,
-    lease: timedelta,
+    connection: Connection, delivery: Delivery, mail: bytes, about: Sequence[int], *, now: datetime, lease: timedelta
 ) -> Begun:
-    """`mail`: None when it is kept already."""
-    if _others_want(connection, delivery, about):
-        return Begun.CHANGED
+    if delivery.also_about and not delivery.uncertain:
+        wanted = wanted_alerts(connection, delivery)
+        if wanted and set(wanted) != set(about):
+            return Begun.CHANGED
     values = {"b_until": now + lease, "b_now": now, "b_about": " ".join(map(str, about))}
     if _BEGIN[delivery.template == "recovery"].run(connection, {**_key(delivery), **values}).rowcount == 1:
-        if mail is not None and mail is not delivery.rendered:
-            _KEEP.run(connection, {"b_id": delivery.id, "b_mail": mail})
+        _keep(connection, delivery, mail)
         return Begun.YES
     held = connection.execute(select(notification.c.id).where(_MINE), _key(delivery)).first()
     return Begun.CLOSED if held else Begun.LOST
 
 
-def _others_want(connection: Connection, delivery: Delivery, about: Sequence[int]) -> bool:
-    """Say whether others want the mail than the alerts it is about; one that may have been sent stays as it is."""
-    if not delivery.also_about or delivery.uncertain:
-        return False
-    wanted = wanted_alerts(connection, delivery)
-    return bool(wanted) and set(wanted) != set(about)
+def _keep(connection: Connection, delivery: Delivery, mail: bytes) -> None:
+    """Keep the mail's bytes, unless it is its first rendering that goes again."""
+    if mail is not delivery.rendered:
+        _KEEP.run(connection, {"b_id": delivery.id, "b_mail": mail})
 
 
 def wanted_alerts(connection: Connection, delivery: Delivery) -> tuple[int, ...]:
@@ -571,17 +544,13 @@ def look_later(db: Database, delivery: Delivery, at: datetime, error: str) -> bo
         return _write_in(connection, delivery, state=state, due_at=at, leased_until=None, error=error[:500])
 
 
-def give_back(db: Database, deliveries: Sequence[Delivery], *, begun: Delivery | None = None) -> None:
-    """Let go of claimed mails; they keep their places. `begun`: one that was begun and certainly not handed over."""
-    if not deliveries and begun is None:
-        return
-    unbegun = notification.c.state != NotificationState.SENDING.value
-    put_back = update(notification).where(_MINE, unbegun).values(leased_until=None)
-    with db.write() as connection:
-        if deliveries:
+def give_back(db: Database, deliveries: Sequence[Delivery]) -> None:
+    """Let go of claimed mails that were not begun; they keep their places."""
+    if deliveries:
+        unbegun = notification.c.state != NotificationState.SENDING.value
+        with db.write() as connection:
+            put_back = update(notification).where(_MINE, unbegun).values(leased_until=None)
             connection.execute(put_back, [_key(delivery) for delivery in deliveries])
-        if begun is not None:
-            _write_in(connection, begun, state=_certainty(begun).value, leased_until=None)
 
 
 def has_accepted(db: Database, *, since: datetime) -> bool:
