@@ -662,9 +662,3 @@ def test_accounts_keep_their_ids_and_profiles_are_read_once_a_day(desk, platform
     desk.poll(after=DAY)
     assert platform.calls.count(("resolve", "jpd")) == 2
     assert registered(desk.db)[0].native_id == "id-jpd"
-
-
-def test_a_whole_pass_reads_every_profile(desk, platform):
-    for _ in range(2):
-        desk.poll(after=MINUTE, everything=True)
-    assert platform.calls.count(("resolve", "jpd")) == 2

@@ -63,12 +63,9 @@ class Done:
     holding: ExitStack = field(default_factory=ExitStack)
 
 
-def _wants_profile(poller: Poller, claimed: Claimed, gate: Round, now: datetime) -> bool:
-    """Say whether a profile is to be read: at first, once a day, and in a whole pass that the budgets have room for."""
+def _wants_profile(claimed: Claimed, now: datetime) -> bool:
     seen = claimed.profile_at
-    if not claimed.account.native_id or seen is None or now - seen >= PROFILE_EVERY or seen > now:
-        return True
-    return gate.everything and poller.plan(claimed.account.platform, now).spares
+    return not claimed.account.native_id or seen is None or now - seen >= PROFILE_EVERY or seen > now
 
 
 def profiles_of(
@@ -76,7 +73,7 @@ def profiles_of(
 ) -> Mapping[int, Profile | ConnectorError]:
     """Read the batch's profiles in few calls, where the connector can."""
     resolve_many = getattr(connector, "resolve_many", None)
-    wanted = [claimed.account for claimed in batch if _wants_profile(poller, claimed, gate, poller.clock())]
+    wanted = [claimed.account for claimed in batch if _wants_profile(claimed, poller.clock())]
     if resolve_many is None or not wanted:
         return {}
     try:
@@ -279,9 +276,9 @@ def _with_profile(
     now: datetime,
     gate: Round,
 ) -> Claimed:
-    """Return the claim with the account's native id, after a look at its profile when that is wanted."""
+    """Return the claim with the account's native id; a profile is read at first and once a day."""
     if profile is None:
-        if not _wants_profile(poller, claimed, gate, now):
+        if not _wants_profile(claimed, now):
             return claimed
         try:
             profile = connector.resolve(claimed.account)
