@@ -153,14 +153,15 @@ def next_start(payload: Json, start: int) -> int | None:
 
     LinkedIn links to the next page; a server without links goes on while pages are full, or its total is not reached.
     """
-    paging, shown = _object(payload, "paging"), payload.get("elements")
-    length = len(shown) if isinstance(shown, list) else 0
+    paging = _object(payload, "paging")
+    shown = _objects(payload, "elements")
+    length = len({_string(item, "id") for item in shown})  # what is shown twice counts once
     links = paging.get("links")
     if isinstance(links, list) and links:
         following = next((one for one in links if isinstance(one, Mapping) and one.get("rel") == "next"), None)
         return _start_in(_string(following, "href"), start + max(length, 1)) if following is not None else None
     total, count = _number(paging.get("total")), _number(paging.get("count"))
-    more = start + length < total if total else isinstance(links, list) is False and length >= (count or PAGE_SIZE)
+    more = start + length < total if total else not isinstance(links, list) and len(shown) >= (count or PAGE_SIZE)
     return start + length if more and length else None
 
 

@@ -212,6 +212,30 @@ def test_a_gap_is_named_until_all_of_it_was_read_and_then_closed(behind):
     assert coverage.first_hole(behind.stretches(), NOW) is None
 
 
+def test_a_listing_that_goes_by_another_time_is_not_left_in_its_middle(behind, platform):
+    """LinkedIn lists by the last change: the newest post may stand behind a hundred older ones (I1)."""
+    platform.capabilities = Capabilities(rereads=True)
+    *lost, known = platform.past
+    platform.past = [*lost[1:], lost[0], known]
+    fill(behind)
+    assert coverage.gaps(behind.stretches()) == ()
+    assert len(list_posts(behind.db)) == 151
+
+
+def test_a_slice_that_pantaus_end_cuts_short_is_read_anew(behind, platform):
+    todo, pages = left(behind), platform.backfill
+
+    def ending(holder, start, end, *, now):
+        for page in pages(holder, start, end, now=now):
+            behind.poller.stop.set()
+            yield page
+
+    platform.backfill = ending
+    fill(behind)
+    assert left(behind) == todo
+    assert len(list_posts(behind.db)) == 61  # what was shown is kept
+
+
 def test_what_the_platform_no_longer_gives_back_stays_a_gap(behind, platform):
     platform.depth = 100
     for _ in range(9):

@@ -200,6 +200,7 @@ ENDS = {
     "a link to the next page": (listing(item(1), links=[NEXT]), "10"),
     "a link without a place": (listing(item(1), item(2), links=[{"rel": "next", "href": ":"}]), "2"),
     "a total that is not reached": (listing(item(1), total=5), "1"),
+    "a post that is shown twice": (listing(item(1), item(1), total=5), "1"),
     "a full page and no word on links": ({"paging": {"count": 2}, "elements": [item(1), item(2)]}, "2"),
     "a link to the page before alone": (listing(item(1), links=[{"rel": "prev", "href": "?start=0"}]), ""),
     "no links": (listing(item(1)), ""),

@@ -26,7 +26,7 @@ from monitor.store.posts import Saved, save_page
 log = structlog.get_logger(__name__)
 
 LEASE = timedelta(minutes=10)
-SLICE_POSTS = 100  # a page, where pages are full; connectors that begin at the newest post read past some first
+SLICE_POSTS = 100  # a page, where pages are full
 PAUSE = timedelta(seconds=30)  # between two slices of an account
 TRIES = 3  # looks at a stretch whose end was not proven
 ACCOUNTS = 5  # of a platform in one round of the daemon
@@ -118,13 +118,19 @@ class _Slice:
             self._save(page, now)
             if page.last:
                 return self._ended(todo, stretch, page.gap, anchor, now)
-            if self._is_enough(stretch) or self.poller.stop.is_set():
+            if self._is_enough(stretch):
                 return self._stopped(todo, stretch, now)
+            if self.poller.stop.is_set():
+                return todo
         raise InternalError  # pages without a last one
 
     def _is_enough(self, stretch: Stretch) -> bool:
-        """Say whether a slice may end here: it has shown posts, and all of a second's at its end."""
-        return self._posts >= SLICE_POSTS and min(self._reached) + backfill.STEP < stretch.end
+        """Say whether a slice may end here: it has shown posts, and all of a second's at its end.
+
+        A listing that goes by another time than that of publication may still show later posts: it is read to its end.
+        """
+        in_order = self.connector.capabilities.slices
+        return in_order and self._posts >= SLICE_POSTS and min(self._reached) + backfill.STEP < stretch.end
 
     def _save(self, page: Page, now: datetime) -> None:
         poller, claimed = self.poller, self.claimed
