@@ -12,7 +12,7 @@ from pathlib import Path
 from connectors.sandbox.server import Sandbox
 from connectors.sandbox.story import ACCOUNTS, AGENCIES, begin, scenes
 from connectors.sandbox.world import World
-from monitor.app import utc_now
+from monitor.app.service import utc_now
 from monitor.model import Account
 from monitor.register import NEED_URL, write_accounts, write_agencies
 from monitor.settings import FILE_NAME

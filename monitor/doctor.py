@@ -19,7 +19,7 @@ from alerts.outbox import open_channel
 from connectors import CONNECTORS, http, load
 from connectors.base import ConnectorError, ConnectorMisconfigured
 from monitor import media
-from monitor.app import build_connectors, utc_now
+from monitor.app.service import build_connectors, utc_now
 from monitor.budget import falls_short, said
 from monitor.configuration import Configuration
 from monitor.store.budget import forecasts

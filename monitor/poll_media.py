@@ -25,6 +25,7 @@ log = structlog.get_logger(__name__)
 
 RETRY = timedelta(minutes=10)
 BATCH = 50
+WORKERS = 2  # that fetch
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,7 +47,7 @@ class MediaRead:
     alerts: set[int] = field(default_factory=set)
 
 
-def read_waiting(reader: MediaReader, *, workers: int) -> MediaRead:
+def read_waiting(reader: MediaReader, *, workers: int = WORKERS) -> MediaRead:
     """Read what waits, until nothing is due. A file that cannot be read is recorded with the reason; others flow.
 
     `workers` threads fetch; one process reads, started for the first file and ended here.

@@ -176,6 +176,11 @@ class Polling:
         """Return the interval whose number of calls is spread over the accounts."""
         return self.typical_interval or max(self.min_interval, self.max_interval / 2)
 
+    @property
+    def patience(self) -> timedelta:
+        """Return how long a healthy account may go without a check before that is a gap."""
+        return 2 * self.max_interval
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Network:

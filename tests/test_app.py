@@ -18,14 +18,21 @@ from mail_servers import read_mail
 from alerts.planning import Grouping, plan_due
 from connectors.base import Capabilities, CredentialRefused, Page, RateLimited
 from connectors.http import SiteLimited
-from monitor import app, doctor
+from monitor import doctor
+from monitor.app import daemon, mails, reload, ticks, watch
+from monitor.app.daemon import Progress, Tick, run
+from monitor.app.mails import deliver, plan_due_digest
+from monitor.app.once import once
+from monitor.app.reload import reload_configuration
+from monitor.app.service import open_service
+from monitor.app.watch import look_at_budgets
 from monitor.configuration import FileWatch, fingerprint, load_configuration
 from monitor.model import MALAYSIA, AlertKind, Cause, Profile
 from monitor.poll.platform import poll_platform
 from monitor.store.accounts import claim_accounts, shut_platform
 from monitor.store.alerts import load_alerts
 from monitor.store.budget import spent_since
-from monitor.store.database import DatabaseBusyError, DatabaseUnusableError, sole_process
+from monitor.store.database import Database, DatabaseBusyError, DatabaseUnusableError, sole_process
 from monitor.store.listings import list_accounts, list_alerts
 
 MINUTE = timedelta(minutes=1)
@@ -66,7 +73,8 @@ def said(monkeypatch):
         lines.append((facts.pop("event"), facts | {"level": method}))
         raise structlog.DropEvent
 
-    monkeypatch.setattr(app, "log", structlog.wrap_logger(None, processors=[keep]))
+    for module in (daemon, mails, reload, ticks, watch):
+        monkeypatch.setattr(module, "log", structlog.wrap_logger(None, processors=[keep]))
     quiet = structlog.make_filtering_bound_logger(logging.CRITICAL)
     monkeypatch.setattr("monitor.poll.check.log", structlog.wrap_logger(None, wrapper_class=quiet))
     monkeypatch.setattr("alerts.outbox.log", structlog.wrap_logger(None, wrapper_class=quiet))
@@ -98,7 +106,7 @@ def configuration(here):
 
 @pytest.fixture
 def service(configuration, clock, said):
-    with app.open_service(configuration, clock=clock) as opened:
+    with open_service(configuration, clock=clock) as opened:
         opened.platforms["x"] = Silent()
         yield opened
 
@@ -107,16 +115,16 @@ def service(configuration, clock, said):
 
 
 def test_what_a_killed_process_held_is_free_when_the_next_one_opens(configuration, clock, said):
-    with app.open_service(configuration, clock=clock) as first:
+    with open_service(configuration, clock=clock) as first:
         assert claim_accounts(first.db, now=START, lease=HOUR, limit=9, platform="x")
-    with app.open_service(configuration, clock=clock) as second:
+    with open_service(configuration, clock=clock) as second:
         assert claim_accounts(second.db, now=START, lease=HOUR, limit=9, platform="x")
 
 
 def test_a_second_process_is_refused_and_touches_nothing(configuration, clock):
-    path = app.Database(configuration.settings.database.url).path
+    path = Database(configuration.settings.database.url).path
     refused = pytest.raises(DatabaseBusyError, match="Stop it first")
-    with sole_process(path), refused, app.open_service(configuration, clock=clock):
+    with sole_process(path), refused, open_service(configuration, clock=clock):
         pass
     assert not path.exists()
 
@@ -126,7 +134,7 @@ def test_a_folder_that_cannot_be_written_is_named(configuration, clock):
     placed = replace(settings, database=replace(settings.database, url="sqlite:////proc/none/pantau.db"))
     with (
         pytest.raises(DatabaseUnusableError, match=r"database\.url: /proc/none/pantau\.db"),
-        app.open_service(replace(configuration, settings=placed), clock=clock),
+        open_service(replace(configuration, settings=placed), clock=clock),
     ):
         pass
 
@@ -145,40 +153,40 @@ def test_the_digest_of_a_week_goes_out_exactly_once_also_when_nothing_happened(s
     end = START + 21 * DAY
     step = 0
     while clock.at < end:
-        app.plan_due_digest(service)
+        plan_due_digest(service)
         step += 1
         clock.at += timedelta(minutes=10) if step % 50 else -HOUR
-    app.deliver(service)
+    deliver(service)
     assert mails_of(here) == [(week, "ict@example.my", "accepted") for week in ("2026-W47", "2026-W48", "2026-W49")]
     assert len(here.mails) == 3
 
 
 def test_the_digest_waits_for_its_hour_in_malaysia(service, clock, here):
     clock.at = datetime(2026, 11, 23, 7, 59, tzinfo=MALAYSIA)
-    assert app.plan_due_digest(service) == 0
+    assert plan_due_digest(service) == 0
     clock.at += timedelta(minutes=1)
-    assert app.plan_due_digest(service) == 1
-    assert app.plan_due_digest(service) == 0
+    assert plan_due_digest(service) == 1
+    assert plan_due_digest(service) == 0
 
 
 def test_a_daemon_that_was_down_at_the_hour_still_sends_it(service, clock, here):
     clock.at = datetime(2026, 11, 26, 15, 0, tzinfo=MALAYSIA)
-    assert app.plan_due_digest(service) == 1
+    assert plan_due_digest(service) == 1
     assert mails_of(here) == [("2026-W47", "ict@example.my", "pending")]
 
 
 def test_a_recipient_added_on_tuesday_gets_the_next_week_s_digest(configuration, clock, here):
     clock.at = datetime(2026, 11, 20, 9, 0, tzinfo=MALAYSIA)
-    with app.open_service(configuration, clock=clock) as service:
+    with open_service(configuration, clock=clock) as service:
         clock.at = datetime(2026, 11, 23, 8, 0, tzinfo=MALAYSIA)
-        assert app.plan_due_digest(service) == 1
+        assert plan_due_digest(service) == 1
     more = replace(configuration.settings.digest, recipients=("ict@example.my", "baharu@example.my"))
     grown = replace(configuration, settings=replace(configuration.settings, digest=more))
-    with app.open_service(grown, clock=clock) as service:
+    with open_service(grown, clock=clock) as service:
         clock.at = datetime(2026, 11, 24, 10, 0, tzinfo=MALAYSIA)
-        assert app.plan_due_digest(service) == 0
+        assert plan_due_digest(service) == 0
         clock.at = datetime(2026, 11, 30, 8, 0, tzinfo=MALAYSIA)
-        assert app.plan_due_digest(service) == 2
+        assert plan_due_digest(service) == 2
     told = [("2026-W47", "ict@example.my"), ("2026-W48", "baharu@example.my"), ("2026-W48", "ict@example.my")]
     assert sorted(row[:2] for row in mails_of(here)) == told
 
@@ -198,10 +206,9 @@ def test_a_tick_that_raises_is_logged_and_comes_again_while_the_others_run(servi
         seen["good"] += 1
 
     fast = timedelta(milliseconds=30)
-    planned = [app.Tick(name="bad", every=fast, body=bad), app.Tick(name="good", every=fast, body=good)]
-    monkeypatch.setattr(app, "ticks", lambda _service, _progress: planned)
-    progress = app.Progress()
-    daemon = threading.Thread(target=app.run, args=(service, progress))
+    planned = [Tick(name="bad", every=fast, body=bad), Tick(name="good", every=fast, body=good)]
+    progress = Progress()
+    daemon = threading.Thread(target=run, args=(service, planned, progress))
     daemon.start()
     eventually(lambda: seen["bad"] > 3 and seen["good"] > 3)
     assert progress.failed == {"bad"}
@@ -214,13 +221,12 @@ def test_a_tick_that_raises_is_logged_and_comes_again_while_the_others_run(servi
 def test_the_guardian_ends_a_process_whose_tick_gets_nowhere(service, said, monkeypatch):
     stuck = threading.Event()
     planned = [
-        app.Tick(name="stuck", every=timedelta(seconds=1), body=lambda: stuck.wait(20)),
-        app.Tick(name="good", every=timedelta(milliseconds=100), body=lambda: None),
+        Tick(name="stuck", every=timedelta(seconds=1), body=lambda: stuck.wait(20)),
+        Tick(name="good", every=timedelta(milliseconds=100), body=lambda: None),
     ]
-    monkeypatch.setattr(app, "ticks", lambda _service, _progress: planned)
-    monkeypatch.setattr(app, "GOODBYE_SECONDS", 0.1)
-    monkeypatch.setattr(app.Progress, "stalled", lambda self: stalled_after(self, timedelta(seconds=2)))
-    code = app.run(service, app.Progress())
+    monkeypatch.setattr(daemon, "GOODBYE_SECONDS", 0.1)
+    monkeypatch.setattr(Progress, "stalled", lambda self: stalled_after(self, timedelta(seconds=2)))
+    code = run(service, planned, Progress())
     stuck.set()
     assert code == 1
     assert [facts["ticks"] for event, facts in said if event.startswith("no progress")] == [["stuck"]]
@@ -232,7 +238,7 @@ def stalled_after(progress, limit):
 
 
 def test_a_long_tick_that_touches_is_alive_and_a_stopped_process_is_forgiven():
-    progress = app.Progress()
+    progress = Progress()
     progress.begin("poll:x")
     limit = timedelta(milliseconds=20)
     time.sleep(0.03)  # the passing of time is the subject
@@ -249,11 +255,10 @@ def test_a_long_tick_that_touches_is_alive_and_a_stopped_process_is_forgiven():
 def test_a_clock_set_back_stalls_no_tick(service, clock, said, monkeypatch):
     """I10: APScheduler alone would wait until the old time returns."""
     ran = []
-    planned = [app.Tick(name="hourly", every=HOUR, body=lambda: ran.append(1))]
-    monkeypatch.setattr(app, "ticks", lambda _service, _progress: planned)
+    planned = [Tick(name="hourly", every=HOUR, body=lambda: ran.append(1))]
     service.clock = clock
     clock.at = datetime.now(UTC)
-    daemon = threading.Thread(target=app.run, args=(service, app.Progress()))
+    daemon = threading.Thread(target=run, args=(service, planned, Progress()))
     daemon.start()
     eventually(lambda: len(ran) == 1)
     clock.at -= 2 * HOUR
@@ -271,7 +276,7 @@ def test_a_mistake_in_a_changed_rule_or_register_keeps_all_of_the_old_and_names_
     before = service.configuration
     rule.write_text(MARKING.replace("condition: mark", "condition: mrak"))
     (here.folder / "register" / "accounts.csv").write_text("agency,platform,handle\nJPD,twiter,a\n")
-    app.reload_configuration(service)
+    reload_configuration(service)
     assert service.configuration is before
     problems = " ".join(facts["problem"] for event, facts in said if "not reloaded" in event)
     assert "marking.yaml" in problems
@@ -282,7 +287,7 @@ def test_a_mistake_in_a_changed_rule_or_register_keeps_all_of_the_old_and_names_
 def test_an_account_on_a_platform_new_to_the_register_is_taken_over(service, here, said):
     here.accounts.append(("JPD", "myspace", "jpdlama", ""))
     here.write()
-    app.reload_configuration(service)
+    reload_configuration(service)
     assert "myspace" in service.platforms
     assert {line.account.handle for line in list_accounts(service.db)} == {"jpd", "jpdlama"}
 
@@ -303,7 +308,7 @@ def test_a_change_is_seen_from_before_the_files_were_read_until_it_was_taken_ove
 def test_months_of_passes_leaves_every_account_s_time_tiled_and_the_database_small(service, clock, here):
     """I13 in small: 100 days of one pass a day; rows grow with posts and gaps, not with passes."""
     for _ in range(100):
-        app.once(service)
+        once(service)
         clock.at += DAY
     tables = ("coverage", "profile", "alert where kind <> 'canary'", "canary")
     counts = [here.query(f"select count(*) from {table}")[0][0] for table in tables]
@@ -331,23 +336,23 @@ LIMITS = pytest.mark.parametrize("kind", [SiteLimited, RateLimited], ids=["the a
 @LIMITS
 def test_an_account_that_rests_by_the_platform_s_word_is_named_by_each_pass(service, clock, kind):
     resting = service.platforms["x"] = Resting(kind("x/jpd: asks for patience", retry_at=START + HOUR))
-    app.once(service)
+    once(service)
     clock.at += MINUTE
-    passed = app.once(service)
+    passed = once(service)
     assert resting.asked == 1
     (named,) = passed.failures
     assert named.startswith("x")
     assert "asks for patience; not asked before 2026-11-20 02:00:00 UTC" in named
     resting.limit = None
     clock.at += HOUR
-    assert app.once(service).failures == []
+    assert once(service).failures == []
 
 
 def test_a_degraded_platform_s_resting_account_is_shown_and_is_no_failure(service, clock):
     resting = service.platforms["x"] = Resting(SiteLimited("x/jpd: asks for patience", retry_at=START + HOUR))
     resting.capabilities = Capabilities(rereads=False, degraded=True)
-    app.once(service)
-    passed = app.once(service)
+    once(service)
+    passed = once(service)
     assert passed.failures == []
     assert "asks for patience" in passed.degraded[0]
 
@@ -357,11 +362,11 @@ def test_an_account_that_rests_for_long_is_one_blind_alert_and_its_recovery_is_t
     """No check reaches it, and so no failure of it is written any more."""
     resting = service.platforms["x"] = Resting(kind("x/jpd: asks for patience", retry_at=START + 5 * HOUR))
     for _ in range(5):
-        app.once(service)
+        once(service)
         clock.at += HOUR
     assert [(alert.kind, alert.opened_at) for alert in list_alerts(service.db)] == [("blind", START + 2 * HOUR)]
     resting.limit = None
-    app.once(service)
+    once(service)
     assert [alert.state for alert in list_alerts(service.db)] == ["resolved"]
     assert here.query("select distinct template, state from notification order by 1") == [
         ("blind", "accepted"),
@@ -373,7 +378,7 @@ def test_the_daemon_looks_at_what_rests_with_its_platform_also_where_no_check_of
     """A platform that rests is asked by nobody: an account that was read before it refused fails no check."""
     here.accounts.append(("JPD", "x", "lain", ""))
     here.write()
-    app.reload_configuration(service)
+    reload_configuration(service)
     poll = partial(poll_platform, service.poller(), "x")
     resting = service.platforms["x"] = Resting(None)
     poll()
@@ -387,7 +392,7 @@ def test_the_daemon_looks_at_what_rests_with_its_platform_also_where_no_check_of
         probe_at=START + 9 * HOUR,
         now=START,
     )
-    blind = next(tick for tick in app.ticks(service, app.Progress()) if tick.name == "blind")
+    blind = next(tick for tick in ticks.ticks(service, Progress()) if tick.name == "blind")
     for _ in range(9):
         poll()
         blind.body()
@@ -403,11 +408,11 @@ def test_the_daemon_looks_at_what_rests_with_its_platform_also_where_no_check_of
 
 def test_a_dead_credential_makes_no_account_blind(service, clock):
     service.platforms["x"] = Resting(CredentialRefused("x/jpd: the token is refused"))
-    app.once(service)
+    once(service)
     service.platforms["x"].limit = RateLimited("x/jpd: asks for patience", retry_at=START + 9 * HOUR)
     for _ in range(5):
         clock.at += HOUR
-        app.once(service)
+        once(service)
     assert [alert.kind for alert in list_alerts(service.db)] == ["credential"]
 
 
@@ -424,14 +429,14 @@ class Leaks(Silent):
 
 def test_a_pass_delivers_all_that_is_due(service, here):
     service.platforms["x"] = Leaks(90)
-    assert app.once(service).sent.accepted == 90
+    assert once(service).sent.accepted == 90
     assert len(here.mails) == 90
 
 
 def test_a_flood_of_alerts_of_one_agency_is_a_few_mails_that_name_every_case(service, here):
     """Fault 25."""
     service.platforms["x"] = Leaks(250)
-    assert app.once(service).sent.accepted == 2
+    assert once(service).sent.accepted == 2
     words = "".join(read_mail(mail.read_bytes()).get_body(("plain",)).get_content() for mail in here.mails)
     for alert in list_alerts(service.db):
         assert alert.case in words
@@ -446,34 +451,34 @@ def test_a_pass_asked_to_end_delivers_no_further_mail_and_the_next_one_goes_on(s
         return send(mail, **whose)
 
     service.channel.send = stops_after
-    assert app.once(service).sent.accepted == 1
+    assert once(service).sent.accepted == 1
     service.stop.clear()
     service.channel.send = send
-    assert app.once(service).sent.accepted == 4
+    assert once(service).sent.accepted == 4
     assert len(here.mails) == 5
 
 
 def test_the_daemon_s_mails_go_out_in_portions_and_each_is_progress(service, here, monkeypatch):
-    monkeypatch.setattr(app, "MAILS_AT_ONCE", 3)
+    monkeypatch.setattr(ticks, "MAILS_AT_ONCE", 3)
     service.platforms["x"] = Leaks(7)
-    progress = app.Progress()
+    progress = Progress()
     touched = []
-    monkeypatch.setattr(app.Progress, "touch", lambda _self, name: touched.append(name))
+    monkeypatch.setattr(Progress, "touch", lambda _self, name: touched.append(name))
     poll_platform(service.poller(), "x")
     plan_due(service.db, service.policy, now=service.clock(), grouping=Grouping(at_once=True))
-    next(tick for tick in app.ticks(service, progress) if tick.name == "outbox").body()
+    next(tick for tick in ticks.ticks(service, progress) if tick.name == "outbox").body()
     assert len(here.mails) == 7
     assert touched.count("outbox") >= 2
 
 
 def test_an_alert_of_the_pass_is_planned_and_delivered_in_the_same_pass(service, clock, here):
     service.platforms["x"] = Leaks(1)
-    passed = app.once(service)
+    passed = once(service)
     assert passed.failures == []
     assert passed.sent.accepted == 1
     assert len(here.mails) == 1
     assert [alert.first_mail_at for alert in list_alerts(service.db)] == [clock.at]
-    assert app.once(service).sent.accepted == 0
+    assert once(service).sent.accepted == 0
     # I5, I6: nobody waits without a reason, and what the folder holds is what is marked accepted.
     assert here.query("select count(*) from alert where next_action_at is null and waiting_reason = ''") == [(0,)]
     accepted = {row[0].strip("<>").partition("@")[0] for row in here.query("select message_id from notification")}
@@ -501,21 +506,21 @@ def test_a_credential_that_ends_soon_is_told_once_and_asked_about_once_a_day(ser
     platform = Ending()
     service.platforms["x"] = platform
     for _ in range(3):
-        app.look_at_budgets(service)
+        look_at_budgets(service)
         clock.at += HOUR
     assert platform.asked == 1
     assert [(one.kind, one.platform) for one in list_alerts(service.db)] == [(AlertKind.FORECAST, "x")]
     platform.ends, clock.at = START + 90 * DAY, clock.at + DAY
-    app.look_at_budgets(service)
+    look_at_budgets(service)
     assert load_alerts(service.db, [1])[1].recovered_at == clock.at
 
 
 def test_a_platform_that_does_not_tell_until_when_keeps_what_it_told(service, clock, said):
     platform = Ending()
     service.platforms["x"] = platform
-    app.look_at_budgets(service)
+    look_at_budgets(service)
     platform.failure, clock.at = CredentialRefused("x: 401"), clock.at + DAY
-    app.look_at_budgets(service)
+    look_at_budgets(service)
     assert ("not known until when a credential is good", "info") in [(line, facts["level"]) for line, facts in said]
     assert load_alerts(service.db, [1])[1].recovered_at is None
 
@@ -530,6 +535,6 @@ def test_what_is_read_through_the_wiring_is_counted(service):
 def test_doctor_tells_how_budgets_and_credentials_will_last(service, configuration, clock):
     assert list(doctor._budgets(configuration, START)) == []
     service.platforms["x"] = Ending()
-    app.look_at_budgets(service)
+    look_at_budgets(service)
     (line,) = doctor._budgets(configuration, START)
     assert (line.state, line.subject, line.message) == ("note", "x", "the credential ends on 2026-11-30")

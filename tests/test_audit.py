@@ -20,7 +20,10 @@ from installation import AGENCY, MARKING, Installation, rows
 from sqlalchemy import delete, insert, select, update
 
 from monitor import cli
-from monitor.app import Progress, open_service, reload_configuration, run, ticks
+from monitor.app.daemon import Progress, run
+from monitor.app.reload import reload_configuration
+from monitor.app.service import open_service
+from monitor.app.ticks import ticks
 from monitor.configuration import load_configuration
 from monitor.escalation import Escalation
 from monitor.model import AccountStatus, AlertKind, Disclosure, Severity
@@ -589,7 +592,8 @@ def test_a_daemon_s_start_and_end_are_written_down_with_its_version(here):
     configuration = load_configuration(here.folder, {}, today=NOW.date())
     with open_service(configuration) as service:
         service.stop.set()
-        assert run(service, Progress()) == 0
+        progress = Progress()
+        assert run(service, ticks(service, progress), progress) == 0
         (begun,), (ended,) = facts_of(service.db, in_force.STARTED), facts_of(service.db, in_force.STOPPED)
         assert begun["version"] == ended["version"]
         assert ended["code"] == 0

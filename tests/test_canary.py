@@ -12,9 +12,13 @@ from installation import Installation, eventually, kill
 from mail_servers import read_mail
 
 from alerts.compose import Envelope, compose_alert
+from alerts.planning import plan_due
 from alerts.policy import Policy, plan
-from monitor import app
 from monitor import canary as canaries
+from monitor.app.mails import deliver_all
+from monitor.app.once import once
+from monitor.app.service import open_service
+from monitor.app.watch import watch_canaries
 from monitor.configuration import load_configuration
 from monitor.model import MALAYSIA, AlertKind, CanaryOutcome, Language, Severity
 from monitor.rules.load import load_rules
@@ -133,7 +137,7 @@ def clock():
 @pytest.fixture
 def opened(here, clock):
     def service():
-        return app.open_service(load_configuration(here.folder, {}, today=AT.date()), clock=clock)
+        return open_service(load_configuration(here.folder, {}, today=AT.date()), clock=clock)
 
     with service():
         pass  # installed three days ago
@@ -143,9 +147,9 @@ def opened(here, clock):
 
 def pass_once(service):
     """What the canary tick, the outbox tick and the canary tick again do."""
-    app.watch_canaries(service)
-    app.deliver_all(service)
-    app.watch_canaries(service)
+    watch_canaries(service)
+    deliver_all(service)
+    watch_canaries(service)
 
 
 def test_a_canary_goes_the_whole_way_and_is_nobody_s_alert(opened, here, clock):
@@ -211,12 +215,12 @@ def test_rules_that_crash_on_it_are_told_without_the_words_of_the_error(opened, 
 
 def test_a_canary_that_the_mail_server_does_not_take_is_told_by_the_hour(opened, here, clock):
     with opened() as service:
-        app.watch_canaries(service)
-        app.plan_due(service.db, service.policy, now=clock.at)  # written down; no server takes it
+        watch_canaries(service)
+        plan_due(service.db, service.policy, now=clock.at)  # written down; no server takes it
         clock.at += HOUR + MINUTE
-        app.watch_canaries(service)
+        watch_canaries(service)
         clock.at += 5 * HOUR
-        app.watch_canaries(service)
+        watch_canaries(service)
         (told,) = list_alerts(service.db)
         assert told.kind is AlertKind.CANARY_MISSING
 
@@ -224,7 +228,7 @@ def test_a_canary_that_the_mail_server_does_not_take_is_told_by_the_hour(opened,
 def test_a_pass_of_once_proves_the_way_too(opened, here, clock):
     with opened() as service:
         service.platforms.clear()
-        passed = app.once(service)
+        passed = once(service)
         assert (passed.alerts, passed.failures) == ((0, 0), [])
         assert [one.outcome for one in list_canaries(service.db, since=LONG_AGO, now=clock.at)] == [
             CanaryOutcome.ARRIVED

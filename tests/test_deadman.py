@@ -12,7 +12,10 @@ import structlog
 from installation import Installation, eventually, kill
 from replay import Answer, Replay
 
-from monitor import app, deadman
+from monitor import deadman
+from monitor.app import ticks
+from monitor.app.daemon import Progress
+from monitor.app.service import open_service
 from monitor.configuration import load_configuration
 from monitor.model import MALAYSIA
 from monitor.settings import Deadman, Network, Secret, load_settings
@@ -37,7 +40,7 @@ def said(monkeypatch):
         lines.append((facts.pop("event"), facts))
         raise structlog.DropEvent
 
-    for module in (deadman, app):
+    for module in (deadman, ticks):
         monkeypatch.setattr(module, "log", structlog.wrap_logger(None, processors=[keep]))
     return lines
 
@@ -160,22 +163,22 @@ def test_a_missing_canary_is_a_trouble_until_one_arrives(db):
 @pytest.fixture
 def service(tmp_path, said):
     here = Installation(tmp_path, TOML).write()
-    with app.open_service(load_configuration(here.folder, {}, today=NOW.date()), clock=lambda: NOW) as opened:
+    with open_service(load_configuration(here.folder, {}, today=NOW.date()), clock=lambda: NOW) as opened:
         yield opened
 
 
 def test_no_call_while_anything_is_wrong_and_the_log_says_it_once(service, said):
-    progress, chain = app.Progress(), audit.Watch()
+    progress, chain = Progress(), audit.Watch()
     with Replay(lambda _: Answer(body=b"OK")) as server:
         called = ping(server.url + "/p", every="1s")
         progress.failed.add("poll:x")
-        app._audit(service, progress, called, chain)
-        app._audit(service, progress, called, chain)
+        ticks._audit(service, progress, called, chain)
+        ticks._audit(service, progress, called, chain)
         assert server.asked == []
         assert service.troubles == ("fails: poll:x",)
         assert len(said) == 1
         progress.failed.clear()
-        app._audit(service, progress, called, chain)
+        ticks._audit(service, progress, called, chain)
         assert service.troubles == ()
         assert len(server.asked) == 1
     assert [event for event, _ in said][1:] == ["all is well again"]

@@ -19,7 +19,8 @@ from alerts import monthly
 from alerts.compose import Envelope, compose_period, monthly_letter
 from alerts.monthly import due_month, first_working_day, month_of, plan_letter
 from alerts.policy import Policy
-from monitor import app
+from monitor.app.mails import deliver, plan_due_letters
+from monitor.app.service import open_service
 from monitor.configuration import load_configuration
 from monitor.escalation import DayOff, Escalation
 from monitor.model import (
@@ -356,7 +357,7 @@ def here(tmp_path):
 
 
 def opened(here, clock):
-    return app.open_service(load_configuration(here.folder, {}, today=clock().date()), clock=clock)
+    return open_service(load_configuration(here.folder, {}, today=clock().date()), clock=clock)
 
 
 def letters(here):
@@ -372,7 +373,7 @@ def test_each_agency_gets_one_letter_a_month_whatever_the_clock_does(here):
     while clock.at < kl("2027-01-10 00:00:00"):
         with opened(here, clock) as service:
             for _ in range(200):
-                app.plan_due_letters(service)
+                plan_due_letters(service)
                 step += 1
                 clock.at += 3 * HOUR if step % 7 else -HOUR
     assert [row[:3] for row in letters(here)] == [
@@ -386,12 +387,12 @@ def test_it_goes_out_in_the_agency_s_own_week_and_language(here):
     clock = Clock(kl("2026-07-10 10:00:00"))
     with opened(here, clock) as service:
         clock.at = kl("2026-08-02 07:59:59")
-        assert app.plan_due_letters(service) == 0
+        assert plan_due_letters(service) == 0
         clock.at = kl("2026-08-02 08:00:00")  # a Sunday: Kedah works
-        assert app.plan_due_letters(service) == 1
+        assert plan_due_letters(service) == 1
         clock.at = kl("2026-08-03 08:00:00")
-        assert app.plan_due_letters(service) == 1
-        app.deliver(service)
+        assert plan_due_letters(service) == 1
+        deliver(service)
     assert [row[3] for row in letters(here)] == ["accepted", "accepted"]
     mails = {mail["To"]: mail for mail in (read_mail(path.read_bytes()) for path in here.mails)}
     assert "MONTHLY REPORT" in mails["suk@kdh.example.my"]["Subject"]
@@ -403,12 +404,12 @@ def test_a_letter_of_this_month_is_not_sent_again_to_a_new_head(here):
     clock = Clock(kl("2026-11-10 10:00:00"))
     with opened(here, clock) as service:
         clock.at = kl("2026-12-01 08:00:00")
-        assert app.plan_due_letters(service) == 2
+        assert plan_due_letters(service) == 2
     here.agencies = [{**AGENCY, "head_name": "Rosli", "head_email": "rosli@jpd.example.my"}, OTHER]
     here.write()
     clock.at = kl("2026-12-02 08:00:00")
     with opened(here, clock) as service:
-        assert app.plan_due_letters(service) == 0
+        assert plan_due_letters(service) == 0
 
 
 def test_an_agency_whose_accounts_are_all_retired_gets_no_more_letters(here):
@@ -418,7 +419,7 @@ def test_an_agency_whose_accounts_are_all_retired_gets_no_more_letters(here):
             retired = update(account_table).where(account_table.c.agency == "JPD").values(status="retired")
             connection.execute(retired)
         clock.at = kl("2026-12-01 08:00:00")
-        assert app.plan_due_letters(service) == 1
+        assert plan_due_letters(service) == 1
     assert [row[0] for row in letters(here)] == ["2026-11/SUKKDH"]
 
 
@@ -428,7 +429,7 @@ def test_letters_can_be_switched_off(here):
     clock = Clock(kl("2026-11-10 10:00:00"))
     with opened(here, clock) as service:
         clock.at = kl("2026-12-01 08:00:00")
-        assert app.plan_due_letters(service) == 0
+        assert plan_due_letters(service) == 0
 
 
 # ---------------------------------------------------------------- on the command line

@@ -13,8 +13,11 @@ from builders import NOW, account, agency, finding, post
 from installation import Installation
 from sqlalchemy import func, insert, select, update
 
-from monitor import app, cli
+from monitor import cli
 from monitor.acts import listening, perform
+from monitor.app.daemon import Progress
+from monitor.app.service import open_service
+from monitor.app.ticks import ticks
 from monitor.configuration import load_configuration
 from monitor.disclosure import profile_changes
 from monitor.escalation import Escalation
@@ -616,11 +619,11 @@ def here(tmp_path):
 def test_the_daemon_purges_once_a_day(here):
     at = [OLD]
     configuration = load_configuration(here.folder, {}, today=NOW.date())
-    with app.open_service(configuration, clock=lambda: at[0]) as service:
+    with open_service(configuration, clock=lambda: at[0]) as service:
         (claimed,) = claim_accounts(service.db, now=OLD, lease=HOUR, limit=1, platform="rss")
         judged = [Judged(post=post("1", MARK))]
         save_page(service.db, claimed, judged, rule_set="r", now=OLD, reread_window=DAY, end=None)
-        (tick,) = [one for one in app.ticks(service, app.Progress()) if one.name == "purge"]
+        (tick,) = [one for one in ticks(service, Progress()) if one.name == "purge"]
         seen = []
         for day in range(93):
             at[0] = OLD + day * DAY

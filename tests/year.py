@@ -22,7 +22,9 @@ from sqlalchemy import func, select
 from alerts import outbox
 from connectors.sandbox.server import Sandbox
 from connectors.sandbox.world import World
-from monitor import app
+from monitor.app.daemon import Progress, guarded
+from monitor.app.service import open_service
+from monitor.app.ticks import ticks
 from monitor.configuration import load_configuration
 from monitor.model import Resolution
 from monitor.store import life, tables
@@ -119,9 +121,9 @@ class Year:
 
     def _live(self, first: int, days: int) -> None:
         """Run one process's life; it ends without a goodbye, with leases in its hands."""
-        with app.open_service(self.configuration, clock=lambda: self.now) as service:
-            progress = app.Progress()
-            bodies = [app.guarded(tick, progress) for tick in app.ticks(service, progress) if tick.name in TICKS]
+        with open_service(self.configuration, clock=lambda: self.now) as service:
+            progress = Progress()
+            bodies = [guarded(tick, progress) for tick in ticks(service, progress) if tick.name in TICKS]
             for day in range(first, first + days):
                 for _ in range(int(DAY / STEP)):
                     self._happens()
@@ -231,7 +233,7 @@ class Year:
 
     def broken(self) -> list[str]:
         """Return a sentence for each invariant that does not hold."""
-        with app.open_service(self.configuration, clock=lambda: self.now) as service, service.db.read() as connection:
+        with open_service(self.configuration, clock=lambda: self.now) as service, service.db.read() as connection:
             rows = lambda query: connection.execute(query).all()  # noqa: E731 (read as SQL)
             found = [
                 *self._lost_posts(rows),

@@ -58,15 +58,17 @@ def _send(configuration: Configuration, key: str) -> tuple[list[str], bool]:
 
     Returns what failed, and whether nobody else can send it: on PostgreSQL a daemon may have taken it.
     """
-    from monitor import app as wiring
+    from monitor.app.mails import deliver_all
+    from monitor.app.service import open_service
+    from monitor.app.watch import watch_canaries
     from monitor.store.outbox import retry_now
 
-    with wiring.open_service(configuration) as service:
+    with open_service(configuration) as service:
         ask_canary(service.db, key, now=service.clock())
-        wiring.watch_canaries(service)
+        watch_canaries(service)
         retry_now(service.db, service.clock())
-        sent = wiring.deliver_all(service)
-        wiring.watch_canaries(service)
+        sent = deliver_all(service)
+        watch_canaries(service)
         return sent.failures, service.db.path is not None
 
 

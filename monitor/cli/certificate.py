@@ -60,7 +60,7 @@ def issue(
 
 
 def _proof(configuration: Any, db: Database, code: str, start: datetime, end: datetime) -> Any:
-    from monitor.app import degraded_platforms, patience
+    from monitor.app.reports import degraded_platforms
     from monitor.store.proof import proof_of
     from monitor.store.register import list_agencies, registered
 
@@ -71,7 +71,7 @@ def _proof(configuration: Any, db: Database, code: str, start: datetime, end: da
         start=start,
         end=end,
         now=now,
-        patience=patience(configuration.settings.polling),
+        patience=configuration.settings.polling.patience,
         degraded=degraded_platforms(registered(db)),
     )
     if proof is None:

@@ -45,30 +45,33 @@ def _run(
 ) -> None:
     from importlib.metadata import version
 
-    from monitor import app as wiring
     from monitor import logs
+    from monitor.app.daemon import end_process
+    from monitor.app.service import open_service
 
     logs.start_logging(configuration.settings.log, secrets_of(configuration))
     logs.start_error_reports(configuration.settings.sentry, release=version("pantau"))
-    with wiring.open_service(configuration, stop=stop) as service:
+    with open_service(configuration, stop=stop) as service:
         code = 0 if stop.is_set() else _serve(service, prepare)
-    wiring.end_process(code)
+    end_process(code)
 
 
 def _serve(service: Any, prepare: Callable[[Any, str], None] | None) -> int:
-    from monitor import app as wiring
     from monitor.acts import listening
+    from monitor.app import daemon
+    from monitor.app.reports import degraded_platforms
+    from monitor.app.ticks import ticks
     from monitor.store.register import registered
     from monitor.web.console import Console, build
     from monitor.web.server import ListenError, bind, serving
 
-    progress = wiring.Progress()
+    progress = daemon.Progress()
     pages = build(
         Console(
             db=service.db,
             web=service.settings.web,
-            patience=service.patience,
-            degraded=lambda: wiring.degraded_platforms(registered(service.db)),
+            patience=service.settings.polling.patience,
+            degraded=lambda: degraded_platforms(registered(service.db)),
             stalled=progress.stalled,
             failing=lambda: sorted(progress.failed),
             troubles=lambda: service.troubles,
@@ -84,7 +87,7 @@ def _serve(service: Any, prepare: Callable[[Any, str], None] | None) -> int:
     with serving(pages, taken) as address, listening(service.db):
         if prepare is not None:
             prepare(service, address)
-        return wiring.run(service, progress)
+        return daemon.run(service, ticks(service, progress), progress)
 
 
 @app.command()
@@ -105,23 +108,25 @@ def run() -> None:
 def once() -> None:
     """Make one whole pass: poll what is registered, read media, deliver what is due; print a summary."""
     stop = stop_on_signals()
-    from monitor import app as wiring
     from monitor import logs
+    from monitor.app.daemon import end_process
+    from monitor.app.once import once as whole_pass
+    from monitor.app.service import open_service
 
     configuration = configured()
     settings = configuration.settings
     # Failures stand in the summary, by name; the log adds what a summary cannot hold.
     logs.start_logging(quieter(settings.log), secrets_of(configuration))
 
-    with wiring.open_service(configuration, stop=stop) as service:
+    with open_service(configuration, stop=stop) as service:
         with _progress(sum(1 for one in configuration.accounts if one.status.value == "active")) as (advance, stage):
-            passed = wiring.once(service, report=lambda _: advance(), stage=stage)
+            passed = whole_pass(service, report=lambda _: advance(), stage=stage)
         stopped = stop.is_set()
     _print_pass(passed)
     if stopped:
         err.print("stopped before the end; nothing is lost, the next pass goes on")
     sys.stdout.flush()
-    wiring.end_process(1 if passed.failures and not stopped else 0)
+    end_process(1 if passed.failures and not stopped else 0)
 
 
 @contextmanager

@@ -6,7 +6,7 @@ import json
 import os
 import sys
 from collections.abc import Iterator, Sequence
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any
 
 import typer
@@ -231,7 +231,7 @@ def coverage(
     week: Annotated[str, typer.Option(help="This ISO week, such as 2026-W47, instead of --days.")] = "",
 ) -> None:
     """Show for each account what was read, and every gap with its cause. `certificate issue` makes a page of it."""
-    from monitor.app import degraded_platforms, patience
+    from monitor.app.reports import degraded_platforms
     from monitor.settings import load_settings
     from monitor.store.register import registered
 
@@ -245,7 +245,7 @@ def coverage(
                 db,
                 start=start,
                 end=end,
-                patience=patience(polling),
+                patience=polling.patience,
                 degraded=degraded_platforms(registered(db)),
                 agency=code,
             )
@@ -262,9 +262,8 @@ def coverage(
 def _stretch(days: int | None, week: str) -> tuple[datetime, datetime]:
     """Return what is to be shown: the last days, or an ISO week in Malaysian time as far as it has come."""
     from alerts.digest import iso_week
-    from monitor.app import utc_now
 
-    now = utc_now()
+    now = datetime.now(UTC)
     if not week:
         return now - timedelta(days=days or 7), now
     if days is not None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -61,15 +61,16 @@ def digest(
 
 def _send_digest(configuration: Configuration, week: str) -> None:
     stop = stop_on_signals()
-    from monitor import app as wiring
     from monitor import logs
+    from monitor.app.mails import deliver_all, schedule_week
+    from monitor.app.service import open_service
 
     if not configuration.settings.digest.recipients:
         raise bad("digest.recipients: is empty; name who gets the digest")
     logs.start_logging(quieter(configuration.settings.log), secrets_of(configuration))
-    with wiring.open_service(configuration, stop=stop) as service:
-        new = wiring.schedule_week(service, week)
-        sent = wiring.deliver_all(service)
+    with open_service(configuration, stop=stop) as service:
+        new = schedule_week(service, week)
+        sent = deliver_all(service)
     if stop.is_set():
         err.print("stopped before the end; nothing is lost, the next run goes on")
         raise typer.Exit(0)
@@ -85,13 +86,13 @@ def _send_digest(configuration: Configuration, week: str) -> None:
 def _write_digest(configuration: Configuration, week: str, file: Path | None) -> None:
     from alerts.compose import envelope_of
     from alerts.digest import digest_files
-    from monitor.app import report_of, utc_now
+    from monitor.app.reports import report_of_week
 
     with listing() as db:
         if db is None:
             raise bad("there is no database yet: nothing was monitored; `pantau once` or `pantau run` begins")
-        report = report_of(configuration, db, week, now=utc_now())
-    made = digest_files(report, configuration.settings, envelope_of(configuration.settings), now=utc_now())
+        report = report_of_week(configuration, db, week, now=datetime.now(UTC))
+    made = digest_files(report, configuration.settings, envelope_of(configuration.settings), now=datetime.now(UTC))
     _print_or_write(made, file)
 
 
@@ -118,7 +119,7 @@ def letter(
     from alerts.compose import envelope_of
     from alerts.digest import letter_files
     from alerts.monthly import month_of
-    from monitor import app as wiring
+    from monitor.app.reports import report_of_month
 
     try:
         begin, _ = month_of(month)
@@ -133,10 +134,10 @@ def letter(
             raise bad("there is no database yet: nothing was monitored; `pantau once` or `pantau run` begins")
         code = registered_agency(db, agency)
         try:
-            report = wiring.month_of(configuration, db, month, code, now=wiring.utc_now())
+            report = report_of_month(configuration, db, month, code, now=datetime.now(UTC))
         except LookupError as error:
             raise bad(f"--agency: {error}") from None
-    _print_or_write(letter_files(report, envelope_of(configuration.settings), now=wiring.utc_now()), file)
+    _print_or_write(letter_files(report, envelope_of(configuration.settings), now=datetime.now(UTC)), file)
 
 
 def _check_suffix(file: Path | None) -> None:
@@ -150,12 +151,11 @@ def mail_test(address: Annotated[str, typer.Argument(metavar="ADDRESS")]) -> Non
     from alerts.channel import DeliveryFailed
     from alerts.compose import compose_test, envelope_of
     from alerts.outbox import open_channel
-    from monitor.app import utc_now
 
     if not is_mail_address(address):
         raise bad(f"'{address}' is not one mail address")
     settings = configured().settings
-    message_id, mail = compose_test(address, envelope_of(settings), now=utc_now())
+    message_id, mail = compose_test(address, envelope_of(settings), now=datetime.now(UTC))
     channel = open_channel(settings.mail)
     try:
         out.print(f"delivered: {channel.send(mail, recipient=address, message_id=message_id)}")

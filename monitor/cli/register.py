@@ -105,7 +105,7 @@ def _told(count: int, what: str, added: int) -> None:
 
 def _synced(settings: Settings, agencies: Sequence[Agency], accounts: Sequence[Account]) -> None:
     """Bring the database up to the register now, unless a daemon holds it: that one reloads by itself."""
-    from monitor.app import sync_register, utc_now
+    from monitor.app.service import sync_register, utc_now
 
     still_wrong: list[Problem] = []
     read_policy(GIVEN.folder, agencies, still_wrong)

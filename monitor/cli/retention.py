@@ -5,6 +5,7 @@ from __future__ import annotations
 import getpass
 import os
 from dataclasses import asdict
+from datetime import UTC, datetime
 from typing import Annotated, Any
 
 import typer
@@ -32,7 +33,6 @@ def purge(
     ] = False,
 ) -> None:
     """Empty what is older than `retention` in pantau.toml allows, now. A running daemon does so every day by itself."""
-    from monitor.app import utc_now
     from monitor.settings import Retention, load_settings
     from monitor.store.retention import would_purge
 
@@ -48,7 +48,7 @@ def purge(
     if dry_run:
         with listing() as db:
             if db is not None:
-                total = asdict(would_purge(db, kept, now=utc_now()))
+                total = asdict(would_purge(db, kept, now=datetime.now(UTC)))
     else:
         more = True
         while more:
