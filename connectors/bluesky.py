@@ -39,7 +39,7 @@ from connectors.base import (
     no_later,
 )
 from connectors.graph import inner, string
-from connectors.walk import Listed, Walk, begin_walk
+from connectors.walk import Listed, Walk, begin_walk, walked
 from monitor.model import Account, Json, Post, Profile
 from monitor.settings import Network
 
@@ -313,7 +313,7 @@ class BlueskyConnector:
         if walk.known is not None and (looked_back is None or abs(now - looked_back) >= LOOK_BACK_EVERY):
             walk.bounds, looked_back = replace(self._bounds, overlap=max(self._bounds.overlap, LOOK_BACK)), None
         stamp = (looked_back or now).isoformat()
-        for page in self._walk(account, walk, now):
+        for page in walked(walk, self._answers(account, now)):
             yield replace(page, cursor={**page.cursor, "looked_back": stamp}) if page.last else page
 
     def backfill(self, account: Account, start: datetime, end: datetime, *, now: datetime) -> Iterator[Page]:
@@ -323,7 +323,7 @@ class BlueskyConnector:
         """
         bounds = replace(self._bounds, overlap=timedelta())
         walk = Walk(begin={"v": 1, "newest": start.isoformat()}, bounds=bounds, live_from=start, now=now)
-        for page in self._walk(account, walk, now):
+        for page in walked(walk, self._answers(account, now)):
             inside = tuple(post for post in page.posts if start <= post.published_at < end)
             gap = page.gap and replace(page.gap, end=min(page.gap.end, end))
             yield replace(page, posts=inside, gap=gap)
@@ -388,13 +388,6 @@ class BlueskyConnector:
         payload = self._get("/xrpc/_health", {}, datetime.now(UTC), what="bluesky: the server")
         version = f" (version {string(payload, 'version')[:40]})" if string(payload, "version") else ""
         return f"bluesky: {urlsplit(self._base).hostname} answers{version}; no credential is needed"
-
-    def _walk(self, account: Account, walk: Walk, now: datetime) -> Iterator[Page]:
-        for answer in self._answers(account, now):
-            page = walk.take(answer)
-            yield page
-            if page.last:
-                return
 
     def _answers(self, account: Account, now: datetime) -> Iterator[Listed]:
         """Yield what the account published, newest first, without an end of its own: the walk says when it is over."""

@@ -34,7 +34,7 @@ from connectors.graph_listing import next_question, pages
 from connectors.graph_payload import describe_token, following, without_credentials
 from connectors.links import links_in
 from connectors.listing import reread_listed, stretch
-from connectors.walk import Listed, begin_walk
+from connectors.walk import Listed, begin_walk, walked
 from monitor.model import Account, Json, Media, MediaKind, Post, Profile
 from monitor.settings import Network, Secret
 
@@ -251,11 +251,7 @@ class InstagramConnector:
     def pull(self, account: Account, cursor: Cursor | None, *, now: datetime) -> Iterator[Page]:
         """Yield pages newest first; the cursor moves on the last. Raises ConnectorError."""
         walk = begin_walk(account, cursor, self._bounds, now)
-        for answer in self._listing(account, now):
-            page = walk.take(answer)
-            yield page
-            if page.last:
-                return
+        yield from walked(walk, self._listing(account, now))
 
     def backfill(self, account: Account, start: datetime, end: datetime, *, now: datetime) -> Iterator[Page]:
         """Yield the posts of [start, end), read again from the listing. Raises ConnectorError."""

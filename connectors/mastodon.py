@@ -39,7 +39,7 @@ from connectors.base import (
 )
 from connectors.graph import string
 from connectors.statuses import CHANGED, identified, is_suspended, parse_account, parse_status
-from connectors.walk import Listed, Walk, begin_walk, listed
+from connectors.walk import Listed, Walk, begin_walk, listed, walked
 from monitor.model import Account, Json, Post, Profile
 from monitor.settings import Network, Secret
 
@@ -246,7 +246,7 @@ class MastodonConnector:
         """Yield pages newest first; the cursor moves on the last. Raises ConnectorError."""
         walk, begin, shown = begin_walk(account, cursor, self._bounds, now), dict(cursor or {}), list[Post]()
         asked = {"since_id": str(begin["floor"])} if begin.get("floor") and walk.known else {}
-        for page in self._walk(account, walk, asked, now):
+        for page in walked(walk, self._answers(account, asked, now)):
             shown += page.posts
             if not page.last:
                 yield page
@@ -264,7 +264,7 @@ class MastodonConnector:
         walk = Walk(begin={"v": 1, "newest": start.isoformat()}, bounds=bounds, live_from=start, now=now)
         is_timed = account.native_id.isascii() and account.native_id.isdigit() and int(account.native_id) >= SNOWFLAKE
         asked = {"max_id": str(int(end.timestamp() * 1000) + 1 << 16)} if is_timed else {}
-        for page in self._walk(account, walk, asked, now):
+        for page in walked(walk, self._answers(account, asked, now)):
             inside = tuple(post for post in page.posts if start <= post.published_at < end)
             gap = page.gap and replace(page.gap, end=min(page.gap.end, end))
             yield replace(page, posts=inside, gap=gap)
@@ -359,19 +359,12 @@ class MastodonConnector:
 
     # Statuses.
 
-    def _walk(self, account: Account, walk: Walk, asked: Mapping[str, str], now: datetime) -> Iterator[Page]:
-        for answer in self._answers(account, dict(asked), now):
-            page = walk.take(answer)
-            yield page
-            if page.last:
-                return
-
-    def _answers(self, account: Account, asked: dict[str, str], now: datetime) -> Iterator[Listed]:
+    def _answers(self, account: Account, window: Mapping[str, str], now: datetime) -> Iterator[Listed]:
         """Yield what the account published, newest first, without an end of its own: the walk says when it is over."""
         place = self._place(account, now)
         owner = self._id(account, place, now)
         url, what = f"{place.base}/api/v1/accounts/{quote(owner, safe='')}/statuses", f"{account.label}: posts"
-        asked["limit"] = str(PAGE_SIZE)
+        asked = {**window, "limit": str(PAGE_SIZE)}
         is_first = True
         while True:
             response = self._get(url, asked, now, what=what)

@@ -40,7 +40,7 @@ from connectors.links import links_in
 from connectors.listing import merged, reread_listed, stretch
 from connectors.markup import joined, unique
 from connectors.remembered import Remembered
-from connectors.walk import Listed, begin_walk
+from connectors.walk import Listed, begin_walk, walked
 from monitor.model import Account, Json, Media, MediaKind, Post, PostKind, Profile
 from monitor.settings import Network, Secret
 
@@ -305,11 +305,7 @@ class ThreadsConnector:
     def pull(self, account: Account, cursor: Cursor | None, *, now: datetime) -> Iterator[Page]:
         """Yield pages newest first; the cursor moves on the last. Raises ConnectorError."""
         walk = begin_walk(account, cursor, self._bounds, now, promises=True)
-        for answer in self._listing(account, now, window=_since(walk.since)):
-            page = walk.take(answer)
-            yield page
-            if page.last:
-                return
+        yield from walked(walk, self._listing(account, now, window=_since(walk.since)))
 
     def backfill(self, account: Account, start: datetime, end: datetime, *, now: datetime) -> Iterator[Page]:
         """Yield the posts of [start, end), read again from the listing. Raises ConnectorError."""

@@ -40,7 +40,7 @@ from connectors.links import links_in
 from connectors.listing import stretch
 from connectors.markup import joined
 from connectors.tiktok_tokens import Grant, Tokens
-from connectors.walk import Listed, begin_walk, listed
+from connectors.walk import Listed, begin_walk, listed, walked
 from monitor.model import Account, Json, Media, MediaKind, Post, Profile
 from monitor.settings import Network, Secret
 
@@ -250,11 +250,7 @@ class TikTokConnector:
     def pull(self, account: Account, cursor: Cursor | None, *, now: datetime) -> Iterator[Page]:
         """Yield pages newest first; the cursor moves on the last. Raises ConnectorError."""
         walk = begin_walk(account, cursor, self._bounds, now, promises=True)
-        for answer in self._listing(account, now):
-            page = walk.take(answer)
-            yield page
-            if page.last:
-                return
+        yield from walked(walk, self._listing(account, now))
 
     def backfill(self, account: Account, start: datetime, end: datetime, *, now: datetime) -> Iterator[Page]:
         """Yield the videos of [start, end), read again. Raises ConnectorError."""

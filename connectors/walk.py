@@ -7,7 +7,7 @@ ends by itself has read them after all.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -150,6 +150,15 @@ def begin_walk(
 ) -> Walk:
     live_from = (account.registered_at or now) - bounds.live_window
     return Walk(begin=cursor, bounds=bounds, live_from=live_from, now=now, promises=promises)
+
+
+def walked(walk: Walk, answers: Iterable[Listed]) -> Iterator[Page]:
+    """Yield a walk's pages. No answer is asked for after the one that ends it."""
+    for answer in answers:
+        page = walk.take(answer)
+        yield page
+        if page.last:
+            return
 
 
 def _moment(value: object) -> datetime:
