@@ -23,7 +23,8 @@ import facebook
 import requests
 
 from connectors import configured, facebook_shared, http
-from connectors.addresses import facebook as page_addresses
+from connectors.addresses import facebook as addresses
+from connectors.addresses.parts import named_by
 from connectors.base import (
     BOUNDS,
     AccountNotFound,
@@ -64,6 +65,7 @@ from monitor.model import Account, Cause, Json, Media, MediaKind, Post, PostKind
 from monitor.settings import Network, Secret
 
 ORIGIN = "https://graph.facebook.com"  # what the SDK writes into every address
+USERNAME = r"[\w.\-]+"  # or a page's number
 VERSION = r"v?[0-9]{1,3}\.[0-9]{1,2}"
 POST_FIELDS = (
     "id,message,story,created_time,updated_time,permalink_url,from,full_picture,is_published,is_hidden,status_type,"
@@ -111,10 +113,7 @@ def page_of(account: Account) -> str:
     """Return what the Graph API calls the account: its id where known, else the username. Raises AccountNotFound."""
     if account.native_id:
         return account.native_id
-    handle = account.handle.strip().removeprefix("@")
-    named = page_addresses.handle(handle) if "/" in handle else handle
-    usable = named and re.fullmatch(r"[\w.\-]+", named)  # officers also write the page's title into this column
-    page = named if usable else page_addresses.handle(account.url)
+    page = named_by(account, addresses.handle, usable=USERNAME)
     if not page:
         message = f"{account.label}: names no Facebook page; write the page's username or numeric id as the handle"
         raise AccountNotFound(message)

@@ -15,6 +15,7 @@ from typing import ClassVar
 
 from connectors import configured
 from connectors.addresses import instagram as addresses
+from connectors.addresses.parts import named_by
 from connectors.base import (
     BOUNDS,
     AccountNotFound,
@@ -94,10 +95,7 @@ class InstagramSettings:
 
 def username_of(account: Account) -> str:
     """Return the username that the register gives. Raises AccountNotFound."""
-    handle = account.handle.strip().removeprefix("@")
-    named = addresses.handle(handle) if "/" in handle else handle
-    usable = named and re.fullmatch(USERNAME, named)
-    username = named if usable else addresses.handle(account.url)
+    username = named_by(account, addresses.handle, usable=USERNAME)
     if not username:
         raise AccountNotFound(f"{account.label}: names no Instagram account; write its username as the handle")
     return username

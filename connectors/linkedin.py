@@ -18,6 +18,7 @@ import requests
 
 from connectors import configured, http
 from connectors.addresses import linkedin as addresses
+from connectors.addresses.parts import named_by
 from connectors.base import (
     BOUNDS,
     AccountNotFound,
@@ -126,10 +127,7 @@ class LinkedInSettings:
 
 def page_of(account: Account) -> str:
     """Return what the register calls the page: its number, or its name in addresses. Raises AccountNotFound."""
-    handle = account.handle.strip().removeprefix("@")
-    named = addresses.handle(handle) if "/" in handle else handle
-    usable = named and re.fullmatch(VANITY, named)
-    page = named if usable else addresses.handle(account.url)
+    page = named_by(account, addresses.handle, usable=VANITY)
     if not page:
         message = f"{account.label}: names no LinkedIn page; write what stands behind /company/ in its address"
         raise AccountNotFound(message)

@@ -17,6 +17,7 @@ from typing import ClassVar
 
 from connectors import configured
 from connectors.addresses import threads as addresses
+from connectors.addresses.parts import named_by
 from connectors.base import (
     BOUNDS,
     AccountNotFound,
@@ -107,10 +108,7 @@ class ThreadsSettings:
 
 def username_of(account: Account) -> str:
     """Return the username that the register gives. Raises AccountNotFound."""
-    handle = account.handle.strip().removeprefix("@")
-    named = addresses.handle(handle) if "/" in handle else handle
-    usable = named and re.fullmatch(USERNAME, named)
-    username = named if usable else addresses.handle(account.url)
+    username = named_by(account, addresses.handle, usable=USERNAME)
     if not username:
         raise AccountNotFound(f"{account.label}: names no Threads profile; write its username as the handle")
     return username

@@ -19,6 +19,7 @@ import requests
 
 from connectors import configured, http
 from connectors.addresses import tiktok as addresses
+from connectors.addresses.parts import named_by
 from connectors.base import (
     BOUNDS,
     AccountNotFound,
@@ -49,7 +50,7 @@ PAGE_SIZE = 20  # also the most ids of one question
 VIDEO_FIELDS = "id,create_time,share_url,title,video_description,cover_image_url,duration"
 USER_FIELDS = "open_id,avatar_url,display_name,username,bio_description"
 BASIC_USER_FIELDS = "open_id,avatar_url,display_name"  # what the scope user.info.basic shows
-USERNAME = r"[\w.]{1,24}"
+USERNAME = r"[A-Za-z0-9_.]{1,24}"
 CHANGED = "TikTok's API has changed, see connectors.tiktok.base_url and its documents"
 CONSENT = "ask the agency for its consent again, and write the new refresh token where the old one was"
 LATER = "TikTok has a passing fault; it is tried again"
@@ -135,10 +136,7 @@ class TikTokSettings:
 
 def username_of(account: Account) -> str:
     """Return the username that the register gives; empty when it gives none."""
-    handle = account.handle.strip().removeprefix("@")
-    named = addresses.handle(handle) if "/" in handle else handle
-    usable = named and re.fullmatch(USERNAME, named, re.ASCII)
-    return (named if usable else addresses.handle(account.url)) or ""
+    return named_by(account, addresses.handle, usable=USERNAME)
 
 
 def parse_listing(data: Json) -> tuple[Post, ...]:

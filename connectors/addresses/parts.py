@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from urllib.parse import SplitResult, unquote, urlsplit
+
+from monitor.model import Account
 
 
 def split(url: str) -> SplitResult | None:
@@ -28,3 +31,14 @@ def segments_of(path: str) -> list[str]:
 def host_of(parts: SplitResult) -> str:
     """Return the host without `www.`, `m.` or `mobile.` in front and a dot behind."""
     return re.sub(r"^(www|m|mobile)\.", "", parts.hostname or "").removesuffix(".")
+
+
+def named_by(account: Account, handle: Callable[[str], str | None], *, usable: str) -> str:
+    """Return what the register calls an account: by its handle, which may be an address, else by its url; else "".
+
+    `handle` reads the platform's addresses, and `usable` is what its names look like: officers also write an account's
+    title into that column.
+    """
+    written = account.handle.strip().removeprefix("@")
+    named = handle(written) if "/" in written else written
+    return named if named and re.fullmatch(usable, named) else handle(account.url) or ""
