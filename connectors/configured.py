@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 from monitor.settings import Secret
 
 Problems = list[tuple[str, str]]  # key and sentence
+GRAPH_VERSION = r"v?[0-9]{1,3}\.[0-9]{1,2}"  # of Meta's Graph APIs
 
 
 def base_url_mistake(url: str, *, usual: str) -> str:
@@ -34,6 +35,12 @@ def token_mistake(token: Secret) -> str:
     if re.fullmatch(r"[!-~]*", token.reveal()):
         return ""
     return "holds white space, a line break or a character outside ASCII; copy the token again, alone and on one line"
+
+
+def graph_version_mistake(version: str, *, usual: str) -> str:
+    """Say what is wrong with the version of one of Meta's Graph APIs."""
+    is_version = re.fullmatch(GRAPH_VERSION, version.strip())
+    return "" if is_version else f"'{version}': expected a version such as \"{usual}\""
 
 
 def only(**found: str) -> Problems:

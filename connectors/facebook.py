@@ -65,8 +65,8 @@ from monitor.model import Account, Cause, Json, Media, MediaKind, Post, PostKind
 from monitor.settings import Network, Secret
 
 ORIGIN = "https://graph.facebook.com"  # what the SDK writes into every address
+USUAL_VERSION = "v26.0"
 USERNAME = r"[\w.\-]+"  # or a page's number
-VERSION = r"v?[0-9]{1,3}\.[0-9]{1,2}"
 POST_FIELDS = (
     "id,message,story,created_time,updated_time,permalink_url,from,full_picture,is_published,is_hidden,status_type,"
     "parent_id,message_tags,attachments{media_type,url,unshimmed_url,title,description,media,subattachments}"
@@ -93,14 +93,13 @@ OWN_MEDIA = frozenset({"photo", "album", "video", "profile_media", "cover_photo"
 class FacebookSettings:
     access_token: Secret = field(default_factory=Secret)
     app_secret: Secret = field(default_factory=Secret)
-    api_version: str = "v26.0"
+    api_version: str = USUAL_VERSION
     base_url: str = ORIGIN
 
     def problems(self) -> configured.Problems:
-        is_version = re.fullmatch(VERSION, self.api_version.strip())
         return configured.only(
             base_url=configured.base_url_mistake(self.base_url, usual=ORIGIN),
-            api_version="" if is_version else f"'{self.api_version}': expected a version such as \"v26.0\"",
+            api_version=configured.graph_version_mistake(self.api_version, usual=USUAL_VERSION),
             access_token=configured.token_mistake(self.access_token),
             app_secret=configured.token_mistake(self.app_secret),
         )
@@ -835,7 +834,7 @@ class FacebookConnector:
         version = self._settings.api_version.strip()
         if not self._token:
             raise ConnectorMisconfigured(f"connectors.facebook.access_token: is not set; {NEW_TOKEN}")
-        if not re.fullmatch(VERSION, version):
+        if not re.fullmatch(configured.GRAPH_VERSION, version):
             raise ConnectorMisconfigured('connectors.facebook.api_version: is not a version such as "v26.0"')
         graph = facebook.GraphAPI(self._token, timeout=self._timeout, session=recorder)
         graph.version = f"v{version.removeprefix('v')}"  # the SDK's own check refuses everything after 3.1

@@ -28,6 +28,7 @@ from connectors.base import (
     SchemaDrift,
     Unavailable,
 )
+from connectors.configured import GRAPH_VERSION
 from connectors.graph import (
     Belief,
     Budget,
@@ -44,7 +45,6 @@ from connectors.graph_payload import end_of_token
 from monitor.model import Json
 from monitor.settings import Network, Secret
 
-VERSION = r"v?[0-9]{1,3}\.[0-9]{1,2}"
 IDS_PER_CALL = 50
 
 
@@ -177,7 +177,7 @@ class GraphHttp:
         section = f"connectors.{self.dialect.platform}"
         if not self.token:
             raise ConnectorMisconfigured(f"{section}.access_token: is not set; {self.dialect.new_token}")
-        if not re.fullmatch(VERSION, self._version):
+        if not re.fullmatch(GRAPH_VERSION, self._version):
             raise ConnectorMisconfigured(f'{section}.api_version: is not a version such as "v26.0"')
         return f"v{self._version.removeprefix('v')}"
 

@@ -30,7 +30,7 @@ from connectors.base import (
     SchemaDrift,
 )
 from connectors.graph import Dialect, inner, is_too_much, lacks_way, number, string
-from connectors.graph_http import VERSION, GraphHttp, Refused
+from connectors.graph_http import GraphHttp, Refused
 from connectors.graph_listing import next_question, pages
 from connectors.graph_payload import describe_token, following, without_credentials
 from connectors.links import links_in
@@ -40,6 +40,7 @@ from monitor.model import Account, Json, Media, MediaKind, Post, Profile
 from monitor.settings import Network, Secret
 
 USUAL = "https://graph.facebook.com"
+USUAL_VERSION = "v26.0"
 PAGE_SIZE = 50
 PROFILE_FIELDS = "id,username,name,biography,profile_picture_url,media_count"
 MEDIA_FIELDS = (
@@ -73,15 +74,14 @@ class InstagramSettings:
     access_token: Secret = field(default_factory=Secret)
     app_secret: Secret = field(default_factory=Secret)
     user_id: str = ""  # the own professional account in whose name is asked; empty: what the token shows
-    api_version: str = "v26.0"
+    api_version: str = USUAL_VERSION
     base_url: str = USUAL
 
     def problems(self) -> configured.Problems:
-        is_version = re.fullmatch(VERSION, self.api_version.strip())
         is_id = re.fullmatch(r"[0-9]*", self.user_id.strip())
         return configured.only(
             base_url=configured.base_url_mistake(self.base_url, usual=USUAL),
-            api_version="" if is_version else f"'{self.api_version}': expected a version such as \"v26.0\"",
+            api_version=configured.graph_version_mistake(self.api_version, usual=USUAL_VERSION),
             user_id=""
             if is_id
             else "is no number; write the numeric id of the professional account, or leave it empty",

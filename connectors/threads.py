@@ -7,7 +7,6 @@ listing, 100 a call. Nothing tells when a post was edited (within its first minu
 
 from __future__ import annotations
 
-import re
 import threading
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
@@ -34,7 +33,7 @@ from connectors.base import (
     no_later,
 )
 from connectors.graph import Dialect, inner, is_too_much, lacks_way, string
-from connectors.graph_http import VERSION, GraphHttp, Refused
+from connectors.graph_http import GraphHttp, Refused
 from connectors.graph_listing import next_question, pages
 from connectors.graph_payload import describe_token, without_credentials
 from connectors.links import links_in
@@ -46,6 +45,7 @@ from monitor.model import Account, Json, Media, MediaKind, Post, PostKind, Profi
 from monitor.settings import Network, Secret
 
 USUAL = "https://graph.threads.com"
+USUAL_VERSION = "v1.0"
 PAGE_SIZE = 100
 DISCOVERIES = 1000  # calls in 24 hours, for profiles of others; no header tells how many are left
 DAY = timedelta(days=1)
@@ -90,14 +90,13 @@ ASK_AGAIN = timedelta(hours=1)  # what a server did not tell may have been a pas
 class ThreadsSettings:
     access_token: Secret = field(default_factory=Secret)
     app_secret: Secret = field(default_factory=Secret)
-    api_version: str = "v1.0"
+    api_version: str = USUAL_VERSION
     base_url: str = USUAL
 
     def problems(self) -> configured.Problems:
-        is_version = re.fullmatch(VERSION, self.api_version.strip())
         return configured.only(
             base_url=configured.base_url_mistake(self.base_url, usual=USUAL),
-            api_version="" if is_version else f"'{self.api_version}': expected a version such as \"v1.0\"",
+            api_version=configured.graph_version_mistake(self.api_version, usual=USUAL_VERSION),
             access_token=configured.token_mistake(self.access_token),
             app_secret=configured.token_mistake(self.app_secret),
         )
