@@ -79,7 +79,10 @@ class Reread:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wanted:
-    """Known posts of one account that are to be read again. `newest` as for `reread`."""
+    """Known posts of one account that are to be read again.
+
+    `newest` tells by native id under which id the newest known version was served, where that is another one.
+    """
 
     account: Account
     native_ids: Sequence[str]
@@ -133,13 +136,8 @@ class Connector(Protocol):
         `account.native_id` is set when `resolve` has run before. Raises ConnectorError, possibly between pages.
         """
 
-    def reread(
-        self, account: Account, native_ids: Sequence[str], *, now: datetime, newest: Mapping[str, str] | None = None
-    ) -> Reread:
-        """Read known posts again. Raises ConnectorError; only called where `capabilities.rereads`.
-
-        `newest` tells by native id under which id the newest known version was served, where that is another one.
-        """
+    def reread(self, account: Account, native_ids: Sequence[str], *, now: datetime) -> Reread:
+        """Read known posts again. Raises ConnectorError; only called where `capabilities.rereads`."""
 
     def check(self) -> str:
         """Prove the credential with one cheap call and return a sentence about it. Raises ConnectorError."""

@@ -328,14 +328,7 @@ class BlueskyConnector:
             gap = page.gap and replace(page.gap, end=min(page.gap.end, end))
             yield replace(page, posts=inside, gap=gap)
 
-    def reread(
-        self,
-        account: Account,
-        native_ids: Sequence[str],
-        *,
-        now: datetime,
-        newest: Mapping[str, str] | None = None,  # noqa: ARG002 (a post keeps its uri)
-    ) -> Reread:
+    def reread(self, account: Account, native_ids: Sequence[str], *, now: datetime) -> Reread:
         """Read known posts again, 25 a call, reposts one by one. Raises ConnectorError.
 
         What is not shown is missing only while the account itself is: a suspended account's posts are hidden.

@@ -587,14 +587,7 @@ class FacebookConnector:
         except SchemaDrift:
             return None  # alone it says the same, and in whose name
 
-    def reread(
-        self,
-        account: Account,
-        native_ids: Sequence[str],
-        *,
-        now: datetime,
-        newest: Mapping[str, str] | None = None,  # noqa: ARG002 (a post keeps its id)
-    ) -> Reread:
+    def reread(self, account: Account, native_ids: Sequence[str], *, now: datetime) -> Reread:
         """Read known posts again, 50 a call. Raises ConnectorError."""
         answer = self.reread_many([Wanted(account=account, native_ids=native_ids)], now=now)[account.id]
         if isinstance(answer, ConnectorError):

@@ -255,14 +255,7 @@ class InstagramConnector:
         """Yield the posts of [start, end), read again from the listing. Raises ConnectorError."""
         yield from stretch(self._listing(account, now), start, end)
 
-    def reread(
-        self,
-        account: Account,
-        native_ids: Sequence[str],
-        *,
-        now: datetime,
-        newest: Mapping[str, str] | None = None,  # noqa: ARG002 (a post keeps its id)
-    ) -> Reread:
+    def reread(self, account: Account, native_ids: Sequence[str], *, now: datetime) -> Reread:
         """Read known posts again, by id 50 a call, those of others also by the listing. Raises ConnectorError."""
         return self.reread_listed(account, dict.fromkeys(native_ids), now=now)
 

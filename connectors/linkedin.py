@@ -394,14 +394,7 @@ class LinkedInConnector:
         """Yield the posts of [start, end), read again from the listing. Raises ConnectorError."""
         yield from stretch(self._listing(account, now), start, end)
 
-    def reread(
-        self,
-        account: Account,
-        native_ids: Sequence[str],
-        *,
-        now: datetime,
-        newest: Mapping[str, str] | None = None,  # noqa: ARG002 (a post keeps its urn)
-    ) -> Reread:
+    def reread(self, account: Account, native_ids: Sequence[str], *, now: datetime) -> Reread:
         """Read known posts again, 50 a call; hidden is what is there and closed to the token. Raises ConnectorError.
 
         When none is left, the newest posts must still be readable: a lost role looks the same.

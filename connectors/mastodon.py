@@ -269,14 +269,7 @@ class MastodonConnector:
             gap = page.gap and replace(page.gap, end=min(page.gap.end, end))
             yield replace(page, posts=inside, gap=gap)
 
-    def reread(
-        self,
-        account: Account,
-        native_ids: Sequence[str],
-        *,
-        now: datetime,
-        newest: Mapping[str, str] | None = None,  # noqa: ARG002 (a post keeps its id)
-    ) -> Reread:
+    def reread(self, account: Account, native_ids: Sequence[str], *, now: datetime) -> Reread:
         """Read known posts again, 20 a call where the server can, else one by one. Raises ConnectorError.
 
         A server that has forgotten the account, or shows it no longer, answers as if its posts were deleted: what is

@@ -408,14 +408,7 @@ class TelegramConnector:
                 return
             shown = self._older(account, shown, now)
 
-    def reread(
-        self,
-        account: Account,
-        native_ids: Sequence[str],
-        *,
-        now: datetime,
-        newest: Mapping[str, str] | None = None,  # noqa: ARG002 (a message keeps its number)
-    ) -> Reread:
+    def reread(self, account: Account, native_ids: Sequence[str], *, now: datetime) -> Reread:
         """Read known messages again: by the pages on which they stand, and those that do not, by themselves.
 
         Raises ConnectorError. No more than `SINGLY` are asked for by themselves; the others stay undecided.

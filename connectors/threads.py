@@ -310,14 +310,7 @@ class ThreadsConnector:
         window = {**_since(start), **({"until": str(int(until.timestamp()))} if until > max(start, EARLIEST) else {})}
         yield from stretch(self._listing(account, now, window=window), start, end, promises=True)
 
-    def reread(
-        self,
-        account: Account,
-        native_ids: Sequence[str],
-        *,
-        now: datetime,
-        newest: Mapping[str, str] | None = None,  # noqa: ARG002 (a post keeps its id)
-    ) -> Reread:
+    def reread(self, account: Account, native_ids: Sequence[str], *, now: datetime) -> Reread:
         """Look known posts up in the listing, down to its end. Raises ConnectorError."""
         return self.reread_listed(account, dict.fromkeys(native_ids), now=now)
 

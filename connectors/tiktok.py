@@ -254,14 +254,7 @@ class TikTokConnector:
         """Yield the videos of [start, end), read again. Raises ConnectorError."""
         yield from stretch(self._listing(account, now, before=end + timedelta(seconds=1)), start, end, promises=True)
 
-    def reread(
-        self,
-        account: Account,
-        native_ids: Sequence[str],
-        *,
-        now: datetime,
-        newest: Mapping[str, str] | None = None,  # noqa: ARG002 (a video keeps its id)
-    ) -> Reread:
+    def reread(self, account: Account, native_ids: Sequence[str], *, now: datetime) -> Reread:
         """Read known videos again, 20 a call. What is not shown is deleted or private. Raises ConnectorError."""
         asked = tuple(dict.fromkeys(native_ids))
         self._must_be_own(account, now)

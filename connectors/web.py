@@ -296,14 +296,7 @@ class WebConnector:
         else:
             yield self._article_page(account, way, start, now)
 
-    def reread(
-        self,
-        account: Account,
-        native_ids: Sequence[str],
-        *,
-        now: datetime,
-        newest: Mapping[str, str] | None = None,  # noqa: ARG002 (an article keeps its address)
-    ) -> Reread:
+    def reread(self, account: Account, native_ids: Sequence[str], *, now: datetime) -> Reread:
         """Read known articles again, `PAGES_A_LOOK` of them: 404 and 410 are missing, 401 and 403 hidden.
 
         An entry of a feed is decided by the feed as far as it still shows it. Raises ConnectorError.

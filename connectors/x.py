@@ -244,17 +244,9 @@ class XConnector:
             raise SchemaDrift(f"{account.label}: X counts posts in its answer, but there are none in it")
         return payload
 
-    def reread(
-        self,
-        account: Account,
-        native_ids: Sequence[str],
-        *,
-        now: datetime,
-        newest: Mapping[str, str] | None = None,
-    ) -> Reread:
+    def reread(self, account: Account, native_ids: Sequence[str], *, now: datetime) -> Reread:
         """Read known posts again, 100 a call, and the newest version of edited ones. Raises ConnectorError."""
-        wanted = Wanted(account=account, native_ids=native_ids, newest=newest or {})
-        answer = self.reread_many([wanted], now=now)[account.id]
+        answer = self.reread_many([Wanted(account=account, native_ids=native_ids)], now=now)[account.id]
         if isinstance(answer, ConnectorError):
             raise answer
         return answer

@@ -410,14 +410,7 @@ class YouTubeConnector:
         posts = tuple(post for post in shown if start <= post.published_at < end)
         return Page(posts=posts, cursor={}, last=True, gap=gap)
 
-    def reread(
-        self,
-        account: Account,
-        native_ids: Sequence[str],
-        *,
-        now: datetime,
-        newest: Mapping[str, str] | None = None,  # noqa: ARG002 (a video keeps its id)
-    ) -> Reread:
+    def reread(self, account: Account, native_ids: Sequence[str], *, now: datetime) -> Reread:
         """Read known videos again, 50 a call. Raises ConnectorError.
 
         What the API leaves out is deleted or private, it does not tell which; when it leaves all out, the channel must

@@ -68,7 +68,6 @@ class FakePlatform:
     gap: Gap | None = None
     heals: bool = False
     cursor: dict = field(default_factory=lambda: {"v": 1})
-    newest: dict = field(default_factory=dict)
     capabilities: Capabilities = field(default_factory=lambda: Capabilities(rereads=True))
     dead: Exception | None = None  # what the platform says to everybody
     met_without_a_call: dict[str, Exception] = field(default_factory=dict)  # by handle
@@ -85,8 +84,7 @@ class FakePlatform:
             self.between_pages()
         yield Page(posts=tuple(posts[2:]), cursor=self.cursor, last=True, gap=self.gap, heals=self.heals)
 
-    def reread(self, holder, native_ids, *, now, newest):
-        self.newest = newest
+    def reread(self, holder, native_ids, *, now):
         self._ask("reread", holder)
         present = {one.native_id: one for one in self.shown.get(holder.handle, [])}
         found = tuple(present[one] for one in native_ids if one in present and one not in self.gone)
@@ -427,14 +425,6 @@ def test_a_post_that_this_very_pass_has_read_is_not_deleted(desk, platform):
     (checked,) = desk.poll(after=HOUR)
     assert (checked.failure, checked.saved.deleted) == (None, 0)
     assert not any(line.deleted for line in list_posts(desk.db))
-
-
-def test_a_post_is_looked_for_again_by_the_id_of_its_newest_version(desk, platform):
-    edited = said("a, disunting", "1", raw={"id": "9"}, edited_at=NOW)
-    platform.shown["jpd"] = [edited, said("b", "2", raw={"id": "2"}), said("c", "3")]
-    desk.poll()
-    desk.poll(after=HOUR)
-    assert platform.newest == {"1": "9"}
 
 
 def test_where_posts_are_looked_up_in_the_listing_the_times_of_their_publication_are_told(db):

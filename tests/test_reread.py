@@ -29,6 +29,7 @@ class ManyAtOnce(FakePlatform):
 
     hidden: set[str] = field(default_factory=set)
     asked: list[list[str]] = field(default_factory=list)  # the ids of each call
+    newest: dict = field(default_factory=dict)  # what the last call told of newest versions, of all accounts
     refuses: list = field(default_factory=list)  # what the next calls raise
     spoiled: dict = field(default_factory=dict)  # by handle: what is said of one account alone
     while_asked: object = None
@@ -43,6 +44,7 @@ class ManyAtOnce(FakePlatform):
 
     def reread_many(self, wanted, *, now):
         self.asked.append([one for each in wanted for one in each.native_ids])
+        self.newest = {native_id: one for each in wanted for native_id, one in each.newest.items()}
         if self.while_asked is not None:
             self.while_asked()
         if self.refuses:
@@ -55,7 +57,7 @@ class ManyAtOnce(FakePlatform):
         present = tuple(known[one] for one in ids if one in known and one not in self.gone | self.hidden)
         return Reread(posts=present, missing=ids & self.gone, hidden=ids & self.hidden)
 
-    def reread(self, holder, native_ids, *, now, newest):
+    def reread(self, holder, native_ids, *, now):
         raise AssertionError("one by one")
 
 
@@ -118,6 +120,15 @@ def test_an_edit_is_a_version_and_a_deletion_is_believed_the_second_time(desk, p
     desk.poll(after=10 * MINUTE)
     assert sorted(line.native_id for line in list_posts(desk.db) if line.deleted) == ["jpd03-0"]
     assert [one for one, at in rows(desk, tables.post.c.hidden_at).items() if at] == ["jpd05-2"]
+
+
+def test_a_post_is_looked_for_again_by_the_id_of_its_newest_version(desk, platform):
+    edited, same, _ = platform.shown["jpd07"]
+    platform.shown["jpd07"][0] = replace(edited, text="disunting", raw={"id": "9"}, edited_at=NOW)
+    platform.shown["jpd07"][1] = replace(same, raw={"id": same.native_id})
+    desk.poll(after=12 * MINUTE)
+    desk.poll(after=HOUR)
+    assert platform.newest == {edited.native_id: "9"}
 
 
 def test_a_passing_fault_takes_no_post_for_deleted(desk, platform):

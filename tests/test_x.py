@@ -502,6 +502,11 @@ def test_an_edit_whose_newest_version_cannot_be_read_is_a_failure_and_no_old_ver
         connector(replay.url).reread(JPD, [recorded("x/lookup")["data"][0]["id"]], now=NOW)
 
 
+def looked_for(replay, native_ids, *, newest):
+    wanted = Wanted(account=JPD, native_ids=native_ids, newest=newest)
+    return connector(replay.url).reread_many([wanted], now=NOW)[JPD.id]
+
+
 def test_an_edited_post_of_which_x_knows_the_newest_id_alone_is_not_deleted():
     edited = recorded("x/edited")["data"][0]
     first, newest = edited["edit_history_tweet_ids"][0], edited["id"]
@@ -512,8 +517,8 @@ def test_an_edited_post_of_which_x_knows_the_newest_id_alone_is_not_deleted():
         return {"data": [edited] if newest in asked.query["ids"].split(",") else [], "errors": missing}
 
     with Replay(by_path({"/2/tweets": script})) as replay:
-        answer = connector(replay.url).reread(JPD, [first, "1"], now=NOW, newest={first: newest})
-        assert connector(replay.url).reread(JPD, [first], now=NOW, newest={first: "2"}).missing == {first}
+        answer = looked_for(replay, [first, "1"], newest={first: newest})
+        assert looked_for(replay, [first], newest={first: "2"}).missing == {first}
     assert [one.native_id for one in answer.posts] == [first]
     assert answer.missing == {"1"}
 

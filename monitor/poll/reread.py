@@ -162,7 +162,7 @@ class _Look:
         if (reread_listed := getattr(self.connector, "reread_listed", None)) is not None:
             answer: Reread = reread_listed(account, published_at(db, account.id, ids), now=job.now)
             return answer
-        return self.connector.reread(account, ids, now=job.now, newest=newest_ids(db, account.id, ids))
+        return self.connector.reread(account, ids, now=job.now)
 
     def together(self, jobs: Sequence[_Job]) -> Iterator[Checked]:
         """Ask for the posts of many accounts, in portions, and yield what became of each."""
