@@ -54,6 +54,7 @@ class Page:
     page only: a crash in the middle begins the walk again, and (account, native id) removes the doubles.
     `last` marks the page that ends the walk. `gap` names what lay beyond the platform's depth or the walk's bounds.
     `heals` says that this walk has read, from end to end, all that earlier walks of this cursor had named as gaps.
+    `reached` is told where the listing goes by another time than that of publication: what was later was shown.
     """
 
     posts: tuple[Post, ...]
@@ -61,6 +62,7 @@ class Page:
     last: bool
     gap: Gap | None = None
     heals: bool = False
+    reached: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -211,15 +211,16 @@ class XConnector:
             ids = {item["id"] for item in _items(payload)}
             barren = 0 if ids - seen else barren + 1
             seen |= ids
-            oldest = min([oldest, *(post.published_at for post in posts)])
+            reached = min(map(_listed_at, posts), default=None)
+            oldest = min(filter(None, (oldest, reached)))
             token = following if isinstance(following, str) and following and barren < BARREN else None
             hollow |= token is not None and not ids  # an empty page among others: perhaps a passing fault
             if token is not None:
-                yield Page(posts=posts, cursor={}, last=False)
+                yield Page(posts=posts, cursor={}, last=False, reached=reached)
                 continue
             proven = not (following or hollow) and end <= now - JUST_NOW and self._reaches_below(account, start, now)
             gap = None if proven else Gap(start=start, end=max(oldest, start), cause=Cause.BURST)
-            yield Page(posts=posts, cursor={}, last=True, gap=gap)
+            yield Page(posts=posts, cursor={}, last=True, gap=gap, reached=reached)
             return
 
     def _reaches_below(self, account: Account, start: datetime, now: datetime) -> bool:
@@ -423,7 +424,8 @@ class Walk:
     _pages: int = 0
     _barren: int = 0  # pages in a row that showed nothing new: the walk gets nowhere
     _newest: str = ""
-    _times: list[datetime] = field(default_factory=list)
+    _newest_at: datetime | None = None
+    _reached: datetime | None = None
     _is_back_catalogue: bool = False  # the last page with posts lay in it as a whole
     _ids: set[str] = field(default_factory=set)
 
@@ -439,8 +441,8 @@ class Walk:
         self._barren = 0 if set(ids) - self._ids else self._barren + 1
         self._ids |= set(ids)
         self._newest = max([self._newest, *(one for one in ids if not _is_ahead(one, self.now))], key=_as_number)
-        times = [*self._times, *(post.published_at for post in posts)]
-        self._times = [min(times), max(times)] if times else []
+        self._newest_at = max([*(post.published_at for post in posts), *filter(None, [self._newest_at])], default=None)
+        self._reached = min([*map(_listed_at, posts), *filter(None, [self._reached])], default=None)
         if posts:
             self._is_back_catalogue = max(post.published_at for post in posts) < self.live_from
         token = _object(payload, "meta").get("next_token")
@@ -484,7 +486,7 @@ class Walk:
             patience = self.overlap if self._ids else max(self.overlap, LOOKED_IN_VAIN)
             looked_back = newest and is_settled(self.start, now=self.now, overlap=patience)
             return {"v": 1, **self.start} | ({"settled": True} if looked_back else {})
-        newest_at = min(self._times[1], self.now).isoformat() if self._times else self.start.get("newest_at")
+        newest_at = min(self._newest_at, self.now).isoformat() if self._newest_at else self.start.get("newest_at")
         return {"v": 1, "newest_id": newest, "newest_at": newest_at, "found_at": self.now.isoformat()}
 
     def _gap(self) -> Gap | None:
@@ -492,7 +494,7 @@ class Walk:
 
         By ids, where something is known: a post may bear a time of long before it appeared.
         """
-        reached = self._times[0] if self._times else self.now
+        reached = self._reached or self.now
         oldest = min(map(_as_number, self._ids), default=0)
         if 0 < oldest <= _as_number(str(self.start.get("newest_id", ""))) or (
             not self.bounds and self._is_back_catalogue
@@ -501,6 +503,11 @@ class Walk:
         known = self.start.get("newest_at")
         begin = datetime.fromisoformat(known) if known else self.account.registered_at
         return Gap(start=begin if begin and begin < reached else None, end=reached, cause=Cause.BURST)
+
+
+def _listed_at(post: Post) -> datetime:
+    """Return where a post stands in its timeline, which goes by ids: an edit has one of its own."""
+    return post.edited_at or post.published_at
 
 
 # Most particular first; a test fails when tweepy has an exception that is in no row.

@@ -222,6 +222,24 @@ def test_a_listing_that_goes_by_another_time_is_not_left_in_its_middle(behind, p
     assert len(list_posts(behind.db)) == 151
 
 
+def test_a_post_from_below_that_stands_above_cuts_no_slice_short(behind, platform):
+    """On X an edited post stands where its edit belongs, with the time of when it was first published."""
+    *lost, known = platform.past
+    pages = platform.backfill
+    early = replace(lost[5], native_id="early", published_at=NOW + SECOND, edited_at=lost[5].published_at)
+    platform.past = [*lost[:5], early, *lost[5:], known]
+
+    def told(holder, start, end, *, now):
+        for page in pages(holder, start, end, now=now):
+            yield replace(page, reached=min((one.edited_at or one.published_at for one in page.posts), default=None))
+
+    platform.backfill = told
+    for _ in range(3):
+        fill(behind, after=MINUTE)
+    assert coverage.gaps(behind.stretches()) == ()
+    assert len(list_posts(behind.db)) == 152
+
+
 def test_a_slice_that_pantaus_end_cuts_short_is_read_anew(behind, platform):
     todo, pages = left(behind), platform.backfill
 

@@ -371,6 +371,24 @@ def test_pages_cut_off_without_a_post_are_a_gap_up_to_now():
     assert ends.gap == base.Gap(start=datetime(2026, 11, 23, tzinfo=UTC), end=NOW, cause=Cause.BURST)
 
 
+def test_where_a_cut_walk_came_to_is_told_by_when_a_post_was_edited():
+    """A timeline goes by ids, and an edit has one of its own: an old post that was edited hides what lies below."""
+    old, edit = post(1, at=NOW - timedelta(hours=9)), post(3)
+    edited = {**edit, "edit_history_tweet_ids": [old["id"], edit["id"]]}
+    known = post(0, at=NOW - timedelta(hours=12))
+    cursor = {"v": 1, "newest_id": known["id"], "newest_at": known["created_at"], "settled": True}
+    ends = walk(cursor, page_limit=1).take(page(post(4), edited, token="a"))
+    assert ends.posts[0].published_at < ends.gap.end == datetime.fromisoformat(edit["created_at"])
+
+
+def test_how_far_down_the_past_was_read_is_told_the_same_way():
+    old, edit = post(1, at=NOW - timedelta(hours=9)), post(3)
+    edited = {**edit, "edit_history_tweet_ids": [old["id"], edit["id"]]}
+    with Replay(by_path({f"{USER}/tweets": [page(post(4), edited, token="a"), page(post(2))]})) as replay:
+        pages = list(connector(replay.url).backfill(JPD, NOW - timedelta(hours=12), NOW, now=NOW))
+    assert [one.reached for one in pages] == [datetime.fromisoformat(one["created_at"]) for one in (edit, post(2))]
+
+
 def walk(start: object, *, now: datetime = NOW, page_limit: int = 40) -> Walk:
     bounds = {"page_limit": page_limit, "back_catalogue": 3200, "live_from": now - timedelta(days=1)}
     return Walk(start=start, account=JPD, overlap=OVERLAP, now=now, **bounds)

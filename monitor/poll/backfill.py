@@ -105,12 +105,13 @@ class _Slice:
     gate: Round
     saved: Saved
     _posts: int = 0
-    _reached: list[datetime] = field(default_factory=list)
+    _oldest: datetime = field(init=False)  # of the posts
+    _reached: datetime = field(init=False)  # what stands above in the listing was shown
 
     def read(self, todo: ToDo) -> ToDo | None:
         """Read on, and return what is left. Raises ConnectorError, LeaseLostError and OperationalError."""
         stretch, now = todo.next, self.poller.clock()
-        self._posts, self._reached = 0, [stretch.end]
+        self._posts, self._oldest, self._reached = 0, stretch.end, stretch.end
         anchor = newest_before(self.poller.db, self.claimed.account.id, stretch.start) if stretch.shown else None
         begin = min(anchor or stretch.start, stretch.start)
         pages: Iterator[Page] = self.connector.backfill(self.claimed.account, begin, stretch.end, now=now)  # type: ignore[attr-defined]  # looked up by name
@@ -130,7 +131,7 @@ class _Slice:
         A listing that goes by another time than that of publication may still show later posts: it is read to its end.
         """
         in_order = self.connector.capabilities.slices
-        return in_order and self._posts >= SLICE_POSTS and min(self._reached) + backfill.STEP < stretch.end
+        return in_order and self._posts >= SLICE_POSTS and self._reached + backfill.STEP < stretch.end
 
     def _save(self, page: Page, now: datetime) -> None:
         poller, claimed = self.poller, self.claimed
@@ -150,7 +151,9 @@ class _Slice:
             )
         self.saved.add(saved)
         self._posts += len(page.posts)
-        self._reached += [post.published_at for post in page.posts]
+        times = [post.published_at for post in page.posts]
+        self._oldest = min([self._oldest, *times])
+        self._reached = min([self._reached, *([page.reached] if page.reached else times)])
 
     def _ended(
         self, todo: ToDo, stretch: Stretch, gap: Gap | None, anchor: datetime | None, now: datetime
@@ -160,7 +163,7 @@ class _Slice:
         An answer without it, or an empty past, may be a passing fault: it is asked for again, some times. A gap that
         cannot be proven closed stays, named.
         """
-        proven = gap is None and (anchor is None or min(self._reached) < anchor + backfill.STEP)
+        proven = gap is None and (anchor is None or self._oldest < anchor + backfill.STEP)
         doubtful = not self._posts if stretch.shown is None else not proven
         label = self.claimed.account.label
         if doubtful and stretch.vain < TRIES - 1:
@@ -175,6 +178,6 @@ class _Slice:
         return left
 
     def _stopped(self, todo: ToDo, stretch: Stretch, now: datetime) -> ToDo | None:
-        left = backfill.after_slice(todo, stretch, reached=min(self._reached), posts=self._posts, now=now, pause=PAUSE)
+        left = backfill.after_slice(todo, stretch, reached=self._reached, posts=self._posts, now=now, pause=PAUSE)
         save_todo(self.poller.db, self.claimed, left)
         return left
