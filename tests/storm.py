@@ -31,7 +31,7 @@ from monitor.poll.platform import fill_platform, poll_platform
 from monitor.poll.poller import Checked, Poller
 from monitor.settings import Network, Polling, Secret
 from monitor.store import tables
-from monitor.store.accounts import to_interval
+from monitor.store.coverage import to_interval
 from monitor.store.database import Database
 from monitor.store.register import registered, save_register
 

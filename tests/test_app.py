@@ -29,9 +29,10 @@ from monitor.app.watch import look_at_budgets
 from monitor.configuration import FileWatch, fingerprint, load_configuration
 from monitor.model import MALAYSIA, AlertKind, Cause, Profile
 from monitor.poll.platform import poll_platform
-from monitor.store.accounts import claim_accounts, shut_platform
+from monitor.store.accounts import claim_accounts
 from monitor.store.alerts import load_alerts
 from monitor.store.budget import spent_since
+from monitor.store.credentials import shut_platform
 from monitor.store.database import Database, DatabaseBusyError, DatabaseUnusableError, sole_process
 from monitor.store.listings import list_accounts, list_alerts
 

@@ -17,8 +17,9 @@ from monitor.backfill import EARLIEST, Stretch, ToDo, after_failure, after_slice
 from monitor.model import AlertKind, Cause, CoverageKind
 from monitor.poll.platform import fill_platform
 from monitor.store import tables
-from monitor.store.accounts import claim_accounts, shut_platforms
+from monitor.store.accounts import claim_accounts
 from monitor.store.backfill import todo_of
+from monitor.store.credentials import shut_platforms
 from monitor.store.listings import list_alerts, list_posts
 
 SECOND = timedelta(seconds=1)

@@ -25,8 +25,9 @@ from monitor.model import (
     Language,
     Verdict,
 )
-from monitor.store.accounts import Failure, claim_accounts, save_failure
+from monitor.store.accounts import claim_accounts
 from monitor.store.audit import Head
+from monitor.store.checks import Failure, save_failure
 from monitor.store.posts import Judged, save_page
 from monitor.store.proof import AccountProof, Proof, proof_of
 from monitor.store.register import save_register

@@ -9,8 +9,9 @@ from monitor.budget import Grant
 from monitor.model import Cause, Resolution
 from monitor.settings import Web
 from monitor.store import budget, life
-from monitor.store.accounts import Failure, claim_accounts, save_failure
+from monitor.store.accounts import claim_accounts
 from monitor.store.alerts import find_case
+from monitor.store.checks import Failure, save_failure
 from monitor.store.listings import list_alerts
 from monitor.store.posts import Judged, save_page
 from monitor.store.register import save_register

@@ -61,9 +61,11 @@ from monitor.model import (
 from monitor.settings import Digest, load_settings
 from monitor.store import audit, life
 from monitor.store import outbox as store
-from monitor.store.accounts import Failure, claim_accounts, save_failure, shut_platform
+from monitor.store.accounts import claim_accounts
 from monitor.store.alerts import find_case
-from monitor.store.listings import coverage_of
+from monitor.store.checks import Failure, save_failure
+from monitor.store.coverage import coverage_of
+from monitor.store.credentials import shut_platform
 from monitor.store.posts import Judged, save_page
 from monitor.store.register import save_register
 from monitor.store.reports import week_report as stored_report

@@ -19,10 +19,11 @@ from monitor.rules.history import Copies
 from monitor.rules.load import load_rules
 from monitor.settings import Network, Polling, Secret
 from monitor.store import tables
-from monitor.store.accounts import claim_accounts, save_profile
+from monitor.store.accounts import claim_accounts
 from monitor.store.history import StoredHistory, Unsaved
 from monitor.store.listings import list_alerts
 from monitor.store.posts import Judged, save_page
+from monitor.store.profiles import save_profile
 from monitor.store.register import save_register
 
 MINUTE = timedelta(minutes=1)

@@ -12,11 +12,12 @@ from alerts.policy import Policy
 from monitor.model import AlertKind, AlertState, Profile, Removal, Resolution, Severity
 from monitor.rechecks import Rechecks
 from monitor.store import life, tables
-from monitor.store.accounts import claim_accounts, save_profile
+from monitor.store.accounts import claim_accounts
 from monitor.store.alerts import load_alert
 from monitor.store.audit import events_of
 from monitor.store.listings import list_alerts
 from monitor.store.posts import Judged, save_page
+from monitor.store.profiles import save_profile
 from monitor.store.register import registered, save_register
 from monitor.store.rereads import Looked, mark_reread, to_reread
 

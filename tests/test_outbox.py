@@ -28,8 +28,9 @@ from monitor.model import AlertKind, AlertState, Cause, Disclosure, Language, Ne
 from monitor.settings import Mail, Web
 from monitor.store import outbox as store
 from monitor.store import tables
-from monitor.store.accounts import Failure, claim_accounts, save_failure
+from monitor.store.accounts import claim_accounts
 from monitor.store.alerts import open_alert
+from monitor.store.checks import Failure, save_failure
 from monitor.store.database import Database, open_database
 from monitor.store.listings import list_alerts, mails_of
 from monitor.store.outbox import Begun

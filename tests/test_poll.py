@@ -31,7 +31,8 @@ from monitor.poll.platform import poll_platform
 from monitor.poll.poller import Poller
 from monitor.settings import Polling
 from monitor.store import tables
-from monitor.store.accounts import claim_accounts, to_interval
+from monitor.store.accounts import claim_accounts
+from monitor.store.coverage import to_interval
 from monitor.store.listings import list_alerts, list_posts
 from monitor.store.outbox import Decision, due_alerts, write_plans
 from monitor.store.register import registered, save_register

@@ -36,7 +36,7 @@ from monitor.model import (
 from monitor.problems import ConfigurationError
 from monitor.settings import Retention, load_settings
 from monitor.store import audit, holds, life, retention, tables
-from monitor.store.accounts import claim_accounts, save_profile
+from monitor.store.accounts import claim_accounts
 from monitor.store.alerts import load_alert
 from monitor.store.archive import Archive, stretch_of, told_texts
 from monitor.store.audit import list_events, verify
@@ -46,6 +46,7 @@ from monitor.store.listings import list_alerts
 from monitor.store.media import save_read, waiting_media
 from monitor.store.outbox import Decision, begin, claim, mark_accepted, schedule_digest, write_plans
 from monitor.store.posts import Judged, save_page, unseen
+from monitor.store.profiles import save_profile
 from monitor.store.register import save_register
 from monitor.store.reports import week_report
 from monitor.store.retention import Purged, purge, would_purge

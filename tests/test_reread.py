@@ -16,7 +16,8 @@ from connectors.base import CredentialRefused, Page, RateLimited, Reread, Unavai
 from monitor.model import Cause
 from monitor.poll.reread import PORTION
 from monitor.store import tables
-from monitor.store.accounts import claim_accounts, shut_platforms
+from monitor.store.accounts import claim_accounts
+from monitor.store.credentials import shut_platforms
 from monitor.store.listings import list_posts
 
 SECOND = timedelta(seconds=1)

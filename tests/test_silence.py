@@ -10,8 +10,9 @@ from monitor.cli.listings import _coverage_row, _gaps
 from monitor.model import MALAYSIA, Silent, Verdict
 from monitor.silence import fallen_silent
 from monitor.store import tables
-from monitor.store.accounts import ReadEnd, claim_accounts
-from monitor.store.listings import coverage_of
+from monitor.store.accounts import claim_accounts
+from monitor.store.checks import ReadEnd
+from monitor.store.coverage import coverage_of
 from monitor.store.posts import Judged, save_page
 from monitor.store.register import save_register
 

@@ -9,24 +9,15 @@ from monitor import coverage as intervals
 from monitor.model import AccountStatus, AlertKind, Cause, CoverageKind, Profile, Verdict
 from monitor.rechecks import Rechecks
 from monitor.store import tables
-from monitor.store.accounts import (
-    Ended,
-    Failure,
-    LeaseLostError,
-    ReadEnd,
-    claim_accounts,
-    open_blind_alerts,
-    open_platform,
-    release,
-    save_failure,
-    save_profile,
-    shut_platform,
-    shut_platforms,
-    to_interval,
-)
-from monitor.store.listings import coverage_of, list_accounts, list_alerts
+from monitor.store.accounts import LeaseLostError, claim_accounts, release
+from monitor.store.blind import open_blind_alerts
+from monitor.store.checks import Ended, Failure, ReadEnd, save_failure
+from monitor.store.coverage import coverage_of, to_interval
+from monitor.store.credentials import open_platform, shut_platform, shut_platforms
+from monitor.store.listings import list_accounts, list_alerts
 from monitor.store.outbox import due_alerts
 from monitor.store.posts import Brought, Judged, save_checks, save_page
+from monitor.store.profiles import save_profile
 from monitor.store.register import list_agencies, responsible, save_register
 
 MINUTE = timedelta(minutes=1)

@@ -15,7 +15,9 @@ from monitor.poll.backfill import can_backfill
 from monitor.poll.platform import fill_platform, poll_platform
 from monitor.poll.poller import Checked
 from monitor.poll_media import MediaRead, read_waiting
-from monitor.store.accounts import held_accounts, resting_accounts, shut_platforms
+from monitor.store.accounts import held_accounts
+from monitor.store.blind import resting_accounts
+from monitor.store.credentials import shut_platforms
 from monitor.store.listings import count_alerts
 from monitor.store.outbox import retry_now
 from monitor.store.register import platforms_in_use, registered

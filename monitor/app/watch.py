@@ -10,7 +10,7 @@ from connectors.base import Connector, ConnectorError
 from monitor import canary
 from monitor.app.service import Service
 from monitor.store import budget as budgets
-from monitor.store.accounts import open_blind_alerts
+from monitor.store.blind import open_blind_alerts
 from monitor.store.canaries import asked_canaries, daily_key, has_canary, settle_canaries
 
 log = structlog.get_logger(__name__)

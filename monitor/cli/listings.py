@@ -29,7 +29,8 @@ from monitor.cli.root import (
     shown_time,
 )
 from monitor.model import MALAYSIA, AccountWeek, AlertLine, AlertState, Language, Verdict
-from monitor.store.listings import PostLine, coverage_of, list_alerts, list_posts, mails_of
+from monitor.store.coverage import coverage_of
+from monitor.store.listings import PostLine, list_alerts, list_posts, mails_of
 from monitor.store.versions import SeenPost
 from monitor.versions import shown
 

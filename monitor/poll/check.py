@@ -21,20 +21,12 @@ from monitor.poll.profile import ProfileLook
 from monitor.poll.reread import read_again
 from monitor.rechecks import rechecks_of
 from monitor.schedule import PROFILE_EVERY, Outcome, next_check, next_interval
-from monitor.store.accounts import (
-    Claimed,
-    Ended,
-    Failure,
-    LeaseLostError,
-    ReadEnd,
-    release,
-    save_failure,
-    save_failures,
-    save_profile,
-)
+from monitor.store.accounts import Claimed, LeaseLostError, release
+from monitor.store.checks import Ended, Failure, ReadEnd, save_failure, save_failures
 from monitor.store.database import explained
 from monitor.store.history import Fired
 from monitor.store.posts import Brought, Saved, save_checks, save_page
+from monitor.store.profiles import save_profile
 
 log = structlog.get_logger(__name__)
 

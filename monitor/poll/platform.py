@@ -18,15 +18,8 @@ from monitor.poll.flow import Flow
 from monitor.poll.judging import look_again as judge_again
 from monitor.poll.poller import Checked, Poller, Report, Round, Word
 from monitor.poll.reread import can_read_many, read_deferred, read_due
-from monitor.store.accounts import (
-    Claimed,
-    Shut,
-    account_ids,
-    claim_accounts,
-    open_platform,
-    shut_platform,
-    shut_platforms,
-)
+from monitor.store.accounts import Claimed, account_ids, claim_accounts
+from monitor.store.credentials import Shut, open_platform, shut_platform, shut_platforms
 from monitor.store.database import explained
 from monitor.store.history import Fired
 

@@ -10,7 +10,8 @@ import structlog
 from connectors.base import Connector, ConnectorError
 from monitor.poll.judging import storable_profile
 from monitor.poll.poller import Poller, Round
-from monitor.store.accounts import Claimed, save_profile
+from monitor.store.accounts import Claimed
+from monitor.store.profiles import save_profile
 
 log = structlog.get_logger(__name__)
 

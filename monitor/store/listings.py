@@ -4,33 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from sqlalchemy import ColumnElement, Connection, RowMapping, and_, func, or_, select
 
-from monitor import coverage as intervals
 from monitor.model import (
     Account,
     AccountStatus,
-    AccountWeek,
     Alert,
     AlertKind,
     AlertLine,
     AlertState,
     Cause,
-    CoverageKind,
-    Interval,
     NotificationState,
     Removal,
     Resolution,
     Severity,
-    Verdict,
 )
-from monitor.store.accounts import to_interval
 from monitor.store.database import Database
 from monitor.store.register import to_account
-from monitor.store.silence import emptied, silences
-from monitor.store.tables import account, alert, coverage, finding, notification, notification_alert, post, post_version
+from monitor.store.tables import account, alert, finding, notification, notification_alert, post, post_version
 
 CREDENTIAL_PREFIX = "credential:"
 
@@ -310,76 +303,3 @@ def told_in_round(db: Database, alert: Alert) -> list[tuple[datetime, str]]:
         and mail.state is NotificationState.ACCEPTED
         and (mail.step.startswith(ours) if ours else not mail.step.startswith("round-"))
     ]
-
-
-def coverage_of(
-    db: Database,
-    *,
-    start: datetime,
-    end: datetime,
-    patience: timedelta,
-    degraded: Collection[str] = (),
-    agency: str = "",
-) -> list[AccountWeek]:
-    """Return each active account's coverage of [start, end), from its registration on; of all agencies, or of one.
-
-    `patience` is how long an account may go unread before that is a gap; `degraded` names the dying platforms.
-    """
-    wanted = and_(account.c.status == AccountStatus.ACTIVE.value, *_of_account(agency, "", ""))
-    order = (account.c.agency, account.c.platform, account.c.key)
-    with db.read() as connection:
-        rows = connection.execute(select(account).where(wanted).order_by(*order)).mappings().all()
-        holders = [to_account(row) for row in rows]
-        due = {row["id"]: row["next_check_at"] for row in rows}
-        stretches = _intervals(connection, start, end, wanted)
-        counts = _posts_seen(connection, start, end)
-        silent = silences(connection, [one.id for one in holders], now=end)
-        vanished = emptied(connection, start=start, end=end)
-    weeks = []
-    for one in holders:
-        begin = one.registered_at or start
-        known = stretches.get(one.id, ())
-        whole = intervals.up_to(known, begin=begin, now=end, patience=patience, due=due.get(one.id))
-        week = intervals.within(whole, start, end)
-        weeks.append(
-            AccountWeek(
-                account=one,
-                verdict=intervals.verdict(week) if week else Verdict.BLIND,
-                covered=intervals.covered(week),
-                gaps=intervals.gaps(week),
-                posts=counts.get(one.id, 0),
-                degraded=one.platform in degraded,
-                silent=silent.get(one.id) if week and week[-1].kind is CoverageKind.READ else None,
-                vanished=vanished.get(one.id, 0),
-            )
-        )
-    return [week for week in weeks if week.account.registered_at is None or week.account.registered_at < end]
-
-
-def _intervals(
-    connection: Connection, start: datetime, end: datetime, wanted: ColumnElement[bool]
-) -> Mapping[int, tuple[Interval, ...]]:
-    """Return each account's intervals that reach into [start, end), and its last one before: it may go on."""
-    begun = coverage.c.start < end
-    newest = select(coverage.c.account_id, func.max(coverage.c.start).label("start")).where(begun)
-    last = newest.group_by(coverage.c.account_id).subquery()
-    query = (
-        select(coverage)
-        .join(account, account.c.id == coverage.c.account_id)
-        .join(last, last.c.account_id == coverage.c.account_id)
-        .where(begun, wanted, or_(coverage.c.end > start, coverage.c.start == last.c.start))
-        .order_by(coverage.c.account_id, coverage.c.start)
-    )
-    found: dict[int, list[Interval]] = {}
-    for row in connection.execute(query).mappings():
-        found.setdefault(row["account_id"], []).append(to_interval(row))
-    return {account_id: tuple(row) for account_id, row in found.items()}
-
-
-def _posts_seen(connection: Connection, start: datetime, end: datetime) -> Mapping[int, int]:
-    query = (
-        select(post.c.account_id, func.count())
-        .where(post.c.first_seen_at >= start, post.c.first_seen_at < end)
-        .group_by(post.c.account_id)
-    )
-    return {row[0]: row[1] for row in connection.execute(query)}

@@ -13,7 +13,8 @@ from monitor.rechecks import Rechecks
 from monitor.rules.history import text_key
 from monitor.settings import RECHECK_WAITS
 from monitor.store import alerts, life
-from monitor.store.accounts import Claimed, Ended, ReadEnd, finish_reads, held_of, hold, keep
+from monitor.store.accounts import Claimed, held_of, hold, keep
+from monitor.store.checks import Ended, ReadEnd, finish_reads
 from monitor.store.database import Database
 from monitor.store.prepared import Prepared, as_new, new_row
 from monitor.store.rereads import watched_since

@@ -21,8 +21,9 @@ from monitor.model import (
 )
 from monitor.store.audit import Head, head
 from monitor.store.canaries import canary_days
+from monitor.store.coverage import coverage_of
 from monitor.store.database import Database
-from monitor.store.listings import coverage_of, list_alerts
+from monitor.store.listings import list_alerts
 from monitor.store.register import list_agencies, registered
 from monitor.store.tables import account, evaluation, post, post_version
 

@@ -27,12 +27,13 @@ from monitor.model import (
     WeekReport,
 )
 from monitor.store import audit
-from monitor.store.accounts import shut_platforms
 from monitor.store.budget import forecasts
 from monitor.store.canaries import canary_days
+from monitor.store.coverage import coverage_of
+from monitor.store.credentials import shut_platforms
 from monitor.store.database import Database
 from monitor.store.life import list_silences
-from monitor.store.listings import coverage_of, list_alerts
+from monitor.store.listings import list_alerts
 from monitor.store.register import list_agencies, responsible
 from monitor.store.tables import account, alert, finding, media, notification, post, post_version
 from monitor.store.tables import agency as agency_table

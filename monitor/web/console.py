@@ -24,8 +24,9 @@ from monitor.model import MALAYSIA, Account, AlertState
 from monitor.settings import Web, is_loopback
 from monitor.store.alerts import find_case, load_alert
 from monitor.store.budget import forecasts
+from monitor.store.coverage import coverage_of
 from monitor.store.database import Database
-from monitor.store.listings import coverage_of, list_accounts, list_alerts, mails_of
+from monitor.store.listings import list_accounts, list_alerts, mails_of
 from monitor.store.media import media_queue
 from monitor.store.versions import SeenPost, SeenVersion, seen_posts
 from monitor.versions import counted
