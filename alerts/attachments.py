@@ -14,7 +14,8 @@ from datetime import datetime
 from alerts.message import Attachment
 from alerts.overdue import is_overdue
 from monitor.disclosure import one_line
-from monitor.model import MALAYSIA, AccountWeek, AlertLine, WeekReport
+from monitor.model import MALAYSIA
+from monitor.reports import AccountWeek, AlertLine, WeekReport
 
 FORMULA_STARTS = frozenset("=+-@|%")
 CELL_LIMIT = 300

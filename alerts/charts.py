@@ -10,7 +10,8 @@ from typing import Any
 from alerts import wording
 from alerts.days import Days, day_names, days_of, percent
 from monitor.disclosure import one_line
-from monitor.model import Language, Verdict, WeekReport
+from monitor.model import Language, Verdict
+from monitor.reports import WeekReport
 
 INK, SOFT, PAPER = "#1f2933", "#5c6269", "#ffffff"
 # Told apart by those who see no red or green as well; the order of the clauses is the order of the colours.

@@ -32,11 +32,10 @@ from monitor.model import (
     Finding,
     Language,
     MediaKind,
-    MonthReport,
     Post,
     Severity,
-    WeekReport,
 )
+from monitor.reports import MonthReport, WeekReport
 from monitor.settings import Settings
 
 CHART_CID = "pantau-carta"

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from monitor.model import AccountWeek, Language, Verdict, WeekReport
+from monitor.model import Language, Verdict
+from monitor.reports import AccountWeek, WeekReport
 
 DAY = timedelta(days=1)
 SHORT_DAYS = {Language.MS: "Isn Sel Rab Kha Jum Sab Ahd", Language.EN: "Mon Tue Wed Thu Fri Sat Sun"}

@@ -11,7 +11,8 @@ from email.utils import parseaddr
 
 from alerts.compose import Envelope, compose_digest, compose_monthly, digest_letter, monthly_letter, week_pictures
 from alerts.policy import mail_domain
-from monitor.model import MALAYSIA, Delivery, Language, MonthReport, WeekReport
+from monitor.model import MALAYSIA, Delivery, Language
+from monitor.reports import MonthReport, WeekReport
 from monitor.settings import WEEKDAYS, Digest, Settings
 
 WEEK = timedelta(weeks=1)

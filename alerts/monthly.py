@@ -15,19 +15,8 @@ from alerts.policy import Policy, message_id
 from alerts.weekly import needs_answer, share
 from monitor.disclosure import one_line
 from monitor.escalation import Escalation
-from monitor.model import (
-    MALAYSIA,
-    AccountWeek,
-    Agency,
-    AlertLine,
-    AlertState,
-    Interval,
-    Language,
-    MonthReport,
-    NewNotification,
-    Resolution,
-    Verdict,
-)
+from monitor.model import MALAYSIA, Agency, AlertState, Interval, Language, NewNotification, Resolution, Verdict
+from monitor.reports import AccountWeek, AlertLine, MonthReport
 from monitor.working_hours import is_working_day
 
 HOUR = time(8, 0)

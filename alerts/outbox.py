@@ -24,7 +24,8 @@ from alerts.mailbox import MailboxUnreachable
 from alerts.policy import next_roles
 from alerts.smtp import SmtpChannel
 from monitor.escalation import Escalation, escalation_of
-from monitor.model import Alert, AlertState, Delivery, MonthReport, WeekReport
+from monitor.model import Alert, AlertState, Delivery
+from monitor.reports import MonthReport, WeekReport
 from monitor.settings import Mail
 from monitor.store import outbox as store
 from monitor.store.database import Database

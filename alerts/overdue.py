@@ -5,7 +5,8 @@ from __future__ import annotations
 from datetime import datetime
 
 from alerts.policy import ACKNOWLEDGEMENT_ENDED, LADDER_KINDS
-from monitor.model import AlertKind, AlertLine, AlertState
+from monitor.model import AlertKind, AlertState
+from monitor.reports import AlertLine
 
 
 def is_overdue(one: AlertLine, at: datetime) -> bool:

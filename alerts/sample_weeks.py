@@ -8,23 +8,18 @@ from alerts.compose import Envelope, compose_digest, compose_monthly
 from alerts.samples import ACCOUNTS, AGENCY, HEAD, NOW, Sample, delivery_of
 from monitor.model import (
     MALAYSIA,
-    AccountWeek,
     AlertKind,
-    AlertLine,
     AlertState,
-    CanaryDay,
     CanaryOutcome,
     Cause,
     CoverageKind,
     Interval,
     Language,
-    MonthReport,
     Resolution,
-    RuleCount,
     Severity,
     Verdict,
-    WeekReport,
 )
+from monitor.reports import AccountWeek, AlertLine, CanaryDay, MonthReport, RuleCount, WeekReport
 
 WEEK, MONTH = "2026-W47", "2026-10"
 MONDAY = datetime(2026, 11, 16, tzinfo=MALAYSIA)

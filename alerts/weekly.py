@@ -12,17 +12,8 @@ from alerts import weekly_service, wording
 from alerts.days import day_names, days_of, percent, worst_first
 from alerts.overdue import is_overdue
 from monitor.disclosure import one_line
-from monitor.model import (
-    AccountWeek,
-    AlertKind,
-    AlertLine,
-    AlertState,
-    Interval,
-    Language,
-    Severity,
-    Verdict,
-    WeekReport,
-)
+from monitor.model import AlertKind, AlertState, Interval, Language, Severity, Verdict
+from monitor.reports import AccountWeek, AlertLine, WeekReport
 
 # Rows of a list in a mail, so that Gmail, which cuts a mail at 102 KB, shows all of it; the CSV files have the rest.
 HOLES, GAPS, DAYS = 15, 3, 8

@@ -9,19 +9,8 @@ from datetime import datetime, timedelta
 from alerts import wording
 from monitor.budget import falls_short
 from monitor.disclosure import one_line
-from monitor.model import (
-    AlertLine,
-    AlertState,
-    CanaryOutcome,
-    Cause,
-    Change,
-    Json,
-    Language,
-    RuleCount,
-    ShutPlatform,
-    Silence,
-    WeekReport,
-)
+from monitor.model import AlertState, CanaryOutcome, Cause, Json, Language, Silence
+from monitor.reports import AlertLine, Change, RuleCount, ShutPlatform, WeekReport
 
 RULES, LOW, SILENCES, SUPPRESSED, CHANGES, REASONS = 15, 10, 10, 20, 15, 8
 FORECASTS = 20

@@ -10,7 +10,8 @@ from collections.abc import Collection
 from datetime import date, datetime, timedelta
 from itertools import pairwise
 
-from monitor.model import MALAYSIA, Silent
+from monitor.model import MALAYSIA
+from monitor.reports import Silent
 
 HISTORY = timedelta(days=90)  # of posts before the silence that are looked at
 UNLIKELY = 1e-4  # that so long a silence is chance

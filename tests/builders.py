@@ -10,12 +10,10 @@ from typing import Any
 from monitor.model import (
     MALAYSIA,
     Account,
-    AccountWeek,
     Agency,
     AgencyKind,
     Alert,
     AlertKind,
-    AlertLine,
     AlertState,
     Clause,
     Contacts,
@@ -28,8 +26,8 @@ from monitor.model import (
     Severity,
     State,
     Verdict,
-    WeekReport,
 )
+from monitor.reports import AccountWeek, AlertLine, WeekReport
 from monitor.rules.conditions import parse
 from monitor.rules.parts import Part
 from monitor.rules.rule import SCOPES, Rule, RuleSet, Status

@@ -14,17 +14,8 @@ from installation import Installation
 from alerts import seal
 from alerts.certificate import OTHER_MAKE, UNREADABLE, UNSIGNED, certificate, figures_of, verify
 from monitor import cli
-from monitor.model import (
-    MALAYSIA,
-    AccountStatus,
-    CanaryDay,
-    CanaryOutcome,
-    Cause,
-    CoverageKind,
-    Interval,
-    Language,
-    Verdict,
-)
+from monitor.model import MALAYSIA, AccountStatus, CanaryOutcome, Cause, CoverageKind, Interval, Language, Verdict
+from monitor.reports import CanaryDay
 from monitor.store.accounts import claim_accounts
 from monitor.store.audit import Head
 from monitor.store.checks import Failure, save_failure

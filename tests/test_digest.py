@@ -44,20 +44,17 @@ from monitor.model import (
     MALAYSIA,
     AlertKind,
     AlertState,
-    CanaryDay,
     CanaryOutcome,
     Cause,
-    Change,
     CoverageKind,
     Interval,
     Language,
     NotificationState,
     Resolution,
     Severity,
-    ShutPlatform,
-    Silent,
     Verdict,
 )
+from monitor.reports import CanaryDay, Change, ShutPlatform, Silent
 from monitor.settings import Digest, load_settings
 from monitor.store import audit, life
 from monitor.store import outbox as store

@@ -40,10 +40,10 @@ from monitor.model import (
     Media,
     MediaKind,
     Profile,
-    RuleCount,
     Severity,
     Verdict,
 )
+from monitor.reports import RuleCount
 
 ENVELOPE = Envelope(
     sender="Pantau <pantau@jdn.example.my>",

@@ -30,12 +30,12 @@ from monitor.model import (
     AlertState,
     Cause,
     Language,
-    MonthReport,
     Resolution,
     Severity,
     State,
     Verdict,
 )
+from monitor.reports import MonthReport
 from monitor.store.register import save_register
 from monitor.store.reports import month_report
 from monitor.store.tables import account as account_table

@@ -7,7 +7,8 @@ from builders import account, agency, post
 from sqlalchemy import update
 
 from monitor.cli.listings import _coverage_row, _gaps
-from monitor.model import MALAYSIA, Silent, Verdict
+from monitor.model import MALAYSIA, Verdict
+from monitor.reports import Silent
 from monitor.silence import fallen_silent
 from monitor.store import tables
 from monitor.store.accounts import claim_accounts

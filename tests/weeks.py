@@ -10,25 +10,19 @@ from builders import WEEK_START, account, account_week, agency, alert_line, week
 from monitor.budget import Forecast
 from monitor.model import (
     Account,
-    AccountWeek,
     AlertKind,
-    AlertLine,
     AlertState,
-    CanaryDay,
     CanaryOutcome,
     Cause,
-    Change,
     CoverageKind,
     Interval,
     Removal,
     Resolution,
-    RuleCount,
     Severity,
-    ShutPlatform,
     Silence,
     Verdict,
-    WeekReport,
 )
+from monitor.reports import AccountWeek, AlertLine, CanaryDay, Change, RuleCount, ShutPlatform, WeekReport
 
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 MONDAY = WEEK_START + 7 * DAY + 8 * HOUR

@@ -8,7 +8,8 @@ from datetime import datetime
 import connectors
 from alerts import digest, monthly
 from monitor.configuration import Configuration
-from monitor.model import Account, MonthReport, WeekReport
+from monitor.model import Account
+from monitor.reports import MonthReport, WeekReport
 from monitor.store.database import Database
 from monitor.store.register import registered
 from monitor.store.reports import month_report, week_report

@@ -22,9 +22,10 @@ from connectors import http
 from connectors.base import Bounds, Connector
 from monitor.app.reports import report_of_month, report_of_week
 from monitor.configuration import Configuration, platform_settings
-from monitor.model import Account, Agency, MonthReport, WeekReport
+from monitor.model import Account, Agency
 from monitor.poll.poller import Checked, Poller
 from monitor.poll_media import MediaReader
+from monitor.reports import MonthReport, WeekReport
 from monitor.settings import Settings
 from monitor.store import in_force
 from monitor.store.accounts import release_held

@@ -28,7 +28,8 @@ from monitor.cli.root import (
     registered_agency,
     shown_time,
 )
-from monitor.model import MALAYSIA, AccountWeek, AlertLine, AlertState, Language, Verdict
+from monitor.model import MALAYSIA, AlertState, Language, Verdict
+from monitor.reports import AccountWeek, AlertLine
 from monitor.store.coverage import coverage_of
 from monitor.store.listings import PostLine, list_alerts, list_posts, mails_of
 from monitor.store.versions import SeenPost

@@ -8,16 +8,8 @@ from datetime import date, datetime, timedelta
 
 from sqlalchemy import ColumnElement, Connection, RowMapping, Select, and_, func, select, update
 
-from monitor.model import (
-    MALAYSIA,
-    AlertKind,
-    AlertState,
-    CanaryDay,
-    CanaryOutcome,
-    Disclosure,
-    NotificationState,
-    Severity,
-)
+from monitor.model import MALAYSIA, AlertKind, AlertState, CanaryOutcome, Disclosure, NotificationState, Severity
+from monitor.reports import CanaryDay
 from monitor.store import audit
 from monitor.store.alerts import open_alert
 from monitor.store.database import Database, insert_if_new

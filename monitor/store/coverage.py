@@ -22,7 +22,8 @@ from sqlalchemy import (
 )
 
 from monitor import coverage as intervals
-from monitor.model import AccountStatus, AccountWeek, Cause, CoverageKind, Interval, Verdict
+from monitor.model import AccountStatus, Cause, CoverageKind, Interval, Verdict
+from monitor.reports import AccountWeek
 from monitor.store.database import Database
 from monitor.store.register import to_account
 from monitor.store.silence import emptied, silences

@@ -13,7 +13,6 @@ from monitor.model import (
     AccountStatus,
     Alert,
     AlertKind,
-    AlertLine,
     AlertState,
     Cause,
     NotificationState,
@@ -21,6 +20,7 @@ from monitor.model import (
     Resolution,
     Severity,
 )
+from monitor.reports import AlertLine
 from monitor.store.database import Database
 from monitor.store.register import to_account
 from monitor.store.tables import account, alert, finding, notification, notification_alert, post, post_version

@@ -9,16 +9,8 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import select
 
-from monitor.model import (
-    Account,
-    AccountStatus,
-    AccountWeek,
-    Agency,
-    AlertKind,
-    AlertLine,
-    CanaryDay,
-    Verdict,
-)
+from monitor.model import Account, AccountStatus, Agency, AlertKind, Verdict
+from monitor.reports import AccountWeek, AlertLine, CanaryDay
 from monitor.store.audit import Head, head
 from monitor.store.canaries import canary_days
 from monitor.store.coverage import coverage_of

@@ -13,19 +13,14 @@ from monitor.model import (
     MALAYSIA,
     AccountStatus,
     AlertKind,
-    AlertLine,
     AlertState,
-    Change,
-    MonthReport,
     NotificationState,
     Removal,
     Resolution,
-    RuleCount,
     Severity,
-    ShutPlatform,
     Silence,
-    WeekReport,
 )
+from monitor.reports import AlertLine, Change, MonthReport, RuleCount, ShutPlatform, WeekReport
 from monitor.store import audit
 from monitor.store.budget import forecasts
 from monitor.store.canaries import canary_days

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import Connection, and_, case, func, select
 
-from monitor.model import Silent
+from monitor.reports import Silent
 from monitor.silence import HISTORY, LEAST_SILENCE, fallen_silent
 from monitor.store.tables import account, post
 
