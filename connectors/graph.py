@@ -159,6 +159,7 @@ STATUSES: Mapping[int, tuple[type[ConnectorError], str]] = {
     401: (CredentialRefused, REFUSED),
     403: (PermissionMissing, FORBIDDEN),
     404: (AccountNotFound, "no such {holder} or post; correct the handle in the register"),
+    410: (AccountNotFound, "the {holder} or post is gone; look at it, then correct the handle or retire the account"),
     429: (RateLimited, RATE),
 }
 
@@ -229,7 +230,7 @@ def _bad_question(refusal: Refusal) -> tuple[type[ConnectorError], str]:
 def lacks_way(refusal: Refusal) -> bool:
     """Say whether the server may not know the way that was asked, so that another way to the same thing is worth it."""
     if refusal.code is None:
-        return refusal.status in {400, 404, 405, 501}
+        return refusal.status in {400, 404, 405, 410, 501}
     words = refusal.message.lower()
     told = ("nonexisting field", "unsupported get request", "unknown path components")
     return refusal.code in {100, 2500} and (refusal.subcode == 33 or any(part in words for part in told))

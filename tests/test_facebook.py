@@ -265,7 +265,8 @@ def test_too_much_at_once_is_asked_for_in_smaller_pages():
 
 
 @pytest.mark.parametrize(
-    "refusal", [Answer(status=404), as_json(NO_EDGE, status=400), as_json(GONE["body"], status=400)]
+    "refusal",
+    [Answer(status=404), Answer(status=410), as_json(NO_EDGE, status=400), as_json(GONE["body"], status=400)],
 )
 @pytest.mark.parametrize("edge", ["posts", "feed"])
 def test_a_page_is_read_by_the_edge_that_it_has(edge, refusal):
@@ -436,7 +437,7 @@ def test_a_post_that_is_taken_back_into_drafts_is_missing():
         assert connector(replay.url).reread(JPD, [FIRST, SECOND], now=NOW).missing == {FIRST}
 
 
-@pytest.mark.parametrize("refusal", [Answer(status=404), as_json(GONE["body"], status=400)])
+@pytest.mark.parametrize("refusal", [Answer(status=404), Answer(status=410), as_json(GONE["body"], status=400)])
 def test_a_server_that_reads_no_post_by_id_loses_none(refusal):
     with Replay(by_path({"/published_posts": POSTS}, otherwise=refusal)) as replay:
         answer = connector(replay.url).reread(JPD, [FIRST, SECOND], now=NOW)
