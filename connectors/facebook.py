@@ -47,7 +47,6 @@ from connectors.base import (
 from connectors.facebook_shared import WIDEST_WINDOW, Asked
 from connectors.graph import (
     NEW_TOKEN,
-    Belief,
     Budget,
     Refusal,
     free_again,
@@ -60,6 +59,7 @@ from connectors.graph import (
     verdict,
 )
 from connectors.graph_payload import describe_token, end_of_token, following, has_next, without_credentials
+from connectors.remembered import Belief
 from connectors.walk import Listed, Walk, begin_walk
 from monitor.model import Account, Cause, Json, Media, MediaKind, Post, PostKind, Profile
 from monitor.settings import Network, Secret

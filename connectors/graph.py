@@ -240,22 +240,6 @@ def is_too_much(refusal: Refusal) -> bool:
     return refusal.code == 1 and "reduce the amount of data" in refusal.message.lower()
 
 
-class Belief:
-    """Something taken for true of a server, which a passing fault may have caused: it is asked again after a while."""
-
-    LASTS = timedelta(hours=1)
-
-    def __init__(self) -> None:
-        self._until: datetime | None = None
-
-    def take(self, now: datetime) -> None:
-        self._until = now + self.LASTS
-
-    def holds(self, now: datetime) -> bool:
-        """A belief of the future was taken before the clock stepped back."""
-        return self._until is not None and now < self._until <= now + self.LASTS
-
-
 # ---------------------------------------------------------------- budget
 
 

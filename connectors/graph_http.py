@@ -30,7 +30,6 @@ from connectors.base import (
 )
 from connectors.configured import GRAPH_VERSION
 from connectors.graph import (
-    Belief,
     Budget,
     Dialect,
     Refusal,
@@ -42,6 +41,7 @@ from connectors.graph import (
     verdict,
 )
 from connectors.graph_payload import end_of_token
+from connectors.remembered import Belief
 from monitor.model import Json
 from monitor.settings import Network, Secret
 

@@ -10,6 +10,7 @@ Each account is asked for at its own server, without a credential, and one serve
 from __future__ import annotations
 
 import threading
+from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
@@ -38,6 +39,7 @@ from connectors.base import (
     no_later,
 )
 from connectors.graph import string
+from connectors.remembered import Belief
 from connectors.statuses import CHANGED, identified, is_suspended, parse_account, parse_status
 from connectors.walk import Listed, Walk, begin_walk, listed, walked
 from monitor.model import Account, Json, Post, Profile
@@ -231,7 +233,7 @@ class MastodonConnector:
         self._lock = threading.Lock()
         self._allowances: dict[str, Allowance] = {}  # by server
         self._homes: dict[str, str] = {}  # by a handle's domain: where its server is asked
-        self._singly: set[str] = set()  # servers that read statuses by id one by one
+        self._singly: defaultdict[str, Belief] = defaultdict(Belief)  # by server: it reads statuses by id one by one
 
     def resolve(self, account: Account) -> Profile:
         """Return the account's profile by its id, else by its handle. Raises ConnectorError."""
@@ -372,7 +374,7 @@ class MastodonConnector:
         """Return statuses by id, as many as the server gives in calls for several."""
         found: dict[str, Json] = {}
         for begin in range(0, len(ids), STATUSES_PER_CALL):
-            if place.base in self._singly:
+            if self._singly[place.base].holds(now):
                 break
             asked = {"id[]": list(ids[begin : begin + STATUSES_PER_CALL])}
             try:
@@ -380,7 +382,7 @@ class MastodonConnector:
                 told = http.json_body(self._get(f"{place.base}/api/v1/statuses", asked, now, what=what), what=what)
                 found |= {identified(item, "a status"): item for item in statuses_in(told)}
             except (AccountNotFound, PermissionMissing, SchemaDrift):
-                self._singly.add(place.base)  # before Mastodon 4.3, and on most of its like, this is no question
+                self._singly[place.base].take(now)  # before Mastodon 4.3, and on most of its like, this is no question
         return found
 
     def _status(self, account: Account, place: Place, native_id: str, now: datetime) -> Json:

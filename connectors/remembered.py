@@ -1,4 +1,4 @@
-"""What was looked up lately, so that the same is not asked for at every check. In memory, bounded, thread-safe."""
+"""What was looked up or learnt lately, so that the same is not asked for at every check. In memory, thread-safe."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ MOST = 20_000
 
 
 class Remembered(Generic[T]):
-    """Answers by key, each for `lasts`; that there was no answer is remembered as well (None)."""
+    """Answers by key, each for `lasts`; that there was no answer is remembered as well (None). Bounded."""
 
     def __init__(self, lasts: timedelta) -> None:
         self._lasts = lasts
@@ -33,3 +33,19 @@ class Remembered(Generic[T]):
                 self._kept[key] = (now, answers.get(key))
             while len(self._kept) > MOST:
                 del self._kept[next(iter(self._kept))]
+
+
+class Belief:
+    """Something taken for true of a server, which a passing fault may have caused: it is asked again after a while."""
+
+    LASTS = timedelta(hours=1)
+
+    def __init__(self) -> None:
+        self._until: datetime | None = None
+
+    def take(self, now: datetime) -> None:
+        self._until = now + self.LASTS
+
+    def holds(self, now: datetime) -> bool:
+        """A belief of the future was taken before the clock stepped back."""
+        return self._until is not None and now < self._until <= now + self.LASTS

@@ -503,6 +503,21 @@ def test_a_server_that_reads_one_status_at_a_time_is_asked_for_one_at_a_time_fro
     assert server.paths.count("/api/v1/statuses") == 1
 
 
+def test_a_server_is_asked_for_several_statuses_again_after_an_hour():
+    """A passing fault may have made it look like one that reads them one by one."""
+    fault = Answer(body=b"<html>busy</html>")
+    server, connector, account = reading(by_path({"/statuses": [fault, [status(1)]], "/statuses/1001": status(1)}))
+    with server:
+        for now in (NOW, NOW + 59 * MINUTE, NOW + 60 * MINUTE):
+            assert len(connector.reread(account, ["1001"], now=now).posts) == 1
+    assert [path.rpartition("/v1/")[2] for path in server.paths] == [
+        "statuses",
+        "statuses/1001",
+        "statuses/1001",
+        "statuses",
+    ]
+
+
 def test_a_server_that_fails_while_posts_are_read_again_decides_nothing():
     server, connector, account = reading(by_path({"/statuses": Answer(status=503)}))
     with server, pytest.raises(Unavailable):

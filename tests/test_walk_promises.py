@@ -11,7 +11,6 @@ from test_x import page as answer_of
 from test_x import post as tweet
 
 from connectors.base import Bounds
-from connectors.graph import Belief
 from connectors.listing import reread_listed, stretch
 from connectors.walk import Listed, begin_walk, listed
 from connectors.x import Walk as XWalk
@@ -99,13 +98,3 @@ def test_x_s_promise_of_a_further_page_is_kept_or_is_a_gap():
     ended = walk.take({"meta": {"result_count": 0}})
     assert ended.last
     assert ended.gap is not None
-
-
-def test_a_belief_about_a_server_passes():
-    """A passing fault may have caused it."""
-    singly = Belief()
-    assert not singly.holds(NOW)
-    singly.take(NOW)
-    assert singly.holds(NOW + 59 * MINUTE)
-    assert not singly.holds(NOW + 60 * MINUTE)
-    assert not singly.holds(NOW - 2 * HOUR)  # the clock was set back
