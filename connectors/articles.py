@@ -17,6 +17,7 @@ from urllib.parse import urldefrag, urlsplit
 
 from connectors import http
 from connectors.markup import Reading, joined, read_html, tidy, unique
+from connectors.payload import string
 from connectors.sitemap import Entry, moment
 from connectors.tree import Element, read_tree
 from monitor.model import Json, Media, MediaKind
@@ -273,7 +274,7 @@ def parse_article(page: WebPage, *, guess: Any = None) -> Article:
     is_sure = is_marked and len(reading.text.split()) >= TEASER
     body = _body(told, reading, None if is_sure or guess is None else guess(page), is_marked=is_marked)
     title = tidy(
-        _string(told, "headline") or page.meta("og:title") or _heading(main) or _heading(page.tree) or _title(page.tree)
+        string(told, "headline") or page.meta("og:title") or _heading(main) or _heading(page.tree) or _title(page.tree)
     )
     return Article(
         title=title,
@@ -325,7 +326,7 @@ def _is_beside(one: Element) -> bool:
 
 def _body(told: Json, reading: Reading, guessed: str | None, *, is_marked: bool) -> str:
     """Return the longest honest text: structured data may hold a summary only, and a mark stand on a card beside it."""
-    said = _string(told, "articleBody")
+    said = string(told, "articleBody")
     said = read_html(said, base="").text if "<" in said else tidy(said)
     seen = reading.text
     if guessed and (not is_marked or len(guessed) > 3 * len(seen)):
@@ -335,11 +336,6 @@ def _body(told: Json, reading: Reading, guessed: str | None, *, is_marked: bool)
 
 def _without_counters(text: str) -> str:
     return tidy("\n".join(line for line in text.split("\n") if not COUNTER.match(line)))
-
-
-def _string(item: Json, key: str) -> str:
-    value = item.get(key)
-    return value if isinstance(value, str) else ""
 
 
 def _heading(block: Element) -> str:

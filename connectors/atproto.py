@@ -8,7 +8,7 @@ com.atproto.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
@@ -16,8 +16,8 @@ from urllib.parse import urlencode
 
 from connectors.addresses.bluesky import NOT_HANDLES
 from connectors.base import SchemaDrift
-from connectors.graph import inner, string
 from connectors.markup import unique
+from connectors.payload import inner, moment, parts, string
 from monitor.model import Json, Media, MediaKind, Post, PostKind, Profile
 
 POST, REPOST, PROFILE = "app.bsky.feed.post", "app.bsky.feed.repost", "app.bsky.actor.profile"
@@ -68,15 +68,6 @@ def address(uri: str, *, handle: str = "") -> str:
     return f"{SITE}/{name}/post/{key}"
 
 
-def moment(value: object) -> datetime | None:
-    """Return a time of the protocol in UTC; old records have none of a zone. None for what is no time."""
-    try:
-        said = datetime.fromisoformat(value) if isinstance(value, str) else None
-        return None if said is None else (said.astimezone(UTC) if said.tzinfo else said.replace(tzinfo=UTC))
-    except (ValueError, OverflowError):
-        return None
-
-
 def made(record: Json, *, known: datetime | None) -> datetime:
     """Return when a record was made: what it says itself, but not after the network knew it. Raises SchemaDrift."""
     times = [at for at in (moment(record.get("createdAt")), known) if at is not None]
@@ -118,9 +109,7 @@ def reposted(shown: Post, *, native_id: str, at: datetime, raw: Json) -> Post:
 
 def is_withheld(view: Json) -> bool:
     """Say whether a label keeps a post from every reader."""
-    labels = view.get("labels")
-    found = [one for one in labels if isinstance(one, Mapping)] if isinstance(labels, list) else []
-    return any(one.get("val") in WITHHELD and one.get("neg") is not True for one in found)
+    return any(one.get("val") in WITHHELD and one.get("neg") is not True for one in parts(view, "labels"))
 
 
 def parse_profile_view(view: Json) -> Profile:
@@ -196,7 +185,7 @@ def _viewed(embed: Json, blobs: str) -> Json:
         return {"$type": f"{kind}#view", "record": inner(embed, "record"), "media": _viewed(media, blobs)}
     found: dict[str, Any] = {**embed, "$type": f"{kind}#view"}
     for several in _PICTURES & embed.keys():
-        shown = _mappings(embed[several])
+        shown = parts(embed, several)
         found[several] = [{**one, "fullsize": _blob(one.get("image"), blobs)} for one in shown]
     if "video" in embed:
         found["playlist"] = _blob(embed.get("video"), blobs)
@@ -270,8 +259,8 @@ def quoted_in(embed: Json) -> Json | None:
 
 def _facet_links(record: Json) -> Iterator[str]:
     """Yield the whole addresses behind the words: what a reader sees of them may be cut short, or another."""
-    for facet in _mappings(record.get("facets")):
-        for feature in _mappings(facet.get("features")):
+    for facet in parts(record, "facets"):
+        for feature in parts(facet, "features"):
             if string(feature, "uri").startswith(("http://", "https://")):
                 yield string(feature, "uri")
 
@@ -287,14 +276,10 @@ def _embed_links(embed: Json) -> Iterator[str]:
 
 def _media(embed: Json) -> Iterator[Media]:
     shown = _attached(embed)
-    for image in (one for several in sorted(_PICTURES) for one in _mappings(shown.get(several))):
+    for image in (one for several in sorted(_PICTURES) for one in parts(shown, several)):
         if url := string(image, "fullsize") or string(image, "thumb") or string(image, "thumbnail"):
             yield Media(kind=MediaKind.PICTURE, url=url, text=string(image, "alt"))
     if url := string(shown, "playlist"):
         yield Media(kind=MediaKind.VIDEO, url=url, text=string(shown, "alt"))
     if url := string(inner(shown, "external"), "thumb"):
         yield Media(kind=MediaKind.PICTURE, url=url)
-
-
-def _mappings(value: object) -> Sequence[Json]:
-    return [one for one in value if isinstance(one, Mapping)] if isinstance(value, list) else []

@@ -38,7 +38,7 @@ from connectors.base import (
     Wanted,
     no_later,
 )
-from connectors.graph import inner, string
+from connectors.payload import inner, moment, objects, string
 from connectors.walk import Listed, Walk, begin_walk, walked
 from monitor.model import Account, Json, Post, Profile
 from monitor.settings import Network
@@ -182,8 +182,8 @@ def parse_feed(payload: Json) -> Listed:
 
 def listed_in(payload: Json, key: str) -> list[Json]:
     """Return a list of objects. Raises SchemaDrift when it is not there: an empty list says "none"."""
-    items = payload.get(key)
-    if not isinstance(items, list) or not all(isinstance(item, Mapping) for item in items):
+    items = objects(payload.get(key))
+    if items is None:
         raise SchemaDrift(f"bluesky: the answer has no list '{key}'; {CHANGED}, or base_url leads elsewhere")
     return items
 
@@ -562,7 +562,7 @@ def is_post(native_id: str) -> bool:
 
 def looked_back_at(cursor: Cursor | None) -> datetime | None:
     """Return when the last month was read again; a first pull reads it anyway."""
-    return atproto.moment(cursor.get("looked_back")) if cursor and cursor.get("v") == 1 else None
+    return moment(cursor.get("looked_back")) if cursor and cursor.get("v") == 1 else None
 
 
 def actor_of(account: Account) -> str:

@@ -46,19 +46,27 @@ from connectors.base import (
 )
 from connectors.facebook_shared import WIDEST_WINDOW, Asked
 from connectors.graph import (
+    FACEBOOK,
     NEW_TOKEN,
     Budget,
     Refusal,
     free_again,
-    inner,
     is_too_much,
     lacks_way,
     parse_refusal,
     parse_usage,
-    string,
     verdict,
 )
-from connectors.graph_payload import describe_token, end_of_token, following, has_next, without_credentials
+from connectors.graph_payload import (
+    describe_token,
+    end_of_token,
+    following,
+    has_next,
+    items_of,
+    time_of,
+    without_credentials,
+)
+from connectors.payload import inner, parts, string
 from connectors.remembered import Belief
 from connectors.walk import Listed, Walk, begin_walk
 from monitor.model import Account, Cause, Json, Media, MediaKind, Post, PostKind, Profile
@@ -81,7 +89,6 @@ MOST_TRIES = 16  # of one group whose call was refused: enough to single out one
 FEWEST = 2  # pages that are asked for in one call
 SPOILS_FOR = timedelta(days=1)
 BATCHED_POSTS = 25  # of a page in a batch; whoever has more new ones is pulled alone
-CHANGED = "the Graph API has changed, see connectors.facebook.api_version"
 EDGES = ("published_posts", "posts", "feed")  # a page may show itself to a token by the later ones only
 GONE_POST: Json = {"is_published": False}
 DOCUMENT_SUFFIXES = (".pdf", ".doc", ".docx", ".xls", ".xlsx", ".ppt", ".pptx", ".odt", ".ods", ".odp", ".rtf", ".csv")
@@ -124,7 +131,7 @@ def page_of(account: Account) -> str:
 
 def parse_posts(payload: object) -> tuple[Post, ...]:
     """Return the published posts of one answer of `published_posts`. Raises SchemaDrift."""
-    return tuple(parse_post(item) for item in _items(payload) if _is_published(item))
+    return tuple(parse_post(item) for item in items_of(payload) if _is_published(item))
 
 
 def parse_post(item: Json) -> Post:
@@ -132,10 +139,10 @@ def parse_post(item: Json) -> Post:
     raw = without_credentials(item)
     native_id = raw.get("id")
     if not isinstance(native_id, str) or not native_id:
-        raise SchemaDrift(f"facebook: a post has no id; {CHANGED}")
-    published_at = _moment(raw.get("created_time"), f"post {native_id[:64]}: created_time")
+        raise FACEBOOK.drift("a post has no id")
+    published_at = time_of(raw, "created_time")
     attachments = _attachments(raw)
-    updated_at = _moment(raw["updated_time"], "updated_time") if raw.get("updated_time") else published_at
+    updated_at = time_of(raw, "updated_time") if raw.get("updated_time") else published_at
     return Post(
         native_id=native_id,
         url=string(raw, "permalink_url") or f"https://www.facebook.com/{native_id}",
@@ -155,7 +162,7 @@ def parse_profile(payload: object, *, handle: str = "") -> Profile:
     item = without_credentials(payload) if isinstance(payload, Mapping) else {}
     native_id, name = string(item, "id"), string(item, "name")
     if not native_id or not name:
-        raise SchemaDrift("facebook: a profile has no id or no name; the Graph API has changed")
+        raise FACEBOOK.drift("a profile has no id or no name")
     about, description = string(item, "about"), string(item, "description")
     return Profile(
         native_id=native_id,
@@ -166,25 +173,8 @@ def parse_profile(payload: object, *, handle: str = "") -> Profile:
     )
 
 
-def _items(payload: object) -> list[Json]:
-    data = payload.get("data") if isinstance(payload, Mapping) else None
-    if not isinstance(data, list) or not all(isinstance(item, Mapping) for item in data):
-        raise SchemaDrift("facebook: an answer has no list of posts (data); the Graph API has changed")
-    return data
-
-
 def _is_published(item: Json) -> bool:
     return item.get("is_published") is not False
-
-
-def _moment(value: object, what: str) -> datetime:
-    try:
-        moment = datetime.fromisoformat(value) if isinstance(value, str) else None
-    except ValueError:
-        moment = None
-    if moment is None or moment.tzinfo is None:
-        raise SchemaDrift(f"facebook: {what} is not a time with a zone; the Graph API has changed")
-    return moment.astimezone(UTC)
 
 
 def _attachments(item: Json) -> list[Json]:
@@ -192,13 +182,12 @@ def _attachments(item: Json) -> list[Json]:
     if item.get("attachments") is None:
         return []
     if not isinstance(inner(item, "attachments").get("data"), list):
-        raise SchemaDrift("facebook: a post's attachments hold no list (data); the Graph API has changed")
-    return [part for outer in _listed(item, "attachments") for part in (outer, *_listed(outer, "subattachments"))]
-
-
-def _listed(item: Json, key: str) -> list[Json]:
-    data = inner(item, key).get("data")
-    return [part for part in data if isinstance(part, Mapping)] if isinstance(data, list) else []
+        raise FACEBOOK.drift("a post's attachments hold no list (data)")
+    return [
+        part
+        for outer in parts(item, "attachments", "data")
+        for part in (outer, *parts(outer, "subattachments", "data"))
+    ]
 
 
 def _text(item: Json, attachments: Iterable[Json]) -> str:
@@ -270,7 +259,7 @@ def _media(item: Json, attachments: Sequence[Json]) -> tuple[Media, ...]:
 def _media_of(attachment: Json) -> Iterator[Media]:
     words = string(attachment, "description") or string(attachment, "title")
     picture = string(inner(inner(attachment, "media"), "image"), "src")
-    if picture and not _listed(attachment, "subattachments"):  # an album's own picture is its first one again
+    if picture and not parts(attachment, "subattachments", "data"):  # an album's own picture is its first one again
         yield Media(kind=MediaKind.PICTURE, url=picture, text=words)
     video = string(inner(attachment, "media"), "source")
     if video or _kind(attachment).startswith("video"):
@@ -374,11 +363,11 @@ class Stretch:
 
 def parse_listing(payload: object, *, only: str = "") -> Listed:
     """Return one answer of a page's edge, with the posts of `only` alone. Raises SchemaDrift."""
-    items = _items(payload)
+    items = items_of(payload)
     own = (item for item in items if _is_published(item) and _is_from(item, only))
     return Listed(
         posts=tuple(map(parse_post, own)),
-        times=tuple(_moment(item.get("created_time"), "a post's created_time") for item in items),
+        times=tuple(time_of(item, "created_time") for item in items),
         ids=frozenset(string(item, "id") for item in items),
         more=has_next(payload),
     )
@@ -672,7 +661,7 @@ class FacebookConnector:
 
     def _profile_by_posts(self, account: Account, now: datetime, refused: ConnectorError) -> Profile:
         """Return id and name as the page's posts give them, for a server that shows no page by itself."""
-        publishers = [inner(item, "from") for item in _items(self._newest_posts(account, now))]
+        publishers = [inner(item, "from") for item in items_of(self._newest_posts(account, now))]
         for one in publishers:
             if string(one, "id") and string(one, "name"):
                 return parse_profile(one, handle=account.handle)
@@ -793,7 +782,7 @@ class FacebookConnector:
                 raise _Undecided from None
             raise refused.error from None
         if not isinstance(item, Mapping):
-            raise SchemaDrift(f"{what}: the answer is no object; the Graph API has changed")
+            raise SchemaDrift(f"{what}: the answer is no object; {FACEBOOK.changed}")
         return item
 
     def _ask(self, question: Question, now: datetime, *, what: str, page: str = "") -> Any:

@@ -15,6 +15,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 from connectors.base import Bounds, Cursor, Page
+from connectors.payload import parts
 from connectors.walk import Listed, Walk, begin_walk
 from monitor.model import Account
 
@@ -102,9 +103,7 @@ def batched(answer: object) -> tuple[int, Mapping[str, str], object]:
     """Return status, headers and body of one answer of a batch; status 0 when the API has left it out for time."""
     if not isinstance(answer, Mapping) or not isinstance(answer.get("code"), int):
         return 0, {}, None
-    listed = answer.get("headers")
-    pairs = [one for one in listed if isinstance(one, Mapping)] if isinstance(listed, list) else []
-    headers = {str(one.get("name", "")).lower(): str(one.get("value", "")) for one in pairs}
+    headers = {str(one.get("name", "")).lower(): str(one.get("value", "")) for one in parts(answer, "headers")}
     try:
         return answer["code"], headers, json.loads(str(answer.get("body")))
     except (ValueError, RecursionError):

@@ -24,6 +24,7 @@ from connectors.base import (
     Unavailable,
     no_later,
 )
+from connectors.payload import number, string
 from monitor.model import Json
 
 STOP_PERCENT = 95
@@ -34,16 +35,6 @@ class PageLimited(RateLimited):
     """One page's own budget is used up; the other pages go on."""
 
     whole_platform = False
-
-
-def inner(item: Json, key: str) -> Json:
-    value = item.get(key)
-    return value if isinstance(value, Mapping) else {}
-
-
-def string(item: Json, key: str) -> str:
-    value = item.get(key)
-    return value if isinstance(value, str) else ""
 
 
 # ---------------------------------------------------------------- refusals
@@ -86,12 +77,6 @@ def parse_refusal(result: object, *, status: int) -> Refusal:
     )
 
 
-def number(value: object) -> int | None:
-    if isinstance(value, int) and not isinstance(value, bool):
-        return value
-    return int(value) if isinstance(value, str) and re.fullmatch(r"[0-9]{1,9}", value) else None
-
-
 SUBCODES = {
     458: "the app was removed",
     459: "the user must sign in and clear a checkpoint",
@@ -116,6 +101,14 @@ class Dialect:
     new_token: str  # how a new token is made, and what it is written into
     grant: str  # what lets the token read an account that it may not read
     codes: CodeTable = ()
+
+    @property
+    def changed(self) -> str:
+        return f"the Graph API has changed, see connectors.{self.platform}.api_version"
+
+    def drift(self, what: str) -> SchemaDrift:
+        """Return the error for an answer that lacks what every version of the API has shown."""
+        return SchemaDrift(f"{self.platform}: {what}; {self.changed}")
 
     def say(self, sentence: str) -> str:
         version = f"set connectors.{self.platform}.api_version to a version that {self.name} still serves"

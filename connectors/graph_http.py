@@ -40,7 +40,7 @@ from connectors.graph import (
     parse_usage,
     verdict,
 )
-from connectors.graph_payload import end_of_token
+from connectors.graph_payload import describe_token, end_of_token
 from connectors.remembered import Belief
 from monitor.model import Json
 from monitor.settings import Network, Secret
@@ -94,10 +94,22 @@ class GraphHttp:
 
     def expires_at(self) -> datetime | None:
         """Return when the token ends; None: it has no end, or the API does not tell. Raises ConnectorError."""
+        told = self._token_itself(datetime.now(UTC))
+        return None if told is None else end_of_token(told)
+
+    def describe_token(self, now: datetime) -> str:
+        """Return a sentence on the token, which an earlier call has proved. Raises ConnectorError."""
+        told, named = self._token_itself(now), self.dialect
+        if told is None:
+            return f"{named.platform}: the token is accepted; {named.name} does not say until when"
+        return describe_token(told, now, named)
+
+    def _token_itself(self, now: datetime) -> Json | None:
+        """Return what the API tells of the token; None: not every token may look at itself."""
         what = f"{self.dialect.platform}: the token"
         try:
-            return end_of_token(self.ask("debug_token", {"input_token": self.token}, datetime.now(UTC), what=what))
-        except (PermissionMissing, AccountNotFound, SchemaDrift):  # not every token may look at itself
+            return self.ask("debug_token", {"input_token": self.token}, now, what=what)
+        except (PermissionMissing, AccountNotFound, SchemaDrift):
             return None
 
     def allowances(self) -> tuple[Allowance, ...]:

@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 
 from connectors.base import ConnectorError
-from connectors.graph import inner, string
 from connectors.graph_payload import following, has_next
+from connectors.payload import inner, string
 from connectors.walk import Listed, listed
 from monitor.model import Json, Post
 

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 from connectors.base import CredentialRefused, SchemaDrift
-from connectors.graph import FACEBOOK, SUBCODES, Dialect, inner, number, string
+from connectors.graph import FACEBOOK, SUBCODES, Dialect
+from connectors.payload import identifier, inner, moment, number, objects, parts, string
+from monitor.model import Json, Media, MediaKind
 
 HIDDEN = frozenset({"access_token", "appsecret_proof", "input_token"})
 
@@ -31,6 +33,37 @@ def without_credentials(value: Any) -> Any:
 def storable(text: str) -> str:
     """Replace NUL and lone surrogates one for one, so that offsets into the text stay right."""
     return re.sub("[\x00\ud800-\udfff]", "\ufffd", text)
+
+
+def items_of(listing: object, dialect: Dialect = FACEBOOK) -> list[Json]:
+    """Return what one page of a listing shows. Raises SchemaDrift: an empty list says "none", no list says nothing."""
+    items = objects(listing.get("data")) if isinstance(listing, Mapping) else None
+    if items is None:
+        raise dialect.drift("an answer has no list of posts (data)")
+    return items
+
+
+def time_of(post: Json, key: str, dialect: Dialect = FACEBOOK) -> datetime:
+    """Return a time of a post. Raises SchemaDrift: the API writes all of them with their zone."""
+    at = moment(post.get(key), zone=None)
+    if at is None:
+        raise dialect.drift(f"post {identifier(post)[:64]}: {key} is not a time with a zone")
+    return at
+
+
+def files_in(post: Json, *, page: str) -> Iterator[Media]:
+    """Yield the files of a post of Instagram or Threads: those of an album's parts, of which its own file is one again.
+
+    A film or a recording may have no address, for reasons of copyright: its page stands for it.
+    """
+    for part in parts(post, "children", "data") or [post]:
+        file, thumbnail, words = string(part, "media_url"), string(part, "thumbnail_url"), string(part, "alt_text")
+        if string(part, "media_type") in {"VIDEO", "REELS", "AUDIO"}:
+            if thumbnail:
+                yield Media(kind=MediaKind.PICTURE, url=thumbnail, text=words)
+            yield Media(kind=MediaKind.VIDEO, url=file or page, text=words)
+        elif file:
+            yield Media(kind=MediaKind.PICTURE, url=file, text=words)
 
 
 def has_next(payload: object) -> bool:

@@ -29,14 +29,15 @@ from connectors.base import (
     Reread,
     SchemaDrift,
 )
-from connectors.graph import Dialect, inner, is_too_much, lacks_way, number, string
+from connectors.graph import Dialect, is_too_much, lacks_way
 from connectors.graph_http import GraphHttp, Refused
 from connectors.graph_listing import next_question, pages
-from connectors.graph_payload import describe_token, following, without_credentials
+from connectors.graph_payload import files_in, following, items_of, time_of, without_credentials
 from connectors.links import links_in
 from connectors.listing import reread_listed, stretch
+from connectors.payload import identifier, inner, number, parts, string
 from connectors.walk import Listed, begin_walk, walked
-from monitor.model import Account, Json, Media, MediaKind, Post, Profile
+from monitor.model import Account, Json, Post, Profile
 from monitor.settings import Network, Secret
 
 USUAL = "https://graph.facebook.com"
@@ -50,7 +51,6 @@ MEDIA_FIELDS = (
 # What every version and every way of reading has shown; asked for where the fuller question is refused.
 PLAIN_MEDIA_FIELDS = "id,caption,media_type,media_url,permalink,timestamp,username,children{id,media_type,media_url}"
 USERNAME = r"[A-Za-z0-9._]{1,30}"
-CHANGED = "the Graph API has changed, see connectors.instagram.api_version"
 UNSEEN = (
     "Instagram shows no professional account of this name (personal, private, restricted by age, renamed or gone); "
     "look at it, then correct the handle in the register"
@@ -104,16 +104,16 @@ def username_of(account: Account) -> str:
 def parse_post(item: Json) -> Post:
     """Return one media object. Raises SchemaDrift when it has no id or no time."""
     raw = without_credentials(item)
-    native_id = _id(raw)
+    native_id = identifier(raw)
     if not native_id:
-        raise SchemaDrift(f"instagram: a post has no id; {CHANGED}")
+        raise DIALECT.drift("a post has no id")
     text = string(raw, "caption")
     return Post(
         native_id=native_id,
         url=_permalink(raw),
-        published_at=_moment(raw.get("timestamp"), native_id),
+        published_at=time_of(raw, "timestamp", DIALECT),
         text=text,
-        media=tuple(dict.fromkeys(_media(raw))),
+        media=tuple(dict.fromkeys(files_in(raw, page=_permalink(raw)))),
         links=links_in(text),
         raw=raw,
     )
@@ -122,9 +122,9 @@ def parse_post(item: Json) -> Post:
 def parse_profile(item: Json) -> Profile:
     """Return what an account says of itself. Raises SchemaDrift."""
     raw = without_credentials(item)
-    native_id, username = _id(raw), string(raw, "username")
+    native_id, username = identifier(raw), string(raw, "username")
     if not native_id or not username:
-        raise SchemaDrift(f"instagram: a profile has no id or no username; {CHANGED}")
+        raise DIALECT.drift("a profile has no id or no username")
     return Profile(
         native_id=native_id,
         name=string(raw, "name") or username,
@@ -136,10 +136,7 @@ def parse_profile(item: Json) -> Profile:
 
 def parse_items(listing: Json) -> tuple[Post, ...]:
     """Return the posts of one page of media. Raises SchemaDrift."""
-    data = listing.get("data")
-    if not isinstance(data, list) or not all(isinstance(item, Mapping) for item in data):
-        raise SchemaDrift(f"instagram: an answer has no list of posts (data); {CHANGED}")
-    return tuple(map(parse_post, data))
+    return tuple(map(parse_post, items_of(listing, DIALECT)))
 
 
 def discovered_media(payload: Json, *, first: bool) -> Json:
@@ -149,20 +146,15 @@ def discovered_media(payload: Json, *, first: bool) -> Json:
     """
     found = payload.get("business_discovery")
     if not isinstance(found, Mapping):
-        raise SchemaDrift(f"instagram: an answer has no business_discovery; {CHANGED}")
+        raise DIALECT.drift("an answer has no business_discovery")
     media = found.get("media")
     if media is None:
         if first and number(found.get("media_count")) != 0:
             raise SchemaDrift("instagram: an answer shows no media, and does not say that there are none")
         return {"data": []}
     if not isinstance(media, Mapping):
-        raise SchemaDrift(f"instagram: an answer's media are no listing; {CHANGED}")
+        raise DIALECT.drift("an answer's media are no listing")
     return media
-
-
-def _id(item: Json) -> str:
-    value = item.get("id")
-    return str(value) if isinstance(value, str | int) and not isinstance(value, bool) else ""
 
 
 def _permalink(item: Json) -> str:
@@ -171,35 +163,6 @@ def _permalink(item: Json) -> str:
     if shortcode := string(item, "shortcode"):
         return f"https://www.instagram.com/p/{shortcode}/"
     return f"https://www.instagram.com/{string(item, 'username')}"
-
-
-def _moment(value: object, native_id: str) -> datetime:
-    try:
-        moment = datetime.fromisoformat(value) if isinstance(value, str) else None
-        moment = moment.astimezone(UTC) if moment is not None and moment.tzinfo is not None else None
-    except (ValueError, OverflowError):
-        moment = None
-    if moment is None:
-        raise SchemaDrift(f"instagram: post {native_id[:64]}: timestamp is not a time with a zone; {CHANGED}")
-    return moment
-
-
-def _media(item: Json) -> Iterator[Media]:
-    children = inner(item, "children").get("data")
-    parts = [part for part in children if isinstance(part, Mapping)] if isinstance(children, list) else []
-    for part in parts or [item]:  # an album's own file is that of its first part again
-        yield from _media_of(part, page=_permalink(item))
-
-
-def _media_of(part: Json, *, page: str) -> Iterator[Media]:
-    """Yield the files of one picture or video. A video under copyright has no address: its page stands for it."""
-    file, thumbnail, words = string(part, "media_url"), string(part, "thumbnail_url"), string(part, "alt_text")
-    if string(part, "media_type") in {"VIDEO", "REELS"}:
-        if thumbnail:
-            yield Media(kind=MediaKind.PICTURE, url=thumbnail, text=words)
-        yield Media(kind=MediaKind.VIDEO, url=file or page, text=words)
-    elif file:
-        yield Media(kind=MediaKind.PICTURE, url=file, text=words)
 
 
 # ---------------------------------------------------------------- the connector
@@ -243,7 +206,7 @@ class InstagramConnector:
         payload = self._discover(account, PROFILE_FIELDS, now, what=what)
         found = payload.get("business_discovery")
         if not isinstance(found, Mapping):
-            raise SchemaDrift(f"{what}: an answer has no business_discovery; {CHANGED}")
+            raise SchemaDrift(f"{what}: an answer has no business_discovery; {DIALECT.changed}")
         return parse_profile(found)
 
     def pull(self, account: Account, cursor: Cursor | None, *, now: datetime) -> Iterator[Page]:
@@ -307,14 +270,7 @@ class InstagramConnector:
         except AccountNotFound:
             raise _not_own(own) from None
         name = string(who, "username") or own
-        try:
-            asked = {"input_token": self._graph.token}
-            sentence = describe_token(
-                self._graph.ask("debug_token", asked, now, what="instagram: the token"), now, DIALECT
-            )
-        except (PermissionMissing, AccountNotFound, SchemaDrift):  # not every token may look at itself
-            sentence = "instagram: the token is accepted; Instagram does not say until when"
-        return f"{sentence}; it asks in the name of @{name}"
+        return f"{self._graph.describe_token(now)}; it asks in the name of @{name}"
 
     def allowances(self) -> tuple[Allowance, ...]:
         return self._graph.allowances()
@@ -353,9 +309,8 @@ class InstagramConnector:
 
     def _own_of_pages(self, now: datetime) -> Mapping[str, str]:
         asked = {"fields": "instagram_business_account{id,username}", "limit": "100"}
-        pages_of = self._told("me/accounts", asked, now).get("data")
-        pages_of = pages_of if isinstance(pages_of, list) else []
-        return _named(inner(page, "instagram_business_account") for page in pages_of if isinstance(page, Mapping))
+        told = self._told("me/accounts", asked, now)
+        return _named(inner(page, "instagram_business_account") for page in parts(told, "data"))
 
     def _own_of_page(self, now: datetime) -> Mapping[str, str]:
         page = self._told("me", {"fields": "instagram_business_account{id,username}"}, now)
@@ -399,7 +354,7 @@ class InstagramConnector:
     ) -> tuple[Json, Mapping[str, str]]:
         after = question.get("after", "")
         if re.search(r"[(){}]", after):
-            raise SchemaDrift(f"{account.label}: a cursor is none; {CHANGED}")
+            raise SchemaDrift(f"{account.label}: a cursor is none; {DIALECT.changed}")
 
         def ask(fields: str, limit: int) -> Json:
             place = f".after({after})" if after else ""
@@ -455,7 +410,7 @@ def _not_own(asker: str) -> ConnectorMisconfigured:
 
 def _named(accounts: Iterable[Json]) -> Mapping[str, str]:
     """Return the usernames by id."""
-    return {_id(one): string(one, "username") for one in accounts if _id(one)}
+    return {identifier(one): string(one, "username") for one in accounts if identifier(one)}
 
 
 def _names_a_field(refused: Refused) -> bool:

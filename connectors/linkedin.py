@@ -40,6 +40,7 @@ from connectors.linkedin_token import Bearer
 from connectors.links import links_in
 from connectors.listing import stretch
 from connectors.markup import joined, unique
+from connectors.payload import inner, number, objects, parts, string
 from connectors.remembered import Remembered
 from connectors.walk import Listed, begin_walk, walked
 from monitor.model import Account, Json, Media, MediaKind, Post, PostKind, Profile
@@ -140,8 +141,8 @@ def urn_of(native_id: str) -> str:
 
 def elements_of(payload: Json, *, what: str) -> list[Json]:
     """Return the elements of a finder's answer. Raises SchemaDrift."""
-    elements = payload.get("elements")
-    if not isinstance(elements, list) or not all(isinstance(item, Mapping) for item in elements):
+    elements = objects(payload.get("elements"))
+    if elements is None:
         raise SchemaDrift(f"{what}: an answer has no list (elements); {CHANGED}")
     return elements
 
@@ -151,14 +152,14 @@ def next_start(payload: Json, start: int) -> int | None:
 
     LinkedIn links to the next page; a server without links goes on while pages are full, or its total is not reached.
     """
-    paging = _object(payload, "paging")
-    shown = _objects(payload, "elements")
-    length = len({_string(item, "id") for item in shown})  # what is shown twice counts once
+    paging = inner(payload, "paging")
+    shown = parts(payload, "elements")
+    length = len({string(item, "id") for item in shown})  # what is shown twice counts once
     links = paging.get("links")
     if isinstance(links, list) and links:
         following = next((one for one in links if isinstance(one, Mapping) and one.get("rel") == "next"), None)
-        return _start_in(_string(following, "href"), start + max(length, 1)) if following is not None else None
-    total, count = _number(paging.get("total")), _number(paging.get("count"))
+        return _start_in(string(following, "href"), start + max(length, 1)) if following is not None else None
+    total, count = number(paging.get("total")), number(paging.get("count"))
     more = start + length < total if total else not isinstance(links, list) and len(shown) >= (count or PAGE_SIZE)
     return start + length if more and length else None
 
@@ -183,7 +184,7 @@ def changed_at(item: Json) -> datetime:
 
 def parse_post(item: Json, *, parent: Json | None = None, files: Mapping[str, Json] | None = None) -> Post:
     """Return one post with what it passes on (`parent`) and the addresses of its `files`. Raises SchemaDrift."""
-    native_id = _string(item, "id")
+    native_id = string(item, "id")
     if not native_id:
         raise SchemaDrift(f"linkedin: a post has no id; {CHANGED}")
     url = f"https://www.linkedin.com/feed/update/{native_id}/"
@@ -205,19 +206,21 @@ def parse_post(item: Json, *, parent: Json | None = None, files: Mapping[str, Js
 
 def parse_profile(item: Json) -> Profile:
     """Return what a page says of itself. A picture is known by its urn. Raises SchemaDrift."""
-    number, vanity = item.get("id"), _string(item, "vanityName")
-    name = _string(item, "localizedName") or vanity
-    urn = _string(item, "$URN")
-    native_id = urn if urn and not urn.startswith(ORGANISATION) else str(number or "").removeprefix(ORGANISATION)
+    vanity = string(item, "vanityName")
+    name = string(item, "localizedName") or vanity
+    urn = string(item, "$URN")
+    native_id = (
+        urn if urn and not urn.startswith(ORGANISATION) else str(item.get("id") or "").removeprefix(ORGANISATION)
+    )
     if not native_id or not name:
         raise SchemaDrift(f"linkedin: a page has no id or no name; {CHANGED}")
-    logo = _object(item, "logoV2")
+    logo = inner(item, "logoV2")
     return Profile(
         native_id=native_id,
         name=name,
         handle=vanity or native_id,
-        bio=_string(item, "localizedDescription"),
-        picture_url=_string(logo, "original") or _string(logo, "cropped"),
+        bio=string(item, "localizedDescription"),
+        picture_url=string(logo, "original") or string(logo, "cropped"),
     )
 
 
@@ -226,35 +229,16 @@ def file_urns(item: Json) -> tuple[str, ...]:
     return unique(urn for urn, _ in _attached(item))
 
 
-def _object(item: Json, key: str) -> Json:
-    value = item.get(key)
-    return value if isinstance(value, Mapping) else {}
-
-
-def _objects(item: Json, key: str) -> list[Json]:
-    value = item.get(key)
-    return [one for one in value if isinstance(one, Mapping)] if isinstance(value, list) else []
-
-
-def _string(item: Json, key: str) -> str:
-    value = item.get(key)
-    return value if isinstance(value, str) else ""
-
-
-def _number(value: object) -> int:
-    return value if isinstance(value, int) and not isinstance(value, bool) else 0
-
-
 def _moment(item: Json, *keys: str) -> datetime:
     """Return the first of the times, which are in milliseconds since 1970. Raises SchemaDrift without any."""
     for key in keys:
         if re.fullmatch(r"\d{12,14}", str(item.get(key))):
             return datetime.fromtimestamp(int(str(item[key])) / 1000, UTC)
-    raise SchemaDrift(f"linkedin: post {_string(item, 'id')[:64]}: {keys[0]} is no time in milliseconds; {CHANGED}")
+    raise SchemaDrift(f"linkedin: post {string(item, 'id')[:64]}: {keys[0]} is no time in milliseconds; {CHANGED}")
 
 
 def _edited_at(item: Json, published_at: datetime) -> datetime | None:
-    changed, told = changed_at(item), _object(item, "lifecycleStateInfo").get("isEditedByAuthor")
+    changed, told = changed_at(item), inner(item, "lifecycleStateInfo").get("isEditedByAuthor")
     is_edited = told if isinstance(told, bool) else changed - published_at > HARDLY_EDITED
     return changed if is_edited and changed > published_at else None
 
@@ -262,46 +246,42 @@ def _edited_at(item: Json, published_at: datetime) -> datetime | None:
 def _kind(item: Json) -> PostKind:
     if not _parent_urn(item):
         return PostKind.ORIGINAL
-    return PostKind.QUOTE if _string(item, "commentary").strip() else PostKind.REPOST
+    return PostKind.QUOTE if string(item, "commentary").strip() else PostKind.REPOST
 
 
 def _parent_urn(item: Json) -> str:
-    context = _object(item, "reshareContext")
-    return _string(context, "parent") or _string(context, "root")
+    context = inner(item, "reshareContext")
+    return string(context, "parent") or string(context, "root")
 
 
 def _words(item: Json) -> Iterator[str]:
     """Yield everything that stands in a post as text: its own, an article's, a poll's, the cards' of a carousel."""
-    yield plain(_string(item, "commentary"))
-    content = _object(item, "content")
-    for part in (_object(content, "article"), _object(content, "media"), _object(content, "celebration")):
-        yield from (_string(part, key) for key in ("title", "text", "description"))
-    poll = _object(content, "poll")
-    yield "\n".join(filter(None, [_string(poll, "question"), *(_string(o, "text") for o in _objects(poll, "options"))]))
-    for card in _objects(_object(content, "carousel"), "cards"):
-        yield _string(_object(card, "media"), "title")
+    yield plain(string(item, "commentary"))
+    content = inner(item, "content")
+    for part in (inner(content, "article"), inner(content, "media"), inner(content, "celebration")):
+        yield from (string(part, key) for key in ("title", "text", "description"))
+    poll = inner(content, "poll")
+    yield "\n".join(filter(None, [string(poll, "question"), *(string(o, "text") for o in parts(poll, "options"))]))
+    for card in parts(content, "carousel", "cards"):
+        yield string(inner(card, "media"), "title")
 
 
 def _links(item: Json) -> Iterator[str]:
-    yield from links_in(plain(_string(item, "commentary")))
-    content = _object(item, "content")
-    cards = _objects(_object(content, "carousel"), "cards")
-    told = [_string(_object(content, "article"), "source"), *(_string(card, "landingPage") for card in cards)]
-    yield from filter(None, [*told, _string(item, "contentLandingPage")])
+    yield from links_in(plain(string(item, "commentary")))
+    content = inner(item, "content")
+    cards = parts(content, "carousel", "cards")
+    told = [string(inner(content, "article"), "source"), *(string(card, "landingPage") for card in cards)]
+    yield from filter(None, [*told, string(item, "contentLandingPage")])
 
 
 def _attached(item: Json) -> Iterator[tuple[str, str]]:
     """Yield each file's urn with the words that describe it."""
-    content = _object(item, "content")
-    article = _object(content, "article")
-    found = [(_string(article, "thumbnail"), _string(article, "thumbnailAltText"))]
-    parts = [
-        _object(content, "media"),
-        *_objects(_object(content, "multiImage"), "images"),
-        _object(content, "celebration"),
-    ]
-    parts += [_object(card, "media") for card in _objects(_object(content, "carousel"), "cards")]
-    found += [(_string(part, "id"), _string(part, "altText") or _string(part, "title")) for part in parts]
+    content = inner(item, "content")
+    article = inner(content, "article")
+    found = [(string(article, "thumbnail"), string(article, "thumbnailAltText"))]
+    shown = [inner(content, "media"), *parts(content, "multiImage", "images"), inner(content, "celebration")]
+    shown += [inner(card, "media") for card in parts(content, "carousel", "cards")]
+    found += [(string(part, "id"), string(part, "altText") or string(part, "title")) for part in shown]
     yield from ((urn, words) for urn, words in found if re.match(r"urn:li:(image|video|document):", urn))
 
 
@@ -309,13 +289,13 @@ def _media(item: Json, files: Mapping[str, Json], *, page: str) -> Iterator[Medi
     """Yield the files whose address is known; a film without one is named by the post's page."""
     for urn, words in _attached(item):
         file = files.get(urn, {})
-        address, kind = _string(file, "downloadUrl"), urn.split(":")[2]
+        address, kind = string(file, "downloadUrl"), urn.split(":")[2]
         if kind == "image" and address:
             yield Media(kind=MediaKind.PICTURE, url=address, text=words)
         elif kind == "document" and address:
             yield Media(kind=MediaKind.DOCUMENT, url=address, text=words)
         elif kind == "video":
-            if thumbnail := _string(file, "thumbnail"):
+            if thumbnail := string(file, "thumbnail"):
                 yield Media(kind=MediaKind.PICTURE, url=thumbnail, text=words)
             yield Media(kind=MediaKind.VIDEO, url=address or page, text=words)
 
@@ -324,7 +304,7 @@ def _lacks(item: Json, parent: Json | None, files: Mapping[str, Json]) -> bool:
     """Say whether something that belongs to what a reader sees could not be read."""
     urns = [*file_urns(item), *(file_urns(parent) if parent else ())]
     return (bool(_parent_urn(item)) and not parent) or any(
-        not _string(files.get(urn, {}), "downloadUrl") for urn in urns
+        not string(files.get(urn, {}), "downloadUrl") for urn in urns
     )
 
 
@@ -405,7 +385,7 @@ class LinkedInConnector:
         gone |= {one for one, item in found.items() if not is_published(item)}
         items = [item for one, item in found.items() if one not in gone]
         if asked and not items:
-            shown = {_string(item, "id"): item for item in self._newest(account, now)}
+            shown = {string(item, "id"): item for item in self._newest(account, now)}
             items = [shown[one] for one in asked if one in shown]
         posts = self._parsed(items, now, what=what)
         closed = {one for one, status in refused.items() if status == requests.codes.forbidden} if posts else set()
@@ -420,8 +400,8 @@ class LinkedInConnector:
             elements = elements_of(self._ask("organizationAcls", asked, now, what=what, method="FINDER"), what=what)
         except PermissionMissing:
             return "linkedin: the token is accepted, but may not list the pages that its member administers"
-        number = len({_string(one, "organization") or _string(one, "organizationTarget") for one in elements})
-        pages = "one page" if number == 1 else f"{number} pages"
+        count = len({string(one, "organization") or string(one, "organizationTarget") for one in elements})
+        pages = "one page" if count == 1 else f"{count} pages"
         renewed = ", and renewed by itself" if self._bearer.renews else ""
         return f"linkedin: the token is accepted{renewed}; its member administers {pages}"
 
@@ -441,7 +421,7 @@ class LinkedInConnector:
             payload = self._page(urn, start, now, what=what)
             elements = elements_of(payload, what=what)
             start = next_start(payload, start)
-            ids = frozenset(_string(item, "id") for item in elements)
+            ids = frozenset(string(item, "id") for item in elements)
             barren = 0 if ids - seen else barren + 1
             seen |= ids
             posts = self._parsed([item for item in elements if is_published(item)], now, what=what)
@@ -461,7 +441,7 @@ class LinkedInConnector:
 
     def _parsed(self, items: Sequence[Json], now: datetime, *, what: str) -> tuple[Post, ...]:
         """Return posts with what they pass on and the addresses of their files, in a few calls for all."""
-        known = {_string(item, "id"): item for item in items}
+        known = {string(item, "id"): item for item in items}
         known |= self._parents(
             unique(urn for item in items if (urn := _parent_urn(item)) and urn not in known), now, what=what
         )
@@ -586,9 +566,8 @@ class LinkedInConnector:
 
 def _status_of(payload: Json, urn: str) -> int:
     """Return why an answer for many left one out; 0 when it does not say."""
-    return _number(_object(payload, "statuses").get(urn)) or _number(
-        _object(_object(payload, "errors"), urn).get("status")
-    )
+    told = number(inner(payload, "statuses").get(urn)) or number(inner(payload, "errors", urn).get("status"))
+    return told or 0
 
 
 def _refused(answer: requests.Response, now: datetime, *, what: str) -> _Refused:
@@ -597,11 +576,11 @@ def _refused(answer: requests.Response, now: datetime, *, what: str) -> _Refused
     except (SchemaDrift, Unavailable):
         content = None
     told = content if isinstance(content, Mapping) else {}
-    code, status = _string(told, "code"), answer.status_code
+    code, status = string(told, "code"), answer.status_code
     kind, sentence = CODES.get(code) or _by_status(status)
     retry_at = None
     if issubclass(kind, RateLimited):
-        retry_at = http.retry_after(answer.headers, now) or _end_of_day(_string(told, "message"), now)
+        retry_at = http.retry_after(answer.headers, now) or _end_of_day(string(told, "message"), now)
     label = code if re.fullmatch(r"[A-Z_]{3,40}", code) else f"HTTP {status}"
     known = code if re.fullmatch(r"[A-Z_]{3,40}", code) else ""
     return _Refused(status, known, kind(f"{what}: {sentence} ({label})", retry_at=retry_at))

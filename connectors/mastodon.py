@@ -38,7 +38,7 @@ from connectors.base import (
     SchemaDrift,
     no_later,
 )
-from connectors.graph import string
+from connectors.payload import moment, objects, parts, string
 from connectors.remembered import Belief
 from connectors.statuses import CHANGED, identified, is_suspended, parse_account, parse_status
 from connectors.walk import Listed, Walk, begin_walk, listed, walked
@@ -101,11 +101,11 @@ def place_of(account: Account, *, base_url: str = "") -> Place:
         here = urlsplit(base_url).netloc.lower()
         named = named or addresses.handle(account.url) or (addresses.named(written, here) if written else None)
         return _placed(account, named, base_url.rstrip("/"))
-    parts, on_page = split(account.url), addresses.handle(account.url)
-    server = addresses.server_of(parts) if parts is not None else ""
-    if parts is not None and on_page and on_page.endswith(f"@{server}"):
+    url, on_page = split(account.url), addresses.handle(account.url)
+    server = addresses.server_of(url) if url is not None else ""
+    if url is not None and on_page and on_page.endswith(f"@{server}"):
         user, domain = on_page.partition("@")[0], (named or on_page).partition("@")[2]
-        return Place(user=user, domain=domain, base=f"{parts.scheme}://{server}")
+        return Place(user=user, domain=domain, base=f"{url.scheme}://{server}")
     return _placed(account, named or on_page, "")
 
 
@@ -151,13 +151,9 @@ def refusal(response: requests.Response, *, what: str, now: datetime, alone: boo
 def reset(headers: Mapping[str, str], now: datetime) -> datetime | None:
     """Return when the budget is full again: a time as text, on other servers seconds since 1970."""
     said = headers.get("X-RateLimit-Reset", "").strip()
-    try:
-        if said.isascii() and said.isdigit() and 9 <= len(said) <= 11:
-            return no_later(datetime.fromtimestamp(int(said), UTC), now)
-        at = datetime.fromisoformat(said)
-    except (ValueError, OverflowError):
-        return http.retry_after(headers, now)
-    return no_later(at.astimezone(UTC) if at.tzinfo else at.replace(tzinfo=UTC), now)
+    in_seconds = said.isascii() and said.isdigit() and 9 <= len(said) <= 11
+    at = datetime.fromtimestamp(int(said), UTC) if in_seconds else moment(said)
+    return http.retry_after(headers, now) if at is None else no_later(at, now)
 
 
 def parse_allowance(headers: Mapping[str, str], server: str, now: datetime) -> Allowance | None:
@@ -181,9 +177,10 @@ def parse_statuses(payload: object, *, more: bool, owner: str = "") -> Listed:
 
 
 def statuses_in(payload: object) -> list[Json]:
-    if not isinstance(payload, list) or not all(isinstance(item, Mapping) for item in payload):
+    statuses = objects(payload)
+    if statuses is None:
         raise SchemaDrift(f"mastodon: the answer is no list of statuses; {CHANGED}")
-    return payload
+    return statuses
 
 
 def following(response: requests.Response, statuses: Sequence[Json]) -> str:
@@ -327,11 +324,10 @@ class MastodonConnector:
             told = self._object(url, asked, now, what=f"{account.label}: where its server is")
         except ConnectorError:  # not every server says so: then it is where the handle says
             return place.base
-        listing = told.get("links")
-        links = [one for one in listing if isinstance(one, Mapping)] if isinstance(listing, list) else []
-        parts = next((split(string(one, "href")) for one in links if one.get("rel") == "self"), None)
-        is_safe = parts is not None and (parts.scheme == "https" or place.base.startswith("http:"))
-        home = f"{parts.scheme}://{parts.netloc}" if parts is not None and is_safe else place.base
+        links = parts(told, "links")
+        there = next((split(string(one, "href")) for one in links if one.get("rel") == "self"), None)
+        is_safe = there is not None and (there.scheme == "https" or place.base.startswith("http:"))
+        home = f"{there.scheme}://{there.netloc}" if there is not None and is_safe else place.base
         with self._lock:
             self._homes[place.domain] = home
         return home

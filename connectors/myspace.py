@@ -34,6 +34,7 @@ from connectors.base import (
     Unavailable,
 )
 from connectors.markup import Reading, feed_whole, joined, media_of, read_html, tidy, unique
+from connectors.payload import moment
 from connectors.seen import Seen, remembered, window_page
 from monitor.model import Account, Cause, Media, MediaKind, Post, PostKind, Profile
 from monitor.settings import Network
@@ -191,7 +192,7 @@ def _activity(entry: Element, what: str) -> Post:
     native_id = _value(entry, "id") or next(filter(None, (_value(one, "id") for one in things)), "")
     if not native_id:
         raise SchemaDrift(f"{what}: an entry has no id")
-    published, updated = _moment(_value(entry, "published")), _moment(_value(entry, "updated"))
+    published, updated = moment(_value(entry, "published")), moment(_value(entry, "updated"))
     at = published or updated
     if at is None:
         raise SchemaDrift(f"{what}: an entry has no time")
@@ -267,17 +268,6 @@ def _raw(element: Element) -> Mapping[str, object]:
     }
 
 
-def _moment(text: str) -> datetime | None:
-    try:
-        found = datetime.fromisoformat(text)
-    except ValueError:
-        return None
-    try:
-        return found.astimezone(UTC) if found.tzinfo else found.replace(tzinfo=UTC)
-    except OverflowError:
-        return None
-
-
 # ---------------------------------------------------------------- the profile page
 
 
@@ -321,7 +311,7 @@ def _shown_post(entry: _Entry, base: str, seen: Seen, now: datetime) -> tuple[Po
     """Return a post of the page, and whether it has a date of its own."""
     markup = "".join(entry.pieces)
     reading = read_html(markup, base=base)
-    stated = _moment(entry.time)
+    stated = moment(entry.time)
     permalink = http.absolute(base, entry.permalink)
     post = Post(
         native_id=entry.key,

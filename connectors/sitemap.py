@@ -9,13 +9,13 @@ import re
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from xml.etree.ElementTree import Element, ParseError
 
 from defusedxml.common import DefusedXmlException
 from defusedxml.ElementTree import fromstring
 
-from connectors import http
+from connectors import http, payload
 from connectors.base import SchemaDrift, Unavailable
 from monitor.model import MALAYSIA
 
@@ -104,8 +104,4 @@ def _stamp(one: Entry) -> float:
 
 def moment(text: str) -> datetime | None:
     """Return a time as pages write it (ISO 8601, or its date alone); without a zone it is Malaysia's."""
-    try:
-        at = datetime.fromisoformat(text.strip())
-        return (at if at.tzinfo else at.replace(tzinfo=MALAYSIA)).astimezone(UTC)
-    except (ValueError, OverflowError):
-        return None
+    return payload.moment(text.strip(), zone=MALAYSIA)

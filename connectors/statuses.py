@@ -7,12 +7,11 @@ time, content). Source: docs.joinmastodon.org, entities Status, Account, MediaAt
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
-from datetime import UTC, datetime
+from collections.abc import Iterator, Mapping
 
 from connectors.base import SchemaDrift
-from connectors.graph import inner, string
 from connectors.markup import Reading, media_of, read_html, unique
+from connectors.payload import inner, moment, parts, string
 from monitor.model import Json, Media, MediaKind, Post, PostKind, Profile
 
 CHANGED = "the server's API is not Mastodon's, or has changed"
@@ -42,13 +41,13 @@ def identified(item: object, what: str) -> str:
 def parse_status(status: Json) -> Post:
     """Map a status. Raises SchemaDrift without id, time or content."""
     native_id = identified(status, "a status")
-    published_at = _moment(status.get("created_at"))
+    published_at = moment(status.get("created_at"))
     reblog = inner(status, "reblog")
     shown = reblog or status
     if published_at is None or not isinstance(shown.get("content"), str):
         raise SchemaDrift(f"mastodon: a status without a time or content; {CHANGED}")
     reading, quoted = read_content(shown), _quoted(shown)
-    edited_at = _moment(shown.get("edited_at"))
+    edited_at = moment(shown.get("edited_at"))
     return Post(
         native_id=native_id,
         url=string(shown, "url") or string(shown, "uri"),
@@ -76,7 +75,7 @@ def _parts(status: Json, reading: Reading) -> Iterator[str]:
     """Yield what a reader sees: the warning, the words, the choices of a poll, the card of a link."""
     yield string(status, "spoiler_text")
     yield reading.text
-    yield "\n".join(string(option, "title") for option in _mappings(inner(status, "poll").get("options")))
+    yield "\n".join(string(option, "title") for option in parts(status, "poll", "options"))
     card = inner(status, "card")
     yield "\n".join(unique(filter(None, (string(card, "title"), string(card, "description")))))
 
@@ -99,7 +98,7 @@ def _quoted(status: Json) -> Json | None:
 
 def _own(status: Json, reading: Reading, quoted: Json | None) -> Json | None:
     """Return what tells versions apart where the answer lacks what a server adds later: a link's card, a quotation."""
-    lacks_card = bool(reading.links) and not inner(status, "card") and not _mappings(status.get("media_attachments"))
+    lacks_card = bool(reading.links) and not inner(status, "card") and not parts(status, "media_attachments")
     lacks_quote = bool(inner(status, "quote")) and quoted is None
     if not lacks_card and not lacks_quote:
         return None
@@ -107,25 +106,13 @@ def _own(status: Json, reading: Reading, quoted: Json | None) -> Json | None:
 
 
 def _media(status: Json) -> Iterator[Media]:
-    for one in _mappings(status.get("media_attachments")):
+    for one in parts(status, "media_attachments"):
         url = next(filter(None, (string(one, key) for key in ("url", "remote_url", "preview_url"))), "")
         words, kind = string(one, "description"), KINDS.get(string(one, "type"))
         mime = string(inner(one, "pleroma"), "mime_type")
         found = Media(kind=kind, url=url, text=words) if kind else media_of(url, kind=mime, text=words)
         if url and found is not None:
             yield found
-
-
-def _mappings(value: object) -> Sequence[Json]:
-    return [one for one in value if isinstance(one, Mapping)] if isinstance(value, list) else []
-
-
-def _moment(value: object) -> datetime | None:
-    try:
-        said = datetime.fromisoformat(value) if isinstance(value, str) else None
-        return None if said is None else (said.astimezone(UTC) if said.tzinfo else said.replace(tzinfo=UTC))
-    except (ValueError, OverflowError):
-        return None
 
 
 # ---------------------------------------------------------------- accounts
@@ -154,7 +141,7 @@ def is_suspended(account: Json) -> bool:
 
 
 def _fields(account: Json) -> Iterator[str]:
-    for field in _mappings(account.get("fields")):
+    for field in parts(account, "fields"):
         yield f"{string(field, 'name')}: {read_html(string(field, 'value'), base='').text}"
 
 

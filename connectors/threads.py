@@ -29,16 +29,16 @@ from connectors.base import (
     PermissionMissing,
     RateLimited,
     Reread,
-    SchemaDrift,
     no_later,
 )
-from connectors.graph import Dialect, inner, is_too_much, lacks_way, string
+from connectors.graph import Dialect, is_too_much, lacks_way
 from connectors.graph_http import GraphHttp, Refused
 from connectors.graph_listing import next_question, pages
-from connectors.graph_payload import describe_token, without_credentials
+from connectors.graph_payload import files_in, items_of, time_of, without_credentials
 from connectors.links import links_in
 from connectors.listing import merged, reread_listed, stretch
 from connectors.markup import joined, unique
+from connectors.payload import identifier, inner, parts, string
 from connectors.remembered import Remembered
 from connectors.walk import Listed, begin_walk, walked
 from monitor.model import Account, Json, Media, MediaKind, Post, PostKind, Profile
@@ -68,7 +68,6 @@ FIELDS = (
     "id,media_type,media_url,permalink,username,text,timestamp",
 )
 USERNAME = r"[A-Za-z0-9._]{1,30}"
-CHANGED = "the Threads API has changed, see connectors.threads.api_version"
 UNSEEN = (
     "Threads shows no such profile: it may be private, have fewer than 100 followers, or be renamed or gone; look at "
     "it, then correct the handle in the register"
@@ -115,24 +114,21 @@ def username_of(account: Account) -> str:
 
 def parse_items(listing: Json) -> tuple[Post, ...]:
     """Return the posts of one page. Raises SchemaDrift."""
-    data = listing.get("data")
-    if not isinstance(data, list) or not all(isinstance(item, Mapping) for item in data):
-        raise SchemaDrift(f"threads: an answer has no list of posts (data); {CHANGED}")
-    return tuple(map(parse_post, data))
+    return tuple(map(parse_post, items_of(listing, DIALECT)))
 
 
 def parse_post(item: Json) -> Post:
     """Return one post. Raises SchemaDrift when it has no id or no time."""
     raw = without_credentials(item)
-    native_id = _id(raw)
+    native_id = identifier(raw)
     if not native_id:
-        raise SchemaDrift(f"threads: a post has no id; {CHANGED}")
+        raise DIALECT.drift("a post has no id")
     shown = [raw, *filter(None, (inner(raw, key) for key in REFERENCES))]
     text = joined(words for part in shown for words in _words(part))
     return Post(
         native_id=native_id,
         url=_permalink(raw),
-        published_at=_moment(raw.get("timestamp"), native_id),
+        published_at=time_of(raw, "timestamp", DIALECT),
         text=text,
         kind=_kind(raw),
         media=unique(media for part in shown for media in _media(part)),
@@ -145,7 +141,7 @@ def parse_post(item: Json) -> Post:
 def unread_references(item: Json) -> tuple[str, ...]:
     """Return the ids of quoted or reposted posts that an answer names without showing them."""
     named = (inner(item, key) for key in REFERENCES)
-    return tuple(_id(one) for one in named if _id(one) and not one.keys() - {"id"})
+    return tuple(identifier(one) for one in named if identifier(one) and not one.keys() - {"id"})
 
 
 def parse_profile(item: Json) -> Profile:
@@ -153,19 +149,14 @@ def parse_profile(item: Json) -> Profile:
     raw = without_credentials(item)
     username = string(raw, "username")
     if not username:
-        raise SchemaDrift(f"threads: a profile has no username; {CHANGED}")
+        raise DIALECT.drift("a profile has no username")
     return Profile(
-        native_id=_id(raw) or username.casefold(),
+        native_id=identifier(raw) or username.casefold(),
         name=string(raw, "name") or username,
         handle=username,
         bio=string(raw, "threads_biography") or string(raw, "biography"),
         picture_url=string(raw, "threads_profile_picture_url") or string(raw, "profile_picture_url"),
     )
-
-
-def _id(item: Json) -> str:
-    value = item.get("id")
-    return str(value) if isinstance(value, str | int) and not isinstance(value, bool) else ""
 
 
 def _permalink(item: Json) -> str:
@@ -174,17 +165,6 @@ def _permalink(item: Json) -> str:
     profile = f"https://www.threads.com/@{string(item, 'username')}"
     shortcode = string(item, "shortcode")
     return f"{profile}/post/{shortcode}" if shortcode else profile
-
-
-def _moment(value: object, native_id: str) -> datetime:
-    try:
-        moment = datetime.fromisoformat(value) if isinstance(value, str) else None
-        moment = moment.astimezone(UTC) if moment is not None and moment.tzinfo is not None else None
-    except (ValueError, OverflowError):
-        moment = None
-    if moment is None:
-        raise SchemaDrift(f"threads: post {native_id[:64]}: timestamp is not a time with a zone; {CHANGED}")
-    return moment
 
 
 def _kind(item: Json) -> PostKind:
@@ -212,23 +192,9 @@ def _links(item: Json) -> Iterator[str]:
 
 
 def _media(item: Json) -> Iterator[Media]:
-    children = inner(item, "children").get("data")
-    parts = [part for part in children if isinstance(part, Mapping)] if isinstance(children, list) else []
-    for part in parts or [item]:
-        yield from _media_of(part, page=_permalink(item))
+    yield from files_in(item, page=_permalink(item))
     if gif := string(item, "gif_url"):
         yield Media(kind=MediaKind.PICTURE, url=gif, text=string(item, "alt_text"))
-
-
-def _media_of(part: Json, *, page: str) -> Iterator[Media]:
-    """Yield the files of one picture, video or recording; one without an address is named by its page."""
-    file, thumbnail, words = string(part, "media_url"), string(part, "thumbnail_url"), string(part, "alt_text")
-    if string(part, "media_type") in {"VIDEO", "AUDIO"}:
-        if thumbnail:
-            yield Media(kind=MediaKind.PICTURE, url=thumbnail, text=words)
-        yield Media(kind=MediaKind.VIDEO, url=file or page, text=words)
-    elif file:
-        yield Media(kind=MediaKind.PICTURE, url=file, text=words)
 
 
 # ---------------------------------------------------------------- the connector
@@ -329,14 +295,7 @@ class ThreadsConnector:
         """Return a sentence on the token, and whose it is. Raises ConnectorError."""
         now = datetime.now(UTC)
         me = self._graph.ask("me", {"fields": "id,username"}, now, what="threads: the own profile")
-        try:
-            asked = {"input_token": self._graph.token}
-            sentence = describe_token(
-                self._graph.ask("debug_token", asked, now, what="threads: the token"), now, DIALECT
-            )
-        except (PermissionMissing, AccountNotFound, SchemaDrift):  # not every token may look at itself
-            sentence = "threads: the token is accepted; Threads does not say until when"
-        return f"{sentence}; it is that of @{string(me, 'username')}"
+        return f"{self._graph.describe_token(now)}; it is that of @{string(me, 'username')}"
 
     def allowances(self) -> tuple[Allowance, ...]:
         """Return the app's budget by the last answer's word, and what is left of a day's discoveries by our count."""
@@ -349,7 +308,7 @@ class ThreadsConnector:
         me = self._own(now)
         own_name = string(me, "username").casefold()
         if account.native_id:
-            return account.native_id in {_id(me), own_name} - {""}
+            return account.native_id in {identifier(me), own_name} - {""}
         return bool(own_name) and username_of(account).casefold() == own_name
 
     def _own(self, now: datetime) -> Json:
@@ -403,8 +362,7 @@ class ThreadsConnector:
 
     def _with_references(self, listing: Json, now: datetime) -> Json:
         """Put what is quoted or reposted into a page that only names it, as far as it can be read."""
-        data = listing.get("data")
-        items = [item for item in data if isinstance(item, Mapping)] if isinstance(data, list) else []
+        items = parts(listing, "data")
         wanted = unique(one for item in items for one in unread_references(item))
         found = dict(self._referred.known(wanted, now))
         for one in [one for one in wanted if one not in found][:REFERRED]:
@@ -430,7 +388,7 @@ class ThreadsConnector:
 
 
 def _joined(item: Json, found: Mapping[str, Json | None]) -> Json:
-    shown = {key: found.get(_id(inner(item, key))) for key in REFERENCES if unread_references(item)}
+    shown = {key: found.get(identifier(inner(item, key))) for key in REFERENCES if unread_references(item)}
     return {**item, **{key: post for key, post in shown.items() if post}}
 
 

@@ -40,6 +40,7 @@ from connectors.lifetime import in_seconds
 from connectors.links import links_in
 from connectors.listing import stretch
 from connectors.markup import joined
+from connectors.payload import identifier, objects, string
 from connectors.tiktok_tokens import Grant, Tokens
 from connectors.walk import Listed, begin_walk, listed, walked
 from monitor.model import Account, Json, Media, MediaKind, Post, Profile
@@ -144,19 +145,21 @@ def parse_listing(data: Json) -> tuple[Post, ...]:
     videos = data.get("videos")
     if videos is None and isinstance(data.get("has_more"), bool):
         return ()  # an empty list is left out
-    if not isinstance(videos, list) or not all(isinstance(item, Mapping) for item in videos):
+    items = objects(videos)
+    if items is None:
         raise SchemaDrift(f"tiktok: an answer has no list of videos; {CHANGED}")
-    return tuple(map(parse_post, videos))
+    return tuple(map(parse_post, items))
 
 
 def parse_post(item: Json) -> Post:
     """Return one video. Raises SchemaDrift when it has no id or no time."""
-    native_id, share_url = _id(item), _string(item, "share_url").partition("?")[0]  # behind it: counters of clicks
+    native_id = identifier(item)
+    share_url = string(item, "share_url").partition("?")[0]  # behind it: counters of clicks
     if not native_id:
         raise SchemaDrift(f"tiktok: a video has no id; {CHANGED}")
     url = share_url or f"https://www.tiktok.com/video/{native_id}"
-    text = joined((_string(item, "title"), _string(item, "video_description")))
-    cover = _string(item, "cover_image_url")
+    text = joined((string(item, "title"), string(item, "video_description")))
+    cover = string(item, "cover_image_url")
     pictures = (Media(kind=MediaKind.PICTURE, url=cover),) if cover else ()
     return Post(
         native_id=native_id,
@@ -171,27 +174,17 @@ def parse_post(item: Json) -> Post:
 
 def parse_profile(user: Json, *, handle: str = "") -> Profile:
     """Return what an account says of itself; `handle` serves a consent that shows no username. Raises SchemaDrift."""
-    open_id = _string(user, "open_id")
-    username = _string(user, "username") or handle
+    open_id = string(user, "open_id")
+    username = string(user, "username") or handle
     if not open_id:
         raise SchemaDrift(f"tiktok: a profile has no open_id; {CHANGED}")
     return Profile(
         native_id=open_id,
-        name=_string(user, "display_name") or username,
+        name=string(user, "display_name") or username,
         handle=username,
-        bio=_string(user, "bio_description"),
-        picture_url=_string(user, "avatar_url"),
+        bio=string(user, "bio_description"),
+        picture_url=string(user, "avatar_url"),
     )
-
-
-def _string(item: Json, key: str) -> str:
-    value = item.get(key)
-    return value if isinstance(value, str) else ""
-
-
-def _id(item: Json) -> str:
-    value = item.get("id")
-    return str(value) if isinstance(value, str | int) and not isinstance(value, bool) else ""
 
 
 def _moment(value: object, native_id: str) -> datetime:
@@ -278,7 +271,7 @@ class TikTokConnector:
             except ConsentEnded as error:
                 refused.append((name, error))
             else:
-                accepted.append(_string(user, "username") or _string(user, "display_name") or name)
+                accepted.append(string(user, "username") or string(user, "display_name") or name)
         if refused and not accepted:
             raise refused[0][1]
         renewed = "tokens are renewed" if self._settings.renews else "the token is good for two hours, and not renewed"
@@ -299,7 +292,7 @@ class TikTokConnector:
 
         The id survives a new name, and the name survives another app, to which TikTok tells other ids.
         """
-        open_id, username, wanted = _string(user, "open_id"), _string(user, "username"), username_of(account)
+        open_id, username, wanted = string(user, "open_id"), string(user, "username"), username_of(account)
         is_same = username.casefold() == wanted.casefold() if username and wanted else not account.native_id
         if not is_same and open_id != account.native_id:
             raise PermissionMissing(
@@ -397,7 +390,7 @@ class TikTokConnector:
             raise http.failure(error, what=what) from None
         payload = _payload(answer, what=what)
         told = payload.get("error")
-        code = _string(told, "code") if isinstance(told, Mapping) else ""
+        code = string(told, "code") if isinstance(told, Mapping) else ""
         if answer.status_code >= 400 or code not in {"", "ok"}:
             raise _refused(answer, CODES.get(code), code, now, what=what)
         data = payload.get("data")
@@ -419,15 +412,15 @@ class TikTokConnector:
         except requests.RequestException as error:
             raise http.failure(error, what=what) from None
         payload = _payload(answer, what=what)
-        code = _string(payload, "error")
+        code = string(payload, "error")
         if answer.status_code >= 400 or code:
             raise _refused(answer, GRANT_CODES.get(code), code, now, what=what)
-        token = _string(payload, "access_token")
+        token = string(payload, "access_token")
         if not token:
             raise SchemaDrift(f"{what}: an answer has no access_token; {CHANGED}")
         return Grant(
             access_token=token,
-            refresh_token=_string(payload, "refresh_token"),
+            refresh_token=string(payload, "refresh_token"),
             expires_at=in_seconds(payload.get("expires_in"), now),
             ends_at=in_seconds(payload.get("refresh_expires_in"), now),
         )

@@ -9,10 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 from connectors.base import POST_BOUND, Bounds, Cursor, Gap, Page, SchemaDrift
+from connectors.payload import moment
 from monitor.model import Account, Cause, Post
 
 
@@ -162,10 +163,7 @@ def walked(walk: Walk, answers: Iterable[Listed]) -> Iterator[Page]:
 
 
 def _moment(value: object) -> datetime:
-    try:
-        moment = datetime.fromisoformat(value) if isinstance(value, str) else None
-    except ValueError:
-        moment = None
-    if moment is None or moment.tzinfo is None:
+    at = moment(value, zone=None)
+    if at is None:
         raise SchemaDrift("the cursor is not a time with a zone")
-    return moment.astimezone(UTC)
+    return at

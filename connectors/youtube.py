@@ -42,6 +42,7 @@ from connectors.base import (
 )
 from connectors.links import links_in
 from connectors.markup import joined, tidy
+from connectors.payload import inner, moment, objects, string
 from connectors.seen import remembered, window_page
 from connectors.walk import Listed, Walk, begin_walk
 from monitor.model import Account, Cause, Json, Media, MediaKind, Post, Profile
@@ -124,21 +125,10 @@ def items_of(payload: object, what: str) -> list[Json]:
     items = payload.get("items")
     if items is None and ("pageInfo" in payload or str(payload.get("kind", "")).startswith("youtube#")):
         return []
-    if not isinstance(items, list) or not all(isinstance(item, Mapping) for item in items):
+    found = objects(items)
+    if found is None:
         raise SchemaDrift(f"{what}: the answer holds no list of items; {google.DRIFT}")
-    return items
-
-
-def inner(item: Json, *keys: str) -> Json:
-    for key in keys:
-        value = item.get(key)
-        item = value if isinstance(value, Mapping) else {}
-    return item
-
-
-def string(item: Json, key: str) -> str:
-    value = item.get(key)
-    return value if isinstance(value, str) else ""
+    return found
 
 
 def parse_channel(item: Json) -> Profile:
@@ -231,13 +221,10 @@ def is_gone(video: Json) -> bool:
 
 
 def _moment(value: object, what: str) -> datetime:
-    try:
-        moment = datetime.fromisoformat(value) if isinstance(value, str) else None
-        if moment is not None:
-            return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
-    except (ValueError, OverflowError):
-        pass
-    raise SchemaDrift(f"youtube: the video {what[:20]} has no time; {google.DRIFT}")
+    at = moment(value)
+    if at is None:
+        raise SchemaDrift(f"youtube: the video {what[:20]} has no time; {google.DRIFT}")
+    return at
 
 
 def fingerprint(items: Sequence[Json]) -> str:
