@@ -22,7 +22,8 @@ from typing import Any
 import structlog
 
 from monitor.disclosure import one_line
-from monitor.settings import Mailbox, is_loopback
+from monitor.settings import Mailbox
+from monitor.settings.values import is_loopback
 from monitor.store import outbox as store
 from monitor.store.database import Database
 

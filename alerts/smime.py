@@ -18,7 +18,7 @@ import structlog
 from alerts.message import mail_bytes
 from monitor.model import MALAYSIA
 from monitor.problems import ConfigurationError, Problem
-from monitor.settings import is_mail_address
+from monitor.settings.values import is_mail_address
 
 if TYPE_CHECKING:
     from cryptography.x509 import Certificate

@@ -19,7 +19,8 @@ from email.utils import parseaddr
 from alerts.channel import DeliveryFailed, ascii_address
 from alerts.policy import mail_domain
 from monitor.disclosure import one_line
-from monitor.settings import Mail, is_loopback
+from monitor.settings import Mail
+from monitor.settings.values import is_loopback
 
 LOST = (OSError, smtplib.SMTPServerDisconnected)  # time-outs and TLS failures are OSErrors
 IDLE_SECONDS = 20.0  # an unused connection is kept for so long; mail servers close one after minutes

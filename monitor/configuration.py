@@ -19,7 +19,9 @@ from monitor.model import MALAYSIA, Account, AccountStatus, Agency, AgencyKind
 from monitor.problems import ConfigurationError, Problem, suggestion
 from monitor.rules.load import load_rules
 from monitor.rules.rule import RuleSet
-from monitor.settings import Secret, Settings, read_section, read_settings
+from monitor.settings import Secret, Settings
+from monitor.settings.load import read_settings
+from monitor.settings.section import read_section
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

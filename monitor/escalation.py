@@ -18,7 +18,7 @@ from typing import Any
 
 from monitor.model import State
 from monitor.problems import Problem, suggestion
-from monitor.settings import duration, is_mail_address
+from monitor.settings.values import duration, is_mail_address
 
 FILE_NAME = "policy.toml"
 

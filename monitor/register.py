@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 
 from monitor.model import MALAYSIA, Account, AccountStatus, Agency, AgencyKind, Contacts, Language, State
 from monitor.problems import Problem, suggestion
-from monitor.settings import is_mail_address
+from monitor.settings.values import is_mail_address
 
 AGENCY_COLUMNS = (
     "code",

@@ -16,7 +16,7 @@ from monitor import links
 from monitor.budget import Forecast, written
 from monitor.disclosure import _visible, one_line
 from monitor.model import AlertKind, Cause, Clause, Disclosure, Language, Media, MediaKind, Severity
-from monitor.settings import load_settings
+from monitor.settings.load import load_settings
 
 DAY, HOUR = timedelta(days=1), timedelta(hours=1)
 ENVELOPE = Envelope(

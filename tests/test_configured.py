@@ -12,7 +12,7 @@ import connectors
 from connectors import google, instagram, linkedin, threads, x
 from connectors.graph import FACEBOOK
 from monitor.configuration import Configuration, missing_credentials, platform_settings
-from monitor.settings import load_settings
+from monitor.settings.load import load_settings
 
 RIGHT = {
     "an address with a port and a path": '[connectors.x]\nbase_url = "http://127.0.0.1:8080/x/"',

@@ -18,7 +18,8 @@ from monitor.app.daemon import Progress
 from monitor.app.service import open_service
 from monitor.configuration import load_configuration
 from monitor.model import MALAYSIA
-from monitor.settings import Deadman, Network, Secret, load_settings
+from monitor.settings import Deadman, Network, Secret
+from monitor.settings.load import load_settings
 from monitor.store import audit
 from monitor.store.canaries import daily_key, save_canary
 from monitor.store.tables import audit as entries

@@ -55,7 +55,8 @@ from monitor.model import (
     Verdict,
 )
 from monitor.reports import CanaryDay, Change, ShutPlatform, Silent
-from monitor.settings import Digest, load_settings
+from monitor.settings import Digest
+from monitor.settings.load import load_settings
 from monitor.store import audit, life
 from monitor.store import outbox as store
 from monitor.store.accounts import claim_accounts

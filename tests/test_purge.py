@@ -34,7 +34,8 @@ from monitor.model import (
     Severity,
 )
 from monitor.problems import ConfigurationError
-from monitor.settings import Retention, load_settings
+from monitor.settings import Retention
+from monitor.settings.load import load_settings
 from monitor.store import audit, holds, life, retention, tables
 from monitor.store.accounts import claim_accounts
 from monitor.store.alerts import load_alert

@@ -14,7 +14,7 @@ import connectors
 from monitor.cli import app
 from monitor.configuration import load_configuration
 from monitor.rules.load import load_rules
-from monitor.settings import load_settings
+from monitor.settings.load import load_settings
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()

@@ -4,7 +4,10 @@ from pathlib import Path
 import pytest
 
 from monitor.problems import ConfigurationError
-from monitor.settings import Secret, duration, load_settings, shown_duration, summary
+from monitor.settings import Secret
+from monitor.settings.load import load_settings
+from monitor.settings.summary import summary
+from monitor.settings.values import duration, shown_duration
 
 
 def load(tmp_path: Path, toml: str, **environ: str):

@@ -20,7 +20,7 @@ from monitor.configuration import load_configuration
 from monitor.doctor import _certificates
 from monitor.model import Disclosure, Language, Severity
 from monitor.problems import ConfigurationError
-from monitor.settings import load_settings
+from monitor.settings.load import load_settings
 
 HEAD = "ketua@jpd.example.my"
 MARKER = "RAHSIA-MARKER-7313"

@@ -131,7 +131,7 @@ def silences_end(number: Annotated[int, typer.Argument(metavar="SILENCE")], by: 
 
 def perform_act(act: str, asked: dict[str, Any]) -> dict[str, Any]:
     from monitor.acts import ActRefusedError, perform
-    from monitor.settings import load_settings
+    from monitor.settings.load import load_settings
 
     try:
         return perform(load_settings(GIVEN.folder, os.environ).database.url, act, asked)
@@ -171,7 +171,7 @@ def _rule(rule: str) -> str:
 
 
 def _length(given: str, longest: timedelta, instead: str = "") -> timedelta:
-    from monitor.settings import duration
+    from monitor.settings.values import duration
 
     try:
         length = duration(given)

@@ -220,7 +220,7 @@ def health() -> None:
     import urllib.error
     import urllib.request
 
-    from monitor.settings import load_settings
+    from monitor.settings.load import load_settings
 
     web = load_settings(GIVEN.folder, os.environ).web
     host = "127.0.0.1" if web.host in {"0.0.0.0", "::"} else web.host  # noqa: S104 (compared, not listened on)

@@ -234,7 +234,7 @@ def coverage(
 ) -> None:
     """Show for each account what was read, and every gap with its cause. `certificate issue` makes a page of it."""
     from monitor.app.reports import degraded_platforms
-    from monitor.settings import load_settings
+    from monitor.settings.load import load_settings
     from monitor.store.register import registered
 
     start, end = _stretch(days, week)

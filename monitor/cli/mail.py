@@ -24,7 +24,7 @@ from monitor.configuration import (
     secrets_of,
 )
 from monitor.model import MALAYSIA
-from monitor.settings import is_mail_address
+from monitor.settings.values import is_mail_address
 from monitor.signals import stop_on_signals
 
 if TYPE_CHECKING:

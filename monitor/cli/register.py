@@ -35,7 +35,8 @@ from monitor.configuration import (
 )
 from monitor.model import MALAYSIA, Account, Agency
 from monitor.problems import ConfigurationError, Problem
-from monitor.settings import Settings, load_settings
+from monitor.settings import Settings
+from monitor.settings.load import load_settings
 from monitor.store.database import DatabaseBusyError
 from monitor.store.listings import AccountLine, list_accounts
 

@@ -33,7 +33,8 @@ def purge(
     ] = False,
 ) -> None:
     """Empty what is older than `retention` in pantau.toml allows, now. A running daemon does so every day by itself."""
-    from monitor.settings import Retention, load_settings
+    from monitor.settings import Retention
+    from monitor.settings.load import load_settings
     from monitor.store.retention import would_purge
 
     settings = load_settings(GIVEN.folder, os.environ)

@@ -103,7 +103,7 @@ def quieter(log: Log) -> Log:
 @contextmanager
 def listing() -> Iterator[Database | None]:
     """Open the database beside a daemon, to read only; None when there is none yet."""
-    from monitor.settings import load_settings
+    from monitor.settings.load import load_settings
 
     db = open_for_listing(load_settings(GIVEN.folder, os.environ).database.url)
     try:

@@ -28,7 +28,7 @@ from monitor.configuration import (
 from monitor.model import AccountStatus
 from monitor.problems import ConfigurationError
 from monitor.register import account_key
-from monitor.settings import summary
+from monitor.settings.summary import summary
 
 PACKAGE = Path(__file__).parent.parent
 SOON = timedelta(days=30)

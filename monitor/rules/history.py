@@ -24,7 +24,7 @@ from monitor.rules.detectors.links import domains
 from monitor.rules.document import Value
 from monitor.rules.parts import Part, Triggers
 from monitor.rules.text import Span, Text, fold, single
-from monitor.settings import duration
+from monitor.settings.values import duration
 
 NOWHERE: Span = (0, 0)  # the match of a part that holds of the whole post
 MOST_WITHIN = timedelta(days=31)

@@ -21,7 +21,8 @@ from monitor.budget import falls_short, said
 from monitor.disclosure import one_line
 from monitor.escalation import Escalation
 from monitor.model import MALAYSIA, Account, AlertState
-from monitor.settings import Web, is_loopback
+from monitor.settings import Web
+from monitor.settings.values import is_loopback
 from monitor.store.alerts import find_case, load_alert
 from monitor.store.budget import forecasts
 from monitor.store.coverage import coverage_of
