@@ -11,8 +11,8 @@ from replay import Replay, as_json, by_path, recorded
 
 from connectors import base, http
 from connectors.base import ConnectorError
-from connectors.billing import parse_allowance, resources
 from connectors.x import XConnector, XSettings
+from connectors.x.billing import parse_allowance, resources
 from monitor.settings import Network, Secret
 
 NOW = datetime(2026, 11, 24, 2, 0, tzinfo=UTC)

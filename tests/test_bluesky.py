@@ -10,7 +10,6 @@ import pytest
 from junk import spoiled
 from replay import Answer, Replay, as_json, by_path, recorded
 
-from connectors import atproto
 from connectors.base import (
     AccountNotFound,
     Bounds,
@@ -21,7 +20,9 @@ from connectors.base import (
     Unavailable,
     Wanted,
 )
-from connectors.bluesky import AccountHidden, BlueskyConnector, BlueskySettings, Stream, actor_of, parse_feed, ready
+from connectors.bluesky import BlueskyConnector, BlueskySettings
+from connectors.bluesky import posts as atproto
+from connectors.bluesky.connector import AccountHidden, Stream, actor_of, parse_feed, ready
 from connectors.sandbox.server import Sandbox
 from connectors.sandbox.world import World
 from monitor.model import Account, MediaKind, PostKind

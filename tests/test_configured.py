@@ -9,8 +9,11 @@ import pytest
 from builders import account
 
 import connectors
-from connectors import google, instagram, linkedin, threads, x
-from connectors.graph import FACEBOOK
+from connectors import instagram, threads
+from connectors.graph.refusals import FACEBOOK
+from connectors.linkedin import connector as linkedin
+from connectors.x import connector as x
+from connectors.youtube import google
 from monitor.configuration import Configuration, missing_credentials, platform_settings
 from monitor.settings.load import load_settings
 

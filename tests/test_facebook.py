@@ -14,10 +14,13 @@ import pytest
 from builders import account
 from replay import Answer, Replay, as_json, by_path, recorded
 
-from connectors import base, graph
+from connectors import base
 from connectors.base import AccountNotFound, ConnectorError, ConnectorMisconfigured, SchemaDrift, Wanted
-from connectors.facebook import FacebookConnector, FacebookSettings, describe_token, page_of, parse_posts
-from connectors.graph import parse_usage
+from connectors.facebook import FacebookConnector, FacebookSettings
+from connectors.facebook.connector import page_of, parse_posts
+from connectors.graph import budget, refusals
+from connectors.graph.answers import describe_token
+from connectors.graph.budget import parse_usage
 from monitor.model import Cause, MediaKind, PostKind
 from monitor.settings import Network, Secret
 
@@ -290,7 +293,7 @@ def test_a_page_that_is_nowhere_is_not_found():
 
 def test_a_budget_without_an_end_in_sight_is_asked_about_again_the_next_day():
     usage = '{"1":[{"type":"pages","estimated_time_to_regain_access":99999}]}'
-    assert graph.free_again(parse_usage({"x-business-use-case-usage": usage}), NOW) == NOW + timedelta(days=1)
+    assert budget.free_again(parse_usage({"x-business-use-case-usage": usage}), NOW) == NOW + timedelta(days=1)
 
 
 # ---------------------------------------------------------------- pages
@@ -468,7 +471,7 @@ def test_a_refusal_is_sorted_by_what_it_means(refusal):
     answer = as_json(refusal["body"], status=refusal["status"])
     with Replay(by_path({}, otherwise=answer)) as replay, pytest.raises(ConnectorError) as caught:
         pull(replay.url)
-    assert type(caught.value) is (getattr(base, refusal["error"], None) or getattr(graph, refusal["error"]))
+    assert type(caught.value) is (getattr(base, refusal["error"], None) or getattr(refusals, refusal["error"]))
     assert TOKEN not in "".join(traceback.format_exception(caught.value))
 
 
@@ -549,10 +552,12 @@ def test_every_exception_of_the_sdk_is_caught():
 
 
 def test_a_refusal_names_the_platform_that_was_asked():
-    other = graph.Dialect(platform="instagram", name="Instagram", holder="account", new_token="make one", grant="ask")
+    other = refusals.Dialect(
+        platform="instagram", name="Instagram", holder="account", new_token="make one", grant="ask"
+    )
     for code in (1, 4, 10, 32, 100, 102, 190, 368, 803, 2500, 2635, 4711):
-        refusal = graph.parse_refusal({"error": {"code": code, "message": "m"}}, status=400)
-        _, sentence = graph.verdict(refusal, other)
+        refusal = refusals.parse_refusal({"error": {"code": code, "message": "m"}}, status=400)
+        _, sentence = refusals.verdict(refusal, other)
         assert "acebook" not in sentence
         assert "{" not in sentence
 

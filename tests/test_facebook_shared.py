@@ -11,10 +11,9 @@ import pytest
 from builders import account
 from replay import Answer, Replay
 
-from connectors import facebook_shared
 from connectors.base import Bounds, CredentialRefused, RateLimited, Unavailable
 from connectors.facebook import FacebookConnector, FacebookSettings
-from connectors.facebook_shared import groups
+from connectors.facebook.groups import groups
 from connectors.sandbox.server import Sandbox
 from connectors.sandbox.world import World
 from monitor.settings import Network, Secret
@@ -320,7 +319,7 @@ def aged(*ages):
     ],
 )
 def test_pages_share_a_window_only_while_their_own_are_alike(ages, expected, monkeypatch):
-    monkeypatch.setattr(facebook_shared, "FEWEST", 1)
+    monkeypatch.setattr("connectors.facebook.groups.FEWEST", 1)
     found, _ = groups(aged(*ages), Bounds(), NOW)
     assert [sorted(one.id for one, _ in group) for group in found] == expected
 

@@ -21,10 +21,9 @@ from connectors.base import (
     SchemaDrift,
     Unavailable,
 )
-from connectors.mastodon import (
+from connectors.mastodon import MastodonConnector, MastodonSettings
+from connectors.mastodon.connector import (
     AccountHidden,
-    MastodonConnector,
-    MastodonSettings,
     Place,
     ServerLimited,
     following,
@@ -32,9 +31,9 @@ from connectors.mastodon import (
     place_of,
     reset,
 )
+from connectors.mastodon.posts import parse_account, parse_status
 from connectors.sandbox.server import Sandbox
 from connectors.sandbox.world import World
-from connectors.statuses import parse_account, parse_status
 from monitor.model import Account, MediaKind, PostKind
 from monitor.settings import Network, Secret
 

@@ -12,9 +12,10 @@ import requests
 from installation import eventually
 from peer_servers import Person, join, running
 
-from connectors.atproto import REPOST
 from connectors.base import AccountNotFound, Wanted
-from connectors.bluesky import AccountHidden, BlueskyConnector, BlueskySettings
+from connectors.bluesky import BlueskyConnector, BlueskySettings
+from connectors.bluesky.connector import AccountHidden
+from connectors.bluesky.posts import REPOST
 from monitor.model import Account, MediaKind, Post, PostKind
 from monitor.settings import Network
 

@@ -22,8 +22,9 @@ from peer_servers import PACKAGES
 from replay import Answer, Asked, Replay
 
 from connectors.base import AccountNotFound, PermissionMissing
-from connectors.mastodon import MastodonConnector, MastodonSettings, refusal
-from connectors.statuses import parse_account, parse_status
+from connectors.mastodon import MastodonConnector, MastodonSettings
+from connectors.mastodon.connector import refusal
+from connectors.mastodon.posts import parse_account, parse_status
 from monitor.model import Account, PostKind
 from monitor.settings import Network
 

@@ -10,9 +10,10 @@ import requests
 from installation import LEAK, Installation
 from peer_servers import join, running
 
-from connectors.atproto import REPOST
 from connectors.base import AccountNotFound
-from connectors.bluesky import AccountHidden, BlueskyConnector, BlueskySettings
+from connectors.bluesky import BlueskyConnector, BlueskySettings
+from connectors.bluesky.connector import AccountHidden
+from connectors.bluesky.posts import REPOST
 from monitor.model import Account, MediaKind, PostKind
 from monitor.settings import Network
 

@@ -8,9 +8,11 @@ from typing import Any
 import pytest
 from replay import recorded
 
-from connectors import instagram, linkedin, threads, tiktok
+from connectors import instagram, threads
 from connectors.base import SchemaDrift
-from connectors.graph_listing import next_question
+from connectors.graph.listing import next_question
+from connectors.linkedin import connector as linkedin
+from connectors.tiktok import connector as tiktok
 from monitor.model import Post, Profile
 
 GONE = object()

@@ -20,8 +20,9 @@ from connectors.base import ConnectorError, ConnectorMisconfigured, CredentialRe
 from connectors.sandbox.server import Sandbox
 from connectors.sandbox.tiktok_twin import CLIENT_KEY
 from connectors.sandbox.world import World
-from connectors.tiktok import ConsentEnded, TikTokConnector, TikTokSettings, parse_listing, parse_post
-from connectors.tiktok_tokens import Grant, Tokens
+from connectors.tiktok import TikTokConnector, TikTokSettings
+from connectors.tiktok.connector import ConsentEnded, parse_listing, parse_post
+from connectors.tiktok.tokens import Grant, Tokens
 from monitor.model import Cause, MediaKind
 from monitor.settings import Network, Secret
 
@@ -332,7 +333,7 @@ def test_nothing_is_renewed_where_it_could_not_be_kept(tmp_path, monkeypatch):
     def full(*_: object, **__: object):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("connectors.tiktok_tokens.tempfile.mkstemp", full)
+    monkeypatch.setattr("connectors.tiktok.tokens.tempfile.mkstemp", full)
     platform = Platform()
     with Replay(platform) as replay, pytest.raises(ConnectorMisconfigured, match="nothing was renewed"):
         pull(replay.url, token="", folder=tmp_path, **APP)

@@ -14,9 +14,10 @@ import urllib3.exceptions
 from builders import NOW
 from replay import DATA
 
-from connectors import http, myspace, rss, youtube
+from connectors import http, myspace, rss
 from connectors.base import ConnectorError, SchemaDrift, Unavailable
 from connectors.seen import remembered
+from connectors.youtube import connector as youtube
 
 FEED = (DATA / "rss" / "wordpress.xml").read_bytes()
 

@@ -13,11 +13,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from replay import Answer, Asked, Replay
 
-from connectors import base, web
-from connectors.articles import feeds_of, listed_on, parse_article, read_page
+from connectors import base
 from connectors.base import AccountNotFound, AddressRefused, ConnectorError, PermissionMissing, SchemaDrift, Unavailable
-from connectors.sitemap import parse_sitemap
-from connectors.web import WebConnector, WebSettings, main_text
+from connectors.web import WebConnector, WebSettings
+from connectors.web import connector as web
+from connectors.web.articles import feeds_of, listed_on, parse_article, read_page
+from connectors.web.connector import main_text
+from connectors.web.sitemap import parse_sitemap
 from monitor.model import Account, MediaKind
 from monitor.settings import Network
 

@@ -14,7 +14,8 @@ from replay import Answer, Replay, as_json, by_path, recorded
 
 from connectors import base
 from connectors.base import AccountNotFound, ConnectorError, PermissionMissing, SchemaDrift, Wanted
-from connectors.x import FAILURES, Walk, XConnector, XSettings, parse_timeline, since
+from connectors.x import XConnector, XSettings
+from connectors.x.connector import FAILURES, Walk, parse_timeline, since
 from monitor.model import Cause, MediaKind, PostKind
 from monitor.settings import Network, Secret
 

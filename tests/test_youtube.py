@@ -10,9 +10,10 @@ import pytest
 from builders import account
 from replay import DATA, Answer, Asked, Replay, as_json, by_path, recorded
 
-from connectors import base, google
+from connectors import base
 from connectors.base import AccountNotFound, ConnectorError, RateLimited, SchemaDrift, Unavailable
-from connectors.youtube import YouTubeConnector, YouTubeSettings, parse_feed
+from connectors.youtube import YouTubeConnector, YouTubeSettings, google
+from connectors.youtube.connector import parse_feed
 from monitor.model import Cause, MediaKind
 from monitor.settings import Network, Secret
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 from urllib.parse import unquote
 
-from connectors.linkedin_text import little
+from connectors.linkedin.text import little
 from connectors.sandbox.reply import Question, Reply, as_json
 from connectors.sandbox.world import Holder, Published, World
 from monitor.model import Media, MediaKind

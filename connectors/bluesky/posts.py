@@ -1,4 +1,4 @@
-"""Records and views of the AT Protocol as posts. Pure; `bluesky.py` fetches what is mapped here.
+"""Records and views of the AT Protocol as posts. Pure.
 
 A record is what an account signed (`app.bsky.feed.post`, `app.bsky.feed.repost`); a view is a record as an AppView
 shows it, with addresses for its pictures and the text of what it quotes. Source: the lexicons of app.bsky and

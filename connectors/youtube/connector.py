@@ -1,11 +1,4 @@
-"""YouTube: channels, their uploads and videos read again, by the Data API v3; without a key, by the channels' feeds.
-
-Plain requests: the google client brings httplib2, which takes neither our session nor its guards, and discovery
-documents for what are three addresses here. `search.list` is never asked: 100 units a call, and it leaves videos out.
-Facts: the Data API's reference, as gathered in the design's platforms.md. A channel without a video answers
-`playlistNotFound` for its uploads. The API shows nobody but the owner what is private: to us it is gone like a deleted
-video. The key travels in the query string: no message here repeats an address, nor anything a server said.
-"""
+"""The connector of YouTube, and its settings."""
 
 from __future__ import annotations
 
@@ -23,7 +16,7 @@ import requests
 from defusedxml.common import DefusedXmlException
 from defusedxml.ElementTree import fromstring
 
-from connectors import configured, google, http
+from connectors import configured, http
 from connectors.addresses import youtube as channel_addresses
 from connectors.base import (
     BOUNDS,
@@ -45,6 +38,7 @@ from connectors.markup import joined, tidy
 from connectors.payload import inner, moment, objects, string
 from connectors.seen import remembered, window_page
 from connectors.walk import Listed, Walk, begin_walk
+from connectors.youtube import google
 from monitor.model import Account, Cause, Json, Media, MediaKind, Post, Profile
 from monitor.settings import Network, Secret
 

@@ -1,4 +1,4 @@
-"""Statuses and accounts of Mastodon's API as posts and profiles. Pure; `mastodon.py` fetches what is mapped here.
+"""Statuses and accounts of Mastodon's API as posts and profiles. Pure.
 
 What many kinds of servers send is read leniently where it is only an ornament, and strictly where it is a landmark (id,
 time, content). Source: docs.joinmastodon.org, entities Status, Account, MediaAttachment, Poll, PreviewCard, Quote.

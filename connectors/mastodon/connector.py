@@ -1,11 +1,4 @@
-"""Mastodon and every server that speaks its API (Pleroma, Akkoma, GoToSocial, Pixelfed, snac): posts and re-reads.
-
-Plain requests instead of Mastodon.py (MIT): it retypes payloads, so that what the server sent is lost, wants an object
-a server, asks each for its version first, and hides the headers; what is read here are six questions in JSON.
-
-Each account is asked for at its own server, without a credential, and one server's failure is no other's. A configured
-`base_url` answers for all accounts instead; only there a token is sent, for a token is one server's.
-"""
+"""The connector of Mastodon, and its settings."""
 
 from __future__ import annotations
 
@@ -38,9 +31,9 @@ from connectors.base import (
     SchemaDrift,
     no_later,
 )
+from connectors.mastodon.posts import CHANGED, identified, is_suspended, parse_account, parse_status
 from connectors.payload import moment, objects, parts, string
 from connectors.remembered import Belief
-from connectors.statuses import CHANGED, identified, is_suspended, parse_account, parse_status
 from connectors.walk import Listed, Walk, begin_walk, listed, walked
 from monitor.model import Account, Json, Post, Profile
 from monitor.settings import Network, Secret

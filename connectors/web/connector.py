@@ -1,10 +1,4 @@
-"""A web site without a feed that the register names: its articles, each read from its own page. No credential.
-
-The account's url is what is read. A feed that the page names is read as rss does; else the articles that the page, or
-the site's sitemap, lists; else the page itself is the one post. What was found first stays the way, so that posts keep
-their ids: another one is looked for only when it is gone. A look reads a bounded number of pages; the others wait in
-the cursor. An article's id is `page:` and its address, which is also how it is read again.
-"""
+"""The connector of web sites, and its settings."""
 
 from __future__ import annotations
 
@@ -20,22 +14,6 @@ from urllib.parse import urlsplit
 import requests
 
 from connectors import configured, http
-from connectors.articles import (
-    Article,
-    WebPage,
-    asks_to_sign_in,
-    feeds_of,
-    has_list,
-    listed_on,
-    newest_first,
-    page_address,
-    parse_article,
-    read_page,
-    same_site,
-    says_too_little,
-    site_of,
-    sitemaps_of,
-)
 from connectors.base import (
     BOUNDS,
     AccountNotFound,
@@ -53,7 +31,23 @@ from connectors.base import (
 from connectors.markup import media_of
 from connectors.rss import Feed, conditions, name_of, parse_feed, validators
 from connectors.seen import remembered, window_page
-from connectors.sitemap import Entry, is_sitemap, parse_sitemap
+from connectors.web.articles import (
+    Article,
+    WebPage,
+    asks_to_sign_in,
+    feeds_of,
+    has_list,
+    listed_on,
+    newest_first,
+    page_address,
+    parse_article,
+    read_page,
+    same_site,
+    says_too_little,
+    site_of,
+    sitemaps_of,
+)
+from connectors.web.sitemap import Entry, is_sitemap, parse_sitemap
 from monitor.model import Account, Cause, Media, MediaKind, Post, Profile
 from monitor.settings import Network
 

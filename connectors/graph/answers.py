@@ -9,7 +9,7 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 from connectors.base import CredentialRefused, SchemaDrift
-from connectors.graph import FACEBOOK, SUBCODES, Dialect
+from connectors.graph.refusals import FACEBOOK, SUBCODES, Dialect
 from connectors.payload import identifier, inner, moment, number, objects, parts, string
 from monitor.model import Json, Media, MediaKind
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 
 from connectors.base import ConnectorError
-from connectors.graph_payload import following, has_next
+from connectors.graph.answers import following, has_next
 from connectors.payload import inner, string
 from connectors.walk import Listed, listed
 from monitor.model import Json, Post

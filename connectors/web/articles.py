@@ -18,8 +18,8 @@ from urllib.parse import urldefrag, urlsplit
 from connectors import http
 from connectors.markup import Reading, joined, read_html, tidy, unique
 from connectors.payload import string
-from connectors.sitemap import Entry, moment
 from connectors.tree import Element, read_tree
+from connectors.web.sitemap import Entry, moment
 from monitor.model import Json, Media, MediaKind
 
 ARTICLES = re.compile(r"(?:.*/)?(?:\w*NewsArticle|Article|BlogPosting|LiveBlogPosting|Report|SpecialAnnouncement)")

@@ -29,18 +29,9 @@ from connectors.base import (
     Unavailable,
 )
 from connectors.configured import GRAPH_VERSION
-from connectors.graph import (
-    Budget,
-    Dialect,
-    Refusal,
-    free_again,
-    is_too_much,
-    lacks_way,
-    parse_refusal,
-    parse_usage,
-    verdict,
-)
-from connectors.graph_payload import describe_token, end_of_token
+from connectors.graph.answers import describe_token, end_of_token
+from connectors.graph.budget import Budget, free_again, parse_usage
+from connectors.graph.refusals import Dialect, Refusal, is_too_much, lacks_way, parse_refusal, verdict
 from connectors.remembered import Belief
 from monitor.model import Json
 from monitor.settings import Network, Secret

@@ -78,7 +78,7 @@ def page_alone(listed: Listed, one: Asked, bounds: Bounds, now: datetime) -> Pag
     return page if page.last and page.gap is None else None
 
 
-def page_of(listed: Listed, one: Asked, bounds: Bounds, now: datetime) -> Page | None:
+def page_shared(listed: Listed, one: Asked, bounds: Bounds, now: datetime) -> Page | None:
     """Return the page that ends the walk, or None when the answer does not prove that it saw all of it."""
     walk = begin_walk(*one, bounds, now)
     if walk.since is None or walk.known is None or walk.known not in listed.times:

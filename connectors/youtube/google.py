@@ -1,4 +1,4 @@
-"""How Google's APIs say no, and how many of a day's units are spent. youtube.py maps its answers here.
+"""How Google's APIs say no, and how many of a day's units are spent.
 
 Sources: the YouTube Data API's reference on errors and quota; google.rpc.ErrorInfo for what newer front ends answer.
 """

@@ -1,10 +1,4 @@
-"""Facebook Pages through the Graph API: posts, profiles and re-reads, wrapped around facebook-sdk 3.1.0.
-
-The SDK is unmaintained since 2018: it knows no version after 3.1, no proof of the app's secret, no headers and no
-cursors, and it lets a network's errors through raw. It is built anew for each call, around a recorder that keeps the
-answer, so that what it drops (headers, status) is still at hand. The token travels in the query string: no message here
-repeats an address, nor anything a server said.
-"""
+"""The connector of Facebook Pages, and its settings."""
 
 from __future__ import annotations
 
@@ -22,7 +16,7 @@ from urllib.parse import parse_qs, quote, urlencode, urlsplit
 import facebook
 import requests
 
-from connectors import configured, facebook_shared, http
+from connectors import configured, http
 from connectors.addresses import facebook as addresses
 from connectors.addresses.parts import named_by
 from connectors.base import (
@@ -44,20 +38,9 @@ from connectors.base import (
     Unavailable,
     Wanted,
 )
-from connectors.facebook_shared import WIDEST_WINDOW, Asked
-from connectors.graph import (
-    FACEBOOK,
-    NEW_TOKEN,
-    Budget,
-    Refusal,
-    free_again,
-    is_too_much,
-    lacks_way,
-    parse_refusal,
-    parse_usage,
-    verdict,
-)
-from connectors.graph_payload import (
+from connectors.facebook import groups
+from connectors.facebook.groups import WIDEST_WINDOW, Asked
+from connectors.graph.answers import (
     describe_token,
     end_of_token,
     following,
@@ -66,6 +49,8 @@ from connectors.graph_payload import (
     time_of,
     without_credentials,
 )
+from connectors.graph.budget import Budget, free_again, parse_usage
+from connectors.graph.refusals import FACEBOOK, NEW_TOKEN, Refusal, is_too_much, lacks_way, parse_refusal, verdict
 from connectors.payload import inner, parts, string
 from connectors.remembered import Belief
 from connectors.walk import Listed, Walk, begin_walk
@@ -487,7 +472,7 @@ class FacebookConnector:
 
     def _groups(self, asked: Sequence[Asked], now: datetime) -> tuple[list[list[Asked]], list[list[Asked]]]:
         spoilers = {page for page, until in self._spoilers.copy().items() if until > now}
-        alike, unlike = facebook_shared.groups(
+        alike, unlike = groups.groups(
             asked, self._bounds, now, by_themselves=lambda page: self._singly.holds(now) or page in spoilers
         )
         return alike, [] if self._batchless.holds(now) else unlike
@@ -511,7 +496,7 @@ class FacebookConnector:
 
     def _share(self, group: list[Asked], now: datetime, found: dict[int, Page]) -> list[list[Asked]]:
         """Make one call for all of them. Returns the parts to try again: one page that refuses spoils the call."""
-        fields = facebook_shared.fields(group, self._bounds, now, POST_FIELDS)
+        fields = groups.fields(group, self._bounds, now, POST_FIELDS)
         ids = [account.native_id for account, _ in group]
         try:
             payload = self._try(lambda graph: graph.get_objects(ids, fields=fields), now, what="facebook: many pages")
@@ -529,7 +514,7 @@ class FacebookConnector:
             if lacks_way(refused.refusal):
                 self._singly.take(now)
             return []
-        named = [] if is_too_much(refused.refusal) else facebook_shared.named_in(refused.refusal.message, group)
+        named = [] if is_too_much(refused.refusal) else groups.named_in(refused.refusal.message, group)
         if named:
             self._spoilers |= {account.native_id: now + SPOILS_FOR for account, _ in named}
             return [[one for one in group if one not in named]]
@@ -564,7 +549,7 @@ class FacebookConnector:
 
     def _batch_page(self, answer: object, one: Asked, now: datetime) -> Page | None:
         """Return one page's part of a batch; None when it has to be read alone. Raises what stops all pages."""
-        status, headers, payload = facebook_shared.batched(answer)
+        status, headers, payload = groups.batched(answer)
         self._budget.note(headers, one[0].native_id, now)
         if status != requests.codes.ok:
             error, sentence = verdict(refusal := parse_refusal(payload, status=status))
@@ -572,7 +557,7 @@ class FacebookConnector:
                 raise error(f"facebook: {sentence} ({refusal.label})", retry_at=free_again(parse_usage(headers), now))
             return None
         try:
-            return facebook_shared.page_alone(parse_listing(payload), one, self._bounds, now)
+            return groups.page_alone(parse_listing(payload), one, self._bounds, now)
         except SchemaDrift:
             return None  # alone it says the same, and in whose name
 
@@ -830,7 +815,7 @@ def _shared_page(payload: Json, one: Asked, bounds: Bounds, now: datetime) -> Pa
     if not isinstance(edge, Mapping):
         return None  # an edge without posts is left out, and so may be one that the token must not see
     try:
-        return facebook_shared.page_of(parse_listing(edge), one, bounds, now)
+        return groups.page_shared(parse_listing(edge), one, bounds, now)
     except SchemaDrift:
         return None  # alone it says the same, and in whose name
 

@@ -1,9 +1,4 @@
-"""Bluesky and its like: posts, reposts, profiles and re-reads, from an AppView or from a plain PDS.
-
-An AppView (public.api.bsky.app) shows posts with their pictures and quotations; a PDS holds nothing but its accounts'
-records. Which of the two `base_url` is, shows at the first question that a PDS does not know. No credential is needed.
-An edit keeps a post's uri and changes its cid; the account's DID stays when its handle changes.
-"""
+"""The connector of Bluesky, and its settings."""
 
 from __future__ import annotations
 
@@ -18,9 +13,8 @@ from urllib.parse import urlsplit
 
 import requests
 
-from connectors import atproto, configured, http
+from connectors import configured, http
 from connectors.addresses import bluesky as addresses
-from connectors.atproto import CHANGED, POST, PROFILE, REPOST
 from connectors.base import (
     BOUNDS,
     AccountNotFound,
@@ -37,6 +31,23 @@ from connectors.base import (
     Unavailable,
     Wanted,
     no_later,
+)
+from connectors.bluesky.posts import (
+    CHANGED,
+    POST,
+    PROFILE,
+    REPOST,
+    collection_of,
+    is_withheld,
+    listed_at,
+    parse_profile_record,
+    parse_profile_view,
+    parse_record,
+    parse_repost,
+    parse_view,
+    parts_of,
+    reposted,
+    time_of_key,
 )
 from connectors.payload import inner, moment, objects, string
 from connectors.walk import Listed, Walk, begin_walk, walked
@@ -168,7 +179,7 @@ def parse_feed(payload: Json) -> Listed:
         reason = inner(item, "reason")
         kind = string(reason, "$type")
         is_repost = kind.endswith("#reasonRepost")
-        post = atproto.parse_repost(item, reason) if is_repost else atproto.parse_view(inner(item, "post"))
+        post = parse_repost(item, reason) if is_repost else parse_view(inner(item, "post"))
         posts.append(post)
         if not kind or is_repost:  # a pinned post stands first, whatever its age
             times.append(post.published_at)
@@ -208,7 +219,7 @@ class Stream:
         self.cursor = string(payload, "cursor")
         self.ended = not self.cursor or not fresh
         if fresh:
-            self.reached = min(map(atproto.listed_at, fresh))
+            self.reached = min(map(listed_at, fresh))
 
 
 def ready(streams: Sequence[Stream]) -> list[Json]:
@@ -217,12 +228,10 @@ def ready(streams: Sequence[Stream]) -> list[Json]:
     frontier = max(depths, default=None)
     found: list[Json] = []
     for stream in streams:
-        passed = [item for item in stream.waiting if frontier is None or atproto.listed_at(item) >= frontier]
-        stream.waiting = [
-            item for item in stream.waiting if frontier is not None and atproto.listed_at(item) < frontier
-        ]
+        passed = [item for item in stream.waiting if frontier is None or listed_at(item) >= frontier]
+        stream.waiting = [item for item in stream.waiting if frontier is not None and listed_at(item) < frontier]
         found += passed
-    return sorted(found, key=atproto.listed_at, reverse=True)
+    return sorted(found, key=listed_at, reverse=True)
 
 
 def shallowest(streams: Sequence[Stream]) -> Stream | None:
@@ -264,7 +273,7 @@ class BlueskyConnector:
         if not self._is_plain:
             try:
                 payload = self._get(f"/xrpc/{GET_PROFILE}", {"actor": actor}, now, what=f"{account.label}: profile")
-                return atproto.parse_profile_view(payload)
+                return parse_profile_view(payload)
             except _NoAppView:
                 pass
         return self._profile_record(account, now)
@@ -292,7 +301,7 @@ class BlueskyConnector:
             return {}
         try:
             payload = self._get("/xrpc/app.bsky.actor.getProfiles", {"actors": names}, now, what="bluesky: profiles")
-            profiles = [atproto.parse_profile_view(view) for view in listed_in(payload, "profiles")]
+            profiles = [parse_profile_view(view) for view in listed_in(payload, "profiles")]
         except (_NoAppView, ConnectorError):  # each is asked for alone, and tells its own reason
             return {}
         return {name: one for one in profiles for name in (one.native_id, one.handle.lower())}
@@ -403,15 +412,15 @@ class BlueskyConnector:
             yield parse_feed(payload)
 
     def _shown_again(self, account: Account, asked: Sequence[str], views: Mapping[str, Json], now: datetime) -> Reread:
-        own = [one for one in asked if atproto.collection_of(one) == POST]
-        subjects = dict(self._subjects(account, [one for one in asked if atproto.collection_of(one) == REPOST], now))
+        own = [one for one in asked if collection_of(one) == POST]
+        subjects = dict(self._subjects(account, [one for one in asked if collection_of(one) == REPOST], now))
         views = {**views, **self._views(tuple(dict.fromkeys(filter(None, subjects.values()))), now)}
         wanted = {**{one: one for one in own}, **subjects}
         present = {one: views[uri] for one, uri in wanted.items() if uri in views}
         missing = frozenset(wanted) - present.keys()
         if missing:  # raises AccountHidden when it is the account that is shown no longer
             self._get(f"/xrpc/{GET_PROFILE}", {"actor": actor_of(account)}, now, what=f"{account.label}: profile")
-        hidden = frozenset(one for one, view in present.items() if atproto.is_withheld(view))
+        hidden = frozenset(one for one, view in present.items() if is_withheld(view))
         posts = tuple(_again(one, view) for one, view in present.items() if one not in hidden)
         return Reread(posts=posts, missing=missing, hidden=hidden)
 
@@ -452,7 +461,7 @@ class BlueskyConnector:
             posts = tuple(self._parsed(account, item) for item in found)
             yield Listed(
                 posts=posts,
-                times=tuple(map(atproto.listed_at, found)),
+                times=tuple(map(listed_at, found)),
                 ids=frozenset(post.native_id for post in posts),
                 more=any(stream.waiting or not stream.ended for stream in streams),
             )
@@ -466,7 +475,7 @@ class BlueskyConnector:
 
     def _held_again(self, account: Account, asked: Sequence[str], now: datetime) -> Reread:
         posts, missing = [], set()
-        for uri in filter(atproto.collection_of, asked):
+        for uri in filter(collection_of, asked):
             try:
                 posts.append(self._parsed(account, self._record(account, uri, now)))
             except _RecordNotFound:
@@ -482,7 +491,7 @@ class BlueskyConnector:
         return self._plain("com.atproto.repo.describeRepo", {"repo": did}, now, what=f"{account.label}: profile")
 
     def _parsed(self, account: Account, item: Json) -> Post:
-        return atproto.parse_record(item, blobs=f"{self._base}{BLOBS}", handle=addresses.named(account.handle) or "")
+        return parse_record(item, blobs=f"{self._base}{BLOBS}", handle=addresses.named(account.handle) or "")
 
     def _did(self, account: Account, now: datetime) -> str:
         actor = actor_of(account)
@@ -505,11 +514,11 @@ class BlueskyConnector:
             record = inner(self._record(account, f"at://{did}/{PROFILE}/self", now), "value")
         except _RecordNotFound:  # nobody must say anything of himself
             record = {}
-        return atproto.parse_profile_record(did, handle, record, blobs=f"{self._base}{BLOBS}")
+        return parse_profile_record(did, handle, record, blobs=f"{self._base}{BLOBS}")
 
     def _record(self, account: Account, uri: str, now: datetime) -> Json:
         """Return one record. Raises _RecordNotFound."""
-        repository, collection, key = atproto.parts_of(uri)
+        repository, collection, key = parts_of(uri)
         asked = {"repo": repository, "collection": collection, "rkey": key}
         item = self._get("/xrpc/com.atproto.repo.getRecord", asked, now, what=f"{account.label}: a known record")
         if string(item, "uri") != uri:
@@ -579,8 +588,8 @@ def actor_of(account: Account) -> str:
 
 def _again(native_id: str, view: Json) -> Post:
     """Map a post that was read again, be it a repost's subject."""
-    post = atproto.parse_view(view)
+    post = parse_view(view)
     if post.native_id == native_id:
         return post
-    at = atproto.time_of_key(atproto.parts_of(native_id)[2]) or post.published_at
-    return atproto.reposted(post, native_id=native_id, at=at, raw={"post": view})
+    at = time_of_key(parts_of(native_id)[2]) or post.published_at
+    return reposted(post, native_id=native_id, at=at, raw={"post": view})

@@ -1,8 +1,4 @@
-"""X (Twitter) by its API v2, through tweepy: user timelines, profiles, and posts read again by id.
-
-Facts: api.x.com documents as gathered in the design's platforms.md. Timelines page newest first; an empty poll costs
-nothing under pay-per-use, a post read again does; an edit is a new id in the post's edit history.
-"""
+"""The connector of X, and its settings."""
 
 from __future__ import annotations
 
@@ -39,7 +35,7 @@ from connectors.base import (
     Wanted,
     no_later,
 )
-from connectors.billing import Bill
+from connectors.x.billing import Bill
 from monitor.model import Account, Cause, Json, Media, MediaKind, Post, PostKind, Profile
 from monitor.settings import Network, Secret
 

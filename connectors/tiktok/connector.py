@@ -1,9 +1,4 @@
-"""TikTok by its Display API: the public videos of accounts that have consented, each with a token of its own.
-
-Facts: TikTok for Developers' documents. Every answer has an envelope with an error, whose code is "ok" when there is
-none. Videos come newest first, 20 a call, and can be read by id; `cursor` is a time in milliseconds. A token shows the
-videos of whoever consented, whatever account is asked for: so whose it is is compared with the register.
-"""
+"""The connector of TikTok, and its settings."""
 
 from __future__ import annotations
 
@@ -41,7 +36,7 @@ from connectors.links import links_in
 from connectors.listing import stretch
 from connectors.markup import joined
 from connectors.payload import identifier, objects, string
-from connectors.tiktok_tokens import Grant, Tokens
+from connectors.tiktok.tokens import Grant, Tokens
 from connectors.walk import Listed, begin_walk, listed, walked
 from monitor.model import Account, Json, Media, MediaKind, Post, Profile
 from monitor.settings import Network, Secret

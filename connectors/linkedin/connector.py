@@ -1,9 +1,4 @@
-"""LinkedIn pages by the versioned REST API: posts of organisations whose administrator has consented.
-
-Facts: Microsoft Learn on the Posts, Images, Videos, Documents and Organization Lookup APIs. Posts are listed by when
-they were last changed, so an edited or a scheduled post is at the top again; text is in LinkedIn's "little" format;
-pictures and films are named by urns that have addresses elsewhere; what a reshare passes on is a post of its own.
-"""
+"""The connector of LinkedIn pages, and its settings."""
 
 from __future__ import annotations
 
@@ -35,8 +30,8 @@ from connectors.base import (
     SchemaDrift,
     Unavailable,
 )
-from connectors.linkedin_text import plain
-from connectors.linkedin_token import Bearer
+from connectors.linkedin.text import plain
+from connectors.linkedin.token import Bearer
 from connectors.links import links_in
 from connectors.listing import stretch
 from connectors.markup import joined, unique
