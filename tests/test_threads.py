@@ -349,6 +349,13 @@ def test_the_token_is_described_with_whose_it_is():
     assert sentence.endswith("it grants threads_basic; it is that of @pantau.demo")
 
 
+@pytest.mark.parametrize("told", [as_json({"error": {"code": 100}}, status=400), {"data": {"app_id": "1"}}])
+def test_a_token_that_may_not_look_at_itself_is_accepted_all_the_same(told):
+    with Replay(by_path({"/debug_token": told, "/me": ME})) as replay:
+        sentence = connector(replay.url).check()
+    assert sentence == ("threads: the token is accepted; Threads does not say until when; it is that of @pantau.demo")
+
+
 def test_a_day_s_discoveries_are_counted_and_not_overdrawn():
     day = DayCount(3)
     for hours in (0, 1, 2):

@@ -8,12 +8,13 @@ from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
-from connectors.base import CredentialRefused, SchemaDrift
+from connectors.base import AccountNotFound, CredentialRefused, PermissionMissing, SchemaDrift
 from connectors.graph.refusals import FACEBOOK, SUBCODES, Dialect
 from connectors.payload import identifier, inner, moment, number, objects, parts, string
 from monitor.model import Json, Media, MediaKind
 
 HIDDEN = frozenset({"access_token", "appsecret_proof", "input_token"})
+UNTOLD = (PermissionMissing, AccountNotFound, SchemaDrift)  # of a token, for not every one may look at itself
 
 
 def without_credentials(value: Any) -> Any:

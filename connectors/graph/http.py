@@ -29,7 +29,7 @@ from connectors.base import (
     Unavailable,
 )
 from connectors.configured import GRAPH_VERSION
-from connectors.graph.answers import describe_token, end_of_token
+from connectors.graph.answers import UNTOLD, describe_token, end_of_token
 from connectors.graph.budget import Budget, free_again, parse_usage
 from connectors.graph.refusals import Dialect, Refusal, is_too_much, lacks_way, parse_refusal, verdict
 from connectors.remembered import Belief
@@ -85,23 +85,20 @@ class GraphHttp:
 
     def expires_at(self) -> datetime | None:
         """Return when the token ends; None: it has no end, or the API does not tell. Raises ConnectorError."""
-        told = self._token_itself(datetime.now(UTC))
-        return None if told is None else end_of_token(told)
+        try:
+            return end_of_token(self._debug_token(datetime.now(UTC)))
+        except UNTOLD:
+            return None
 
     def describe_token(self, now: datetime) -> str:
         """Return a sentence on the token, which an earlier call has proved. Raises ConnectorError."""
-        told, named = self._token_itself(now), self.dialect
-        if told is None:
-            return f"{named.platform}: the token is accepted; {named.name} does not say until when"
-        return describe_token(told, now, named)
-
-    def _token_itself(self, now: datetime) -> Json | None:
-        """Return what the API tells of the token; None: not every token may look at itself."""
-        what = f"{self.dialect.platform}: the token"
         try:
-            return self.ask("debug_token", {"input_token": self.token}, now, what=what)
-        except (PermissionMissing, AccountNotFound, SchemaDrift):
-            return None
+            return describe_token(self._debug_token(now), now, self.dialect)
+        except UNTOLD:
+            return f"{self.dialect.platform}: the token is accepted; {self.dialect.name} does not say until when"
+
+    def _debug_token(self, now: datetime) -> Json:
+        return self.ask("debug_token", {"input_token": self.token}, now, what=f"{self.dialect.platform}: the token")
 
     def allowances(self) -> tuple[Allowance, ...]:
         """Return what the last answers said of the app's budgets."""
