@@ -30,9 +30,9 @@ from connectors.base import (
     SchemaDrift,
 )
 from connectors.graph.answers import files_in, following, items_of, time_of, without_credentials
-from connectors.graph.http import GraphHttp, Refused
+from connectors.graph.http import GraphHttp
 from connectors.graph.listing import next_question, pages
-from connectors.graph.refusals import Dialect, is_too_much, lacks_way
+from connectors.graph.refusals import Dialect, Refused, is_too_much, lacks_way
 from connectors.links import links_in
 from connectors.listing import reread_listed, stretch
 from connectors.payload import identifier, inner, number, parts, string

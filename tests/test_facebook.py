@@ -17,7 +17,8 @@ from replay import Answer, Replay, as_json, by_path, recorded
 from connectors import base
 from connectors.base import AccountNotFound, ConnectorError, ConnectorMisconfigured, SchemaDrift, Wanted
 from connectors.facebook import FacebookConnector, FacebookSettings
-from connectors.facebook.connector import page_of, parse_posts
+from connectors.facebook.connector import page_of
+from connectors.facebook.posts import parse_posts
 from connectors.graph import budget, refusals
 from connectors.graph.answers import describe_token
 from connectors.graph.budget import parse_usage

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from connectors import http
 from connectors.base import Allowance, RateLimited, no_later
 from connectors.graph.refusals import FACEBOOK, RATE, Dialect, PageLimited
 from connectors.payload import string
@@ -61,6 +62,11 @@ def free_again(usages: Iterable[Usage], now: datetime) -> datetime | None:
     """Return when the budgets that are all but used up are free again; None while there is room."""
     waits = [u.regain or BUDGET_WINDOW for u in usages if u.percent >= STOP_PERCENT or u.regain]
     return no_later(now + max(waits), now) if waits else None
+
+
+def retry_at(headers: Mapping[str, str], now: datetime) -> datetime | None:
+    """Return when a call that was refused may be made again, as far as its answer's headers say."""
+    return http.retry_after(headers, now) or free_again(parse_usage(headers), now)
 
 
 class Budget:

@@ -18,34 +18,22 @@ import requests
 
 from connectors import http
 from connectors.base import (
-    AccountNotFound,
     Allowance,
-    ConnectorError,
     ConnectorMisconfigured,
     CredentialRefused,
-    PermissionMissing,
     RateLimited,
     SchemaDrift,
     Unavailable,
 )
 from connectors.configured import GRAPH_VERSION
 from connectors.graph.answers import UNTOLD, describe_token, end_of_token
-from connectors.graph.budget import Budget, free_again, parse_usage
-from connectors.graph.refusals import Dialect, Refusal, is_too_much, lacks_way, parse_refusal, verdict
+from connectors.graph.budget import Budget, retry_at
+from connectors.graph.refusals import Dialect, Refusal, Refused, is_too_much, lacks_way, parse_refusal, refused
 from connectors.remembered import Belief
 from monitor.model import Json
 from monitor.settings import Network, Secret
 
 IDS_PER_CALL = 50
-
-
-class Refused(Exception):  # leaves no connector
-    """What the API said itself, with what it is for the caller."""
-
-    def __init__(self, refusal: Refusal, error: ConnectorError) -> None:
-        super().__init__(refusal.label)
-        self.refusal = refusal
-        self.error = error
 
 
 class GraphHttp:
@@ -193,11 +181,7 @@ class GraphHttp:
 
     def _refused(self, answer: requests.Response, result: object, now: datetime, *, what: str) -> Refused:
         refusal = parse_refusal(result, status=answer.status_code)
-        kind, sentence = verdict(refusal, self.dialect)
-        retry_at = None
-        if issubclass(kind, RateLimited):
-            retry_at = http.retry_after(answer.headers, now) or free_again(parse_usage(answer.headers), now)
-        return Refused(refusal, kind(f"{what}: {sentence} ({refusal.label})", retry_at=retry_at))
+        return refused(refusal, self.dialect, what=what, retry_at=retry_at(answer.headers, now))
 
 
 def is_gone(refusal: Refusal) -> bool:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Container, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 
 from connectors.base import (
     AccountNotFound,
@@ -151,6 +152,22 @@ def verdict(refusal: Refusal, dialect: Dialect = FACEBOOK) -> tuple[type[Connect
     why = SUBCODES.get(refusal.subcode or 0) if error is CredentialRefused else None
     said = dialect.say(sentence)
     return error, f"{said} ({why})" if why else said
+
+
+class Refused(Exception):  # leaves no connector
+    """What the API said itself, with what it is for the caller."""
+
+    def __init__(self, refusal: Refusal, error: ConnectorError) -> None:
+        super().__init__(refusal.label)
+        self.refusal = refusal
+        self.error = error
+
+
+def refused(refusal: Refusal, dialect: Dialect = FACEBOOK, *, what: str, retry_at: datetime | None) -> Refused:
+    """Return a refusal with its error. `retry_at` counts where the budget is used up."""
+    kind, sentence = verdict(refusal, dialect)
+    message = f"{what}: {sentence} ({refusal.label})"
+    return Refused(refusal, kind(message, retry_at=retry_at if issubclass(kind, RateLimited) else None))
 
 
 def _verdict(refusal: Refusal, own: CodeTable) -> tuple[type[ConnectorError], str]:
