@@ -12,7 +12,7 @@ import connectors
 from connectors import instagram, threads
 from connectors.graph.refusals import FACEBOOK
 from connectors.linkedin import connector as linkedin
-from connectors.x import connector as x
+from connectors.x import refusals as x
 from connectors.youtube import google
 from monitor.configuration import Configuration, missing_credentials, platform_settings
 from monitor.settings.load import load_settings

@@ -13,7 +13,7 @@ from test_x import post as tweet
 from connectors.base import Bounds
 from connectors.listing import reread_listed, stretch
 from connectors.walk import Listed, begin_walk, listed
-from connectors.x.connector import Walk as XWalk
+from connectors.x.timeline import Walk as XWalk
 
 MINUTE, HOUR = timedelta(minutes=1), timedelta(hours=1)
 EMPTY_END, EMPTY_MIDDLE = Listed(posts=(), times=(), ids=frozenset(), more=False), listed([], more=True)

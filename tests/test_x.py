@@ -15,7 +15,9 @@ from replay import Answer, Replay, as_json, by_path, recorded
 from connectors import base
 from connectors.base import AccountNotFound, ConnectorError, PermissionMissing, SchemaDrift, Wanted
 from connectors.x import XConnector, XSettings
-from connectors.x.connector import FAILURES, Walk, parse_timeline, since
+from connectors.x.posts import parse_timeline
+from connectors.x.refusals import FAILURES
+from connectors.x.timeline import Walk, since
 from monitor.model import Cause, MediaKind, PostKind
 from monitor.settings import Network, Secret
 

@@ -1,0 +1,20 @@
+"""X's ids, which count milliseconds since its beginning (snowflakes). Pure."""
+
+from __future__ import annotations
+
+import re
+from datetime import datetime, timedelta
+
+EPOCH_MS = 1_288_834_974_657  # a snowflake id counts milliseconds from here
+FIRST_SNOWFLAKE = 1 << 40
+AHEAD = timedelta(minutes=5)  # how far another clock may be before ours
+
+
+def as_number(text: str) -> int:
+    return int(text) if re.fullmatch(r"[0-9]{1,25}", text) else 0
+
+
+def is_ahead(native_id: str, now: datetime) -> bool:
+    """Say whether an id is one of the future: as the newest it would hide everything that comes before its time."""
+    latest = int((now + AHEAD).timestamp() * 1000) - EPOCH_MS
+    return as_number(native_id) >> 22 > latest

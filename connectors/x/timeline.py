@@ -1,0 +1,158 @@
+"""A walk through a timeline of X, from the newest post to what is known, and the bounds X takes. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from connectors.base import POST_BOUND, Cursor, Gap, Page
+from connectors.x.ids import FIRST_SNOWFLAKE, as_number, is_ahead
+from connectors.x.posts import items_of, object_in, parse_timeline
+from monitor.model import Account, Cause, Json, Post
+
+SETTLED = timedelta(minutes=15)  # until then an id may still appear below the newest one
+LOOKED_IN_VAIN = timedelta(days=1)  # until a newest post that X no longer shows is taken for gone; it costs nothing
+FIRST_TIME = datetime(2010, 11, 6, tzinfo=UTC)  # X takes no start_time from before
+JUST_NOW = timedelta(seconds=15)  # nor an end_time of the last ten seconds
+DEPTH = 3200  # posts of a timeline that X gives back
+
+
+@dataclass(slots=True, kw_only=True)
+class Walk:
+    """One pull's way from the newest post to what is known: pure, it is fed answers and says when it ends."""
+
+    start: Mapping[str, Any]
+    account: Account
+    overlap: timedelta
+    page_limit: int
+    back_catalogue: int
+    live_from: datetime  # older posts are back catalogue: how many of them are read is a choice
+    now: datetime
+    token: str | None = None
+    _pages: int = 0
+    _barren: int = 0  # pages in a row that showed nothing new: the walk gets nowhere
+    _newest: str = ""
+    _newest_at: datetime | None = None
+    _reached: datetime | None = None
+    _is_back_catalogue: bool = False  # the last page with posts lay in it as a whole
+    _ids: set[str] = field(default_factory=set)
+
+    @property
+    def bounds(self) -> Mapping[str, str]:
+        return since(self.start, overlap=self.overlap)
+
+    def take(self, payload: Json) -> Page:
+        """Return the page of one answer, the last one with the new cursor. Raises SchemaDrift."""
+        posts = parse_timeline(payload)
+        ids = [item["id"] for item in items_of(payload)]
+        self._pages += 1
+        self._barren = 0 if set(ids) - self._ids else self._barren + 1
+        self._ids |= set(ids)
+        self._newest = max([self._newest, *(one for one in ids if not is_ahead(one, self.now))], key=as_number)
+        self._newest_at = max([*(post.published_at for post in posts), *filter(None, [self._newest_at])], default=None)
+        self._reached = min([*map(listed_at, posts), *filter(None, [self._reached])], default=None)
+        if posts:
+            self._is_back_catalogue = max(post.published_at for post in posts) < self.live_from
+        token = object_in(payload, "meta").get("next_token")
+        self.token = token if isinstance(token, str) and token else None
+        hollow = self._pages > 1 and not ids  # a page was promised and nothing came: perhaps a passing fault
+        ended = (self.token is None and len(self._ids) < DEPTH and not hollow) or self._met(ids, posts)
+        complete = ended or self._is_deep_enough()
+        cut = self.token is None or self._barren > 1 or self._pages >= self.page_limit or len(self._ids) >= POST_BOUND
+        if not complete and not cut:
+            return Page(posts=posts, cursor=self.start, last=False)
+        gap = None if complete else self._gap()
+        heals = ended and self._begins_below_the_lost()
+        return Page(posts=posts, cursor=self._with_lost(gap, heals=heals), last=True, gap=gap, heals=heals)
+
+    def _with_lost(self, gap: Gap | None, *, heals: bool) -> Cursor:
+        """Return the cursor, which remembers the newest id known before posts were lost, until they are read."""
+        lost = self.start.get("lost_after", self.start.get("newest_id", "") if gap else None)
+        kept = {key: value for key, value in self._cursor().items() if key != "lost_after"}
+        return kept if lost is None or heals else {**kept, "lost_after": lost}
+
+    def _begins_below_the_lost(self) -> bool:
+        lost, bound = self.start.get("lost_after"), self.bounds.get("since_id")
+        return lost is not None and (not self.bounds or 0 < as_number(bound or "") <= as_number(str(lost)))
+
+    def _met(self, ids: Sequence[str], posts: Sequence[Post]) -> bool:
+        """Say whether a whole page lies below the bound: a server may not honour it."""
+        bounds = self.bounds
+        if not ids or not bounds:
+            return False
+        if "since_id" in bounds:
+            return max(map(as_number, ids)) <= as_number(bounds["since_id"])
+        return max(post.published_at for post in posts) < datetime.fromisoformat(bounds["start_time"])
+
+    def _is_deep_enough(self) -> bool:
+        return not self.bounds and self._is_back_catalogue and len(self._ids) >= self.back_catalogue
+
+    def _cursor(self) -> Cursor:
+        newest = max(self._newest, str(self.start.get("newest_id", "")), key=as_number)
+        if newest == self.start.get("newest_id", ""):
+            # An empty answer to a look back shows not even the newest post: gone, or the answer was a fault.
+            patience = self.overlap if self._ids else max(self.overlap, LOOKED_IN_VAIN)
+            looked_back = newest and is_settled(self.start, now=self.now, overlap=patience)
+            return {"v": 1, **self.start} | ({"settled": True} if looked_back else {})
+        newest_at = min(self._newest_at, self.now).isoformat() if self._newest_at else self.start.get("newest_at")
+        return {"v": 1, "newest_id": newest, "newest_at": newest_at, "found_at": self.now.isoformat()}
+
+    def _gap(self) -> Gap | None:
+        """Name what lies between the known and the oldest post reached; None when the walk came so far.
+
+        By ids, where something is known: a post may bear a time of long before it appeared.
+        """
+        reached = self._reached or self.now
+        oldest = min(map(as_number, self._ids), default=0)
+        if 0 < oldest <= as_number(str(self.start.get("newest_id", ""))) or (
+            not self.bounds and self._is_back_catalogue
+        ):
+            return None
+        known = self.start.get("newest_at")
+        begin = datetime.fromisoformat(known) if known else self.account.registered_at
+        return Gap(start=begin if begin and begin < reached else None, end=reached, cause=Cause.BURST)
+
+
+def listed_at(post: Post) -> datetime:
+    """Return where a post stands in its timeline, which goes by ids: an edit has one of its own."""
+    return post.edited_at or post.published_at
+
+
+def since(cursor: Mapping[str, Any], *, overlap: timedelta) -> dict[str, str]:
+    """Return the lower bound of a timeline read: nothing at first, then since_id (or start_time for ids of no date).
+
+    While an id may still appear below the newest one, a stretch before it is read again; once more after that, however
+    long the pause was; later it costs nothing.
+    """
+    newest = str(cursor.get("newest_id", ""))
+    if not newest or cursor.get("v") != 1:
+        return {}
+    if cursor.get("settled"):
+        return {"since_id": newest}
+    if as_number(newest) >= FIRST_SNOWFLAKE:
+        back = int(overlap.total_seconds() * 1000) << 22
+        return {"since_id": str(max(1, as_number(newest) - back))}
+    if cursor.get("newest_at"):
+        at = datetime.fromisoformat(cursor["newest_at"]) - overlap
+        return {"start_time": at.strftime("%Y-%m-%dT%H:%M:%SZ")}
+    return {"since_id": newest}
+
+
+def is_settled(cursor: Mapping[str, Any], *, now: datetime, overlap: timedelta) -> bool:
+    """Say whether the newest post was found so long ago that no id appears below it any more."""
+    found_at = cursor.get("found_at")
+    return bool(found_at) and abs(now - datetime.fromisoformat(str(found_at))) >= max(SETTLED, overlap)
+
+
+def between(start: datetime, end: datetime, now: datetime) -> Mapping[str, str]:
+    """Return the bounds of a stretch as X takes them: whole seconds, none from before its time or just now."""
+    until = min(end, now - JUST_NOW)
+    begin = min(start, until - timedelta(seconds=1))
+    bounds = {"end_time": in_seconds(until)}
+    return bounds if begin < FIRST_TIME else {"start_time": in_seconds(begin), **bounds}
+
+
+def in_seconds(moment: datetime) -> str:
+    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
