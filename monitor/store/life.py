@@ -10,11 +10,12 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from enum import StrEnum
 
-from sqlalchemy import ColumnElement, Connection, RowMapping, and_, exists, insert, or_, select, update
+from sqlalchemy import ColumnElement, Connection, RowMapping, and_, bindparam, exists, insert, or_, select, update
 
 from monitor.model import AlertState, NotificationState, Removal, Resolution, Severity, Silence
 from monitor.store import audit
 from monitor.store.database import Database
+from monitor.store.prepared import Prepared
 from monitor.store.tables import alert, finding, notification, notification_alert, post, post_version, silence
 
 REMOVAL_GRACE = timedelta(hours=1)  # caches and second looks: a post said to be removed may be seen for so long
@@ -262,16 +263,25 @@ def reposted(connection: Connection, *, agency: str, text_key: str, post_id: int
 
     None when there is no such alert.
     """
-    same = and_(post_version.c.post_id == alert.c.post_id, post_version.c.text_key == text_key)
-    removed = and_(alert.c.agency == agency, alert.c.state == AlertState.RESOLVED.value, alert.c.removal.is_not(None))
-    recently = alert.c.resolved_at >= now - REPOST_WINDOW
-    query = select(alert).where(removed, recently, alert.c.post_id != post_id, exists().where(same))
-    row = connection.execute(query.order_by(alert.c.id.desc()).limit(1)).mappings().first()
-    if row is None:
+    known = {"agency": agency, "text_key": text_key, "post_id": post_id, "since": now - REPOST_WINDOW}
+    found = _REMOVED_WITH_TEXT.run(connection, known).fetchone()
+    if found is None:
         return None
+    row = _row(connection, found[0])
     reopen_in(connection, row, reason=REPOSTED, now=now)
     _change(connection, row["id"], {"post_id": post_id})
     return int(row["id"])
+
+
+_REMOVED_WITH_TEXT = Prepared(  # asked for each alert that would be opened
+    select(alert.c.id)
+    .where(alert.c.agency == bindparam("agency"), alert.c.post_id != bindparam("post_id"))
+    .where(alert.c.state == AlertState.RESOLVED.value, alert.c.removal.is_not(None))
+    .where(alert.c.resolved_at >= bindparam("since"))
+    .where(exists().where(post_version.c.post_id == alert.c.post_id, post_version.c.text_key == bindparam("text_key")))
+    .order_by(alert.c.id.desc())
+    .limit(1)
+)
 
 
 def awaiting_removal(connection: Connection, post_ids: Sequence[int]) -> set[int]:
