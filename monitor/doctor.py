@@ -22,6 +22,7 @@ from monitor import media
 from monitor.app.service import build_connectors, utc_now
 from monitor.budget import falls_short, said
 from monitor.configuration import Configuration
+from monitor.settings import SHORT_INTERVAL
 from monitor.store.budget import forecasts
 from monitor.store.database import Database, DatabaseUnusableError, open_for_listing
 from monitor.store.listings import list_accounts
@@ -33,7 +34,6 @@ LONG_WAIT = timedelta(hours=1)  # of a picture or document
 EXPIRES_SOON = timedelta(days=30)  # of a certificate
 RECENTLY = timedelta(days=7)
 MOST_REASONS = 3
-SHORT_INTERVAL = timedelta(seconds=30)
 CLOCK_TOLERANCE = timedelta(minutes=2)
 LOW_SPACE_BYTES = 1_000_000_000
 BLANK_PICTURE = base64.b64decode(

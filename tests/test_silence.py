@@ -6,7 +6,7 @@ import pytest
 from builders import account, agency, post
 from sqlalchemy import update
 
-from monitor.cli.listings import _coverage_row, _gaps
+from monitor.cli.coverage import _coverage_row, _gaps
 from monitor.model import MALAYSIA, Verdict
 from monitor.reports import Silent
 from monitor.silence import fallen_silent

@@ -6,7 +6,7 @@ from builders import NOW, account, agency, finding, post
 from sqlalchemy import update
 from test_store_posts import MINUTE, WEEK
 
-from monitor.cli.listings import _seen_row
+from monitor.cli.posts import _seen_row
 from monitor.settings import Web
 from monitor.store import tables
 from monitor.store.accounts import claim_accounts

@@ -8,22 +8,25 @@ import sys
 from sqlalchemy.exc import SQLAlchemyError
 
 from monitor.cli import (  # noqa: F401 (each adds its commands)
+    alerts,
     answers,
     audit,
     backtest,
     canary,
     certificate,
+    coverage,
     daemon,
     learning,
-    listings,
     mail,
+    posts,
     register,
     retention,
     rulebook,
     rules,
     setup,
 )
-from monitor.cli.root import app, err, out
+from monitor.cli.root import app
+from monitor.cli.terminal import err, out
 from monitor.problems import ConfigurationError
 from monitor.store.database import DatabaseBusyError, DatabaseUnusableError, explained
 

@@ -3,13 +3,24 @@
 from __future__ import annotations
 
 import getpass
-import os
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any
 
 import typer
 
-from monitor.cli.root import GIVEN, AsJson, alerts_app, bad, err, listing, out, print_rows, silences_app
+from monitor.cli.root import (
+    GIVEN,
+    AsJson,
+    alert_of,
+    alerts_app,
+    bad,
+    configured,
+    listing,
+    registered_account,
+    settings_alone,
+    silences_app,
+)
+from monitor.cli.terminal import err, out, print_rows
 from monitor.model import MALAYSIA, Resolution
 from monitor.problems import suggestion
 
@@ -40,7 +51,7 @@ def ack(
 
     length = _length(hold, LONGEST_PROMISE) if hold else read_escalation(GIVEN.folder, []).acknowledged_for
     deadline = datetime.now(UTC) + length
-    asked = {"alert": _alert(case), "by": _person(by), "note": note, "deadline": deadline.isoformat()}
+    asked = {"alert": _known(case), "by": _person(by), "note": note, "deadline": deadline.isoformat()}
     _say(case, perform_act("acknowledge", asked)["answer"], f"acknowledged until {_local(deadline)}")
 
 
@@ -55,7 +66,7 @@ def resolve(
     wanted = RESOLUTIONS.get(resolution)
     if wanted is None:
         raise bad(f"--as: '{resolution}': unknown{suggestion(resolution, RESOLUTIONS)}")
-    asked = {"alert": _alert(case), "by": _person(by), "note": note, "resolution": wanted.value}
+    asked = {"alert": _known(case), "by": _person(by), "note": note, "resolution": wanted.value}
     _say(case, perform_act("resolve", asked)["answer"], f"resolved: {wanted.value}")
 
 
@@ -66,7 +77,7 @@ def reopen(
     """Open an alert again; its people are told anew."""
     if not reason.strip():
         raise bad("--reason: is empty; its people are told why")
-    asked = {"alert": _alert(case), "by": _person(by), "reason": reason}
+    asked = {"alert": _known(case), "by": _person(by), "reason": reason}
     _say(case, perform_act("reopen", asked)["answer"], "open again")
 
 
@@ -131,38 +142,19 @@ def silences_end(number: Annotated[int, typer.Argument(metavar="SILENCE")], by: 
 
 def perform_act(act: str, asked: dict[str, Any]) -> dict[str, Any]:
     from monitor.acts import ActRefusedError, perform
-    from monitor.settings.load import load_settings
 
     try:
-        return perform(load_settings(GIVEN.folder, os.environ).database.url, act, asked)
+        return perform(settings_alone().database.url, act, asked)
     except ActRefusedError as error:
         raise bad(str(error)) from None
 
 
-def _alert(case: str) -> int:
-    from monitor.store.alerts import find_case
-
+def _known(case: str) -> int:
     with listing() as db:
-        number = find_case(db, case) if db is not None else None
-    if number is None:
-        raise bad(f"'{case}': no alert has this case number; `pantau alerts list` shows them")
-    return number
-
-
-def registered_account(label: str) -> int:
-    from monitor.store.register import registered
-
-    with listing() as db:
-        known = {one.label.casefold(): one.id for one in registered(db)} if db is not None else {}
-    found = known.get(label.casefold())
-    if found is None:
-        raise bad(f"--account: '{label}': no registered account{suggestion(label, known)}; write platform/handle")
-    return found
+        return alert_of(db, case)
 
 
 def _rule(rule: str) -> str:
-    from monitor.cli.root import configured
-
     if rule:
         known = [one.id for one in configured().rules.rules]
         if rule not in known:

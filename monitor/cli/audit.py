@@ -3,23 +3,12 @@
 from __future__ import annotations
 
 import json
-import sys
-from datetime import datetime
 from typing import Annotated, Any
 
 import typer
 
-from monitor.cli.root import (
-    SHOWN_ROWS,
-    AsJson,
-    audit_app,
-    bad,
-    err,
-    listing,
-    out,
-    print_rows,
-)
-from monitor.model import MALAYSIA
+from monitor.cli.root import AsJson, alert_of, audit_app, bad, listing, moment
+from monitor.cli.terminal import SHOWN_ROWS, err, out, print_json, print_rows
 from monitor.store.audit import GENESIS, Break, Event, Head, Kind, Report, read_head
 
 
@@ -35,7 +24,7 @@ def audit_verify(
     published = [_head(words) for words in head or ()]
     report = _verified(published)
     if as_json:
-        sys.stdout.write(json.dumps([_report_row(report)], ensure_ascii=False, indent=2) + "\n")
+        print_json([_report_row(report)])
     elif report.broken is not None:
         err.print(f"the record does not hold. {report.broken.words}")
     else:
@@ -97,30 +86,17 @@ def audit_list(
     as_json: AsJson = False,
 ) -> None:
     """List what happened, newest first."""
-    from monitor.store.alerts import find_case
     from monitor.store.audit import list_events
 
-    begin = _moment(since)
+    begin = moment(since)
     with listing() as db:
-        about = find_case(db, case) if db is not None and case else None
-        if case and about is None:
-            raise bad(f"--case: '{case}': no alert has this case number; `pantau alerts list` shows them")
+        about = alert_of(db, case, option="--case") if case else None
         limit = None if as_json else SHOWN_ROWS + 1
         found = list_events(db, alert_id=about, since=begin, limit=limit) if db is not None else []
     rows = [_event_row(one) for one in found]
     if not as_json:
         rows = [row | {"facts": json.dumps(row["facts"], ensure_ascii=False) if row["facts"] else ""} for row in rows]
     print_rows(rows, as_json, ("seq", "happened_at", "event", "case", "actor", "facts"))
-
-
-def _moment(since: str) -> datetime | None:
-    if not since:
-        return None
-    try:
-        begin = datetime.fromisoformat(since)
-    except ValueError:
-        raise bad(f"--since: '{since}': expected a time such as 2026-11-01 or 2026-11-01T08:00+08:00") from None
-    return begin if begin.tzinfo else begin.replace(tzinfo=MALAYSIA)
 
 
 def _event_row(one: Event) -> dict[str, Any]:

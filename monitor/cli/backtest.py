@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -18,7 +17,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from sqlalchemy.exc import SQLAlchemyError
 
 from monitor import backtest as work
-from monitor.cli.root import GIVEN, app, bad, err, listing, out, print_rows, today
+from monitor.cli.root import GIVEN, app, bad, listing, moment, today
+from monitor.cli.terminal import err, out, print_json, print_rows
 from monitor.disclosure import one_line
 from monitor.model import MALAYSIA
 from monitor.rules.backtest import Outcome, RuleChange, week_of
@@ -65,30 +65,20 @@ def backtest(
 
     Exit 1: an alert that somebody confirmed would not be found any more.
     """
-    begin = _moment(since)
+    begin = moment(since)
     with listing() as db:
         stretch = stretch_of(db, since=begin, limit=limit) if db is not None else None
         if db is None or stretch is None:
-            sys.stdout.write(json.dumps(NOTHING) + "\n") if as_json else out.print("no stored posts to replay")
+            print_json(NOTHING) if as_json else out.print("no stored posts to replay")
             return
         report = _report(db, stretch, rules, since=begin, limit=limit)
     if as_json:
-        sys.stdout.write(json.dumps(_as_json(report, text=text), ensure_ascii=False, indent=2) + "\n")
+        print_json(_as_json(report, text=text))
     else:
         _print(report, text=text)
     if report.outcome.lost and not force:
         err.print(_refusal(report))
         raise typer.Exit(1)
-
-
-def _moment(text: str) -> datetime | None:
-    if not text:
-        return None
-    try:
-        moment = datetime.fromisoformat(text)
-    except ValueError:
-        raise bad(f"--since: '{text}': expected a time such as 2026-11-01 or 2026-11-01T08:00+08:00") from None
-    return moment if moment.tzinfo else moment.replace(tzinfo=MALAYSIA)
 
 
 def _report(db: Database, stretch: Stretch, rules: Path | None, *, since: datetime | None, limit: int | None) -> Report:

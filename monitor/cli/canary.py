@@ -9,7 +9,8 @@ from typing import Annotated, Any
 
 import typer
 
-from monitor.cli.root import app, bad, configured, err, iso, listing, out, print_rows, quieter, shown_time
+from monitor.cli.root import app, bad, configured, listing, quieter
+from monitor.cli.terminal import err, iso, out, print_rows, shown_time
 from monitor.configuration import Configuration, secrets_of
 from monitor.model import CanaryOutcome
 from monitor.signals import stop_on_signals

@@ -8,13 +8,12 @@ from typing import Annotated, Any
 
 import typer
 
-from monitor.cli.root import app, bad, configured, err, listing, out
+from monitor.cli.root import bad, begun, certificate_app, configured, listing, monitored, write_out
+from monitor.cli.terminal import err, out
 from monitor.model import MALAYSIA, Language
 from monitor.problems import suggestion
 from monitor.store.database import Database, DatabaseUnusableError
 
-certificate_app = typer.Typer(no_args_is_help=True, help="Signed certificates of what was read.")
-app.add_typer(certificate_app, name="certificate")
 LONGEST_FILE = 20_000_000
 
 
@@ -37,9 +36,7 @@ def issue(
     name, start, end = _period(week, month)
     spoken = _language(lang)
     configuration = configured()
-    with listing() as db:
-        if db is None:
-            raise bad("there is no database yet: nothing was monitored; `pantau once` or `pantau run` begins")
+    with monitored() as db:
         private = _private_key(db)
         proof = _proof(configuration, db, agency, start, end)
     figures = figures_of(
@@ -51,10 +48,7 @@ def issue(
         version=version("pantau"),
         now=datetime.now(UTC),
     )
-    try:
-        file.write_text(certificate(figures, private), encoding="utf-8")
-    except OSError as error:
-        raise bad(f"--out: {file}: cannot be written ({error.strerror})") from None
+    write_out(file, certificate(figures, private).encode())
     out.print(f"{file} written: {proof.agency.code}, {name}, {proof.verdict.value}")
     out.print(f"signed by {seal.public_key(private).fingerprint}")
 
@@ -108,20 +102,12 @@ def _period(week: str, month: str) -> tuple[str, datetime, datetime]:
     from alerts.digest import iso_week, week_of
     from alerts.monthly import month_of
 
-    now = datetime.now(MALAYSIA)
     if week and month:
         raise bad("--week and --month: choose one of the two")
     if month:
-        name, read = month, month_of
-    else:
-        name, read = week or week_of(now - timedelta(weeks=1)), iso_week
-    try:
-        start, end = read(name)
-    except ValueError as error:
-        raise bad(f"{'--month' if month else '--week'}: {error}") from None
-    if start > now:
-        raise bad(f"{'--month' if month else '--week'}: {name} has not begun yet")
-    return name, start, end
+        return month, *begun("--month", month, month_of)
+    name = week or week_of(datetime.now(MALAYSIA) - timedelta(weeks=1))
+    return name, *begun("--week", name, iso_week)
 
 
 @certificate_app.command("verify")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 import threading
 from collections.abc import Callable, Iterator
@@ -15,18 +14,9 @@ from typing import Any
 import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from monitor.cli.root import (
-    GIVEN,
-    SHOWN_ROWS,
-    app,
-    bad,
-    configured,
-    err,
-    out,
-    quieter,
-    today,
-)
+from monitor.cli.root import GIVEN, app, bad, configured, quieter, settings_alone, today
 from monitor.cli.setup import init
+from monitor.cli.terminal import SHOWN_ROWS, err, out
 from monitor.configuration import (
     Configuration,
     load_configuration,
@@ -220,9 +210,7 @@ def health() -> None:
     import urllib.error
     import urllib.request
 
-    from monitor.settings.load import load_settings
-
-    web = load_settings(GIVEN.folder, os.environ).web
+    web = settings_alone().web
     host = "127.0.0.1" if web.host in {"0.0.0.0", "::"} else web.host  # noqa: S104 (compared, not listened on)
     request = urllib.request.Request(f"http://{host}:{web.port}/healthz", headers={"Host": "localhost"})
     try:

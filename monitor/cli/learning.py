@@ -10,8 +10,9 @@ from typing import Annotated
 
 import typer
 
-from monitor.cli.root import GIVEN, bad, listing, out, rules_app
+from monitor.cli.root import GIVEN, bad, listing, rules_app
 from monitor.cli.rules import loaded_rules
+from monitor.cli.terminal import out
 from monitor.model import Subject
 from monitor.rules.evaluate import evaluate
 from monitor.rules.learning import Bars, Labelled, learn

@@ -11,14 +11,15 @@ import typer
 from monitor.cli.root import (
     app,
     bad,
+    begun,
     configured,
-    err,
-    listing,
     mail_app,
-    out,
+    monitored,
     quieter,
     registered_agency,
+    write_out,
 )
+from monitor.cli.terminal import err, out
 from monitor.configuration import (
     Configuration,
     secrets_of,
@@ -44,12 +45,7 @@ def digest(
 
     configuration = configured()
     wanted = week or week_of(datetime.now(MALAYSIA) - timedelta(weeks=1))
-    try:
-        begin, _ = iso_week(wanted)
-    except ValueError as error:
-        raise bad(f"--week: {error}") from None
-    if begin > datetime.now(MALAYSIA):
-        raise bad(f"--week: {wanted} has not begun yet")
+    begun("--week", wanted, iso_week)
     if send and file is not None:
         raise bad("--send and --out: choose one of the two")
     _check_suffix(file)
@@ -88,9 +84,7 @@ def _write_digest(configuration: Configuration, week: str, file: Path | None) ->
     from alerts.digest import digest_files
     from monitor.app.reports import report_of_week
 
-    with listing() as db:
-        if db is None:
-            raise bad("there is no database yet: nothing was monitored; `pantau once` or `pantau run` begins")
+    with monitored() as db:
         report = report_of_week(configuration, db, week, now=datetime.now(UTC))
     made = digest_files(report, configuration.settings, envelope_of(configuration.settings), now=datetime.now(UTC))
     _print_or_write(made, file)
@@ -100,10 +94,7 @@ def _print_or_write(made: DigestFiles, file: Path | None) -> None:
     if file is None:
         out.print(made.text)
         return
-    try:
-        file.write_bytes(made.html.encode() if file.suffix.lower() == ".html" else made.mail)
-    except OSError as error:
-        raise bad(f"--out: {file}: cannot be written ({error.strerror})") from None
+    write_out(file, made.html.encode() if file.suffix.lower() == ".html" else made.mail)
     out.print(f"{file} written; nothing was sent")
 
 
@@ -121,17 +112,10 @@ def letter(
     from alerts.monthly import month_of
     from monitor.app.reports import report_of_month
 
-    try:
-        begin, _ = month_of(month)
-    except ValueError as error:
-        raise bad(f"--month: {error}") from None
-    configuration = configured()
-    if begin > datetime.now(MALAYSIA):
-        raise bad(f"--month: {month} has not begun yet")
+    begun("--month", month, month_of)
     _check_suffix(file)
-    with listing() as db:
-        if db is None:
-            raise bad("there is no database yet: nothing was monitored; `pantau once` or `pantau run` begins")
+    configuration = configured()
+    with monitored() as db:
         code = registered_agency(db, agency)
         try:
             report = report_of_month(configuration, db, month, code, now=datetime.now(UTC))

@@ -19,14 +19,12 @@ from monitor.cli.root import (
     accounts_app,
     agencies_app,
     bad,
-    err,
-    iso,
     listing,
-    out,
-    print_rows,
     refuse,
     registered_agency,
+    settings_alone,
 )
+from monitor.cli.terminal import err, iso, out, print_rows
 from monitor.configuration import (
     platform_settings,
     read_accounts,
@@ -36,7 +34,6 @@ from monitor.configuration import (
 from monitor.model import MALAYSIA, Account, Agency
 from monitor.problems import ConfigurationError, Problem
 from monitor.settings import Settings
-from monitor.settings.load import load_settings
 from monitor.store.database import DatabaseBusyError
 from monitor.store.listings import AccountLine, list_accounts
 
@@ -67,7 +64,7 @@ def accounts_import(file: Annotated[Path, typer.Argument(metavar="FILE")]) -> No
 
 def _present() -> tuple[Settings, list[Agency], list[Account]]:
     """Return what an import goes by. Other mistakes must not refuse the import that may be their remedy."""
-    settings = load_settings(GIVEN.folder, os.environ)
+    settings = settings_alone()
     problems: list[Problem] = []
     agencies, accounts = read_register(GIVEN.folder, problems)
     refuse(problems)

@@ -3,15 +3,24 @@
 from __future__ import annotations
 
 import getpass
-import os
 from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Annotated, Any
 
 import typer
 
-from monitor.cli.answers import perform_act, registered_account
-from monitor.cli.root import GIVEN, AsJson, app, bad, err, hold_app, iso, listing, out, print_rows, registered_agency
+from monitor.cli.answers import perform_act
+from monitor.cli.root import (
+    AsJson,
+    app,
+    bad,
+    hold_app,
+    listing,
+    registered_account,
+    registered_agency,
+    settings_alone,
+)
+from monitor.cli.terminal import err, iso, out, print_rows
 
 Author = Annotated[
     str, typer.Option("--author", help="Who ordered it: name and office; default: the user of this machine.")
@@ -34,10 +43,9 @@ def purge(
 ) -> None:
     """Empty what is older than `retention` in pantau.toml allows, now. A running daemon does so every day by itself."""
     from monitor.settings import Retention
-    from monitor.settings.load import load_settings
     from monitor.store.retention import would_purge
 
-    settings = load_settings(GIVEN.folder, os.environ)
+    settings = settings_alone()
     if compact:
         _compact(settings.database.url)
         return

@@ -1,60 +1,49 @@
-"""What every command needs: the options before it, the terminal, tables, and one way to say what is wrong."""
+"""What every command needs: the options before it, what it works on, and one way to say what is wrong."""
 
 from __future__ import annotations
 
-import json
 import os
-import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from datetime import date, datetime, timedelta
+from datetime import date, datetime
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
-from rich.console import Console as Terminal
-from rich.table import Table
 
 from monitor.configuration import Configuration, load_configuration
 from monitor.model import MALAYSIA
 from monitor.problems import ConfigurationError, Problem, suggestion
-from monitor.settings import Log
+from monitor.settings import Log, Settings
+from monitor.settings.load import load_settings
 from monitor.store.database import Database, open_for_listing
-
-SHOWN_ROWS = 50  # of a table on the terminal; --json is never capped
-UNFOLDED = 1000  # columns of a table that goes into a file or a pipe
-SHORT_INTERVAL = timedelta(seconds=30)
 
 app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     help="Watches the official social-media accounts of government agencies and tells the head of department.",
 )
-accounts_app = typer.Typer(no_args_is_help=True, help="The registered accounts.")
-agencies_app = typer.Typer(no_args_is_help=True, help="The agencies and who answers for them.")
-posts_app = typer.Typer(no_args_is_help=True, help="The stored posts.")
-alerts_app = typer.Typer(no_args_is_help=True, help="What somebody must look at.")
-rules_app = typer.Typer(no_args_is_help=True, help="The rules of the circular.")
-mail_app = typer.Typer(no_args_is_help=True, help="The way of the mails.")
-silences_app = typer.Typer(no_args_is_help=True, help="What nobody is told of for a while.")
-audit_app = typer.Typer(no_args_is_help=True, help="The record of what happened; it can be proved unchanged.")
-hold_app = typer.Typer(no_args_is_help=True, help="Legal holds: what no purge may empty.")
-for name, sub in (
-    ("accounts", accounts_app),
-    ("agencies", agencies_app),
-    ("posts", posts_app),
-    ("alerts", alerts_app),
-    ("rules", rules_app),
-    ("mail", mail_app),
-    ("silences", silences_app),
-    ("audit", audit_app),
-    ("hold", hold_app),
-):
-    app.add_typer(sub, name=name)
 
-out = Terminal(soft_wrap=True, highlight=False, emoji=False, markup=False)
-err = Terminal(stderr=True, soft_wrap=True, highlight=False, emoji=False, markup=False)
+
+def group(name: str, words: str) -> typer.Typer:
+    """Return a new group of commands: `pantau NAME …`."""
+    made = typer.Typer(no_args_is_help=True, help=words)
+    app.add_typer(made, name=name)
+    return made
+
+
+accounts_app = group("accounts", "The registered accounts.")
+agencies_app = group("agencies", "The agencies and who answers for them.")
+posts_app = group("posts", "The stored posts.")
+alerts_app = group("alerts", "What somebody must look at.")
+rules_app = group("rules", "The rules of the circular.")
+mail_app = group("mail", "The way of the mails.")
+silences_app = group("silences", "What nobody is told of for a while.")
+audit_app = group("audit", "The record of what happened; it can be proved unchanged.")
+hold_app = group("hold", "Legal holds: what no purge may empty.")
+certificate_app = group("certificate", "Signed certificates of what was read.")
+
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON array, uncapped.")]
 OfAgency = Annotated[str, typer.Option("--agency", help="Only this agency.")]
 
@@ -100,17 +89,29 @@ def quieter(log: Log) -> Log:
     return replace(log, level="error") if log.level in {"info", "warning"} else log
 
 
+def settings_alone() -> Settings:
+    """Return the settings alone: register and rules may be wrong."""
+    return load_settings(GIVEN.folder, os.environ)
+
+
 @contextmanager
 def listing() -> Iterator[Database | None]:
     """Open the database beside a daemon, to read only; None when there is none yet."""
-    from monitor.settings.load import load_settings
-
-    db = open_for_listing(load_settings(GIVEN.folder, os.environ).database.url)
+    db = open_for_listing(settings_alone().database.url)
     try:
         yield db
     finally:
         if db is not None:
             db.close()
+
+
+@contextmanager
+def monitored() -> Iterator[Database]:
+    """Open the database as `listing` does, for what says nothing without one."""
+    with listing() as db:
+        if db is None:
+            raise bad("there is no database yet: nothing was monitored; `pantau once` or `pantau run` begins")
+        yield db
 
 
 def registered_agency(db: Database | None, code: str) -> str:
@@ -126,42 +127,54 @@ def registered_agency(db: Database | None, code: str) -> str:
     return found
 
 
-def iso(moment: datetime | None) -> str | None:
-    return moment.isoformat() if moment else None
+def registered_account(label: str) -> int:
+    """Return the id of the account of --account."""
+    from monitor.store.register import registered
+
+    with listing() as db:
+        known = {one.label.casefold(): one.id for one in registered(db)} if db is not None else {}
+    found = known.get(label.casefold())
+    if found is None:
+        raise bad(f"--account: '{label}': no registered account{suggestion(label, known)}; write platform/handle")
+    return found
 
 
-def print_rows(rows: Sequence[Mapping[str, Any]], as_json: bool, columns: Sequence[str]) -> None:
-    """Print all rows as one JSON array, or the first ones as a table."""
-    if as_json:
-        sys.stdout.write(json.dumps(list(rows), ensure_ascii=False, indent=2) + "\n")
-        return
-    if not rows:
-        out.print("none")
-        return
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for column in columns:
-        table.add_column(column.replace("_", " "), overflow="fold")
-    for row in rows[:SHOWN_ROWS]:
-        table.add_row(*(shown_time(row[name]) if name.endswith("_at") else cell(row[name]) for name in columns))
-    width = None if sys.stdout.isatty() else UNFOLDED
-    Terminal(highlight=False, markup=False, emoji=False, width=width).print(table)
-    if len(rows) > SHOWN_ROWS:
-        out.print(f"… and {len(rows) - SHOWN_ROWS} more; --json prints all")
+def alert_of(db: Database | None, case: str, *, option: str = "") -> int:
+    """Return the id of the alert with this case number."""
+    from monitor.store.alerts import find_case
+
+    found = find_case(db, case) if db is not None else None
+    if found is None:
+        named = f"{option}: " if option else ""
+        raise bad(f"{named}'{case}': no alert has this case number; `pantau alerts list` shows them")
+    return found
 
 
-def shown_time(moment: str | None) -> str:
-    return f"{datetime.fromisoformat(moment).astimezone(MALAYSIA):%Y-%m-%d %H:%M}" if moment else "–"
+def moment(since: str) -> datetime | None:
+    """Return the time of --since, which is Malaysian where it names no zone; None when it is not given."""
+    if not since:
+        return None
+    try:
+        begin = datetime.fromisoformat(since)
+    except ValueError:
+        raise bad(f"--since: '{since}': expected a time such as 2026-11-01 or 2026-11-01T08:00+08:00") from None
+    return begin if begin.tzinfo else begin.replace(tzinfo=MALAYSIA)
 
 
-def cell(value: Any) -> str:
-    from monitor.disclosure import one_line
+def begun(option: str, name: str, read: Callable[[str], tuple[datetime, datetime]]) -> tuple[datetime, datetime]:
+    """Return the first moment of a week or month and that of the next. One that has not begun is refused."""
+    try:
+        start, end = read(name)
+    except ValueError as error:
+        raise bad(f"{option}: {error}") from None
+    if start > datetime.now(MALAYSIA):
+        raise bad(f"{option}: {name} has not begun yet")
+    return start, end
 
-    if isinstance(value, list | tuple):
-        return ", ".join(map(str, value))
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    if isinstance(value, float):
-        return f"{value * 100:.1f} %"
-    if value is None:
-        return "–"
-    return one_line(str(value), limit=120)
+
+def write_out(file: Path, data: bytes) -> None:
+    """Write the file of --out."""
+    try:
+        file.write_bytes(data)
+    except OSError as error:
+        raise bad(f"--out: {file}: cannot be written ({error.strerror})") from None

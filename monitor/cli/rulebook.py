@@ -14,8 +14,9 @@ from typing import Annotated, Any
 
 import typer
 
-from monitor.cli.root import GIVEN, AsJson, bad, listing, out, rules_app, today
+from monitor.cli.root import GIVEN, AsJson, listing, rules_app, today, write_out
 from monitor.cli.rules import chosen_rule, loaded_rules
+from monitor.cli.terminal import out, print_json
 from monitor.model import Language
 from monitor.rules.explain import WORDS, Explanation, Match, Why, explain, why
 from monitor.rules.rule import Rule
@@ -42,22 +43,18 @@ def rules_explain(
     rule = chosen_rule(rules, name)
     if text is None:
         told = explain(rule, read_source(Path(rule.file)), language)
-        _print_json(asdict(told)) if as_json else _print_lines(rule_lines(told, WORDS[language]))
+        print_json(asdict(told)) if as_json else _print_lines(rule_lines(told, WORDS[language]))
         return
     given = sys.stdin.buffer.read().decode("utf-8", "replace") if text == "-" else text
     opinion = rules.opinions.get(rule.clause.instrument)
     reason = why(rule, given, language, opinion=opinion)
     if as_json:
-        _print_json(_why_json(rule, reason))
+        print_json(_why_json(rule, reason))
         return
     _print_lines(why_lines(rule, reason, WORDS[language]))
     if reason.opinion is not None and opinion is not None:
         sure, lift = round(reason.opinion.sureness * 100), round(opinion.lift.get(rule.clause.ref, 1.0) * 100)
         out.print(WORDS[language]["h_opinion"].format(sure=sure, clause=reason.opinion.clause, lift=lift))
-
-
-def _print_json(data: Mapping[str, Any]) -> None:
-    sys.stdout.write(json.dumps(data, ensure_ascii=False, indent=2) + "\n")
 
 
 def _print_lines(lines: Iterable[str]) -> None:
@@ -74,10 +71,7 @@ def rules_page(
     from monitor.rules.handbook import page
 
     html = page(loaded_rules(), GIVEN.folder / "rules", language, today=today())
-    try:
-        file.write_text(html, encoding="utf-8")
-    except OSError as error:
-        raise bad(f"--out: {file}: cannot be written ({error.strerror})") from None
+    write_out(file, html.encode())
     out.print(f"{file} written")
 
 
@@ -95,7 +89,7 @@ def rules_suggest(
         told = told_texts(db, wanted) if db is not None else {}
     found = [suggest(known[rule], told[rule]) for rule in wanted]
     if as_json:
-        sys.stdout.write(json.dumps([asdict(one) for one in found], ensure_ascii=False, indent=2) + "\n")
+        print_json([asdict(one) for one in found])
         return
     if not found:
         out.print("no alert was resolved as a false alarm" + (f" of {named[0]}" if name else ""))

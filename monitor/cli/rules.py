@@ -10,16 +10,8 @@ import typer
 
 from connectors import CONNECTORS
 from monitor import jsonlines
-from monitor.cli.root import (
-    GIVEN,
-    AsJson,
-    app,
-    bad,
-    out,
-    print_rows,
-    rules_app,
-    today,
-)
+from monitor.cli.root import GIVEN, AsJson, app, bad, rules_app, today
+from monitor.cli.terminal import out, print_rows
 from monitor.configuration import (
     read_register,
 )

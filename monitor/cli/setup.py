@@ -10,17 +10,8 @@ from typing import Annotated
 
 import typer
 
-from monitor.cli.root import (
-    GIVEN,
-    SHORT_INTERVAL,
-    app,
-    bad,
-    configured,
-    err,
-    listing,
-    out,
-    today,
-)
+from monitor.cli.root import GIVEN, app, bad, configured, listing, today
+from monitor.cli.terminal import err, out
 from monitor.configuration import (
     Configuration,
     missing_credentials,
@@ -28,6 +19,7 @@ from monitor.configuration import (
 from monitor.model import AccountStatus
 from monitor.problems import ConfigurationError
 from monitor.register import account_key
+from monitor.settings import SHORT_INTERVAL
 from monitor.settings.summary import summary
 
 PACKAGE = Path(__file__).parent.parent

@@ -14,6 +14,7 @@ from pathlib import Path
 
 FILE_NAME = "pantau.toml"
 WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
+SHORT_INTERVAL = timedelta(seconds=30)  # of polling: below it platforms may count the pace against us
 RECHECK_WAITS = tuple(timedelta(minutes=m) for m in (10, 20, 60, 180, 480, 1440, 2880))  # the last one repeats
 IPNetwork = ipaddress.IPv4Network | ipaddress.IPv6Network
 
