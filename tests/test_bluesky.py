@@ -22,7 +22,9 @@ from connectors.base import (
 )
 from connectors.bluesky import BlueskyConnector, BlueskySettings
 from connectors.bluesky import posts as atproto
-from connectors.bluesky.connector import AccountHidden, Stream, actor_of, parse_feed, ready
+from connectors.bluesky.connector import actor_of
+from connectors.bluesky.listing import Stream, parse_feed, ready
+from connectors.bluesky.refusals import AccountHidden
 from connectors.sandbox.server import Sandbox
 from connectors.sandbox.world import World
 from monitor.model import Account, MediaKind, PostKind

@@ -11,9 +11,9 @@ from builders import account
 import connectors
 from connectors import instagram, threads
 from connectors.graph.refusals import FACEBOOK
-from connectors.linkedin import connector as linkedin
+from connectors.linkedin import refusals as linkedin
 from connectors.x import refusals as x
-from connectors.youtube import google
+from connectors.youtube import refusals as google
 from monitor.configuration import Configuration, missing_credentials, platform_settings
 from monitor.settings.load import load_settings
 

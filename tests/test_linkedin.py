@@ -17,7 +17,8 @@ from replay import Answer, Replay, as_json, by_path, recorded
 from connectors import base
 from connectors.base import AccountNotFound, ConnectorError, ConnectorMisconfigured, PermissionMissing, SchemaDrift
 from connectors.linkedin import LinkedInConnector, LinkedInSettings
-from connectors.linkedin.connector import page_of, parse_post
+from connectors.linkedin.connector import page_of
+from connectors.linkedin.posts import parse_post
 from connectors.linkedin.text import little, plain
 from connectors.sandbox.server import Sandbox
 from connectors.sandbox.world import World

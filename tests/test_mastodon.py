@@ -22,16 +22,10 @@ from connectors.base import (
     Unavailable,
 )
 from connectors.mastodon import MastodonConnector, MastodonSettings
-from connectors.mastodon.connector import (
-    AccountHidden,
-    Place,
-    ServerLimited,
-    following,
-    parse_statuses,
-    place_of,
-    reset,
-)
+from connectors.mastodon.listing import following, parse_statuses
+from connectors.mastodon.places import Place, place_of
 from connectors.mastodon.posts import parse_account, parse_status
+from connectors.mastodon.refusals import AccountHidden, ServerLimited, reset
 from connectors.sandbox.server import Sandbox
 from connectors.sandbox.world import World
 from monitor.model import Account, MediaKind, PostKind

@@ -14,8 +14,8 @@ from peer_servers import Person, join, running
 
 from connectors.base import AccountNotFound, Wanted
 from connectors.bluesky import BlueskyConnector, BlueskySettings
-from connectors.bluesky.connector import AccountHidden
 from connectors.bluesky.posts import REPOST
+from connectors.bluesky.refusals import AccountHidden
 from monitor.model import Account, MediaKind, Post, PostKind
 from monitor.settings import Network
 

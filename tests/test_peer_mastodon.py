@@ -23,8 +23,8 @@ from replay import Answer, Asked, Replay
 
 from connectors.base import AccountNotFound, PermissionMissing
 from connectors.mastodon import MastodonConnector, MastodonSettings
-from connectors.mastodon.connector import refusal
 from connectors.mastodon.posts import parse_account, parse_status
+from connectors.mastodon.refusals import refusal
 from monitor.model import Account, PostKind
 from monitor.settings import Network
 

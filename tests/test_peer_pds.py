@@ -12,8 +12,8 @@ from peer_servers import join, running
 
 from connectors.base import AccountNotFound
 from connectors.bluesky import BlueskyConnector, BlueskySettings
-from connectors.bluesky.connector import AccountHidden
 from connectors.bluesky.posts import REPOST
+from connectors.bluesky.refusals import AccountHidden
 from monitor.model import Account, MediaKind, PostKind
 from monitor.settings import Network
 

@@ -11,8 +11,8 @@ from replay import recorded
 from connectors import instagram, threads
 from connectors.base import SchemaDrift
 from connectors.graph.listing import next_question
-from connectors.linkedin import connector as linkedin
-from connectors.tiktok import connector as tiktok
+from connectors.linkedin import posts as linkedin
+from connectors.tiktok import posts as tiktok
 from monitor.model import Post, Profile
 
 GONE = object()

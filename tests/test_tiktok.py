@@ -21,7 +21,8 @@ from connectors.sandbox.server import Sandbox
 from connectors.sandbox.tiktok_twin import CLIENT_KEY
 from connectors.sandbox.world import World
 from connectors.tiktok import TikTokConnector, TikTokSettings
-from connectors.tiktok.connector import ConsentEnded, parse_listing, parse_post
+from connectors.tiktok.posts import parse_listing, parse_post
+from connectors.tiktok.refusals import ConsentEnded
 from connectors.tiktok.tokens import Grant, Tokens
 from monitor.model import Cause, MediaKind
 from monitor.settings import Network, Secret

@@ -17,7 +17,7 @@ from replay import DATA
 from connectors import http, myspace, rss
 from connectors.base import ConnectorError, SchemaDrift, Unavailable
 from connectors.seen import remembered
-from connectors.youtube import connector as youtube
+from connectors.youtube import feeds as youtube
 
 FEED = (DATA / "rss" / "wordpress.xml").read_bytes()
 

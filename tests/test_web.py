@@ -17,8 +17,8 @@ from connectors import base
 from connectors.base import AccountNotFound, AddressRefused, ConnectorError, PermissionMissing, SchemaDrift, Unavailable
 from connectors.web import WebConnector, WebSettings
 from connectors.web import connector as web
+from connectors.web.answers import decoded, main_text
 from connectors.web.articles import feeds_of, listed_on, parse_article, read_page
-from connectors.web.connector import main_text
 from connectors.web.sitemap import parse_sitemap
 from monitor.model import Account, MediaKind
 from monitor.settings import Network
@@ -511,7 +511,7 @@ CHARSETS = {
 
 @pytest.mark.parametrize("answer", CHARSETS.values(), ids=CHARSETS)
 def test_characters_are_read_by(answer):
-    found = web.decoded(answer.body, answer.headers["Content-Type"].lower())
+    found = decoded(answer.body, answer.headers["Content-Type"].lower())
     assert "<p>é</p>" in found
 
 

@@ -12,8 +12,9 @@ from replay import DATA, Answer, Asked, Replay, as_json, by_path, recorded
 
 from connectors import base
 from connectors.base import AccountNotFound, ConnectorError, RateLimited, SchemaDrift, Unavailable
-from connectors.youtube import YouTubeConnector, YouTubeSettings, google
-from connectors.youtube.connector import parse_feed
+from connectors.youtube import YouTubeConnector, YouTubeSettings
+from connectors.youtube.feeds import parse_feed
+from connectors.youtube.units import next_day
 from monitor.model import Cause, MediaKind
 from monitor.settings import Network, Secret
 
@@ -230,7 +231,7 @@ def test_the_day_s_units_are_counted_until_midnight_pacific():
 
 
 def test_midnight_pacific_follows_their_summer_time():
-    assert google.next_day(datetime(2026, 7, 1, 12, tzinfo=UTC)) == datetime(2026, 7, 2, 7, tzinfo=UTC)
+    assert next_day(datetime(2026, 7, 1, 12, tzinfo=UTC)) == datetime(2026, 7, 2, 7, tzinfo=UTC)
 
 
 def test_google_s_own_word_ends_the_day():

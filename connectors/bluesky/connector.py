@@ -6,7 +6,7 @@ import contextlib
 import re
 import threading
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, ClassVar
 from urllib.parse import urlsplit
@@ -24,14 +24,11 @@ from connectors.base import (
     ConnectorError,
     Cursor,
     Page,
-    PermissionMissing,
-    RateLimited,
     Reread,
     SchemaDrift,
-    Unavailable,
     Wanted,
-    no_later,
 )
+from connectors.bluesky.listing import Stream, begun, listed_in, parse_feed, ready, shallowest
 from connectors.bluesky.posts import (
     CHANGED,
     POST,
@@ -43,13 +40,24 @@ from connectors.bluesky.posts import (
     parse_profile_record,
     parse_profile_view,
     parse_record,
-    parse_repost,
     parse_view,
     parts_of,
     reposted,
     time_of_key,
 )
-from connectors.payload import inner, moment, objects, string
+from connectors.bluesky.refusals import (
+    NO_APPVIEW,
+    NO_RECORD,
+    NO_SERVICE,
+    WRITE,
+    AccountHidden,
+    NoAppView,
+    RecordNotFound,
+    parse_allowance,
+    refusal,
+    said,
+)
+from connectors.payload import inner, moment, string
 from connectors.walk import Listed, Walk, begin_walk, walked
 from monitor.model import Account, Json, Post, Profile
 from monitor.settings import Network
@@ -57,7 +65,6 @@ from monitor.settings import Network
 ORIGIN = "https://public.api.bsky.app"
 PAGE_SIZE = 100
 POSTS_PER_CALL = 25
-WINDOW = timedelta(minutes=5)  # of the budget of calls
 LOOK_BACK = timedelta(days=30)
 LOOK_BACK_EVERY = timedelta(days=1)
 BLOBS = "/xrpc/com.atproto.sync.getBlob"
@@ -70,182 +77,6 @@ class BlueskySettings:
 
     def problems(self) -> configured.Problems:
         return configured.only(base_url=configured.base_url_mistake(self.base_url, usual=ORIGIN))
-
-
-class AccountHidden(PermissionMissing):
-    """The account is there, and its posts are shown to nobody: suspended, taken down, deactivated."""
-
-
-class _NoAppView(Exception):  # never leaves this module
-    """The server does not know app.bsky.*, or answers it to its own users only: it is a plain PDS."""
-
-
-class _RecordNotFound(Exception):  # never leaves this module
-    pass
-
-
-# ---------------------------------------------------------------- refusals
-
-WRITE = "write the handle (a domain name such as jpd.gov.my) or the DID"
-SUSPENDED = "the account is suspended by Bluesky or its host; its posts are shown to nobody"
-DEACTIVATED = "its owner has deactivated the account; its posts are shown to nobody"
-# What an error's name decides, whatever the status.
-ERRORS: Mapping[str, tuple[type[ConnectorError], str]] = {
-    "AccountTakedown": (AccountHidden, SUSPENDED),
-    "RepoTakendown": (AccountHidden, SUSPENDED),
-    "AccountSuspended": (AccountHidden, SUSPENDED),
-    "RepoSuspended": (AccountHidden, SUSPENDED),
-    "AccountDeactivated": (AccountHidden, DEACTIVATED),
-    "RepoDeactivated": (AccountHidden, DEACTIVATED),
-    "RepoDesynchronized": (Unavailable, "the host is copying the account's posts; it is tried again"),
-    "RepoNotFound": (AccountNotFound, f"this server holds no such account; {WRITE}, and look at base_url"),
-    "HandleNotFound": (AccountNotFound, f"no account has this handle; {WRITE}"),
-    "ProfileNotFound": (AccountNotFound, f"no such account; {WRITE}"),
-    "ActorNotFound": (AccountNotFound, f"no such account; {WRITE}"),
-    "BlockedActor": (PermissionMissing, "the account is blocked here"),
-    "BlockedByActor": (PermissionMissing, "the account has blocked this reader"),
-    "RateLimitExceeded": (RateLimited, "the server asks for patience"),
-    "UpstreamFailure": (Unavailable, "the server could not reach the account's host; it is tried again"),
-    "UpstreamTimeout": (Unavailable, "the server could not reach the account's host in time; it is tried again"),
-}
-# Servers before 2025 name none of these, and say it in words. Searched in small letters, never shown.
-WORDS: Mapping[str, str] = {
-    "profile not found": "ProfileNotFound",
-    "could not find repo": "RepoNotFound",
-    "unable to resolve handle": "HandleNotFound",
-    "could not find user": "RepoNotFound",
-    "actor must be a valid": "ProfileNotFound",
-}
-NO_APPVIEW = frozenset({"MethodNotImplemented", "XRPCNotSupported", "AuthMissing", "AuthenticationRequired"})
-NO_SERVICE = "no service configured"  # as a PDS says of every method it has nobody to ask about
-NO_RECORD = "could not locate record"
-
-
-def refusal(response: requests.Response, *, what: str, now: datetime) -> ConnectorError:
-    """Return our error for an answer that is no success: by the error's name, else by its words, else by its status."""
-    name, words = _said(response)
-    known = ERRORS.get(name) or next((ERRORS[error] for told, error in WORDS.items() if told in words), None)
-    if known is None:
-        return _by_status(response, what=what, now=now)
-    kind, sentence = known
-    retry_at = reset(response.headers, now) if issubclass(kind, RateLimited) else None
-    return kind(f"{what}: {sentence}", retry_at=retry_at)
-
-
-def _by_status(response: requests.Response, *, what: str, now: datetime) -> ConnectorError:
-    status = response.status_code
-    if status == requests.codes.too_many_requests:
-        message = f"{what}: the server asks for patience (HTTP {status})"
-        return RateLimited(message, retry_at=reset(response.headers, now))
-    if status == requests.codes.bad_request:
-        return SchemaDrift(f"{what}: the server does not understand the question (HTTP 400); {CHANGED}")
-    return http.refusal(response, what=what, now=now) or SchemaDrift(f"{what}: HTTP {status} is no answer; {CHANGED}")
-
-
-def _said(response: requests.Response) -> tuple[str, str]:
-    """Return the name and the words of an error; empty where the answer is none of the protocol's."""
-    try:
-        payload = response.json()
-    except (ValueError, RecursionError):
-        return "", ""
-    return (string(payload, "error"), string(payload, "message").lower()) if isinstance(payload, Mapping) else ("", "")
-
-
-def reset(headers: Mapping[str, str], now: datetime) -> datetime | None:
-    """Return when the budget is full again: RateLimit-Reset is seconds since 1970."""
-    seconds = headers.get("RateLimit-Reset", "")
-    if seconds.isascii() and seconds.isdigit() and 9 <= len(seconds) <= 11:
-        return no_later(datetime.fromtimestamp(int(seconds), UTC), now)
-    return http.retry_after(headers, now)
-
-
-def parse_allowance(headers: Mapping[str, str], now: datetime) -> Allowance | None:
-    """Read RateLimit-*: 3,000 calls in five minutes at Bluesky's own servers. None where they do not say."""
-    told = [headers.get(f"RateLimit-{name}", "") for name in ("Limit", "Remaining")]
-    resets_at = reset(headers, now)
-    if resets_at is None or not all(one.isascii() and one.isdigit() and len(one) < 10 for one in told):
-        return None
-    return Allowance(name="calls", limit=float(told[0]), remaining=float(told[1]), resets_at=resets_at, window=WINDOW)
-
-
-# ---------------------------------------------------------------- listings
-
-
-def parse_feed(payload: Json) -> Listed:
-    """Return one answer of an author's feed. Raises SchemaDrift."""
-    items = listed_in(payload, "feed")
-    posts, times = [], []
-    for item in items:
-        reason = inner(item, "reason")
-        kind = string(reason, "$type")
-        is_repost = kind.endswith("#reasonRepost")
-        post = parse_repost(item, reason) if is_repost else parse_view(inner(item, "post"))
-        posts.append(post)
-        if not kind or is_repost:  # a pinned post stands first, whatever its age
-            times.append(post.published_at)
-    return Listed(
-        posts=tuple(posts),
-        times=tuple(times),
-        ids=frozenset(post.native_id for post in posts),
-        more=bool(string(payload, "cursor")),
-    )
-
-
-def listed_in(payload: Json, key: str) -> list[Json]:
-    """Return a list of objects. Raises SchemaDrift when it is not there: an empty list says "none"."""
-    items = objects(payload.get(key))
-    if items is None:
-        raise SchemaDrift(f"bluesky: the answer has no list '{key}'; {CHANGED}, or base_url leads elsewhere")
-    return items
-
-
-@dataclass(slots=True)
-class Stream:
-    """One collection of a repository, newest first, as far as it has been read and not yet passed on."""
-
-    collection: str
-    cursor: str = ""
-    ended: bool = False
-    waiting: list[Json] = field(default_factory=list)
-    reached: datetime | None = None  # the time of the oldest record read
-    _keys: set[str] = field(default_factory=set)
-
-    def take(self, payload: Json) -> None:
-        """Keep one answer. A cursor that brings nothing new ends the stream, whatever it says."""
-        records = listed_in(payload, "records")
-        fresh = [item for item in records if string(item, "uri") not in self._keys]
-        self._keys |= {string(item, "uri") for item in fresh}
-        self.waiting += fresh
-        self.cursor = string(payload, "cursor")
-        self.ended = not self.cursor or not fresh
-        if fresh:
-            self.reached = min(map(listed_at, fresh))
-
-
-def ready(streams: Sequence[Stream]) -> list[Json]:
-    """Take what can be passed on: nothing that a stream has not read yet is newer. Newest first."""
-    depths = [stream.reached for stream in streams if not stream.ended and stream.reached is not None]
-    frontier = max(depths, default=None)
-    found: list[Json] = []
-    for stream in streams:
-        passed = [item for item in stream.waiting if frontier is None or listed_at(item) >= frontier]
-        stream.waiting = [item for item in stream.waiting if frontier is not None and listed_at(item) < frontier]
-        found += passed
-    return sorted(found, key=listed_at, reverse=True)
-
-
-def shallowest(streams: Sequence[Stream]) -> Stream | None:
-    """Return the stream to read next: one not begun, else that whose oldest record is the newest."""
-    reading = [stream for stream in streams if not stream.ended]
-    latest = datetime.max.replace(tzinfo=UTC)
-    return max(reading, key=lambda stream: stream.reached or latest, default=None)
-
-
-def begun(streams: Sequence[Stream]) -> bool:
-    return all(stream.ended or stream.reached is not None for stream in streams)
-
-
-# ---------------------------------------------------------------- the connector
 
 
 class BlueskyConnector:
@@ -274,7 +105,7 @@ class BlueskyConnector:
             try:
                 payload = self._get(f"/xrpc/{GET_PROFILE}", {"actor": actor}, now, what=f"{account.label}: profile")
                 return parse_profile_view(payload)
-            except _NoAppView:
+            except NoAppView:
                 pass
         return self._profile_record(account, now)
 
@@ -302,7 +133,7 @@ class BlueskyConnector:
         try:
             payload = self._get("/xrpc/app.bsky.actor.getProfiles", {"actors": names}, now, what="bluesky: profiles")
             profiles = [parse_profile_view(view) for view in listed_in(payload, "profiles")]
-        except (_NoAppView, ConnectorError):  # each is asked for alone, and tells its own reason
+        except (NoAppView, ConnectorError):  # each is asked for alone, and tells its own reason
             return {}
         return {name: one for one in profiles for name in (one.native_id, one.handle.lower())}
 
@@ -356,7 +187,7 @@ class BlueskyConnector:
         views: Mapping[str, Json] = {}
         try:
             views = {} if self._is_plain else self._views([one for each in wanted for one in each.native_ids], now)
-        except _NoAppView:
+        except NoAppView:
             pass
         except ConnectorError as error:
             stop = error
@@ -372,7 +203,7 @@ class BlueskyConnector:
     ) -> Reread | ConnectorError:
         try:
             if not self._is_plain:
-                with contextlib.suppress(_NoAppView):
+                with contextlib.suppress(NoAppView):
                     return self._shown_again(account, asked, views, now)
             return self._held_again(account, asked, now)
         except AccountHidden:
@@ -394,7 +225,7 @@ class BlueskyConnector:
     def _answers(self, account: Account, now: datetime) -> Iterator[Listed]:
         """Yield what the account published, newest first, without an end of its own: the walk says when it is over."""
         if not self._is_plain:
-            with contextlib.suppress(_NoAppView):
+            with contextlib.suppress(NoAppView):
                 yield from self._feed(account, now)
         yield from self._repository(account, now)
 
@@ -438,9 +269,9 @@ class BlueskyConnector:
         for uri in uris:
             try:
                 record = inner(self._record(account, uri, now), "value")
-            except _RecordNotFound:
+            except RecordNotFound:
                 yield uri, ""
-            except _NoAppView:  # an AppView may give out no records: nothing is decided
+            except NoAppView:  # an AppView may give out no records: nothing is decided
                 return
             else:
                 yield uri, string(inner(record, "subject"), "uri")
@@ -478,7 +309,7 @@ class BlueskyConnector:
         for uri in filter(collection_of, asked):
             try:
                 posts.append(self._parsed(account, self._record(account, uri, now)))
-            except _RecordNotFound:
+            except RecordNotFound:
                 missing.add(uri)
         try:
             if missing:  # a PDS says so of every post of a suspended account, and of one that it does not hold
@@ -512,12 +343,12 @@ class BlueskyConnector:
             raise SchemaDrift(f"{what}: a repository without did or handle; {CHANGED}")
         try:
             record = inner(self._record(account, f"at://{did}/{PROFILE}/self", now), "value")
-        except _RecordNotFound:  # nobody must say anything of himself
+        except RecordNotFound:  # nobody must say anything of himself
             record = {}
         return parse_profile_record(did, handle, record, blobs=f"{self._base}{BLOBS}")
 
     def _record(self, account: Account, uri: str, now: datetime) -> Json:
-        """Return one record. Raises _RecordNotFound."""
+        """Return one record. Raises RecordNotFound."""
         repository, collection, key = parts_of(uri)
         asked = {"repo": repository, "collection": collection, "rkey": key}
         item = self._get("/xrpc/com.atproto.repo.getRecord", asked, now, what=f"{account.label}: a known record")
@@ -530,11 +361,11 @@ class BlueskyConnector:
             payload = self._get(f"/xrpc/{method}", asked, now, what=what)
             self._is_plain = True
             return payload
-        except _NoAppView:
+        except NoAppView:
             raise SchemaDrift(f"{what}: the server knows no {method}; correct connectors.bluesky.base_url") from None
 
     def _get(self, path: str, asked: Mapping[str, Any], now: datetime, *, what: str) -> Json:
-        """Ask one question. Raises ConnectorError, _NoAppView, _RecordNotFound."""
+        """Ask one question. Raises ConnectorError, NoAppView, RecordNotFound."""
         try:
             response = self._session.get(
                 f"{self._base}{path}", params=dict(asked), headers={"Accept": "application/json"}
@@ -545,11 +376,11 @@ class BlueskyConnector:
             with self._lock:
                 self._allowance = allowance
         if response.status_code != requests.codes.ok:
-            name, words = _said(response)
+            name, words = said(response)
             if name in NO_APPVIEW or words.startswith(NO_SERVICE):
-                raise _NoAppView
+                raise NoAppView
             if name == "RecordNotFound" or NO_RECORD in words:
-                raise _RecordNotFound
+                raise RecordNotFound
             raise refusal(response, what=what, now=now)
         payload = http.json_body(response, what=what)
         if not isinstance(payload, Mapping):

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import ClassVar
-from urllib.parse import parse_qs, quote, urlsplit
+from urllib.parse import quote
 
 import requests
 
@@ -19,71 +19,44 @@ from connectors.base import (
     AccountNotFound,
     Bounds,
     Capabilities,
-    ConnectorError,
     ConnectorMisconfigured,
     CredentialRefused,
     Cursor,
     Page,
     PermissionMissing,
-    RateLimited,
     Reread,
     SchemaDrift,
-    Unavailable,
 )
-from connectors.linkedin.text import plain
+from connectors.linkedin.posts import (
+    CHANGED,
+    ORGANISATION,
+    PAGE_SIZE,
+    changed_at,
+    elements_of,
+    file_urns,
+    is_published,
+    next_start,
+    parent_urn,
+    parse_post,
+    parse_profile,
+    status_of,
+)
+from connectors.linkedin.refusals import NEW_TOKEN, Refused, refusal
 from connectors.linkedin.token import Bearer
-from connectors.links import links_in
 from connectors.listing import stretch
-from connectors.markup import joined, unique
-from connectors.payload import inner, number, objects, parts, string
+from connectors.markup import unique
+from connectors.payload import string
 from connectors.remembered import Remembered
 from connectors.walk import Listed, begin_walk, walked
-from monitor.model import Account, Json, Media, MediaKind, Post, PostKind, Profile
+from monitor.model import Account, Json, Post, Profile
 from monitor.settings import Network, Secret
 
 USUAL = "https://api.linkedin.com"
 TOKEN_URL = "https://www.linkedin.com/oauth/v2/accessToken"  # noqa: S105 (an address)
-PAGE_SIZE = 100
 IDS_PER_CALL = 50
 REMEMBERED = timedelta(hours=1)  # where files are, and what reshared posts said: not asked for at every check
 BARREN = 2  # pages in a row without anything new: the listing gets nowhere
-HARDLY_EDITED = timedelta(minutes=1)  # LinkedIn itself touches a post right after it was made
 VANITY = r"[\w\-.%]{1,120}"
-ORGANISATION = "urn:li:organization:"
-CHANGED = "LinkedIn's API has changed, see connectors.linkedin.version"
-OWN = ("id", "commentary", "content", "contentLandingPage")  # what tells versions apart where a part was not readable
-NEW_TOKEN = (
-    "let the pages' administrator consent again, and put the new token into connectors.linkedin.access_token_file"  # noqa: S105 (a remedy)
-)
-ROLE = (
-    "the token's member must be an administrator of the page, and the app needs r_organization_social and "
-    "rw_organization_admin (Community Management API)"
-)
-VERSION = "set connectors.linkedin.version to a month that LinkedIn still serves, such as that of half a year ago"
-RATE = "the budget of calls is used up; Pantau goes on when it is free again"
-LATER = "LinkedIn has a passing fault; it is tried again"
-
-Verdict = tuple[type[ConnectorError], str]
-CODES: Mapping[str, Verdict] = {
-    "INVALID_ACCESS_TOKEN": (CredentialRefused, f"the access token is refused; {NEW_TOKEN}"),
-    "EXPIRED_ACCESS_TOKEN": (CredentialRefused, f"the access token has ended (they last 60 days); {NEW_TOKEN}"),
-    "REVOKED_ACCESS_TOKEN": (CredentialRefused, f"the consent was withdrawn; {NEW_TOKEN}"),
-    "EMPTY_ACCESS_TOKEN": (CredentialRefused, f"no access token arrived; {NEW_TOKEN}"),
-    "ACCESS_DENIED": (PermissionMissing, f"the token may not read this; {ROLE}"),
-    "NONEXISTENT_VERSION": (ConnectorMisconfigured, f"LinkedIn serves this version no more; {VERSION}"),
-    "VERSION_MISSING": (ConnectorMisconfigured, f"LinkedIn wants a version; {VERSION}"),
-    "INVALID_VERSION": (ConnectorMisconfigured, f"LinkedIn knows no such version; {VERSION}"),
-    "TOO_MANY_REQUESTS": (RateLimited, RATE),
-    "RESOURCE_NOT_FOUND": (AccountNotFound, "no such page or post; correct the handle in the register"),
-}
-STATUSES: Mapping[int, Verdict] = {
-    401: CODES["INVALID_ACCESS_TOKEN"],
-    403: CODES["ACCESS_DENIED"],
-    404: CODES["RESOURCE_NOT_FOUND"],
-    426: CODES["NONEXISTENT_VERSION"],
-    429: (RateLimited, RATE),
-    999: (Unavailable, "LinkedIn turns this server away for now; it is tried again"),
-}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -118,9 +91,6 @@ class LinkedInSettings:
         )
 
 
-# ---------------------------------------------------------------- payloads
-
-
 def page_of(account: Account) -> str:
     """Return what the register calls the page: its number, or its name in addresses. Raises AccountNotFound."""
     page = named_by(account, addresses.handle, usable=VANITY)
@@ -132,188 +102,6 @@ def page_of(account: Account) -> str:
 
 def urn_of(native_id: str) -> str:
     return native_id if native_id.startswith("urn:") else ORGANISATION + native_id
-
-
-def elements_of(payload: Json, *, what: str) -> list[Json]:
-    """Return the elements of a finder's answer. Raises SchemaDrift."""
-    elements = objects(payload.get("elements"))
-    if elements is None:
-        raise SchemaDrift(f"{what}: an answer has no list (elements); {CHANGED}")
-    return elements
-
-
-def next_start(payload: Json, start: int) -> int | None:
-    """Return where the next page begins; None at the end.
-
-    LinkedIn links to the next page; a server without links goes on while pages are full, or its total is not reached.
-    """
-    paging = inner(payload, "paging")
-    shown = parts(payload, "elements")
-    length = len({string(item, "id") for item in shown})  # what is shown twice counts once
-    links = paging.get("links")
-    if isinstance(links, list) and links:
-        following = next((one for one in links if isinstance(one, Mapping) and one.get("rel") == "next"), None)
-        return _start_in(string(following, "href"), start + max(length, 1)) if following is not None else None
-    total, count = number(paging.get("total")), number(paging.get("count"))
-    more = start + length < total if total else not isinstance(links, list) and len(shown) >= (count or PAGE_SIZE)
-    return start + length if more and length else None
-
-
-def _start_in(href: str, otherwise: int) -> int:
-    try:
-        told = parse_qs(urlsplit(href).query).get("start", [""])[0]
-    except ValueError:
-        told = ""
-    return int(told) if re.fullmatch(r"\d{1,9}", told) else otherwise
-
-
-def is_published(item: Json) -> bool:
-    """Say whether a post is out: drafts, and what was taken back, are not."""
-    return item.get("lifecycleState") in (None, "PUBLISHED")
-
-
-def changed_at(item: Json) -> datetime:
-    """Return when a post was last changed, which is what the listing goes by."""
-    return _moment(item, "lastModifiedAt", "publishedAt", "createdAt")
-
-
-def parse_post(item: Json, *, parent: Json | None = None, files: Mapping[str, Json] | None = None) -> Post:
-    """Return one post with what it passes on (`parent`) and the addresses of its `files`. Raises SchemaDrift."""
-    native_id = string(item, "id")
-    if not native_id:
-        raise SchemaDrift(f"linkedin: a post has no id; {CHANGED}")
-    url = f"https://www.linkedin.com/feed/update/{native_id}/"
-    shown, known = [item, *([parent] if parent else [])], files or {}
-    published_at = _moment(item, "publishedAt", "firstPublishedAt", "createdAt")
-    return Post(
-        native_id=native_id,
-        url=url,
-        published_at=published_at,
-        text=joined(words for part in shown for words in _words(part)),
-        kind=_kind(item),
-        edited_at=_edited_at(item, published_at),
-        media=unique(media for part in shown for media in _media(part, known, page=url)),
-        links=unique(link for part in shown for link in _links(part)),
-        raw=dict(item),
-        own={key: item[key] for key in OWN if key in item} if _lacks(item, parent, known) else None,
-    )
-
-
-def parse_profile(item: Json) -> Profile:
-    """Return what a page says of itself. A picture is known by its urn. Raises SchemaDrift."""
-    vanity = string(item, "vanityName")
-    name = string(item, "localizedName") or vanity
-    urn = string(item, "$URN")
-    native_id = (
-        urn if urn and not urn.startswith(ORGANISATION) else str(item.get("id") or "").removeprefix(ORGANISATION)
-    )
-    if not native_id or not name:
-        raise SchemaDrift(f"linkedin: a page has no id or no name; {CHANGED}")
-    logo = inner(item, "logoV2")
-    return Profile(
-        native_id=native_id,
-        name=name,
-        handle=vanity or native_id,
-        bio=string(item, "localizedDescription"),
-        picture_url=string(logo, "original") or string(logo, "cropped"),
-    )
-
-
-def file_urns(item: Json) -> tuple[str, ...]:
-    """Return the urns of a post's pictures, films and documents."""
-    return unique(urn for urn, _ in _attached(item))
-
-
-def _moment(item: Json, *keys: str) -> datetime:
-    """Return the first of the times, which are in milliseconds since 1970. Raises SchemaDrift without any."""
-    for key in keys:
-        if re.fullmatch(r"\d{12,14}", str(item.get(key))):
-            return datetime.fromtimestamp(int(str(item[key])) / 1000, UTC)
-    raise SchemaDrift(f"linkedin: post {string(item, 'id')[:64]}: {keys[0]} is no time in milliseconds; {CHANGED}")
-
-
-def _edited_at(item: Json, published_at: datetime) -> datetime | None:
-    changed, told = changed_at(item), inner(item, "lifecycleStateInfo").get("isEditedByAuthor")
-    is_edited = told if isinstance(told, bool) else changed - published_at > HARDLY_EDITED
-    return changed if is_edited and changed > published_at else None
-
-
-def _kind(item: Json) -> PostKind:
-    if not _parent_urn(item):
-        return PostKind.ORIGINAL
-    return PostKind.QUOTE if string(item, "commentary").strip() else PostKind.REPOST
-
-
-def _parent_urn(item: Json) -> str:
-    context = inner(item, "reshareContext")
-    return string(context, "parent") or string(context, "root")
-
-
-def _words(item: Json) -> Iterator[str]:
-    """Yield everything that stands in a post as text: its own, an article's, a poll's, the cards' of a carousel."""
-    yield plain(string(item, "commentary"))
-    content = inner(item, "content")
-    for part in (inner(content, "article"), inner(content, "media"), inner(content, "celebration")):
-        yield from (string(part, key) for key in ("title", "text", "description"))
-    poll = inner(content, "poll")
-    yield "\n".join(filter(None, [string(poll, "question"), *(string(o, "text") for o in parts(poll, "options"))]))
-    for card in parts(content, "carousel", "cards"):
-        yield string(inner(card, "media"), "title")
-
-
-def _links(item: Json) -> Iterator[str]:
-    yield from links_in(plain(string(item, "commentary")))
-    content = inner(item, "content")
-    cards = parts(content, "carousel", "cards")
-    told = [string(inner(content, "article"), "source"), *(string(card, "landingPage") for card in cards)]
-    yield from filter(None, [*told, string(item, "contentLandingPage")])
-
-
-def _attached(item: Json) -> Iterator[tuple[str, str]]:
-    """Yield each file's urn with the words that describe it."""
-    content = inner(item, "content")
-    article = inner(content, "article")
-    found = [(string(article, "thumbnail"), string(article, "thumbnailAltText"))]
-    shown = [inner(content, "media"), *parts(content, "multiImage", "images"), inner(content, "celebration")]
-    shown += [inner(card, "media") for card in parts(content, "carousel", "cards")]
-    found += [(string(part, "id"), string(part, "altText") or string(part, "title")) for part in shown]
-    yield from ((urn, words) for urn, words in found if re.match(r"urn:li:(image|video|document):", urn))
-
-
-def _media(item: Json, files: Mapping[str, Json], *, page: str) -> Iterator[Media]:
-    """Yield the files whose address is known; a film without one is named by the post's page."""
-    for urn, words in _attached(item):
-        file = files.get(urn, {})
-        address, kind = string(file, "downloadUrl"), urn.split(":")[2]
-        if kind == "image" and address:
-            yield Media(kind=MediaKind.PICTURE, url=address, text=words)
-        elif kind == "document" and address:
-            yield Media(kind=MediaKind.DOCUMENT, url=address, text=words)
-        elif kind == "video":
-            if thumbnail := string(file, "thumbnail"):
-                yield Media(kind=MediaKind.PICTURE, url=thumbnail, text=words)
-            yield Media(kind=MediaKind.VIDEO, url=address or page, text=words)
-
-
-def _lacks(item: Json, parent: Json | None, files: Mapping[str, Json]) -> bool:
-    """Say whether something that belongs to what a reader sees could not be read."""
-    urns = [*file_urns(item), *(file_urns(parent) if parent else ())]
-    return (bool(_parent_urn(item)) and not parent) or any(
-        not string(files.get(urn, {}), "downloadUrl") for urn in urns
-    )
-
-
-# ---------------------------------------------------------------- the connector
-
-
-class _Refused(Exception):  # never leaves this module
-    """What LinkedIn said against it, with what it is for the caller."""
-
-    def __init__(self, status: int, code: str, error: ConnectorError) -> None:
-        super().__init__(code or str(status))
-        self.status = status
-        self.code = code
-        self.error = error
 
 
 class LinkedInConnector:
@@ -438,11 +226,11 @@ class LinkedInConnector:
         """Return posts with what they pass on and the addresses of their files, in a few calls for all."""
         known = {string(item, "id"): item for item in items}
         known |= self._parents(
-            unique(urn for item in items if (urn := _parent_urn(item)) and urn not in known), now, what=what
+            unique(urn for item in items if (urn := parent_urn(item)) and urn not in known), now, what=what
         )
-        shown = [*items, *(known[urn] for item in items if (urn := _parent_urn(item)) in known)]
+        shown = [*items, *(known[urn] for item in items if (urn := parent_urn(item)) in known)]
         files = self._files(unique(urn for item in shown for urn in file_urns(item)), now, what=what)
-        return tuple(parse_post(item, parent=known.get(_parent_urn(item)), files=files) for item in items)
+        return tuple(parse_post(item, parent=known.get(parent_urn(item)), files=files) for item in items)
 
     def _parents(self, urns: Sequence[str], now: datetime, *, what: str) -> Mapping[str, Json]:
         """Return those of other authors' posts that the token may read; they are closed to most."""
@@ -463,7 +251,7 @@ class LinkedInConnector:
             part = urns[begin : begin + IDS_PER_CALL]
             try:
                 results, statuses = self._many("posts", part, now, what=what)
-            except _Refused as error:
+            except Refused as error:
                 results, statuses = self._singly(part, error, now, what=what)
             found |= results
             refused |= statuses
@@ -472,17 +260,17 @@ class LinkedInConnector:
     def _many(
         self, resource: str, urns: Sequence[str], now: datetime, *, what: str
     ) -> tuple[dict[str, Json], dict[str, int]]:
-        """Read things by urn in one call. Raises _Refused where the call as a whole is."""
+        """Read things by urn in one call. Raises Refused where the call as a whole is."""
         ids = ",".join(quote(urn, safe="") for urn in urns)
         payload = self._attempt(resource, {"ids": f"List({ids})"}, now, what=what, method="BATCH_GET")
         results = payload.get("results")
         if not isinstance(results, Mapping):
             raise SchemaDrift(f"{what}: an answer has no results; {CHANGED}")
         found = {urn: item for urn in urns if isinstance(item := results.get(urn), Mapping) and item}
-        return found, {urn: status for urn in urns if urn not in found and (status := _status_of(payload, urn))}
+        return found, {urn: status for urn in urns if urn not in found and (status := status_of(payload, urn))}
 
     def _singly(
-        self, urns: Sequence[str], error: _Refused, now: datetime, *, what: str
+        self, urns: Sequence[str], error: Refused, now: datetime, *, what: str
     ) -> tuple[dict[str, Json], dict[str, int]]:
         """Read posts one by one, where a server does not read many; else pass the refusal on."""
         if error.code or error.status not in {400, 404, 405, 501}:
@@ -492,7 +280,7 @@ class LinkedInConnector:
         for urn in urns:
             try:
                 found[urn] = self._attempt(f"posts/{quote(urn, safe='')}", {}, now, what=what)
-            except _Refused as alone:
+            except Refused as alone:
                 if not isinstance(alone.error, AccountNotFound | PermissionMissing):
                     raise alone.error from None
                 if alone.code:  # a bare 404 is no word on a post
@@ -517,7 +305,7 @@ class LinkedInConnector:
                     found |= self._many(resource, part[begin : begin + IDS_PER_CALL], now, what=what)[0]
                 except SchemaDrift:
                     continue
-                except _Refused as refused:
+                except Refused as refused:
                     if not isinstance(refused.error, PermissionMissing | AccountNotFound | SchemaDrift):
                         raise refused.error from None
         return found
@@ -525,7 +313,7 @@ class LinkedInConnector:
     def _ask(self, path: str, asked: Mapping[str, str], now: datetime, *, what: str, method: str = "") -> Json:
         try:
             return self._attempt(path, asked, now, what=what, method=method)
-        except _Refused as refused:
+        except Refused as refused:
             raise refused.error from None
 
     def _attempt(self, path: str, asked: Mapping[str, str], now: datetime, *, what: str, method: str = "") -> Json:
@@ -535,7 +323,7 @@ class LinkedInConnector:
             raise ConnectorMisconfigured(f"{what}: connectors.linkedin.access_token is not set; {NEW_TOKEN}")
         try:
             return self._call(path, asked, token, now, what=what, method=method)
-        except _Refused as refused:
+        except Refused as refused:
             other = self._bearer.after_refusal(token, now) if isinstance(refused.error, CredentialRefused) else ""
             if not other:
                 raise
@@ -552,45 +340,8 @@ class LinkedInConnector:
         except requests.RequestException as error:
             raise http.failure(error, what=what) from None
         if answer.status_code >= 400:
-            raise _refused(answer, now, what=what)
+            raise refusal(answer, now, what=what)
         content = http.json_body(answer, what=what)
         if not isinstance(content, Mapping):
             raise SchemaDrift(f"{what}: the answer is no object; base_url may lead elsewhere")
         return content
-
-
-def _status_of(payload: Json, urn: str) -> int:
-    """Return why an answer for many left one out; 0 when it does not say."""
-    told = number(inner(payload, "statuses").get(urn)) or number(inner(payload, "errors", urn).get("status"))
-    return told or 0
-
-
-def _refused(answer: requests.Response, now: datetime, *, what: str) -> _Refused:
-    try:
-        content = http.json_body(answer, what=what)
-    except (SchemaDrift, Unavailable):
-        content = None
-    told = content if isinstance(content, Mapping) else {}
-    code, status = string(told, "code"), answer.status_code
-    kind, sentence = CODES.get(code) or _by_status(status)
-    retry_at = None
-    if issubclass(kind, RateLimited):
-        retry_at = http.retry_after(answer.headers, now) or _end_of_day(string(told, "message"), now)
-    label = code if re.fullmatch(r"[A-Z_]{3,40}", code) else f"HTTP {status}"
-    known = code if re.fullmatch(r"[A-Z_]{3,40}", code) else ""
-    return _Refused(status, known, kind(f"{what}: {sentence} ({label})", retry_at=retry_at))
-
-
-def _by_status(status: int) -> Verdict:
-    if status in STATUSES:
-        return STATUSES[status]
-    if status >= 500:
-        return Unavailable, LATER
-    return SchemaDrift, f"LinkedIn did not understand the question; {CHANGED}"
-
-
-def _end_of_day(message: str, now: datetime) -> datetime | None:
-    """Return midnight UTC, where LinkedIn says that a day's calls are used up."""
-    if not re.search(r"\bday\b", message, re.IGNORECASE):
-        return None
-    return (now.astimezone(UTC) + timedelta(days=1)).replace(hour=0, minute=0, second=0, microsecond=0)

@@ -8,12 +8,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, ClassVar
-from urllib.parse import parse_qs, quote, urlsplit
+from urllib.parse import quote, urlsplit
 
 import requests
 
 from connectors import configured, http
-from connectors.addresses import mastodon as addresses
 from connectors.addresses.parts import split
 from connectors.base import (
     BOUNDS,
@@ -22,19 +21,19 @@ from connectors.base import (
     Bounds,
     Capabilities,
     ConnectorError,
-    CredentialRefused,
     Cursor,
     Page,
     PermissionMissing,
-    RateLimited,
     Reread,
     SchemaDrift,
-    no_later,
 )
+from connectors.mastodon.listing import floor_of, following, parse_statuses, statuses_in
+from connectors.mastodon.places import Place, place_of
 from connectors.mastodon.posts import CHANGED, identified, is_suspended, parse_account, parse_status
-from connectors.payload import moment, objects, parts, string
+from connectors.mastodon.refusals import SUSPENDED, AccountHidden, parse_allowance, refusal
+from connectors.payload import parts, string
 from connectors.remembered import Belief
-from connectors.walk import Listed, Walk, begin_walk, listed, walked
+from connectors.walk import Listed, Walk, begin_walk, walked
 from monitor.model import Account, Json, Post, Profile
 from monitor.settings import Network, Secret
 
@@ -42,8 +41,6 @@ USUAL = "https://mastodon.social"
 PAGE_SIZE = 40
 STATUSES_PER_CALL = 20
 SNOWFLAKE = 10**16  # ids of Mastodon since 2018 are larger, and begin with their time in milliseconds
-WRITE = "write the handle as user@server"
-SUSPENDED = "the server has suspended the account, and shows none of its posts"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,149 +55,6 @@ class MastodonSettings:
             base_url=configured.base_url_mistake(self.base_url, usual=USUAL) if self.base_url else "",
             access_token=without if alone else configured.token_mistake(self.access_token),
         )
-
-
-class ServerLimited(RateLimited):
-    """One server's own limit; accounts on other servers go on."""
-
-    whole_platform = False
-
-
-class AccountHidden(PermissionMissing):
-    """The server knows the account and shows its posts to nobody."""
-
-
-# ---------------------------------------------------------------- where an account is
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Place:
-    """What an account is called (`user@domain`), and where it is asked for (`base`)."""
-
-    user: str
-    domain: str
-    base: str
-    is_guess: bool = False  # the handle's domain need not be the server's name
-
-
-def place_of(account: Account, *, base_url: str = "") -> Place:
-    """Return where the account is read. Raises AccountNotFound.
-
-    The url tells the server where it is the account's own; a handle's domain may be another than that of its server.
-    """
-    written = account.handle.strip()
-    named = addresses.handle(written) if "/" in written else addresses.named(written)
-    if base_url:
-        here = urlsplit(base_url).netloc.lower()
-        named = named or addresses.handle(account.url) or (addresses.named(written, here) if written else None)
-        return _placed(account, named, base_url.rstrip("/"))
-    url, on_page = split(account.url), addresses.handle(account.url)
-    server = addresses.server_of(url) if url is not None else ""
-    if url is not None and on_page and on_page.endswith(f"@{server}"):
-        user, domain = on_page.partition("@")[0], (named or on_page).partition("@")[2]
-        return Place(user=user, domain=domain, base=f"{url.scheme}://{server}")
-    return _placed(account, named or on_page, "")
-
-
-def _placed(account: Account, named: str | None, base: str) -> Place:
-    if named is None:
-        raise AccountNotFound(f"{account.label}: names no account of a Mastodon server; {WRITE}")
-    user, _, domain = named.partition("@")
-    return Place(user=user, domain=domain, base=base or f"https://{domain}", is_guess=not base)
-
-
-# ---------------------------------------------------------------- refusals
-
-
-SIGNED_IN = (
-    "the server shows this to signed-in readers only; read it through another server (connectors.mastodon.base_url), "
-    "or with an access_token of an account there"
-)
-STATUSES: Mapping[int, tuple[type[ConnectorError], str]] = {
-    400: (SchemaDrift, f"the server does not understand the question; {CHANGED}"),
-    401: (PermissionMissing, SIGNED_IN),
-    403: (PermissionMissing, SIGNED_IN),
-    406: (SchemaDrift, f"the server does not understand the question; {CHANGED}"),
-    410: (AccountNotFound, "was deleted by its owner or its server; retire it in the register"),
-    422: (SchemaDrift, f"the server does not understand the question; {CHANGED}"),
-}
-NEW_TOKEN = "the token is refused; make another one in the server's settings (Development), with the scope read"  # noqa: S105
-
-
-def refusal(response: requests.Response, *, what: str, now: datetime, alone: bool, token: bool) -> ConnectorError:
-    """Return our error for an answer that is no success. `alone`: all accounts are read from this one server."""
-    status = response.status_code
-    if status == requests.codes.too_many_requests:
-        kind = RateLimited if alone else ServerLimited
-        return kind(f"{what}: the server asks for patience (HTTP {status})", retry_at=reset(response.headers, now))
-    if status == requests.codes.unauthorized and token:
-        return CredentialRefused(f"{what}: {NEW_TOKEN} (HTTP {status})")
-    known = STATUSES.get(status)
-    if known is not None:
-        return known[0](f"{what}: {known[1]} (HTTP {status})")
-    return http.refusal(response, what=what, now=now) or SchemaDrift(f"{what}: HTTP {status} is no answer; {CHANGED}")
-
-
-def reset(headers: Mapping[str, str], now: datetime) -> datetime | None:
-    """Return when the budget is full again: a time as text, on other servers seconds since 1970."""
-    said = headers.get("X-RateLimit-Reset", "").strip()
-    in_seconds = said.isascii() and said.isdigit() and 9 <= len(said) <= 11
-    at = datetime.fromtimestamp(int(said), UTC) if in_seconds else moment(said)
-    return http.retry_after(headers, now) if at is None else no_later(at, now)
-
-
-def parse_allowance(headers: Mapping[str, str], server: str, now: datetime) -> Allowance | None:
-    """Read X-RateLimit-*: 300 calls in five minutes on most servers. None where they do not say."""
-    told = [headers.get(f"X-RateLimit-{name}", "") for name in ("Limit", "Remaining")]
-    resets_at = reset(headers, now)
-    if resets_at is None or not all(one.isascii() and one.isdigit() and len(one) < 10 for one in told):
-        return None
-    return Allowance(name=f"calls to {server}", limit=float(told[0]), remaining=float(told[1]), resets_at=resets_at)
-
-
-# ---------------------------------------------------------------- listings
-
-
-def parse_statuses(payload: object, *, more: bool, owner: str = "") -> Listed:
-    """Map one answer of an account's statuses. Raises SchemaDrift, also when they are another account's."""
-    items = statuses_in(payload)
-    if owner and any(identified(item.get("account"), "a status's author") != owner for item in items):
-        raise SchemaDrift(f"mastodon: the server lists another account's posts; {CHANGED}")
-    return listed([parse_status(item) for item in items], more=more)
-
-
-def statuses_in(payload: object) -> list[Json]:
-    statuses = objects(payload)
-    if statuses is None:
-        raise SchemaDrift(f"mastodon: the answer is no list of statuses; {CHANGED}")
-    return statuses
-
-
-def following(response: requests.Response, statuses: Sequence[Json]) -> str:
-    """Return the max_id of the next page: as the Link header has it, else the last status's id; empty at the end.
-
-    Of the header nothing but the id is taken: the address in it may lead anywhere.
-    """
-    link = response.links.get("next", {}).get("url", "")
-    try:
-        told = parse_qs(urlsplit(link).query).get("max_id", [""])[0]
-    except ValueError:
-        told = ""
-    if told or "Link" in response.headers:
-        return told
-    return identified(statuses[-1], "a status") if statuses else ""
-
-
-def floor_of(posts: Sequence[Post], walk: Walk, cursor: Cursor, newest: datetime | None) -> str:
-    """Return the id after which the next pull begins: the newest post that is older than the overlap."""
-    if newest is None:
-        return ""
-    settled = [post for post in posts if post.published_at < newest - walk.bounds.overlap]
-    latest = max(settled, key=lambda post: post.published_at, default=None)
-    return latest.native_id if latest else str(cursor.get("floor", ""))
-
-
-# ---------------------------------------------------------------- the connector
 
 
 class MastodonConnector:

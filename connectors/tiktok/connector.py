@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -17,68 +16,40 @@ from connectors.addresses import tiktok as addresses
 from connectors.addresses.parts import named_by
 from connectors.base import (
     BOUNDS,
-    AccountNotFound,
     Bounds,
     Capabilities,
-    ConnectorError,
     ConnectorMisconfigured,
     CredentialRefused,
     Cursor,
     Page,
     PermissionMissing,
-    RateLimited,
     Reread,
     SchemaDrift,
     Unavailable,
 )
 from connectors.lifetime import in_seconds
-from connectors.links import links_in
 from connectors.listing import stretch
-from connectors.markup import joined
-from connectors.payload import identifier, objects, string
+from connectors.payload import string
+from connectors.tiktok.posts import (
+    BASIC_USER_FIELDS,
+    CHANGED,
+    USER_FIELDS,
+    VIDEO_FIELDS,
+    next_cursor,
+    parse_listing,
+    parse_profile,
+)
+from connectors.tiktok.refusals import CODES, GRANT_CODES, ConsentEnded, refusal
 from connectors.tiktok.tokens import Grant, Tokens
 from connectors.walk import Listed, begin_walk, listed, walked
-from monitor.model import Account, Json, Media, MediaKind, Post, Profile
+from monitor.model import Account, Json, Post, Profile
 from monitor.settings import Network, Secret
 
 USUAL = "https://open.tiktokapis.com"
 PAGE_SIZE = 20  # also the most ids of one question
-VIDEO_FIELDS = "id,create_time,share_url,title,video_description,cover_image_url,duration"
-USER_FIELDS = "open_id,avatar_url,display_name,username,bio_description"
-BASIC_USER_FIELDS = "open_id,avatar_url,display_name"  # what the scope user.info.basic shows
 USERNAME = r"[A-Za-z0-9_.]{1,24}"
-CHANGED = "TikTok's API has changed, see connectors.tiktok.base_url and its documents"
-CONSENT = "ask the agency for its consent again, and write the new refresh token where the old one was"
-LATER = "TikTok has a passing fault; it is tried again"
 MOST_NAMED = 5  # accounts in one message
 BARREN = 2  # pages in a row without anything new: the listing gets nowhere
-
-Verdict = tuple[type[ConnectorError], str]
-CODES: Mapping[str, Verdict] = {
-    "access_token_invalid": (CredentialRefused, f"the access token is refused; {CONSENT}"),
-    "access_token_expired": (CredentialRefused, f"the access token has ended; {CONSENT}"),
-    "scope_not_authorized": (PermissionMissing, "the consent lacks a scope; ask for user.info.basic and video.list"),
-    "scope_permission_missed": (PermissionMissing, "the consent lacks a scope; ask for user.info.profile as well"),
-    "rate_limit_exceeded": (RateLimited, "the budget of calls is used up; Pantau goes on when it is free again"),
-    "internal_error": (Unavailable, LATER),
-    "timeout": (Unavailable, LATER),
-    "invalid_params": (SchemaDrift, f"TikTok did not understand the question; {CHANGED}"),
-    "user_not_found": (AccountNotFound, "no such account; it may have been closed"),
-}
-# What the token's own address answers instead of an envelope (OAuth 2).
-GRANT_CODES: Mapping[str, Verdict] = {
-    "invalid_grant": (CredentialRefused, f"the refresh token is refused; {CONSENT}"),
-    "access_denied": (CredentialRefused, f"the agency has withdrawn its consent; {CONSENT}"),
-    "invalid_client": (ConnectorMisconfigured, "correct connectors.tiktok.client_key and client_secret"),
-    "unauthorized_client": (ConnectorMisconfigured, "the app may not do this; look at it on developers.tiktok.com"),
-    "invalid_request": (SchemaDrift, f"TikTok did not understand the question; {CHANGED}"),
-}
-STATUSES: Mapping[int, Verdict] = {
-    401: CODES["access_token_invalid"],
-    403: (PermissionMissing, "the token may not read this; see which scopes the app and the consent have"),
-    404: (AccountNotFound, "TikTok knows nothing there; correct the handle in the register"),
-    429: CODES["rate_limit_exceeded"],
-}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -127,81 +98,9 @@ class TikTokSettings:
         )
 
 
-# ---------------------------------------------------------------- payloads
-
-
 def username_of(account: Account) -> str:
     """Return the username that the register gives; empty when it gives none."""
     return named_by(account, addresses.handle, usable=USERNAME)
-
-
-def parse_listing(data: Json) -> tuple[Post, ...]:
-    """Return the videos of one answer. Raises SchemaDrift where neither videos nor the end of them are told."""
-    videos = data.get("videos")
-    if videos is None and isinstance(data.get("has_more"), bool):
-        return ()  # an empty list is left out
-    items = objects(videos)
-    if items is None:
-        raise SchemaDrift(f"tiktok: an answer has no list of videos; {CHANGED}")
-    return tuple(map(parse_post, items))
-
-
-def parse_post(item: Json) -> Post:
-    """Return one video. Raises SchemaDrift when it has no id or no time."""
-    native_id = identifier(item)
-    share_url = string(item, "share_url").partition("?")[0]  # behind it: counters of clicks
-    if not native_id:
-        raise SchemaDrift(f"tiktok: a video has no id; {CHANGED}")
-    url = share_url or f"https://www.tiktok.com/video/{native_id}"
-    text = joined((string(item, "title"), string(item, "video_description")))
-    cover = string(item, "cover_image_url")
-    pictures = (Media(kind=MediaKind.PICTURE, url=cover),) if cover else ()
-    return Post(
-        native_id=native_id,
-        url=url,
-        published_at=_moment(item.get("create_time"), native_id),
-        text=text,
-        media=(*pictures, Media(kind=MediaKind.VIDEO, url=url)),
-        links=links_in(text),
-        raw=dict(item),
-    )
-
-
-def parse_profile(user: Json, *, handle: str = "") -> Profile:
-    """Return what an account says of itself; `handle` serves a consent that shows no username. Raises SchemaDrift."""
-    open_id = string(user, "open_id")
-    username = string(user, "username") or handle
-    if not open_id:
-        raise SchemaDrift(f"tiktok: a profile has no open_id; {CHANGED}")
-    return Profile(
-        native_id=open_id,
-        name=string(user, "display_name") or username,
-        handle=username,
-        bio=string(user, "bio_description"),
-        picture_url=string(user, "avatar_url"),
-    )
-
-
-def _moment(value: object, native_id: str) -> datetime:
-    """Read seconds since 1970, as a number or in digits."""
-    digits = re.fullmatch(r"\d{9,11}", str(value)) if not isinstance(value, bool) else None
-    if digits is None:
-        raise SchemaDrift(f"tiktok: video {native_id[:64]}: create_time is no time in seconds; {CHANGED}")
-    return datetime.fromtimestamp(int(digits[0]), UTC)
-
-
-def _next_cursor(data: Json, before: int | None) -> int | None:
-    """Return where the next page begins; None at the end, and where the server would lead to the same page again."""
-    cursor = data.get("cursor")
-    told = int(cursor) if isinstance(cursor, int | str) and re.fullmatch(r"\d{1,16}", str(cursor)) else None
-    return told if data.get("has_more") is True and told and told != before else None
-
-
-# ---------------------------------------------------------------- the connector
-
-
-class ConsentEnded(PermissionMissing):
-    """One agency's consent is missing or over; the other accounts go on."""
 
 
 class TikTokConnector:
@@ -327,7 +226,7 @@ class TikTokConnector:
             body: dict[str, Any] = {"max_count": PAGE_SIZE, **({"cursor": cursor} if cursor is not None else {})}
             data = self._ask(account, "/v2/video/list/", VIDEO_FIELDS, now, body=body, what="videos")
             posts = parse_listing(data)
-            cursor = _next_cursor(data, cursor)
+            cursor = next_cursor(data, cursor)
             barren = 0 if {post.native_id for post in posts} - seen else barren + 1
             seen |= {post.native_id for post in posts}
             yield listed(posts, more=cursor is not None)
@@ -387,7 +286,7 @@ class TikTokConnector:
         told = payload.get("error")
         code = string(told, "code") if isinstance(told, Mapping) else ""
         if answer.status_code >= 400 or code not in {"", "ok"}:
-            raise _refused(answer, CODES.get(code), code, now, what=what)
+            raise refusal(answer, CODES.get(code), code, now, what=what)
         data = payload.get("data")
         if not isinstance(data, Mapping):
             raise SchemaDrift(f"{what}: an answer has no data; {CHANGED}")
@@ -409,7 +308,7 @@ class TikTokConnector:
         payload = _payload(answer, what=what)
         code = string(payload, "error")
         if answer.status_code >= 400 or code:
-            raise _refused(answer, GRANT_CODES.get(code), code, now, what=what)
+            raise refusal(answer, GRANT_CODES.get(code), code, now, what=what)
         token = string(payload, "access_token")
         if not token:
             raise SchemaDrift(f"{what}: an answer has no access_token; {CHANGED}")
@@ -434,18 +333,3 @@ def _payload(answer: requests.Response, *, what: str) -> Json:
     if answer.status_code < 400:
         raise SchemaDrift(f"{what}: the answer is no object; base_url may lead elsewhere")
     return {}
-
-
-def _refused(answer: requests.Response, told: Verdict | None, code: str, now: datetime, *, what: str) -> ConnectorError:
-    kind, sentence = told or _by_status(answer.status_code)
-    label = code if re.fullmatch(r"[a-z_]{2,40}", code) else f"HTTP {answer.status_code}"
-    retry_at = http.retry_after(answer.headers, now) if issubclass(kind, RateLimited) else None
-    return kind(f"{what}: {sentence} ({label})", retry_at=retry_at)
-
-
-def _by_status(status: int) -> Verdict:
-    if status in STATUSES:
-        return STATUSES[status]
-    if status >= 500:
-        return Unavailable, LATER
-    return SchemaDrift, f"TikTok did not understand the question; {CHANGED}"

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import hashlib
 import importlib.util
-import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any, ClassVar
 from urllib.parse import urlsplit
@@ -21,16 +19,15 @@ from connectors.base import (
     Capabilities,
     ConnectorError,
     Cursor,
-    Gap,
     Page,
     PermissionMissing,
     Reread,
     SchemaDrift,
     Unavailable,
 )
-from connectors.markup import media_of
 from connectors.rss import Feed, conditions, name_of, parse_feed, validators
 from connectors.seen import remembered, window_page
+from connectors.web.answers import Answer, Way, is_feed, main_text
 from connectors.web.articles import (
     Article,
     WebPage,
@@ -38,25 +35,22 @@ from connectors.web.articles import (
     feeds_of,
     has_list,
     listed_on,
-    newest_first,
-    page_address,
     parse_article,
-    read_page,
     same_site,
     says_too_little,
     site_of,
     sitemaps_of,
 )
+from connectors.web.posts import PAGE, file_of, post_of
+from connectors.web.reading_list import Known, Wanted, as_time, below, burst, known_of, queue
 from connectors.web.sitemap import Entry, is_sitemap, parse_sitemap
-from monitor.model import Account, Cause, Media, MediaKind, Post, Profile
+from monitor.model import Account, Post, Profile
 from monitor.settings import Network
 
 ACCEPT = (
     "text/html, application/xhtml+xml, application/atom+xml;q=0.9, application/rss+xml;q=0.9, application/xml;q=0.8"
 )
-PAGE = "page:"
 PAGES_A_LOOK = 20  # articles that one pull, or one look again, reads
-MOST_TAGS = 40_000  # of a page whose text is guessed
 SITEMAPS_A_LOOK = 3  # further sitemaps of an index, the newest
 TRIES = 5  # of an article that is listed, but not there
 REMEMBERED = 1000  # articles that a cursor remembers beside those that are listed now
@@ -70,183 +64,6 @@ class WebSettings:
 
     def problems(self) -> configured.Problems:
         return []
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Answer:
-    """An answer that may be read. `unchanged` is the site's word that nothing is new since the marks that were sent."""
-
-    url: str
-    body: bytes
-    kind: str  # content type, in small letters
-    headers: Mapping[str, str]
-    unchanged: bool = False
-
-    @property
-    def page(self) -> WebPage:
-        return read_page(decoded(self.body, self.kind), self.url)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Way:
-    """How a site is read: by its `feed`, the `list` on a page, its `sitemap`, or the `page` itself; and where."""
-
-    kind: str
-    url: str
-    answer: Answer
-
-
-# ---------------------------------------------------------------- which articles to read
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Wanted:
-    """An article to read. Times are as the list states them; `tries` counts how often it was asked for in vain."""
-
-    url: str
-    published: str = ""
-    modified: str = ""
-    tries: int = 0
-
-    @property
-    def mark(self) -> str:
-        return hashlib.sha256(self.url.encode("utf-8", "surrogatepass")).hexdigest()[:16]
-
-    @property
-    def as_json(self) -> list[Any]:
-        return [self.url, self.published, self.modified, self.tries]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Known:
-    """What a cursor remembers of a list. `read` tells by an article's mark when it was changed, as its list said."""
-
-    read: Mapping[str, str] = field(default_factory=dict)
-    waiting: tuple[Wanted, ...] = ()
-    first_sights: Mapping[str, str] = field(default_factory=dict)
-    fullest: int = 0
-    newest: str = ""
-
-    def needs(self, one: Wanted) -> bool:
-        return one.mark not in self.read or one.modified not in {"", self.read[one.mark]}
-
-
-def known_of(cursor: Cursor | None) -> Known:
-    if not cursor or cursor.get("v") != 1 or cursor.get("way") == "feed":
-        return Known()
-    waiting = (Wanted(url=u, published=p, modified=m, tries=t) for u, p, m, t in cursor.get("waiting", ()))
-    return Known(
-        read=dict(cursor.get("read", {})),
-        waiting=tuple(waiting),
-        first_sights=dict(cursor.get("first_sights", {})),
-        fullest=int(cursor.get("fullest", 0)),
-        newest=str(cursor.get("newest", "")),
-    )
-
-
-def queue(known: Known, listed: Sequence[Entry]) -> list[Wanted]:
-    """Return the articles to read, newest first; those that were asked for in vain come last and hold nothing up."""
-    tries = {one.url: one.tries for one in known.waiting}
-    fresh = [
-        Wanted(url=one.url, published=_iso(one.published), modified=_iso(one.modified), tries=tries.get(one.url, 0))
-        for one in newest_first(listed)
-    ]
-    named = {one.url for one in fresh}
-    wanted = [one for one in fresh if known.needs(one)] + [one for one in known.waiting if one.url not in named]
-    return sorted(wanted, key=lambda one: one.tries)
-
-
-def burst(known: Known, listed: Sequence[Entry], posts: Sequence[Post]) -> Gap | None:
-    """Return the gap of a list on which nothing is known any more: articles may have come and gone unseen."""
-    marks = {Wanted(url=one.url).mark for one in listed}
-    if not known.read or not posts or not known.newest or marks & known.read.keys() or len(marks) < known.fullest:
-        return None
-    start, end = datetime.fromisoformat(known.newest), min(post.published_at for post in posts)
-    return Gap(start=start, end=end, cause=Cause.BURST) if start < end else None
-
-
-def _iso(at: datetime | None) -> str:
-    return at.isoformat() if at else ""
-
-
-def _time(text: str) -> datetime | None:
-    return datetime.fromisoformat(text) if text else None
-
-
-def below(account_url: str, entries: Iterable[Entry]) -> tuple[Entry, ...]:
-    """Return the dated pages of a sitemap that lie below the account's address, and the site's news."""
-    prefix = urlsplit(account_url).path.rstrip("/") + "/"
-    own = page_address(account_url, account_url).rstrip("/")
-    return tuple(
-        one
-        for one in entries
-        if same_site(one.url, account_url)
-        and one.url.rstrip("/") != own
-        and (one.news or ((one.modified or one.published) and urlsplit(one.url).path.startswith(prefix)))
-    )
-
-
-# ---------------------------------------------------------------- articles as posts
-
-
-def post_of(article: Article, wanted: Wanted, now: datetime, *, sight: datetime | None, is_known: bool) -> Post:
-    """Return an article as a post. `sight` is its time at the first look; what is known was changed now."""
-    stated = (article.published, _time(wanted.published), sight, article.modified, _time(wanted.modified))
-    published = next(filter(None, stated), now)
-    edited = article.modified if article.modified and article.modified > published else (now if is_known else None)
-    return Post(
-        native_id=f"{PAGE}{wanted.url}",
-        url=wanted.url,
-        published_at=published,
-        edited_at=edited if edited and edited > published else None,
-        text=article.text,
-        language=article.language,
-        media=article.media,
-        links=article.links,
-        raw=article.raw,
-    )
-
-
-def file_of(wanted: Wanted, kind: str) -> Article | None:
-    """Return an article that is no page but a file; None when it is neither picture, video nor document."""
-    found = media_of(wanted.url, kind=kind)
-    if found is None or (
-        found.kind is MediaKind.DOCUMENT and kind.startswith(("application/json", "application/xhtml"))
-    ):
-        return None
-    name = urlsplit(wanted.url).path.rpartition("/")[2]
-    file = Media(kind=found.kind, url=wanted.url, text=name)
-    return Article(title=name, text=name, media=(file,), raw={"url": wanted.url, "kind": kind})
-
-
-def is_feed(body: bytes) -> bool:
-    return re.search(rb"<(?:rss|feed|rdf:RDF|(?:\w+:)?feed)[\s>]", body[:4000]) is not None
-
-
-def decoded(body: bytes, kind: str) -> str:
-    """Return a page's characters by its header, else by its own word, else as UTF-8."""
-    named = re.search(r"charset=[\"']?([\w-]+)", kind)
-    own = re.search(rb"<meta[^>]+charset=[\"']?([\w-]+)", body[:4000], re.IGNORECASE)
-    name = named[1] if named else (own[1].decode() if own else "utf-8")
-    try:
-        return body.decode(name, errors="replace")
-    except LookupError:
-        return body.decode("utf-8", errors="replace")
-
-
-def main_text(page: WebPage) -> str | None:
-    """Guess the text of a page that marks none, by trafilatura; it takes minutes for pages of very many tags."""
-    if page.source.count("<") > MOST_TAGS:
-        return None
-    import trafilatura  # heavy, and an extra
-
-    found: str | None = trafilatura.extract(
-        page.source, include_comments=False, include_tables=True, favor_recall=True, deduplicate=False
-    )
-    return found
-
-
-# ---------------------------------------------------------------- the connector
 
 
 class WebConnector:
@@ -389,7 +206,7 @@ class WebConnector:
         if way.answer.unchanged:
             return Page(posts=(), cursor=start or {}, last=True)
         known, wanted = known_of(start), Wanted(url=account.url)
-        sight = _time(known.first_sights.get(wanted.mark, ""))
+        sight = as_time(known.first_sights.get(wanted.mark, ""))
         article = parse_article(way.answer.page, guess=self._guess)
         post = post_of(article, wanted, now, sight=sight, is_known=sight is not None)
         first = {wanted.mark: (sight or post.published_at).isoformat()}
@@ -441,7 +258,7 @@ class WebConnector:
         again: list[Wanted] = []
         passing: list[ConnectorError] = []
         for one in wanted:
-            sight = _time(known.first_sights.get(one.mark, ""))
+            sight = as_time(known.first_sights.get(one.mark, ""))
             try:
                 article = self._article(account, one, now)
             except GONE:

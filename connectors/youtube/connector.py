@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import ClassVar
 from urllib.parse import quote
-from xml.etree.ElementTree import Element, ParseError
 
 import requests
-from defusedxml.common import DefusedXmlException
-from defusedxml.ElementTree import fromstring
 
 from connectors import configured, http
 from connectors.addresses import youtube as channel_addresses
@@ -33,17 +28,30 @@ from connectors.base import (
     SchemaDrift,
     Unavailable,
 )
-from connectors.links import links_in
-from connectors.markup import joined, tidy
-from connectors.payload import inner, moment, objects, string
+from connectors.payload import inner, string
 from connectors.seen import remembered, window_page
 from connectors.walk import Listed, Walk, begin_walk
-from connectors.youtube import google
-from monitor.model import Account, Cause, Json, Media, MediaKind, Post, Profile
+from connectors.youtube.channels import channel_id_of, is_named, name_of, questions, user_of
+from connectors.youtube.feeds import parse_feed
+from connectors.youtube.posts import (
+    SITE,
+    fingerprint,
+    is_gone,
+    is_hidden,
+    is_shown,
+    items_of,
+    listed_at,
+    parse_channel,
+    parse_upload,
+    parse_video,
+    video_id,
+)
+from connectors.youtube.refusals import DAY_REASONS, DRIFT, reasons_of, verdict
+from connectors.youtube.units import Units, next_day
+from monitor.model import Account, Cause, Json, Post, Profile
 from monitor.settings import Network, Secret
 
 USUAL = "https://www.googleapis.com/youtube/v3"
-SITE = "https://www.youtube.com"
 PAGE_SIZE = 50
 IDS_PER_CALL = 50
 FEED_SIZE = 15
@@ -51,11 +59,6 @@ CHANNEL_PARTS = "snippet,contentDetails,statistics"
 ITEM_PARTS = "snippet,contentDetails,status"
 VIDEO_PARTS = "snippet,status,liveStreamingDetails"
 DAILY_UNITS = 10_000
-THUMBNAILS = ("maxres", "standard", "high", "medium", "default")  # largest first
-NOT_THERE = frozenset({"deleted", "failed", "rejected"})  # uploadStatus of a video that nobody can watch
-ATOM = "{http://www.w3.org/2005/Atom}"
-MEDIA = "{http://search.yahoo.com/mrss/}"
-YT = "{http://www.youtube.com/xml/schemas/2015}"
 # What a channel's page says of its id, in three places; the page is read for its id alone.
 ID_ON_PAGE = re.compile(
     r"(?:<link rel=\"canonical\" href=\"https?://www\.youtube\.com/channel/"
@@ -83,206 +86,6 @@ class YouTubeSettings:
         )
 
 
-# ---------------------------------------------------------------- the channel's name
-
-
-def channel_id_of(account: Account) -> str:
-    """Return the channel's id as far as it is known without asking; else empty."""
-    if account.native_id:
-        return account.native_id
-    name = name_of(account)
-    return name if channel_addresses.CHANNEL_ID.fullmatch(name) else ""
-
-
-def name_of(account: Account) -> str:
-    """Return what the register calls the channel: an id, a handle or an older name. Raises AccountNotFound."""
-    handle = account.handle.strip()
-    pasted = channel_addresses.handle(handle if "/" in handle else account.url) or ""
-    name = pasted if "/" in handle or not handle else handle.removeprefix("@")
-    if not name:
-        raise AccountNotFound(f"{account.label}: names no YouTube channel; write its handle or its id (UC…)")
-    return name
-
-
-def user_of(account: Account) -> str | None:
-    """Return the name where the register gives an address /user/NAME."""
-    return next(filter(None, map(channel_addresses.user, (account.handle, account.url))), None)
-
-
-# ---------------------------------------------------------------- payloads
-
-
-def items_of(payload: object, what: str) -> list[Json]:
-    """Return the items of an answer; Google leaves an empty list out. Raises SchemaDrift for what is no answer."""
-    if not isinstance(payload, Mapping):
-        raise SchemaDrift(f"{what}: the answer is no object; {google.DRIFT}")
-    items = payload.get("items")
-    if items is None and ("pageInfo" in payload or str(payload.get("kind", "")).startswith("youtube#")):
-        return []
-    found = objects(items)
-    if found is None:
-        raise SchemaDrift(f"{what}: the answer holds no list of items; {google.DRIFT}")
-    return found
-
-
-def parse_channel(item: Json) -> Profile:
-    """Return what a channel says of itself. Raises SchemaDrift without id or title."""
-    snippet = inner(item, "snippet")
-    native_id, name = string(item, "id"), string(snippet, "title")
-    if not native_id or not name:
-        raise SchemaDrift(f"youtube: a channel has no id or no title; {google.DRIFT}")
-    return Profile(
-        native_id=native_id,
-        name=name,
-        handle=string(snippet, "customUrl").removeprefix("@"),
-        bio=string(snippet, "description"),
-        picture_url=_thumbnail(snippet),
-    )
-
-
-def parse_video(item: Json) -> Post:
-    """Return a video of videos.list. Raises SchemaDrift without id or time."""
-    native_id = string(item, "id")
-    return _post(native_id, inner(item, "snippet"), _moment(inner(item, "snippet").get("publishedAt"), native_id), item)
-
-
-def parse_upload(item: Json) -> Post:
-    """Return an item of the list of uploads as a post: title and description are whole there, too."""
-    return _post(video_id(item), inner(item, "snippet"), listed_at(item), item)
-
-
-def _post(native_id: str, snippet: Json, at: datetime, raw: Json) -> Post:
-    if not native_id or "title" not in snippet:
-        raise SchemaDrift(f"youtube: a video has no id or no title; {google.DRIFT}")
-    title, description = string(snippet, "title"), string(snippet, "description")
-    address = watch_url(native_id)
-    return Post(
-        native_id=native_id,
-        url=address,
-        published_at=at,
-        text=joined([tidy(title), tidy(description)]),
-        language=string(snippet, "defaultLanguage") or string(snippet, "defaultAudioLanguage"),
-        media=_media(_thumbnail(snippet), address, tidy(title)),
-        links=links_in(description),
-        raw=raw,
-    )
-
-
-def _media(picture: str, address: str, title: str) -> tuple[Media, ...]:
-    pictures = [Media(kind=MediaKind.PICTURE, url=picture)] if picture else []
-    return (*pictures, Media(kind=MediaKind.VIDEO, url=address, text=title))
-
-
-def watch_url(native_id: str) -> str:
-    return f"{SITE}/watch?v={quote(native_id, safe='')}"
-
-
-def _thumbnail(snippet: Json) -> str:
-    """Return the largest picture; while a broadcast is on, its name ends otherwise, which is no other picture."""
-    found = (string(inner(snippet, "thumbnails", size), "url") for size in THUMBNAILS)
-    return re.sub(r"_live(?=\.\w+$)", "", next(filter(None, found), ""))
-
-
-def video_id(item: Json) -> str:
-    """Return which video an item of the list of uploads is. Raises SchemaDrift."""
-    found = string(inner(item, "contentDetails"), "videoId") or string(inner(item, "snippet", "resourceId"), "videoId")
-    if not found:
-        raise SchemaDrift(f"youtube: an item of the uploads names no video; {google.DRIFT}")
-    return found
-
-
-def listed_at(item: Json) -> datetime:
-    """Return when an item's video was published; of one that is not shown, when it came into the list."""
-    at = inner(item, "contentDetails").get("videoPublishedAt") or inner(item, "snippet").get("publishedAt")
-    return _moment(at, video_id(item))
-
-
-def is_shown(item: Json) -> bool:
-    """Say whether an item of the list of uploads is a video that everybody sees."""
-    privacy = string(inner(item, "status"), "privacyStatus")
-    return bool(inner(item, "contentDetails").get("videoPublishedAt")) and privacy not in {
-        "private",
-        "privacyStatusUnspecified",
-    }
-
-
-def is_hidden(video: Json) -> bool:
-    return string(inner(video, "status"), "privacyStatus") == "private"
-
-
-def is_gone(video: Json) -> bool:
-    return string(inner(video, "status"), "uploadStatus") in NOT_THERE
-
-
-def _moment(value: object, what: str) -> datetime:
-    at = moment(value)
-    if at is None:
-        raise SchemaDrift(f"youtube: the video {what[:20]} has no time; {google.DRIFT}")
-    return at
-
-
-def fingerprint(items: Sequence[Json]) -> str:
-    """Return a mark of a page of uploads as a reader sees it: the same mark means that nothing is new on it.
-
-    Google's own etag would say so as well, but only Google's.
-    """
-    seen = [[video_id(one), inner(one, "contentDetails"), inner(one, "status"), _words(one)] for one in items]
-    return hashlib.sha256(json.dumps(seen, sort_keys=True, default=str).encode()).hexdigest()[:32]
-
-
-def _words(item: Json) -> list[str]:
-    return [string(inner(item, "snippet"), key) for key in ("title", "description")]
-
-
-# ---------------------------------------------------------------- feeds
-
-
-def parse_feed(body: bytes, *, what: str) -> tuple[Profile, tuple[Post, ...]]:
-    """Return channel and videos of a channel's feed. Raises SchemaDrift, or Unavailable when it was cut short."""
-    try:
-        feed = fromstring(body, forbid_dtd=False)
-    except DefusedXmlException:
-        raise SchemaDrift(f"{what}: the XML declares entities, which Pantau does not read") from None
-    except (ParseError, ValueError, LookupError):
-        if re.match(rb"\s*(<\?xml[^>]*>\s*)?<feed\b", body) and not re.search(rb"</feed\s*>\s*$", body):
-            raise Unavailable(f"{what}: the feed was cut short") from None
-        raise SchemaDrift(f"{what}: the answer is no feed of YouTube's") from None
-    channel = _under(feed, f"{YT}channelId")
-    if feed.tag != f"{ATOM}feed" or not (channel or _under(feed, f"{ATOM}title")):
-        raise SchemaDrift(f"{what}: the answer is XML, but no feed of YouTube's")
-    posts = {post.native_id: post for post in (_entry(entry, what) for entry in feed.findall(f"{ATOM}entry"))}
-    profile = Profile(native_id=channel, name=_under(feed, f"{ATOM}title"), handle="")
-    return profile, tuple(posts.values())
-
-
-def _entry(entry: Element, what: str) -> Post:
-    native_id, title = _under(entry, f"{YT}videoId"), _under(entry, f"{ATOM}title")
-    if not native_id:
-        raise SchemaDrift(f"{what}: an entry of the feed names no video")
-    group = entry.find(f"{MEDIA}group")
-    described = _under(group, f"{MEDIA}description") if group is not None else ""
-    picture = group.find(f"{MEDIA}thumbnail") if group is not None else None
-    found = picture.get("url", "") if picture is not None else ""
-    published = _under(entry, f"{ATOM}published")
-    raw = {"videoId": native_id, "title": title, "description": described, "published": published, "thumbnail": found}
-    return Post(
-        native_id=native_id,
-        url=watch_url(native_id),
-        published_at=_moment(published, native_id),
-        text=joined([tidy(title), tidy(described)]),
-        media=_media(found, watch_url(native_id), tidy(title)),
-        links=links_in(described),
-        raw={**raw, "updated": _under(entry, f"{ATOM}updated")},
-    )
-
-
-def _under(holder: Element, name: str) -> str:
-    return (holder.findtext(name) or "").strip()
-
-
-# ---------------------------------------------------------------- the connector
-
-
 class _Refused(Exception):  # never leaves this module
     """A refusal with Google's own reasons."""
 
@@ -307,7 +110,7 @@ class YouTubeConnector:
     def __init__(self, settings: YouTubeSettings, network: Network, bounds: Bounds = BOUNDS) -> None:
         self._key = settings.api_key.reveal().strip()
         self._bounds = bounds
-        self._units = google.Units(settings.daily_units)
+        self._units = Units(settings.daily_units)
         self._uploads: dict[str, str] = {}  # by channel: its list of uploads, where it is not called as usual
         base = settings.base_url.rstrip("/")
         self._api = base if base.endswith("/youtube/v3") else f"{base}/youtube/v3"
@@ -326,7 +129,7 @@ class YouTubeConnector:
         Raises ConnectorError for what stops the whole platform.
         """
         found: dict[int, Profile | ConnectorError] = {}
-        known = {account.id: channel_id_of(account) for account in accounts if self._key and _is_named(account)}
+        known = {account.id: channel_id_of(account) for account in accounts if self._key and is_named(account)}
         ids = list(dict.fromkeys(filter(None, known.values())))
         channels = {string(item, "id"): item for item in self._channels(ids, datetime.now(UTC))}
         for account in accounts:
@@ -430,7 +233,7 @@ class YouTubeConnector:
 
     def _channel(self, account: Account, now: datetime) -> Json:
         """Return the account's channel. Raises AccountNotFound."""
-        for asked in _questions(account):
+        for asked in questions(account):
             items = items_of(
                 self._ask("channels", {"part": CHANNEL_PARTS, **asked}, now, what=account.label), account.label
             )
@@ -515,21 +318,21 @@ class YouTubeConnector:
             raise self._refusal(response, now, what=what)
         payload = http.json_body(response, what=what)
         if not isinstance(payload, Mapping):
-            raise SchemaDrift(f"{what}: the answer is no object; {google.DRIFT}")
+            raise SchemaDrift(f"{what}: the answer is no object; {DRIFT}")
         if "error" in payload:
             raise self._refusal(response, now, what=what)
         return payload
 
     def _refusal(self, response: requests.Response, now: datetime, *, what: str) -> _Refused:
         try:
-            reasons = google.reasons_of(response.json())
+            reasons = reasons_of(response.json())
         except (ValueError, RecursionError):
             reasons = ()
-        kind, sentence = google.verdict(reasons, response.status_code)
+        kind, sentence = verdict(reasons, response.status_code)
         retry_at = http.retry_after(response.headers, now) if issubclass(kind, RateLimited | Unavailable) else None
-        if google.DAY_REASONS & set(reasons) and issubclass(kind, RateLimited):
+        if DAY_REASONS & set(reasons) and issubclass(kind, RateLimited):
             self._units.are_gone(now)
-            retry_at = google.next_day(now)
+            retry_at = next_day(now)
         label = reasons[0] if reasons else f"HTTP {response.status_code}"
         safe = label if re.fullmatch(r"[\w ]{1,60}", label) and label != self._key else f"HTTP {response.status_code}"
         return _Refused(reasons, kind(f"{what}: {sentence} ({safe})", retry_at=retry_at))
@@ -544,7 +347,7 @@ class YouTubeConnector:
     def _channel_by_feed(self, account: Account, now: datetime) -> Profile:
         channel = self._id_by_page(account, now)
         profile, _ = self._feed(replace(account, native_id=channel), now)
-        return replace(profile, native_id=channel, handle=name_of(account) if _is_named(account) else "")
+        return replace(profile, native_id=channel, handle=name_of(account) if is_named(account) else "")
 
     def _feed(self, account: Account, now: datetime) -> tuple[Profile, tuple[Post, ...]]:
         channel = self._id_by_page(account, now)
@@ -574,26 +377,6 @@ class YouTubeConnector:
         if refused is not None:
             raise refused
         return response
-
-
-def _questions(account: Account) -> Iterator[dict[str, str]]:
-    """Yield how to ask for an account's channel. /user/NAME is never taken for @NAME: that may be another's."""
-    if channel := channel_id_of(account):
-        yield {"id": channel}
-        return
-    if user := user_of(account):
-        yield {"forUsername": user}
-        return
-    name = name_of(account)
-    yield {"forHandle": f"@{name}"}
-    yield {"forUsername": name}
-
-
-def _is_named(account: Account) -> bool:
-    try:
-        return bool(account.native_id or name_of(account))
-    except AccountNotFound:
-        return False
 
 
 def _dated(page: Page, known: frozenset[str], now: datetime) -> Page:

@@ -5,14 +5,10 @@ Sources: the YouTube Data API's reference on errors and quota; google.rpc.ErrorI
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Mapping
-from datetime import UTC, date, datetime, time, timedelta
-from zoneinfo import ZoneInfo
 
 from connectors.base import (
     AccountNotFound,
-    Allowance,
     ConnectorError,
     ConnectorMisconfigured,
     CredentialRefused,
@@ -22,7 +18,6 @@ from connectors.base import (
     Unavailable,
 )
 
-PACIFIC = ZoneInfo("America/Los_Angeles")  # where Google's day ends
 NEW_KEY = "make a new API key in the Google Cloud console and put it into connectors.youtube.api_key_file"
 ENABLE = "enable the YouTube Data API v3 in the Google Cloud project that the key belongs to"
 RESTRICTED = "the key's restrictions do not admit Pantau; admit this server's address and the YouTube Data API v3"
@@ -31,7 +26,6 @@ PACE = "too many calls at once; Pantau goes on when there is room again"
 LATER = "Google has a passing fault; it is tried again"
 CLOSED = "YouTube does not show it: closed, suspended or private"
 DRIFT = "the API did not understand the question; see connectors.youtube.base_url and the API's revision history"
-
 Verdict = tuple[type[ConnectorError], str]
 DAY_REASONS = frozenset({"quotaExceeded", "dailyLimitExceeded"})
 REASONS: Mapping[str, Verdict] = {
@@ -99,52 +93,3 @@ def verdict(reasons: tuple[str, ...], status: int) -> Verdict:
     if status in STATUSES:
         return STATUSES[status]
     return (Unavailable, LATER) if status >= 500 else (SchemaDrift, DRIFT)
-
-
-def next_day(now: datetime) -> datetime:
-    """Return when the units are given anew: the next midnight of Pacific time."""
-    tomorrow = now.astimezone(PACIFIC).date() + timedelta(days=1)
-    return datetime.combine(tomorrow, time(), PACIFIC).astimezone(UTC)
-
-
-class Units:
-    """The units of a project's day, as counted here: Google tells them in no header. Shared by a connector's threads.
-
-    The count begins anew with the process; what others spend of the same project shows by Google's refusal alone.
-    """
-
-    def __init__(self, limit: int) -> None:
-        self._lock = threading.Lock()
-        self._limit = limit
-        self._day: date | None = None
-        self._used = 0
-        self._seen_at: datetime | None = None
-
-    def spend(self, now: datetime, *, what: str) -> None:
-        """Count a call of one unit. Raises RateLimited before one that the day has no room for."""
-        with self._lock:
-            self._turn(now)
-            if self._used >= self._limit:
-                raise RateLimited(f"{what}: {DAY_USED} ({self._limit} counted)", retry_at=next_day(now))
-            self._used += 1
-
-    def are_gone(self, now: datetime) -> None:
-        """Take Google's word that nothing is left today."""
-        with self._lock:
-            self._turn(now)
-            self._used = self._limit
-
-    def allowances(self) -> tuple[Allowance, ...]:
-        with self._lock:
-            if self._seen_at is None:
-                return ()
-            left, at = self._limit - self._used, next_day(self._seen_at)
-        return (
-            Allowance(name="units a day", limit=self._limit, remaining=left, resets_at=at, window=timedelta(days=1)),
-        )
-
-    def _turn(self, now: datetime) -> None:
-        self._seen_at = now
-        today = now.astimezone(PACIFIC).date()
-        if today != self._day:
-            self._day, self._used = today, 0
