@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
 from typing import Protocol
 
 from alerts.policy import ascii_domain
@@ -43,11 +42,8 @@ class Channel(Protocol):
         Raises nothing: what is wrong shows in `send`.
         """
 
-    def send(self, mail: bytes, *, recipient: str, message_id: str, meanwhile: Callable[[], None] | None = None) -> str:
-        """Hand the mail over and return where it went, for the log. Raises DeliveryFailed.
-
-        `meanwhile` may be called once while the answer is waited for; it raises nothing.
-        """
+    def send(self, mail: bytes, *, recipient: str, message_id: str) -> str:
+        """Hand the mail over and return where it went, for the log. Raises DeliveryFailed."""
 
     def check(self) -> str:
         """Prove the way without sending anything and return a sentence about it. Raises DeliveryFailed."""

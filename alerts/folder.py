@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import os
 import re
-from collections.abc import Callable
 from pathlib import Path
 
 from alerts.channel import DeliveryFailed, ascii_address
@@ -20,14 +19,7 @@ class FolderChannel:
     def announce(self, *, recipient: str, message_id: str) -> None:
         """Nobody is there to be told."""
 
-    def send(
-        self,
-        mail: bytes,
-        *,
-        recipient: str,
-        message_id: str,
-        meanwhile: Callable[[], None] | None = None,  # noqa: ARG002 (a file is written at once)
-    ) -> str:
+    def send(self, mail: bytes, *, recipient: str, message_id: str) -> str:
         ascii_address(recipient)  # whoever hands the file on could not deliver it either
         path = self.folder / file_name(message_id)
         try:

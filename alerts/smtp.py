@@ -11,7 +11,7 @@ import re
 import smtplib
 import ssl
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from email.utils import parseaddr
@@ -66,17 +66,10 @@ class SmtpChannel:
         if self._announced:
             self._drop()
 
-    def send(
-        self,
-        mail: bytes,
-        *,
-        recipient: str,
-        message_id: str,
-        meanwhile: Callable[[], None] | None = None,
-    ) -> str:
+    def send(self, mail: bytes, *, recipient: str, message_id: str) -> str:
         address = ascii_address(recipient)
         connection = self._begin_mail(address, message_id)
-        reply = self._hand_over(connection, mail, meanwhile)
+        reply = self._hand_over(connection, mail)
         self._used = time.monotonic()
         if reply.code == 250:
             return f"{self._where}: {reply}"
@@ -192,15 +185,13 @@ class SmtpChannel:
         except DeliveryFailed as error:
             raise DeliveryFailed(f"mail.sender: {error}", server=True) from None
 
-    def _hand_over(self, connection: smtplib.SMTP, mail: bytes, meanwhile: Callable[[], None] | None) -> _Reply:
+    def _hand_over(self, connection: smtplib.SMTP, mail: bytes) -> _Reply:
         """Send the mail's bytes and return the server's word on them. Raises DeliveryFailed when that was lost."""
         try:
             connection.send(wire_form(mail))  # the end mark goes last: if this fails, the mail was not handed over
         except LOST as error:
             self._drop()
             raise DeliveryFailed(f"{self._where}: the connection was lost ({_why(error)}); will be retried") from error
-        if meanwhile is not None:
-            meanwhile()
         try:
             reply = self._read(connection)
         except LOST as error:

@@ -331,6 +331,26 @@ def test_nothing_leaves_when_the_acknowledgement_comes_while_the_mail_is_written
     assert box.mails == []
 
 
+def test_a_mail_written_in_company_is_looked_at_again_when_its_own_turn_comes(office, box, monkeypatch):
+    """I7: mails are written some in one go; the answer to all of them comes while the first is sent."""
+    office.breach("1", "2", "3")
+    send = SmtpChannel.send
+
+    def acknowledge_meanwhile(*args, **options):
+        office.set_alert(AlertState.ACKNOWLEDGED)
+        return send(*args, **options)
+
+    monkeypatch.setattr(SmtpChannel, "send", acknowledge_meanwhile)
+    sent = office.deliver()
+    assert (sent.accepted, sent.cancelled, len(box.mails)) == (1, 2, 1)
+
+
+def test_more_mails_than_are_written_in_one_go_all_leave_in_their_order(office, box):
+    office.breach(*(str(number) for number in range(outbox.WRITTEN_AT_ONCE + 3)))
+    assert office.deliver().accepted == outbox.WRITTEN_AT_ONCE + 3
+    assert box.message_ids == [row["message_id"] for row in office.rows()]
+
+
 def test_a_retry_is_not_sent_after_the_acknowledgement(office, box):
     """I7."""
     box.faults = ["451 later"]

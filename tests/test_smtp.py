@@ -476,15 +476,6 @@ def test_a_connection_that_the_server_closed_while_it_was_idle_costs_no_mail(box
     assert (len(box.mails), box.sessions) == (2, 2)
 
 
-def test_what_is_to_be_done_meanwhile_is_done_before_the_answer_is_read(box):
-    seen = []
-    with smtp_server(box) as port:
-        way = channel(port)
-        way.send(MAIL, recipient=WHO, message_id="<1@example.my>", meanwhile=lambda: seen.append("written"))
-        way.close()
-    assert seen == ["written"]
-
-
 def test_a_server_that_is_away_fails_for_every_mail(box):
     with smtp_server(box) as port:
         pass
