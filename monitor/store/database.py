@@ -15,12 +15,13 @@ from alembic import command
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, Engine, Table, create_engine, event, func, insert, select
+from sqlalchemy import Connection, Engine, Table, create_engine, event, func, insert, select, text
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.pool import ConnectionPoolEntry
 
+from monitor.store.prepared import Prepared
 from monitor.store.tables import meta
 
 WRITER_WAIT_SECONDS = 120  # longer than the 60 s for which a foreign lock on the file is survived
@@ -154,6 +155,8 @@ def _sqlite_engine(url: str, *, pool_size: int, query_only: bool) -> Engine:
         url, pool_size=pool_size, max_overflow=0, pool_timeout=WRITER_WAIT_SECONDS, hide_parameters=True
     )
 
+    begin = Prepared(text("BEGIN" if query_only else "BEGIN IMMEDIATE"))
+
     @event.listens_for(engine, "connect")
     def _settings(dbapi: Any, _entry: ConnectionPoolEntry) -> None:
         dbapi.isolation_level = None  # we say BEGIN ourselves; pysqlite's guess would begin too late
@@ -170,7 +173,7 @@ def _sqlite_engine(url: str, *, pool_size: int, query_only: bool) -> Engine:
 
     @event.listens_for(engine, "begin")
     def _begin(connection: Connection) -> None:
-        connection.exec_driver_sql("BEGIN" if query_only else "BEGIN IMMEDIATE")
+        begin.run(connection)
 
     return engine
 
