@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import pytest
+import re2
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from monitor.rules.disguise import ACROSS
 from monitor.rules.parts import BadPattern, phrases
-from monitor.rules.text import HIDING, Text, fold, fold_single, single
+from monitor.rules.text import HIDING, Text, fold, fold_plain, readings
 
 DISGUISES = [
     ("plain", "ini SULIT ya", "SULIT"),
@@ -157,6 +159,63 @@ def test_a_phrase_that_squeezing_leaves_nothing_of_is_looked_for_as_it_is_writte
         phrases(["xxx"], views=("squeezed",))
 
 
-@given(st.text(alphabet="aAbB #ßİﬁéａ\u0301ı2\n") | st.text())
-def test_folding_and_dropping_repeated_letters_at_once_is_the_same(text):
-    assert fold_single(text) == single(fold(text))
+PIECES = [
+    "su.lit",
+    "sulit",
+    "m1n1t",
+    "minit",
+    "s",
+    "u",
+    "l",
+    "i",
+    "t",
+    "5",
+    "-",
+    "#kad",
+    "#SulitHari",
+    "dkumen",
+    "doku",
+]
+PIECES += [
+    "men",
+    "ڤرليندوڠن",
+    "نام",
+    "é",
+    "ｓｕｌｉｔ",
+    "🔥",
+    "\u200b",
+    "ѕulit",
+    "ʇıʅns",
+    "  ",
+    "\n",
+    "-\n",
+    "a_3bcd",
+    "tkt4",
+    "!",
+]
+
+
+@settings(deadline=None)  # the first one loads the known words
+@given(st.lists(st.sampled_from(PIECES), max_size=12).map(" ".join) | st.lists(st.sampled_from(PIECES)).map("".join))
+def test_a_text_without_a_disguise_is_folded_in_one_step(text):
+    plain = fold_plain(text)
+    if plain is not None and re2.search(ACROSS, plain) is None:
+        assert plain == fold(text)
+
+
+def test_nearly_every_post_is_folded_in_one_step():
+    assert (
+        fold_plain("Kaunter TUTUP esok — 3.30 petang, terima kasih 🙏")
+        == "kaunter tutup esok - 3.30 petang, terima kasih 🙏"
+    )
+    assert fold_plain("su.lit") is None
+    assert fold_plain("ѕulit") is None
+
+
+@settings(deadline=None)
+@given(st.lists(st.sampled_from(PIECES), max_size=12).map(" ".join))
+def test_a_word_is_read_in_the_same_way_whatever_stands_beside_it(text):
+    apart = [reading.text.split(" ") for reading in readings(text, spaced=False)]
+    alone = [[reading.text for reading in readings(word, spaced=False)] for word in text.split(" ")]
+    assert apart[0] == [first for first, *_ in alone]
+    assert apart[-1] == [other for *_, other in alone]

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from itertools import islice, product
 
-from monitor.rules.jawi import jawi_edits
+from monitor.rules.jawi import has_arabic, jawi_edits
 from monitor.rules.lexicon import commonest, fitting, known, ranks, split, without_some_vowels, word_set
 
 SIGNS_AS_LETTERS = {
@@ -111,6 +111,11 @@ _APART = re.compile(r"(?<![a-z0-9@$])[a-z0-9@$](?:[^a-z0-9@$#&]{1,4}[a-z0-9@$]){
 _ONE_APART = re.compile(r"([a-z0-9@$])([^a-z0-9@$]*)")
 _OVER_LINES = re.compile(r"([a-z]+)-?\n([a-z]+)(?![^\s.,;?!])")
 _TAGS = re.compile(r"#[a-z]+(?:\s+#[a-z]+)+")
+# What is in every text with an edit that goes over spaces (_APART, _OVER_LINES, _TAGS), as RE2 takes it.
+ACROSS = (
+    r"(?:^|[^a-z0-9@$])[a-z0-9@$](?:[^a-z0-9@$#&]{1,4}[a-z0-9@$]){2,}(?:[^a-z0-9@$]|$)"
+    r"|[a-z]-?\n[a-z]|#[a-z]+\s+#[a-z]"
+)
 _ADDRESS = re.compile(
     r"://|^www\.|@\w+\.\w|^[@/]"
     r"|\.(?:my|com|net|org|io|gov|edu|me|co|ly|info|xyz|site|top|click|pdf|jpg|local|lan|intra|internal|corp|home)\b"
@@ -153,26 +158,36 @@ class _Kept(dict[str, tuple[Edit, ...]]):
         return read
 
 
-class _Glanced(dict[str, int]):
-    """What to know of what stands between spaces before anything is read: is it a single sign, is there a reading."""
+class _Plain(set[str]):
+    """What stands between spaces and says just what it shows: nearly all that comes, most of it again and again."""
 
-    def __missing__(self, chunk: str) -> int:
-        glanced = (_A_READING if _READ[chunk] else 0) + (len(chunk) == 1)
+    def all_of(self, chunks: Sequence[str]) -> bool:
+        return self.issuperset(chunks) or all(map(self._has, chunks))
+
+    def _has(self, chunk: str) -> bool:
+        if chunk in self:
+            return True
+        if _READ[chunk]:
+            return False
         if len(chunk) <= _LONGEST_KEPT:
             if len(self) >= MOST_KEPT:
                 self.clear()
-            self[chunk] = glanced
-        return glanced
+            self.add(chunk)
+        return True
 
 
-_A_READING = 1 << 32  # more than a text can have of single signs
+def is_plain(folded: str) -> bool:
+    """Tell at a glance that nothing between spaces is to be read: then what there are edits of, ACROSS matches."""
+    chunks = folded.split()
+    return _PLAIN.all_of(chunks) and (folded.isascii() or not has_arabic(folded))
 
 
 @lru_cache(maxsize=MOST_TEXTS)
 def edits(folded: str) -> Sequence[Edit]:
     """Return what to read instead, in order, none inside another."""
-    seen = sum(map(_GLANCED.__getitem__, folded.split()))
-    single, odd = seen % _A_READING >= _LEAST - 1, seen >= _A_READING
+    chunks = folded.split()
+    odd = not _PLAIN.all_of(chunks)
+    single = list(map(len, chunks)).count(1) >= _LEAST - 1
     if not (single or odd or "\n" in folded or folded.count("#") > 1 or jawi_edits(folded)):
         return ()
     found: list[Edit] = []
@@ -502,5 +517,5 @@ def _between_signs(segments: Sequence[str], plain: Sequence[str], core: str) -> 
 
 
 _READ = _Kept(_chunk)
-_GLANCED = _Glanced()
+_PLAIN = _Plain()
 _READ_BOLDLY = _Kept(_chunk_boldly)

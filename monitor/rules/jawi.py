@@ -49,6 +49,11 @@ _FIXED: Mapping[str, str] = dict(pair.split("=") for pair in _FIXED_PAIRS.split(
 _SAME = str.maketrans({"ك": "ک", "ڬ": "ݢ", "گ": "ݢ", "ی": "ي", "ى": "ي"})
 
 
+def has_arabic(text: str) -> bool:
+    """Tell whether there are letters that may be Jawi."""
+    return _ARABIC.search(text) is not None
+
+
 def jawi_edits(folded: str) -> Sequence[tuple[int, int, str]]:
     """Return the Jawi words with their places in the folded text, and what each says in Latin letters."""
     if folded.isascii():

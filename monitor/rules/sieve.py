@@ -18,16 +18,17 @@ from typing import TYPE_CHECKING, Any
 
 import re2
 
+from monitor.rules.disguise import ACROSS
 from monitor.rules.history import HistoryPart
 from monitor.rules.parts import Part, Triggers, is_wide, options, single_pattern, word_tree
-from monitor.rules.text import DISGUISE, fold, fold_single, readings, single
+from monitor.rules.text import DISGUISED, SPACED, fold, fold_plain, readings, single
 
 if TYPE_CHECKING:
     from monitor.rules.rule import Rule
 
 MOST_KNOWN = 10_000  # combinations of parts that a rule keeps
 _PER_CHARACTER = 1e-4  # a long list of words matches more often than a short one, whatever the tests hold
-_DISGUISED, _WORDS, _HISTORY, _ANYTHING, _FIRST_PART = 1, 2, 4, 8, 16  # bits of what is seen; then come the parts
+_DISGUISED, _SPACED, _ACROSS, _WORDS, _HISTORY, _ANYTHING, _FIRST_PART = (1 << bit for bit in range(7))  # what is seen
 
 Candidate = tuple["Rule", AbstractSet[str]]  # with the parts that are known not to match
 Behind = tuple[int, int]  # bits of the parts that may match now, and of the rules that are now to be asked
@@ -58,30 +59,35 @@ class Sieve:
             if signs is None:
                 self._always_with_history |= 1 << number
                 self._always |= rule.condition.possible(_texts(rule)) << number
-        glance: dict[str, Behind] = {DISGUISE: (_DISGUISED, 0)}
+        glance = {DISGUISED: (_DISGUISED, 0), SPACED: (_DISGUISED | _SPACED, 0), ACROSS: (_ACROSS, 0)}
         if words := sorted({phrase for one in asking for phrase in one.phrases}):
             glance[word_tree(words)] = (_WORDS, 0)
         self._signs = _Looks({one: (bits[one], numbers) for one, numbers in asking.items()}, glance)
         self._others = _Looks({one: (bit, 0) for one, bit in bits.items() if one not in asking})
-        (self._glance, _), *wide = self._signs.folded.sets
+        (self._glance, behind), *wide = self._signs.folded.sets
+        self._across = next(hit for hit, (parts, _) in enumerate(behind) if parts & _ACROSS)
         self._one_glance_tells = not (wide or self._always_with_history)
 
     def candidates(self, original: str, *, history: bool = False) -> list[Candidate]:
         """Return the rules that a text may break; `history`: there is one to be asked."""
-        folded = fold(original)
-        encoded = folded.encode()
-        if self._one_glance_tells and self._glance(encoded) is None:
+        folded = fold_plain(original)
+        hits = self._glance(folded.encode()) if folded is not None else ()
+        if hits is None and self._one_glance_tells:
             return []
+        if folded is None or (hits and self._across in hits):
+            folded = fold(original)
+        encoded = folded.encode()
         seen = _Seen(_ANYTHING, self._always)
         if history:
             seen = _Seen(_ANYTHING | _HISTORY, self._always_with_history)
         self._signs.folded.look(encoded, seen)
-        read = [one.text.encode() for one in readings(folded)] if seen.parts & _DISGUISED else []
-        letters = [fold_single(original).encode()] if seen.parts & _WORDS else []
+        disguised, spaced = seen.parts & _DISGUISED, seen.parts & _SPACED
+        read = [one.text.encode() for one in readings(folded, spaced=bool(spaced))] if disguised else []
+        letters = [single(folded).encode()] if seen.parts & _WORDS else []
         self._signs.look([*letters, *(one for one in read if self._glance(one) is not None)], read, seen)
         if not seen.rules:
             return []
-        letters = letters or [fold_single(original).encode()]
+        letters = letters or [single(folded).encode()]
         self._others.folded.look(encoded, seen)
         self._others.look([*letters, *read], read, seen)
         return [one for number in _ones(seen.rules) if (one := self._rules[number].candidate(seen.parts)) is not None]

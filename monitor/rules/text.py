@@ -23,7 +23,7 @@ from itertools import islice
 
 import re2
 
-from monitor.rules.disguise import MOST_TEXTS, Edit, edited, edits, is_deliberate
+from monitor.rules.disguise import MOST_TEXTS, Edit, edited, edits, is_deliberate, is_plain
 
 # Letters of other scripts that look like Latin ones and have no ASCII form of their own (by eye).
 _LOOK_ALIKES = {
@@ -129,14 +129,15 @@ Span = tuple[int, int]
 
 # A sign among letters, or one at a word's end; spaced letters; a word broken by dots, dashes or emoji. RE2 takes these
 # too, and tries them on every post together with the rules: without one of them nothing but repeated letters differs.
+# Only spaced letters go over spaces: without them, what each word says is read once and kept.
 _LEET = rf"[a-z][{_SIGNS}]{{1,2}}[a-z]|\b[01345][a-z]{{3}}|[$@][a-z]{{3}}|[a-z]{{3}}[013457]\b"
-_SPACED = r"\b[^\W_](?:[\W_]{1,3}[^\W_]){2,}\b"
+SPACED = r"\b[^\W_](?:[\W_]{1,3}[^\W_]){2,}\b"
 _BROKEN = r"\b[a-z]{1,4}(?:(?:_|[^\w\s,;:!?()&@/'\"$|]{1,2})[a-z]{1,4}){1,12}\b"
-DISGUISE = f"{_LEET}|{_SPACED}|{_BROKEN}"
+DISGUISED = f"{_LEET}|{_BROKEN}"
 
-_FIND_LEET = re2.compile(_LEET)
-_FIND_DISGUISE = re2.compile(DISGUISE)
-_JOINED = re.compile(f"{_SPACED}|{_BROKEN}", re.ASCII)
+_FIND_SPACED = re2.compile(SPACED)
+_FIND_DISGUISED = re2.compile(DISGUISED)
+_JOINED = re.compile(f"{SPACED}|{_BROKEN}", re.ASCII)
 _BETWEEN = re.compile(r"[\W_]+", re.ASCII)
 _DISGUISED_WORD = re.compile(r"[$@]?[^\W_]+(?:[@$!|]+[^\W_]+)*", re.ASCII)
 _LEET_WORD = re.compile(_LEET, re.ASCII)
@@ -179,9 +180,15 @@ class Text:
     @cached_property
     def squeezed(self) -> tuple[Squeezed, ...]:
         """Return the readings of the view: two where a sign stands for either of two letters (s1ot)."""
-        if not is_disguised(self.folded):
-            return (Squeezed(self.folded, None),)
-        return tuple(readings(self.folded))
+        folded = self.folded
+        spaced = _FIND_SPACED.search(folded) is not None
+        if not spaced and _FIND_DISGUISED.search(folded) is None:
+            return (Squeezed(folded),)
+        return tuple(readings(folded, spaced=spaced))
+
+    @property
+    def _keeps_places(self) -> bool:
+        return self.original.isascii() and not self.edits
 
     @cached_property
     def _origin(self) -> Sequence[Span]:
@@ -199,6 +206,8 @@ class Text:
 
     def original_span(self, start: int, end: int) -> Span:
         """Return the half-open span of the original text behind [start, end) of the folded one."""
+        if self._keeps_places and end <= len(self.original):
+            return start, end
         first, last = self._origin[start], self._origin[end - 1]
         return min(first[0], last[0]), max(first[1], last[1])
 
@@ -235,6 +244,10 @@ class _Words(dict[str, str]):
     def _read(self, word: str) -> str:
         raise NotImplementedError
 
+    def in_text(self, text: str) -> str:
+        """Return the text with each of its words as it is read."""
+        return " ".join(map(self.__getitem__, text.split(" ")))
+
 
 # ---------------------------------------------------------------- exact and folded
 
@@ -264,6 +277,38 @@ def fold(text: str) -> str:
     return edited(small, changes) + _mark(text, small, changes)
 
 
+def fold_plain(text: str) -> str | None:
+    """Return the folded view of a text in which no single word is disguised; None for others.
+
+    Where ACROSS matches it, more words may be, and then it is not the folded view.
+    """
+    spelled = _spelled_out(text) if "#" in text else text
+    if spelled.isascii():
+        small = spelled.lower()
+        return small if is_plain(small) else None
+    try:
+        return _PLAIN_WORDS.in_text(spelled)
+    except _DisguisedError:
+        return None
+
+
+class _DisguisedError(Exception):
+    """A word may say something else than it shows."""
+
+
+class _PlainWords(_Words):
+    """Folded words, of those that are not disguised. Raises _DisguisedError for others."""
+
+    def _read(self, word: str) -> str:
+        small = _FOLDED_WORDS[word]
+        if _ODD_LETTER.search(word) or not is_plain(small):
+            raise _DisguisedError
+        return small
+
+
+_PLAIN_WORDS = _PlainWords()
+
+
 def _mark(original: str, small: str, changes: Sequence[Edit]) -> str:
     """Return what to put behind a folded text in which somebody hides words; of a few words nothing can be said."""
     hidden = not original.isascii() and _has_odd_letters(original) and _HIDDEN.search(original)
@@ -281,7 +326,7 @@ def _has_odd_letters(text: str) -> bool:
 def _small(text: str) -> str:
     if text.isascii():
         return text.lower()
-    return " ".join(map(_FOLDED_WORDS.__getitem__, text.split(" ")))
+    return _FOLDED_WORDS.in_text(text)
 
 
 HIDING = "\ue000"  # for private use: no text has it, and rules can look for it
@@ -382,17 +427,32 @@ _SINGLE_WORDS = _SingleWords()
 
 def single(folded: str) -> str:
     """Return the text with repeated letters dropped."""
-    return " ".join(map(_SINGLE_WORDS.__getitem__, folded.split(" ")))
-
-
-def fold_single(text: str) -> str:
-    """Return the folded view without repeated letters."""
-    return single(fold(text))
+    return _SINGLE_WORDS.in_text(folded)
 
 
 def is_disguised(folded: str) -> bool:
     """Tell whether squeezing undoes more than repeated letters."""
-    return _FIND_DISGUISE.search(folded) is not None
+    return _FIND_SPACED.search(folded) is not None or _FIND_DISGUISED.search(folded) is not None
+
+
+class _ReadWords(_Words):
+    """Spaced letters and broken words joined, and signs in words as the letters that they stand for here."""
+
+    def __init__(self, signs: Mapping[int, int]) -> None:
+        self._signs = signs
+
+    def _read(self, word: str) -> str:
+        return self.whole(word)
+
+    def whole(self, text: str) -> str:
+        """Return a text that is not to be read word by word: there are spaced letters in it."""
+        joined = _JOINED.sub(lambda run: _BETWEEN.sub("", run[0]), text)
+        if _LEET_WORD.search(joined) is None:
+            return joined
+        return _DISGUISED_WORD.sub(lambda word: _without_signs(word[0], self._signs), joined)
+
+
+_READ_WORDS = tuple(map(_ReadWords, AS_LETTERS))
 
 
 class Squeezed:
@@ -400,16 +460,11 @@ class Squeezed:
     letters dropped: three steps, of which the second alone keeps all places.
     """
 
-    def __init__(self, folded: str, signs: Mapping[int, int] | None) -> None:
-        """`signs` says which letter each sign stands for; without, there is nothing but repeated letters."""
+    def __init__(self, folded: str, read: str | None = None) -> None:
+        """`read`: the text after the first two steps; without, there is nothing but repeated letters."""
         self._folded = folded
-        self._disguised = signs is not None
-        self._read = folded
-        if signs is not None:
-            joined = _JOINED.sub(lambda run: _BETWEEN.sub("", run[0]), folded)
-            self._read = joined
-            if _FIND_LEET.search(joined):
-                self._read = _DISGUISED_WORD.sub(lambda word: _without_signs(word[0], signs), joined)
+        self._disguised = read is not None
+        self._read = folded if read is None else read
         self.text = single(self._read)
 
     @cached_property
@@ -425,12 +480,16 @@ class Squeezed:
         return self._places[start], self._places[end - 1] + 1
 
 
-def readings(folded: str) -> Iterator[Squeezed]:
-    """Yield the readings of a disguised text: a second one where a sign stands for either of two letters."""
-    first = Squeezed(folded, AS_LETTERS[0])
+def readings(folded: str, *, spaced: bool) -> Iterator[Squeezed]:
+    """Yield the readings of a disguised text: a second one where a sign stands for either of two letters.
+
+    `spaced`: there are letters with spaces between.
+    """
+    either, other = (words.whole if spaced else words.in_text for words in _READ_WORDS)
+    first = Squeezed(folded, either(folded))
     yield first
     if _EITHER.search(folded):
-        second = Squeezed(folded, AS_LETTERS[1])
+        second = Squeezed(folded, other(folded))
         if second.text != first.text:
             yield second
 
