@@ -58,6 +58,7 @@ from connectors.bluesky.refusals import (
     said,
 )
 from connectors.payload import inner, moment, string
+from connectors.portions import answer_for, portions
 from connectors.walk import Listed, Walk, begin_walk, walked
 from monitor.model import Account, Json, Post, Profile
 from monitor.settings import Network
@@ -116,8 +117,7 @@ class BlueskyConnector:
         platform the remaining accounts get that error without a call of their own.
         """
         now, stop, found = datetime.now(UTC), None, dict[int, Profile | ConnectorError]()
-        for begin in range(0, len(accounts), POSTS_PER_CALL):
-            part = accounts[begin : begin + POSTS_PER_CALL]
+        for part in portions(accounts, POSTS_PER_CALL):
             views = {} if stop or len(part) < 2 else self._profiles(part, now)
             for account in part:
                 answer = stop or views.get(_name(account)) or self._resolved(account)
@@ -173,10 +173,7 @@ class BlueskyConnector:
 
         What is not shown is missing only while the account itself is: a suspended account's posts are hidden.
         """
-        answer = self.reread_many([Wanted(account=account, native_ids=native_ids)], now=now)[account.id]
-        if isinstance(answer, ConnectorError):
-            raise answer
-        return answer
+        return answer_for(account, self.reread_many([Wanted(account=account, native_ids=native_ids)], now=now))
 
     def reread_many(self, wanted: Sequence[Wanted], *, now: datetime) -> Mapping[int, Reread | ConnectorError]:
         """Read known posts of many accounts again, 25 a call whosever they are; on a PDS one by one.
@@ -258,9 +255,8 @@ class BlueskyConnector:
     def _views(self, uris: Sequence[str], now: datetime) -> dict[str, Json]:
         """Return posts by uri; one that was deleted, or is shown to nobody, is not among them."""
         asked, found = [one for one in uris if is_post(one)], dict[str, Json]()
-        for begin in range(0, len(asked), POSTS_PER_CALL):
-            part = {"uris": asked[begin : begin + POSTS_PER_CALL]}
-            payload = self._get("/xrpc/app.bsky.feed.getPosts", part, now, what="bluesky: known posts")
+        for part in portions(asked, POSTS_PER_CALL):
+            payload = self._get("/xrpc/app.bsky.feed.getPosts", {"uris": part}, now, what="bluesky: known posts")
             found |= {string(view, "uri"): view for view in listed_in(payload, "posts")}
         return found
 

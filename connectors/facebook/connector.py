@@ -41,6 +41,7 @@ from connectors.facebook.ways import PAGE_SIZE, Stretch, Way
 from connectors.graph.answers import UNTOLD, describe_token, end_of_token, items_of
 from connectors.graph.refusals import FACEBOOK, Refused, is_too_much, lacks_way
 from connectors.payload import inner, string
+from connectors.portions import answer_for, portions
 from connectors.walk import Walk, begin_walk
 from monitor.model import Account, Json, Profile
 from monitor.settings import Network, Secret
@@ -116,8 +117,8 @@ class FacebookConnector:
         """
         found: dict[int, Profile | ConnectorError] = {}
         stop: ConnectorError | None = None
-        for begin in range(0, len(accounts), IDS_PER_CALL):
-            for account, result in self._profiles(accounts[begin : begin + IDS_PER_CALL], stop):
+        for part in portions(accounts, IDS_PER_CALL):
+            for account, result in self._profiles(part, stop):
                 found[account.id] = result
                 stop = result if isinstance(result, ConnectorError) and result.whole_platform else stop
         return found
@@ -150,10 +151,7 @@ class FacebookConnector:
 
     def reread(self, account: Account, native_ids: Sequence[str], *, now: datetime) -> Reread:
         """Read known posts again, 50 a call. Raises ConnectorError."""
-        answer = self.reread_many([Wanted(account=account, native_ids=native_ids)], now=now)[account.id]
-        if isinstance(answer, ConnectorError):
-            raise answer
-        return answer
+        return answer_for(account, self.reread_many([Wanted(account=account, native_ids=native_ids)], now=now))
 
     def reread_many(self, wanted: Sequence[Wanted], *, now: datetime) -> Mapping[int, Reread | ConnectorError]:
         """Read known posts of many pages again, 50 a call. A post that is no longer published counts as missing.
@@ -165,7 +163,7 @@ class FacebookConnector:
         known: dict[str, Json | None] = {}
         failed: dict[int, ConnectorError] = {}
         stop: ConnectorError | None = None
-        for part in _parts(list(owners)):
+        for part in portions(list(owners), IDS_PER_CALL):
             try:
                 if stop is None:
                     known |= self._known_posts(part, owners, now)
@@ -330,11 +328,6 @@ class FacebookConnector:
         if not isinstance(item, Mapping):
             raise SchemaDrift(f"{what}: the answer is no object; {FACEBOOK.changed}")
         return item
-
-
-def _parts(ids: Sequence[str]) -> Iterator[Sequence[str]]:
-    for begin in range(0, len(ids), IDS_PER_CALL):
-        yield ids[begin : begin + IDS_PER_CALL]
 
 
 def _page_or_none(account: Account) -> str | None:

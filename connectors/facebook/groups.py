@@ -16,6 +16,7 @@ from datetime import datetime, timedelta
 
 from connectors.base import Bounds, Cursor, Page
 from connectors.payload import parts
+from connectors.portions import portions
 from connectors.walk import Listed, Walk, begin_walk
 from monitor.model import Account
 
@@ -40,8 +41,7 @@ def groups(
     alike = [group for group in _alike(sharing, bounds, now) if len(group) >= FEWEST]
     taken = {account.id for group in alike for account, _ in group}
     others = [one for one in asked if one[0].id not in taken]
-    batches = [others[begin : begin + PAGES_PER_CALL] for begin in range(0, len(others), PAGES_PER_CALL)]
-    return alike, [batch for batch in batches if len(batch) > 1]
+    return alike, [list(batch) for batch in portions(others, PAGES_PER_CALL) if len(batch) > 1]
 
 
 def _alike(asked: Sequence[Asked], bounds: Bounds, now: datetime) -> list[list[Asked]]:

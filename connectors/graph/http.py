@@ -29,6 +29,7 @@ from connectors.configured import GRAPH_VERSION
 from connectors.graph.answers import UNTOLD, describe_token, end_of_token
 from connectors.graph.budget import Budget, retry_at
 from connectors.graph.refusals import Dialect, Refusal, Refused, is_too_much, lacks_way, parse_refusal, refused
+from connectors.portions import portions
 from connectors.remembered import Belief
 from monitor.model import Json
 from monitor.settings import Network, Secret
@@ -97,14 +98,13 @@ class GraphHttp:
 
         One bad id spoils a call: a call that is refused is halved until the bad ones are alone. Raises ConnectorError.
         """
-        for begin in range(0, len(ids), IDS_PER_CALL):
-            yield from self._objects(ids[begin : begin + IDS_PER_CALL], fields, now, what=what)
+        for part in portions(ids, IDS_PER_CALL):
+            yield from self._objects(part, fields, now, what=what)
 
     def at_once(self, ids: Sequence[str], fields: str, now: datetime, *, what: str) -> Mapping[str, Json] | None:
         """Return objects by id in one call for each 50; None where one was refused, which tells nothing of any."""
         found: dict[str, Json] = {}
-        for begin in range(0, len(ids), IDS_PER_CALL):
-            part = ids[begin : begin + IDS_PER_CALL]
+        for part in portions(ids, IDS_PER_CALL):
             some = None if self._singly.holds(now) else self._many(part, fields, now, what=what)
             if some is None:
                 return None

@@ -46,6 +46,7 @@ from connectors.linkedin.token import Bearer
 from connectors.listing import stretch
 from connectors.markup import unique
 from connectors.payload import string
+from connectors.portions import portions
 from connectors.remembered import Remembered
 from connectors.walk import Listed, begin_walk, walked
 from monitor.model import Account, Json, Post, Profile
@@ -247,8 +248,7 @@ class LinkedInConnector:
         """Read posts by urn; the status of each that was refused stands beside them."""
         found: dict[str, Json] = {}
         refused: dict[str, int] = {}
-        for begin in range(0, len(urns), IDS_PER_CALL):
-            part = urns[begin : begin + IDS_PER_CALL]
+        for part in portions(urns, IDS_PER_CALL):
             try:
                 results, statuses = self._many("posts", part, now, what=what)
             except Refused as error:
@@ -299,10 +299,10 @@ class LinkedInConnector:
     def _fresh_files(self, urns: Sequence[str], now: datetime, *, what: str) -> dict[str, Json]:
         found: dict[str, Json] = {}
         for kind, resource in (("image", "images"), ("video", "videos"), ("document", "documents")):
-            part = [urn for urn in urns if urn.startswith(f"urn:li:{kind}:")]
-            for begin in range(0, len(part), IDS_PER_CALL):
+            alike = [urn for urn in urns if urn.startswith(f"urn:li:{kind}:")]
+            for part in portions(alike, IDS_PER_CALL):
                 try:
-                    found |= self._many(resource, part[begin : begin + IDS_PER_CALL], now, what=what)[0]
+                    found |= self._many(resource, part, now, what=what)[0]
                 except SchemaDrift:
                     continue
                 except Refused as refused:

@@ -32,6 +32,7 @@ from connectors.mastodon.places import Place, place_of
 from connectors.mastodon.posts import CHANGED, identified, is_suspended, parse_account, parse_status
 from connectors.mastodon.refusals import SUSPENDED, AccountHidden, parse_allowance, refusal
 from connectors.payload import parts, string
+from connectors.portions import portions
 from connectors.remembered import Belief
 from connectors.walk import Listed, Walk, begin_walk, walked
 from monitor.model import Account, Json, Post, Profile
@@ -216,10 +217,10 @@ class MastodonConnector:
     def _statuses(self, account: Account, place: Place, ids: Sequence[str], now: datetime) -> dict[str, Json]:
         """Return statuses by id, as many as the server gives in calls for several."""
         found: dict[str, Json] = {}
-        for begin in range(0, len(ids), STATUSES_PER_CALL):
+        for part in portions(ids, STATUSES_PER_CALL):
             if self._singly[place.base].holds(now):
                 break
-            asked = {"id[]": list(ids[begin : begin + STATUSES_PER_CALL])}
+            asked = {"id[]": list(part)}
             try:
                 what = f"{account.label}: known posts"
                 told = http.json_body(self._get(f"{place.base}/api/v1/statuses", asked, now, what=what), what=what)

@@ -30,6 +30,7 @@ from connectors.base import (
 from connectors.lifetime import in_seconds
 from connectors.listing import stretch
 from connectors.payload import string
+from connectors.portions import portions
 from connectors.tiktok.posts import (
     BASIC_USER_FIELDS,
     CHANGED,
@@ -146,8 +147,8 @@ class TikTokConnector:
         asked = tuple(dict.fromkeys(native_ids))
         self._must_be_own(account, now)
         posts: dict[str, Post] = {}
-        for begin in range(0, len(asked), PAGE_SIZE):
-            body = {"filters": {"video_ids": list(asked[begin : begin + PAGE_SIZE])}}
+        for part in portions(asked, PAGE_SIZE):
+            body = {"filters": {"video_ids": list(part)}}
             data = self._ask(account, "/v2/video/query/", VIDEO_FIELDS, now, body=body, what="known videos")
             posts |= {post.native_id: post for post in parse_listing({**data, "has_more": False})}
         if asked and not posts:  # a consent that shows nothing any more looks the same: the newest must be readable

@@ -7,7 +7,7 @@ import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
-from typing import Any, ClassVar, TypeVar
+from typing import Any, ClassVar
 from urllib.parse import urlsplit
 
 import requests
@@ -29,6 +29,7 @@ from connectors.base import (
     SchemaDrift,
     Wanted,
 )
+from connectors.portions import answer_for, portions
 from connectors.x.billing import Bill
 from connectors.x.fields import POST_PARAMETERS, RENAMED_FIELDS, RENAMED_PARAMETERS, USER_FIELDS
 from connectors.x.ids import is_ahead
@@ -41,8 +42,8 @@ from monitor.settings import Network, Secret
 
 USUAL = "https://api.x.com"
 ORIGINS = ("https://api.twitter.com", "https://api.x.com")  # what tweepy hard-codes, then and now
-T = TypeVar("T")
 PAGE_SIZE = 100
+MOST_AT_ONCE = 100  # posts or users that one call looks up
 TRIPS = (AttributeError, TypeError, ValueError, RecursionError)  # of tweepy's over an error's body, before it raises
 BARREN = 2  # pages in a row that show nothing new: a server that never ends its list
 
@@ -86,19 +87,16 @@ class XConnector:
         self._parameters = POST_PARAMETERS  # until X refuses them
 
     def resolve(self, account: Account) -> Profile:
-        found = self.resolve_many([account])[account.id]
-        if isinstance(found, ConnectorError):
-            raise found
-        return found
+        return answer_for(account, self.resolve_many([account]))
 
     def resolve_many(self, accounts: Sequence[Account]) -> Mapping[int, Profile | ConnectorError]:
         """Return each account's profile, or why it has none, by account id; 100 a call. Raises ConnectorError."""
         answers: dict[int, Profile | ConnectorError] = {}
-        for part in _parts([a for a in accounts if a.native_id]):
+        for part in portions([a for a in accounts if a.native_id], MOST_AT_ONCE):
             payload = self._users("ids", "id", [a.native_id for a in part])
             answers |= profiles_in(payload, {a.native_id: a for a in part}, "id")
         named, unusable = _named([a for a in accounts if not a.native_id])
-        for part in _parts(named):
+        for part in portions(named, MOST_AT_ONCE):
             payload = self._users("usernames", "username", [_username(a) for a in part])
             answers |= profiles_in(payload, {_username(a).casefold(): a for a in part}, "username")
         return answers | unusable
@@ -195,19 +193,16 @@ class XConnector:
 
     def reread(self, account: Account, native_ids: Sequence[str], *, now: datetime) -> Reread:
         """Read known posts again, 100 a call, and the newest version of edited ones. Raises ConnectorError."""
-        answer = self.reread_many([Wanted(account=account, native_ids=native_ids)], now=now)[account.id]
-        if isinstance(answer, ConnectorError):
-            raise answer
-        return answer
+        return answer_for(account, self.reread_many([Wanted(account=account, native_ids=native_ids)], now=now))
 
     def reread_many(self, wanted: Sequence[Wanted], *, now: datetime) -> Mapping[int, Reread | ConnectorError]:
         """Read known posts of many accounts again, 100 a call, and the newest version of edited ones."""
         known = Known()
         ids = dict.fromkeys(one for each in wanted for one in ids_of(each))
         try:
-            for part in _parts(list(ids)):
+            for part in portions(list(ids), MOST_AT_ONCE):
                 self._look_up(known, part, now)
-            for part in _parts(sorted(known.edited)):
+            for part in portions(sorted(known.edited), MOST_AT_ONCE):
                 self._look_up(known, part, now)
         except AccountNotFound:  # no look-up by id on this server: the timeline shows the newest ones as they are
             return {each.account.id: self._from_timeline(each, now) for each in wanted}
@@ -303,11 +298,6 @@ class XConnector:
     def monthly(self) -> Mapping[str, float]:
         """Return what the administrator lets it spend in a month."""
         return {name: limit for name, limit in self._monthly.items() if limit}
-
-
-def _parts(items: Sequence[T]) -> Iterator[Sequence[T]]:
-    for begin in range(0, len(items), 100):
-        yield items[begin : begin + 100]
 
 
 def _username(account: Account) -> str:

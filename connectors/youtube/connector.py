@@ -29,6 +29,7 @@ from connectors.base import (
     Unavailable,
 )
 from connectors.payload import inner, string
+from connectors.portions import portions
 from connectors.seen import remembered, window_page
 from connectors.walk import Listed, Walk, begin_walk
 from connectors.youtube.channels import channel_id_of, is_named, name_of, questions, user_of
@@ -244,7 +245,7 @@ class YouTubeConnector:
         )
 
     def _channels(self, ids: Sequence[str], now: datetime) -> Iterator[Json]:
-        for part in _parts(ids):
+        for part in portions(ids, IDS_PER_CALL):
             asked = {"part": CHANNEL_PARTS, "id": ",".join(part), "maxResults": str(PAGE_SIZE)}
             yield from items_of(self._ask("channels", asked, now, what="youtube: channels"), "youtube: channels")
 
@@ -295,7 +296,7 @@ class YouTubeConnector:
 
     def _videos(self, account: Account, ids: Sequence[str], now: datetime) -> dict[str, Json]:
         found: dict[str, Json] = {}
-        for part in _parts(ids):
+        for part in portions(ids, IDS_PER_CALL):
             asked = {"part": VIDEO_PARTS, "id": ",".join(part), "maxResults": str(PAGE_SIZE)}
             items = items_of(self._ask("videos", asked, now, what=f"{account.label}: videos"), account.label)
             found |= {string(item, "id"): item for item in items if string(item, "id") in part}
@@ -388,8 +389,3 @@ def _dated(page: Page, known: frozenset[str], now: datetime) -> Page:
 def _seen(post: Post, now: datetime) -> Post:
     """Date an edit by when it is seen: YouTube does not tell it."""
     return replace(post, edited_at=max(now, post.published_at))
-
-
-def _parts(ids: Sequence[str]) -> Iterator[Sequence[str]]:
-    for begin in range(0, len(ids), IDS_PER_CALL):
-        yield ids[begin : begin + IDS_PER_CALL]
