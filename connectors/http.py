@@ -39,6 +39,7 @@ from connectors.base import (
     Unavailable,
     no_later,
 )
+from connectors.payload import moment
 from connectors.reach import is_admitted
 from monitor.settings import Network
 
@@ -308,6 +309,16 @@ def retry_after(headers: Mapping[str, str], now: datetime) -> datetime | None:
     except (ValueError, OverflowError):
         return None
     return no_later(at if at.tzinfo else at.replace(tzinfo=UTC), now)
+
+
+def reset(headers: Mapping[str, str], name: str, now: datetime) -> datetime | None:
+    """Return when a budget is full again, a day at most: by its own header (`name`), else by Retry-After.
+
+    Some write the header in seconds since 1970, others as text.
+    """
+    said = headers.get(name, "").strip()
+    at = datetime.fromtimestamp(int(said), UTC) if re.fullmatch(r"[0-9]{9,11}", said) else moment(said)
+    return retry_after(headers, now) if at is None else no_later(at, now)
 
 
 def json_body(response: requests.Response, *, what: str) -> Any:

@@ -394,3 +394,18 @@ def test_json_with_a_byte_order_mark_is_json():
     with Replay(lambda _: marked) as running:
         answer = http.open_session(base_url=running.url, network=network()).get(running.url)
     assert http.json_body(answer, what="x/jpd") == {"a": 1}
+
+
+@pytest.mark.parametrize(
+    ("said", "at"),
+    [
+        ("2026-11-24T02:05:00.264888Z", datetime(2026, 11, 24, 2, 5, 0, 264888, tzinfo=UTC)),
+        ("2026-11-24T02:05:00", datetime(2026, 11, 24, 2, 5, tzinfo=UTC)),
+        ("1795485900", datetime(2026, 11, 24, 2, 5, tzinfo=UTC)),
+        ("2031-01-01T00:00:00Z", NOW + timedelta(days=1)),
+        ("soon", NOW + timedelta(minutes=1)),
+    ],
+)
+def test_a_budget_is_full_again_by_its_own_header_or_else_by_the_wait(said, at):
+    headers = {"X-RateLimit-Reset": said, "Retry-After": "60"}
+    assert http.reset(headers, "X-RateLimit-Reset", NOW) == at

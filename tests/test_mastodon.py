@@ -25,7 +25,7 @@ from connectors.mastodon import MastodonConnector, MastodonSettings
 from connectors.mastodon.listing import following, parse_statuses
 from connectors.mastodon.places import Place, place_of
 from connectors.mastodon.posts import parse_account, parse_status
-from connectors.mastodon.refusals import AccountHidden, ServerLimited, reset
+from connectors.mastodon.refusals import AccountHidden, ServerLimited
 from connectors.sandbox.server import Sandbox
 from connectors.sandbox.world import World
 from monitor.model import Account, MediaKind, PostKind
@@ -349,20 +349,6 @@ def test_the_patience_of_the_one_configured_server_is_everybody_s():
         with pytest.raises(RateLimited) as raised:
             list(connector.pull(account, None, now=NOW))
     assert raised.value.whole_platform
-
-
-@pytest.mark.parametrize(
-    ("said", "at"),
-    [
-        ("2026-11-24T02:05:00.264888Z", datetime(2026, 11, 24, 2, 5, 0, 264888, tzinfo=UTC)),
-        ("2026-11-24T02:05:00", datetime(2026, 11, 24, 2, 5, tzinfo=UTC)),
-        ("1795485900", datetime(2026, 11, 24, 2, 5, tzinfo=UTC)),
-        ("2031-01-01T00:00:00Z", NOW + timedelta(days=1)),
-        ("soon", None),
-    ],
-)
-def test_a_budget_is_full_again_at(said, at):
-    assert reset({"X-RateLimit-Reset": said}, NOW) == at
 
 
 def test_each_server_tells_its_own_budget():

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 
 import requests
 
@@ -16,11 +16,11 @@ from connectors.base import (
     RateLimited,
     SchemaDrift,
     Unavailable,
-    no_later,
 )
 from connectors.bluesky.posts import CHANGED
 from connectors.payload import string
 
+RESET = "RateLimit-Reset"
 WINDOW = timedelta(minutes=5)  # of the budget of calls
 
 
@@ -78,7 +78,7 @@ def refusal(response: requests.Response, *, what: str, now: datetime) -> Connect
     if known is None:
         return _by_status(response, what=what, now=now)
     kind, sentence = known
-    retry_at = reset(response.headers, now) if issubclass(kind, RateLimited) else None
+    retry_at = http.reset(response.headers, RESET, now) if issubclass(kind, RateLimited) else None
     return kind(f"{what}: {sentence}", retry_at=retry_at)
 
 
@@ -86,7 +86,7 @@ def _by_status(response: requests.Response, *, what: str, now: datetime) -> Conn
     status = response.status_code
     if status == requests.codes.too_many_requests:
         message = f"{what}: the server asks for patience (HTTP {status})"
-        return RateLimited(message, retry_at=reset(response.headers, now))
+        return RateLimited(message, retry_at=http.reset(response.headers, RESET, now))
     if status == requests.codes.bad_request:
         return SchemaDrift(f"{what}: the server does not understand the question (HTTP 400); {CHANGED}")
     return http.refusal(response, what=what, now=now) or SchemaDrift(f"{what}: HTTP {status} is no answer; {CHANGED}")
@@ -101,18 +101,10 @@ def said(response: requests.Response) -> tuple[str, str]:
     return (string(payload, "error"), string(payload, "message").lower()) if isinstance(payload, Mapping) else ("", "")
 
 
-def reset(headers: Mapping[str, str], now: datetime) -> datetime | None:
-    """Return when the budget is full again: RateLimit-Reset is seconds since 1970."""
-    seconds = headers.get("RateLimit-Reset", "")
-    if seconds.isascii() and seconds.isdigit() and 9 <= len(seconds) <= 11:
-        return no_later(datetime.fromtimestamp(int(seconds), UTC), now)
-    return http.retry_after(headers, now)
-
-
 def parse_allowance(headers: Mapping[str, str], now: datetime) -> Allowance | None:
     """Read RateLimit-*: 3,000 calls in five minutes at Bluesky's own servers. None where they do not say."""
     told = [headers.get(f"RateLimit-{name}", "") for name in ("Limit", "Remaining")]
-    resets_at = reset(headers, now)
+    resets_at = http.reset(headers, RESET, now)
     if resets_at is None or not all(one.isascii() and one.isdigit() and len(one) < 10 for one in told):
         return None
     return Allowance(name="calls", limit=float(told[0]), remaining=float(told[1]), resets_at=resets_at, window=WINDOW)

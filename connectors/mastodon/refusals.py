@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import UTC, datetime
+from datetime import datetime
 
 import requests
 
@@ -16,11 +16,10 @@ from connectors.base import (
     PermissionMissing,
     RateLimited,
     SchemaDrift,
-    no_later,
 )
 from connectors.mastodon.posts import CHANGED
-from connectors.payload import moment
 
+RESET = "X-RateLimit-Reset"
 SUSPENDED = "the server has suspended the account, and shows none of its posts"
 
 
@@ -54,7 +53,9 @@ def refusal(response: requests.Response, *, what: str, now: datetime, alone: boo
     status = response.status_code
     if status == requests.codes.too_many_requests:
         kind = RateLimited if alone else ServerLimited
-        return kind(f"{what}: the server asks for patience (HTTP {status})", retry_at=reset(response.headers, now))
+        return kind(
+            f"{what}: the server asks for patience (HTTP {status})", retry_at=http.reset(response.headers, RESET, now)
+        )
     if status == requests.codes.unauthorized and token:
         return CredentialRefused(f"{what}: {NEW_TOKEN} (HTTP {status})")
     known = STATUSES.get(status)
@@ -63,18 +64,10 @@ def refusal(response: requests.Response, *, what: str, now: datetime, alone: boo
     return http.refusal(response, what=what, now=now) or SchemaDrift(f"{what}: HTTP {status} is no answer; {CHANGED}")
 
 
-def reset(headers: Mapping[str, str], now: datetime) -> datetime | None:
-    """Return when the budget is full again: a time as text, on other servers seconds since 1970."""
-    said = headers.get("X-RateLimit-Reset", "").strip()
-    in_seconds = said.isascii() and said.isdigit() and 9 <= len(said) <= 11
-    at = datetime.fromtimestamp(int(said), UTC) if in_seconds else moment(said)
-    return http.retry_after(headers, now) if at is None else no_later(at, now)
-
-
 def parse_allowance(headers: Mapping[str, str], server: str, now: datetime) -> Allowance | None:
     """Read X-RateLimit-*: 300 calls in five minutes on most servers. None where they do not say."""
     told = [headers.get(f"X-RateLimit-{name}", "") for name in ("Limit", "Remaining")]
-    resets_at = reset(headers, now)
+    resets_at = http.reset(headers, RESET, now)
     if resets_at is None or not all(one.isascii() and one.isdigit() and len(one) < 10 for one in told):
         return None
     return Allowance(name=f"calls to {server}", limit=float(told[0]), remaining=float(told[1]), resets_at=resets_at)

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
-from datetime import UTC, datetime
+from datetime import datetime
 
 import requests
 import tweepy
@@ -19,7 +18,6 @@ from connectors.base import (
     RateLimited,
     SchemaDrift,
     Unavailable,
-    no_later,
 )
 
 # Most particular first; a test fails when tweepy has an exception that is in no row.
@@ -79,15 +77,9 @@ def from_answer(
     if response is not None and status == requests.codes.forbidden and any(m in response.text for m in APP_REFUSED):
         return ConnectorMisconfigured(f"{what}: X refuses this app (HTTP 403); check its plan and project")
     known, sentence = STATUSES.get(status, (Unavailable if status >= 500 else kind, "X answered"))
-    retry_at = _reset(response, now) if known is RateLimited else None
-    if known is Unavailable and response is not None:
-        retry_at = http.retry_after(response.headers, now)
+    headers, retry_at = response.headers if response is not None else {}, None
+    if known is RateLimited:
+        retry_at = http.reset(headers, "x-rate-limit-reset", now)
+    elif known is Unavailable:
+        retry_at = http.retry_after(headers, now)
     return known(f"{what}: {sentence} (HTTP {status or 'unknown'})", retry_at=retry_at)
-
-
-def _reset(response: requests.Response | None, now: datetime) -> datetime | None:
-    headers = response.headers if response is not None else {}
-    seconds = str(headers.get("x-rate-limit-reset", ""))
-    if re.fullmatch(r"\d{9,11}", seconds):
-        return no_later(datetime.fromtimestamp(int(seconds), UTC), now)
-    return http.retry_after(headers, now)
