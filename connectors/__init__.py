@@ -1,4 +1,4 @@
-"""One file a platform. `CONNECTORS` names each by a dotted path, so that a library is loaded only when it is used."""
+"""A file a platform, or a folder. `CONNECTORS` names each by a dotted path: a library is loaded only when it is used."""
 
 from __future__ import annotations
 
