@@ -1,4 +1,4 @@
-"""A file a platform, or a folder. `CONNECTORS` names each by a dotted path: a library is loaded only when it is used."""
+"""A file or a folder a platform. `CONNECTORS` names each by a dotted path: a library is loaded when it is used."""
 
 from __future__ import annotations
 
