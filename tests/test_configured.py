@@ -9,9 +9,10 @@ import pytest
 from builders import account
 
 import connectors
-from connectors import instagram, threads
 from connectors.graph.refusals import FACEBOOK
+from connectors.instagram import refusals as instagram
 from connectors.linkedin import refusals as linkedin
+from connectors.threads import refusals as threads
 from connectors.x import refusals as x
 from connectors.youtube import refusals as google
 from monitor.configuration import Configuration, missing_credentials, platform_settings

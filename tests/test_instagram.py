@@ -15,7 +15,9 @@ from replay import Answer, Replay, as_json, by_path, recorded
 
 from connectors import base
 from connectors.base import AccountNotFound, ConnectorError, ConnectorMisconfigured, SchemaDrift
-from connectors.instagram import InstagramConnector, InstagramSettings, parse_items, parse_post, username_of
+from connectors.instagram import InstagramConnector, InstagramSettings
+from connectors.instagram.connector import username_of
+from connectors.instagram.posts import parse_items, parse_post
 from connectors.sandbox.instagram_twin import OWN
 from connectors.sandbox.server import Sandbox
 from connectors.sandbox.world import World

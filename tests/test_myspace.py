@@ -10,7 +10,9 @@ from replay import DATA, Answer, Replay, by_path
 
 from connectors import base
 from connectors.base import AccountNotFound, AddressRefused, SchemaDrift, Unavailable
-from connectors.myspace import MySpaceConnector, MySpaceSettings, parse_atom, parse_page
+from connectors.myspace import MySpaceConnector, MySpaceSettings
+from connectors.myspace.atom import parse_atom
+from connectors.myspace.profile_page import parse_page
 from connectors.seen import remembered
 from monitor.model import MediaKind, PostKind
 from monitor.settings import Network

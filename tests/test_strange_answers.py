@@ -8,10 +8,11 @@ from typing import Any
 import pytest
 from replay import recorded
 
-from connectors import instagram, threads
 from connectors.base import SchemaDrift
 from connectors.graph.listing import next_question
+from connectors.instagram import posts as instagram
 from connectors.linkedin import posts as linkedin
+from connectors.threads import posts as threads
 from connectors.tiktok import posts as tiktok
 from monitor.model import Post, Profile
 

@@ -12,7 +12,9 @@ from replay import DATA, Answer, Asked, Replay
 
 from connectors import base
 from connectors.base import AccountNotFound, ConnectorError, PermissionMissing, RateLimited, SchemaDrift, Unavailable
-from connectors.telegram import SINGLY, TelegramConnector, TelegramSettings, parse_preview, parse_single
+from connectors.telegram import TelegramConnector, TelegramSettings
+from connectors.telegram.connector import SINGLY
+from connectors.telegram.pages import parse_preview, parse_single
 from connectors.tree import read_tree
 from monitor.model import Cause, MediaKind, PostKind
 from monitor.settings import Network

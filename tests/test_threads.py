@@ -16,7 +16,10 @@ from connectors.listing import merged
 from connectors.sandbox.server import Sandbox
 from connectors.sandbox.threads_twin import OWN
 from connectors.sandbox.world import World
-from connectors.threads import DayCount, ThreadsConnector, ThreadsSettings, parse_items, parse_post, username_of
+from connectors.threads import ThreadsConnector, ThreadsSettings
+from connectors.threads.connector import username_of
+from connectors.threads.day_count import DayCount
+from connectors.threads.posts import parse_items, parse_post
 from connectors.walk import listed
 from monitor.model import MediaKind, PostKind
 from monitor.settings import Network, Secret

@@ -14,8 +14,9 @@ import urllib3.exceptions
 from builders import NOW
 from replay import DATA
 
-from connectors import http, myspace, rss
+from connectors import http, rss
 from connectors.base import ConnectorError, SchemaDrift, Unavailable
+from connectors.myspace import atom as myspace
 from connectors.seen import remembered
 from connectors.youtube import feeds as youtube
 

@@ -63,7 +63,7 @@ from connectors.walk import Listed, Walk, begin_walk, walked
 from monitor.model import Account, Json, Post, Profile
 from monitor.settings import Network
 
-ORIGIN = "https://public.api.bsky.app"
+USUAL = "https://public.api.bsky.app"
 PAGE_SIZE = 100
 POSTS_PER_CALL = 25
 LOOK_BACK = timedelta(days=30)
@@ -74,10 +74,10 @@ GET_PROFILE = "app.bsky.actor.getProfile"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BlueskySettings:
-    base_url: str = ORIGIN
+    base_url: str = USUAL
 
     def problems(self) -> configured.Problems:
-        return configured.only(base_url=configured.base_url_mistake(self.base_url, usual=ORIGIN))
+        return configured.only(base_url=configured.base_url_mistake(self.base_url, usual=USUAL))
 
 
 class BlueskyConnector:

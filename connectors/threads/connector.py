@@ -1,14 +1,7 @@
-"""Threads by its Graph API: the token's own account with its replies, all others by profile discovery.
-
-Facts: the Threads API's documents. Discovery goes by username, shows public profiles with 100 followers or more, posts
-but no replies, and tells no id of an account: there the username stands for it. Known posts are looked up in the
-listing, 100 a call. Nothing tells when a post was edited (within its first minutes): the content's hash does.
-"""
+"""The connector of Threads, and its settings."""
 
 from __future__ import annotations
 
-import threading
-from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -26,62 +19,40 @@ from connectors.base import (
     ConnectorError,
     Cursor,
     Page,
-    PermissionMissing,
-    RateLimited,
     Reread,
-    no_later,
 )
-from connectors.graph.answers import files_in, items_of, time_of, without_credentials
 from connectors.graph.http import GraphHttp
 from connectors.graph.listing import next_question, pages
-from connectors.graph.refusals import Dialect, Refused, is_too_much, lacks_way
-from connectors.links import links_in
+from connectors.graph.refusals import Refused, is_too_much, lacks_way
 from connectors.listing import merged, reread_listed, stretch
-from connectors.markup import joined, unique
-from connectors.payload import identifier, inner, parts, string
+from connectors.markup import unique
+from connectors.payload import identifier, parts, string
 from connectors.remembered import Remembered
+from connectors.threads.day_count import DayCount
+from connectors.threads.posts import (
+    FIELDS,
+    OWN_PROFILE_FIELDS,
+    PROFILE_FIELDS,
+    SHOWN,
+    parse_items,
+    parse_post,
+    parse_profile,
+    unread_references,
+    with_shown,
+)
+from connectors.threads.refusals import DIALECT, is_not_ours, may_be_a_field
 from connectors.walk import Listed, begin_walk, walked
-from monitor.model import Account, Json, Media, MediaKind, Post, PostKind, Profile
+from monitor.model import Account, Json, Profile
 from monitor.settings import Network, Secret
 
 USUAL = "https://graph.threads.com"
 USUAL_VERSION = "v1.0"
 PAGE_SIZE = 100
 DISCOVERIES = 1000  # calls in 24 hours, for profiles of others; no header tells how many are left
-DAY = timedelta(days=1)
 EARLIEST = datetime(2023, 7, 3, tzinfo=UTC)  # `since` takes nothing before Threads began
-OWN_PROFILE_FIELDS = "id,username,name,threads_profile_picture_url,threads_biography"
-PROFILE_FIELDS = "username,name,profile_picture_url,biography"
-SHOWN = "id,text,username,permalink,media_type,media_url,thumbnail_url,alt_text"
-REFERENCES = ("quoted_post", "reposted_post")
 REFERRED = 25  # posts of others looked up for one page: they are part of the text, and none is worth the budget
 REMEMBERED = timedelta(hours=12)
-OWN = ("id", "text", "text_attachment", "media_type")  # what tells versions apart where a quoted post was not shown
-CHILDREN = "children{id,media_type,media_url,thumbnail_url,alt_text}"
-COMMON = "id,media_type,media_url,permalink,username,text,timestamp,shortcode,thumbnail_url,is_quote_post"
-ATTACHED = "alt_text,link_attachment_url,gif_url,poll_attachment,topic_tag,text_attachment"
-# From the fullest question to what every version has shown: where one is refused, the next is asked.
-FIELDS = (
-    f"{COMMON},{ATTACHED},{CHILDREN},is_reply,replied_to,quoted_post{{{SHOWN}}},reposted_post{{{SHOWN}}}",
-    f"{COMMON},{ATTACHED},{CHILDREN},is_reply,replied_to,quoted_post,reposted_post",
-    f"{COMMON},{CHILDREN}",
-    "id,media_type,media_url,permalink,username,text,timestamp",
-)
 USERNAME = r"[A-Za-z0-9._]{1,30}"
-UNSEEN = (
-    "Threads shows no such profile: it may be private, have fewer than 100 followers, or be renamed or gone; look at "
-    "it, then correct the handle in the register"
-)
-DIALECT = Dialect(
-    platform="threads",
-    name="Threads",
-    holder="profile",
-    new_token="make a new long-lived token and put it into connectors.threads.access_token_file",  # noqa: S106 (a remedy)
-    grant="the app needs threads_basic, threads_read_replies, and for profiles of others threads_profile_discovery "
-    "with advanced access",
-    codes=(((24, 110), AccountNotFound, UNSEEN),),
-)
-
 ASK_AGAIN = timedelta(hours=1)  # what a server did not tell may have been a passing fault
 
 
@@ -101,130 +72,12 @@ class ThreadsSettings:
         )
 
 
-# ---------------------------------------------------------------- payloads
-
-
 def username_of(account: Account) -> str:
     """Return the username that the register gives. Raises AccountNotFound."""
     username = named_by(account, addresses.handle, usable=USERNAME)
     if not username:
         raise AccountNotFound(f"{account.label}: names no Threads profile; write its username as the handle")
     return username
-
-
-def parse_items(listing: Json) -> tuple[Post, ...]:
-    """Return the posts of one page. Raises SchemaDrift."""
-    return tuple(map(parse_post, items_of(listing, DIALECT)))
-
-
-def parse_post(item: Json) -> Post:
-    """Return one post. Raises SchemaDrift when it has no id or no time."""
-    raw = without_credentials(item)
-    native_id = identifier(raw)
-    if not native_id:
-        raise DIALECT.drift("a post has no id")
-    shown = [raw, *filter(None, (inner(raw, key) for key in REFERENCES))]
-    text = joined(words for part in shown for words in _words(part))
-    return Post(
-        native_id=native_id,
-        url=_permalink(raw),
-        published_at=time_of(raw, "timestamp", DIALECT),
-        text=text,
-        kind=_kind(raw),
-        media=unique(media for part in shown for media in _media(part)),
-        links=unique(link for part in shown for link in _links(part)),
-        raw=raw,
-        own={key: raw[key] for key in OWN if key in raw} if unread_references(raw) else None,
-    )
-
-
-def unread_references(item: Json) -> tuple[str, ...]:
-    """Return the ids of quoted or reposted posts that an answer names without showing them."""
-    named = (inner(item, key) for key in REFERENCES)
-    return tuple(identifier(one) for one in named if identifier(one) and not one.keys() - {"id"})
-
-
-def parse_profile(item: Json) -> Profile:
-    """Return what a profile says of itself. Without an id, the username stands for it. Raises SchemaDrift."""
-    raw = without_credentials(item)
-    username = string(raw, "username")
-    if not username:
-        raise DIALECT.drift("a profile has no username")
-    return Profile(
-        native_id=identifier(raw) or username.casefold(),
-        name=string(raw, "name") or username,
-        handle=username,
-        bio=string(raw, "threads_biography") or string(raw, "biography"),
-        picture_url=string(raw, "threads_profile_picture_url") or string(raw, "profile_picture_url"),
-    )
-
-
-def _permalink(item: Json) -> str:
-    if permalink := string(item, "permalink"):
-        return permalink
-    profile = f"https://www.threads.com/@{string(item, 'username')}"
-    shortcode = string(item, "shortcode")
-    return f"{profile}/post/{shortcode}" if shortcode else profile
-
-
-def _kind(item: Json) -> PostKind:
-    if string(item, "media_type") == "REPOST_FACADE" or item.get("reposted_post"):
-        return PostKind.REPOST
-    if item.get("is_quote_post") is True or item.get("quoted_post"):
-        return PostKind.QUOTE
-    return PostKind.REPLY if item.get("is_reply") is True or item.get("replied_to") else PostKind.ORIGINAL
-
-
-def _words(item: Json) -> Iterator[str]:
-    """Yield everything that stands in a post as text: its own, the long text attached, a poll's options, the topic."""
-    yield string(item, "text")
-    yield string(inner(item, "text_attachment"), "plaintext")
-    poll = inner(item, "poll_attachment")
-    yield "\n".join(filter(None, (string(poll, f"option_{letter}") for letter in "abcd")))
-    yield string(item, "topic_tag")
-
-
-def _links(item: Json) -> Iterator[str]:
-    for text in (string(item, "text"), string(inner(item, "text_attachment"), "plaintext")):
-        yield from links_in(text)
-    attached = (string(item, "link_attachment_url"), string(inner(item, "text_attachment"), "link_attachment_url"))
-    yield from filter(None, attached)
-
-
-def _media(item: Json) -> Iterator[Media]:
-    yield from files_in(item, page=_permalink(item))
-    if gif := string(item, "gif_url"):
-        yield Media(kind=MediaKind.PICTURE, url=gif, text=string(item, "alt_text"))
-
-
-# ---------------------------------------------------------------- the connector
-
-
-class DayCount:
-    """Counts the calls of a rolling day, which Threads limits without telling. A restart begins anew. Thread-safe."""
-
-    def __init__(self, limit: int) -> None:
-        self._limit = limit
-        self._lock = threading.Lock()
-        self._calls: deque[datetime] = deque()
-
-    def count(self, now: datetime) -> None:
-        """Note a call. Raises RateLimited before one too many."""
-        with self._lock:
-            while self._calls and self._calls[0] <= now - DAY:
-                self._calls.popleft()
-            if len(self._calls) >= self._limit:
-                message = f"threads: {self._limit} calls for others' profiles were made in 24 hours, which is the limit"
-                raise RateLimited(message, retry_at=no_later(self._calls[0] + DAY, now))
-            self._calls.append(now)
-
-    def allowances(self) -> tuple[Allowance, ...]:
-        with self._lock:
-            if not self._calls:
-                return ()
-            left, resets_at = self._limit - len(self._calls), self._calls[0] + DAY
-        name = "units a day"  # so called, it sets the pace
-        return (Allowance(name=name, limit=self._limit, remaining=left, resets_at=resets_at, window=DAY),)
 
 
 class ThreadsConnector:
@@ -348,11 +201,11 @@ class ThreadsConnector:
             try:
                 listing = self._graph.attempt(path, question, now, what=f"{account.label}: posts")
             except Refused as refused:
-                if path == "me/replies" and _is_not_ours(refused):
+                if path == "me/replies" and is_not_ours(refused):
                     return {"data": []}  # `check` names the permissions that the token has
                 if is_too_much(refused.refusal) and limit > 1:
                     limit //= 2
-                elif _may_be_a_field(refused) and tier + 1 < len(FIELDS):
+                elif may_be_a_field(refused) and tier + 1 < len(FIELDS):
                     tier += 1
                 else:
                     raise refused.error from None
@@ -367,7 +220,7 @@ class ThreadsConnector:
         found = dict(self._referred.known(wanted, now))
         for one in [one for one in wanted if one not in found][:REFERRED]:
             found[one] = self._referred_post(one, now)
-        return {**listing, "data": [_joined(item, found) for item in items]} if any(found.values()) else listing
+        return {**listing, "data": [with_shown(item, found) for item in items]} if any(found.values()) else listing
 
     def _referred_post(self, native_id: str, now: datetime) -> Json | None:
         try:
@@ -387,11 +240,6 @@ class ThreadsConnector:
         return Reread(posts=tuple(posts.values()), missing=frozenset(items.keys() - posts.keys()))
 
 
-def _joined(item: Json, found: Mapping[str, Json | None]) -> Json:
-    shown = {key: found.get(identifier(inner(item, key))) for key in REFERENCES if unread_references(item)}
-    return {**item, **{key: post for key, post in shown.items() if post}}
-
-
 def _since(moment: datetime | None) -> dict[str, str]:
     return {"since": str(int(max(moment, EARLIEST).timestamp()))} if moment else {}
 
@@ -400,13 +248,3 @@ def _noting(answers: Iterator[Listed], shown: set[str]) -> Iterator[Listed]:
     for answer in answers:
         shown |= answer.ids
         yield answer
-
-
-def _may_be_a_field(refused: Refused) -> bool:
-    words = refused.refusal.message.lower()
-    return refused.refusal.code == 100 and ("field" in words or "expand" in words)
-
-
-def _is_not_ours(refused: Refused) -> bool:
-    """Say whether replies are closed to the token, or unknown to the server."""
-    return isinstance(refused.error, PermissionMissing) or (lacks_way(refused.refusal) and not _may_be_a_field(refused))

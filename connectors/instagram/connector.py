@@ -1,9 +1,4 @@
-"""Instagram's professional accounts through the Graph API: own ones directly, all others by business discovery.
-
-Facts: the Instagram Platform's documents. Discovery asks in the name of an own professional account, by username, and
-shows business and creator accounts alone. Nothing tells when a caption was edited: the content's hash does. Media of
-other accounts are mostly closed to a look-up by id; then they are found in the listing. Stories are in no listing.
-"""
+"""The connector of Instagram, and its settings."""
 
 from __future__ import annotations
 
@@ -29,13 +24,22 @@ from connectors.base import (
     Reread,
     SchemaDrift,
 )
-from connectors.graph.answers import files_in, following, items_of, time_of, without_credentials
+from connectors.graph.answers import following
 from connectors.graph.http import GraphHttp
 from connectors.graph.listing import next_question, pages
-from connectors.graph.refusals import Dialect, Refused, is_too_much, lacks_way
-from connectors.links import links_in
+from connectors.graph.refusals import Refused, is_too_much, lacks_way
+from connectors.instagram.posts import (
+    MEDIA_FIELDS,
+    PLAIN_MEDIA_FIELDS,
+    PROFILE_FIELDS,
+    discovered_media,
+    parse_items,
+    parse_post,
+    parse_profile,
+)
+from connectors.instagram.refusals import DIALECT, names_a_field, not_own
 from connectors.listing import reread_listed, stretch
-from connectors.payload import identifier, inner, number, parts, string
+from connectors.payload import identifier, inner, parts, string
 from connectors.walk import Listed, begin_walk, walked
 from monitor.model import Account, Json, Post, Profile
 from monitor.settings import Network, Secret
@@ -43,30 +47,7 @@ from monitor.settings import Network, Secret
 USUAL = "https://graph.facebook.com"
 USUAL_VERSION = "v26.0"
 PAGE_SIZE = 50
-PROFILE_FIELDS = "id,username,name,biography,profile_picture_url,media_count"
-MEDIA_FIELDS = (
-    "id,caption,media_type,media_product_type,media_url,thumbnail_url,permalink,timestamp,username,alt_text,"
-    "children{id,media_type,media_url,thumbnail_url,alt_text}"
-)
-# What every version and every way of reading has shown; asked for where the fuller question is refused.
-PLAIN_MEDIA_FIELDS = "id,caption,media_type,media_url,permalink,timestamp,username,children{id,media_type,media_url}"
 USERNAME = r"[A-Za-z0-9._]{1,30}"
-UNSEEN = (
-    "Instagram shows no professional account of this name (personal, private, restricted by age, renamed or gone); "
-    "look at it, then correct the handle in the register"
-)
-DIALECT = Dialect(
-    platform="instagram",
-    name="Instagram",
-    holder="account",
-    new_token="make a new system-user token and put it into connectors.instagram.access_token_file",  # noqa: S106 (a remedy)
-    grant="grant the app instagram_basic, instagram_manage_insights and pages_read_engagement, and make sure that the "
-    "token's own professional account is linked to a page",
-    codes=(
-        ((24, 110), AccountNotFound, UNSEEN),
-        ((25,), PermissionMissing, "Instagram has restricted the account in whose name is asked; look at it"),
-    ),
-)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,82 +71,12 @@ class InstagramSettings:
         )
 
 
-# ---------------------------------------------------------------- payloads
-
-
 def username_of(account: Account) -> str:
     """Return the username that the register gives. Raises AccountNotFound."""
     username = named_by(account, addresses.handle, usable=USERNAME)
     if not username:
         raise AccountNotFound(f"{account.label}: names no Instagram account; write its username as the handle")
     return username
-
-
-def parse_post(item: Json) -> Post:
-    """Return one media object. Raises SchemaDrift when it has no id or no time."""
-    raw = without_credentials(item)
-    native_id = identifier(raw)
-    if not native_id:
-        raise DIALECT.drift("a post has no id")
-    text = string(raw, "caption")
-    return Post(
-        native_id=native_id,
-        url=_permalink(raw),
-        published_at=time_of(raw, "timestamp", DIALECT),
-        text=text,
-        media=tuple(dict.fromkeys(files_in(raw, page=_permalink(raw)))),
-        links=links_in(text),
-        raw=raw,
-    )
-
-
-def parse_profile(item: Json) -> Profile:
-    """Return what an account says of itself. Raises SchemaDrift."""
-    raw = without_credentials(item)
-    native_id, username = identifier(raw), string(raw, "username")
-    if not native_id or not username:
-        raise DIALECT.drift("a profile has no id or no username")
-    return Profile(
-        native_id=native_id,
-        name=string(raw, "name") or username,
-        handle=username,
-        bio=string(raw, "biography"),
-        picture_url=string(raw, "profile_picture_url"),
-    )
-
-
-def parse_items(listing: Json) -> tuple[Post, ...]:
-    """Return the posts of one page of media. Raises SchemaDrift."""
-    return tuple(map(parse_post, items_of(listing, DIALECT)))
-
-
-def discovered_media(payload: Json, *, first: bool) -> Json:
-    """Return the listing inside an answer of business discovery. Raises SchemaDrift.
-
-    The API leaves an empty listing out: on the first page it must then say itself that there are no posts.
-    """
-    found = payload.get("business_discovery")
-    if not isinstance(found, Mapping):
-        raise DIALECT.drift("an answer has no business_discovery")
-    media = found.get("media")
-    if media is None:
-        if first and number(found.get("media_count")) != 0:
-            raise SchemaDrift("instagram: an answer shows no media, and does not say that there are none")
-        return {"data": []}
-    if not isinstance(media, Mapping):
-        raise DIALECT.drift("an answer's media are no listing")
-    return media
-
-
-def _permalink(item: Json) -> str:
-    if permalink := string(item, "permalink"):
-        return permalink
-    if shortcode := string(item, "shortcode"):
-        return f"https://www.instagram.com/p/{shortcode}/"
-    return f"https://www.instagram.com/{string(item, 'username')}"
-
-
-# ---------------------------------------------------------------- the connector
 
 
 class InstagramConnector:
@@ -268,7 +179,7 @@ class InstagramConnector:
         try:
             who = self._graph.ask(own, {"fields": "id,username"}, now, what="instagram: the own account", holder=own)
         except AccountNotFound:
-            raise _not_own(own) from None
+            raise not_own(own) from None
         name = string(who, "username") or own
         return f"{self._graph.describe_token(now)}; it asks in the name of @{name}"
 
@@ -371,7 +282,7 @@ class InstagramConnector:
             try:
                 return ask(self._fields(way), limit)
             except Refused as refused:
-                if _names_a_field(refused) and way not in self._plain:
+                if names_a_field(refused) and way not in self._plain:
                     self._plain.add(way)
                 elif is_too_much(refused.refusal) and limit > 1:
                     limit //= 2
@@ -399,22 +310,10 @@ class InstagramConnector:
                     f"{what}: this token reads its own account alone; take one of a Business app by Facebook Login"
                 ) from None
             if refused.refusal.code == 100 and f"'{asker}'" in words:
-                raise _not_own(asker) from None
+                raise not_own(asker) from None
             raise
-
-
-def _not_own(asker: str) -> ConnectorMisconfigured:
-    sentence = f"the token does not show the account {asker}; correct it, or leave it empty"
-    return ConnectorMisconfigured(f"connectors.instagram.user_id: {sentence}")
 
 
 def _named(accounts: Iterable[Json]) -> Mapping[str, str]:
     """Return the usernames by id."""
     return {identifier(one): string(one, "username") for one in accounts if identifier(one)}
-
-
-def _names_a_field(refused: Refused) -> bool:
-    """Say whether a field was refused: as nonexisting, or with a hint to the documentation for supported fields."""
-    words = refused.refusal.message.lower()
-    told = "nonexisting field" in words or "supported field" in words
-    return refused.refusal.code == 100 and told and "(business_discovery)" not in words
