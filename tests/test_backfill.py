@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import threading
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 
@@ -155,6 +156,22 @@ def test_a_pass_of_its_own_reads_all_of_it(desk, platform):
     (filled,) = fill(desk, everything=True)
     assert filled.saved.new >= 200
     assert left(desk) is None
+
+
+def test_a_pass_reads_the_past_of_several_accounts_at_once(db, platform):
+    """One account after the other would take ten thousand accounts' first pass hours."""
+    desk = Desk(db, platform, handles=("jpd", "jkd", "jkr"))
+    both, pages = threading.Barrier(2), platform.backfill
+
+    def together(holder, start, end, *, now):
+        if holder.handle != "jkr":
+            both.wait(timeout=30)  # broken, and so an internal error, when the other does not come
+        yield from pages(holder, start, end, now=now)
+
+    platform.backfill = together
+    desk.poll(everything=True)
+    filled = fill_platform(desk.poller, "x", everything=True, workers=2)
+    assert sorted(one.account.handle for one in filled if one.failure is None) == ["jkd", "jkr", "jpd"]
 
 
 def test_the_back_catalogue_is_one_reviewed_batch_and_no_mail(desk, platform):

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 
 from alerts.outbox import Sent
 from monitor.app.mails import deliver_all, plan_due_digest, plan_due_letters, read_bounces
@@ -113,24 +114,20 @@ def _not_before(label: str, words: str, at: datetime) -> str:
 
 
 def _poll_all(service: Service, report: Callable[[Checked], None] | None) -> list[Checked]:
-    poller = service.poller()
-    in_use = platforms_in_use(registered(service.db))
-    names = sorted(in_use.keys() & service.platforms.keys())
-    if not names:
-        return []
-    workers = shares(in_use, workers=service.settings.polling.workers)
-    with ThreadPoolExecutor(max_workers=len(names), thread_name_prefix="platform") as pool:
-        rounds = [
-            pool.submit(poll_platform, poller, name, everything=True, workers=workers[name], report=report)
-            for name in names
-        ]
-        return [checked for one in rounds for checked in one.result()]
+    return _on_each_platform(service, service.platforms, partial(poll_platform, report=report))
 
 
 def _fill_all(service: Service) -> list[Checked]:
     """Read what is left of the accounts' past, to its end. Returns what failed, or brought something."""
-    poller = service.poller()
-    names = [name for name, connector in sorted(service.platforms.items()) if can_backfill(connector)]
-    with ThreadPoolExecutor(max_workers=max(1, len(names)), thread_name_prefix="past") as pool:
-        rounds = [pool.submit(fill_platform, poller, name, everything=True) for name in names]
-        return [filled for one in rounds for filled in one.result()]
+    fillable = {name for name, connector in service.platforms.items() if can_backfill(connector)}
+    return _on_each_platform(service, fillable, fill_platform)
+
+
+def _on_each_platform(service: Service, names: Collection[str], do: Callable[..., list[Checked]]) -> list[Checked]:
+    """Do it with all of each platform's workers, on all platforms at the same time."""
+    poller, in_use = service.poller(), platforms_in_use(registered(service.db))
+    workers = shares(in_use, workers=service.settings.polling.workers)
+    known = sorted(in_use.keys() & names)
+    with ThreadPoolExecutor(max_workers=max(1, len(known)), thread_name_prefix="platform") as pool:
+        rounds = [pool.submit(do, poller, name, everything=True, workers=workers[name]) for name in known]
+        return [checked for one in rounds for checked in one.result()]

@@ -9,12 +9,13 @@ from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import partial
 
 import structlog
 from sqlalchemy.exc import OperationalError
 
 from connectors.base import Connector, ConnectorError, Gap, Page
-from monitor import backfill
+from monitor import backfill, work
 from monitor.backfill import Stretch, ToDo
 from monitor.poll.judging import fresh_posts, judge
 from monitor.poll.poller import Checked, InternalError, Poller, Round, StorageFailedError
@@ -30,31 +31,40 @@ SLICE_POSTS = 100  # a page, where pages are full
 PAUSE = timedelta(seconds=30)  # between two slices of an account
 TRIES = 3  # looks at a stretch whose end was not proven
 ACCOUNTS = 5  # of a platform in one round of the daemon
+ACCOUNTS_OF_A_PASS = 100  # at a time
 
 
 def can_backfill(connector: Connector) -> bool:
     return hasattr(connector, "backfill")
 
 
-def fill(poller: Poller, platform: str, gate: Round) -> Iterator[Checked]:
+def fill(poller: Poller, platform: str, gate: Round, *, workers: int = 1) -> Iterator[Checked]:
     """Read a slice of what is due of the platform's past. A pass (`gate.everything`) reads all of it, to the end.
 
     A failure leaves the rest to be read, and is named.
     """
-    seen: list[int] = []
+    limit, beyond = (ACCOUNTS_OF_A_PASS, 0) if gate.everything else (ACCOUNTS, None)
     while held := claim_backfills(
-        poller.db, platform=platform, now=poller.clock(), lease=LEASE, limit=ACCOUNTS, exclude=seen
+        poller.db, platform=platform, now=poller.clock(), lease=LEASE, limit=limit, beyond=beyond
     ):
-        seen += [claimed.account.id for claimed, _ in held]
-        for claimed, todo in held:
-            is_over = poller.stop.is_set() or gate.refusal is not None or gate.unstored
-            checked = None if is_over else _filled(poller, poller.connectors[platform], claimed, todo, gate)
-            with suppress(OperationalError):  # then the lease runs out by itself
-                release(poller.db, claimed)
-            if checked is not None:
-                yield checked
-        if not gate.everything or poller.stop.is_set() or gate.refusal is not None or gate.unstored:
+        turns = [partial(_turn, poller, platform, claimed, todo, gate) for claimed, todo in held]
+        yield from filter(None, work.run(turns, workers=workers, name=f"{platform}-past"))
+        if not gate.everything or _is_over(poller, gate):
             return
+        beyond = max(claimed.account.id for claimed, _ in held)
+
+
+def _is_over(poller: Poller, gate: Round) -> bool:
+    return poller.stop.is_set() or gate.refusal is not None or gate.unstored
+
+
+def _turn(poller: Poller, platform: str, claimed: Claimed, todo: ToDo, gate: Round) -> Checked | None:
+    """Give one claimed account its turn, unless the round is over, and let go of it."""
+    over = _is_over(poller, gate)
+    checked = None if over else _filled(poller, poller.connectors[platform], claimed, todo, gate)
+    with suppress(OperationalError):  # then the lease runs out by itself
+        release(poller.db, claimed)
+    return checked
 
 
 def _filled(poller: Poller, connector: Connector, claimed: Claimed, todo: ToDo, gate: Round) -> Checked | None:

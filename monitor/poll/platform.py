@@ -64,12 +64,12 @@ def poll_platform(
     return visit.results
 
 
-def fill_platform(poller: Poller, platform: str, *, everything: bool = False) -> list[Checked]:
+def fill_platform(poller: Poller, platform: str, *, everything: bool = False, workers: int = 1) -> list[Checked]:
     """Read on in the past of the platform's accounts, unless the platform rests; a refusal of it is written down."""
     if shut_platforms(poller.db).get(platform) is not None or not poller.plan(platform, poller.clock()).spares:
         return []  # live reading goes first; where a budget is short, the forecast's alert says so
     gate = Round(everything=everything)
-    filled = list(fill(poller, platform, gate))
+    filled = list(fill(poller, platform, gate, workers=workers))
     if gate.refusal is not None:
         _shut(poller, platform, gate.refusal)
     return filled

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 from sqlalchemy import Connection, func, or_, select, update
@@ -17,10 +16,11 @@ from monitor.store.tables import account, coverage, post
 
 
 def claim_backfills(
-    db: Database, *, platform: str, now: datetime, lease: timedelta, limit: int, exclude: Sequence[int] = ()
+    db: Database, *, platform: str, now: datetime, lease: timedelta, limit: int, beyond: int | None = None
 ) -> list[tuple[Claimed, ToDo]]:
     """Claim accounts of a platform with a part of their past to be read now; those longest due first.
 
+    With `beyond` they are gone through instead, in the order of their ids, from beyond this one.
     An account whose last check failed waits: it comes first, and the past after it.
     """
     due = account.c.backfill["due"].as_string()
@@ -28,9 +28,9 @@ def claim_backfills(
         select(account.c.id)
         .where(account.c.platform == platform, account.c.status == AccountStatus.ACTIVE.value)
         .where(account.c.backfill.is_not(None), account.c.cause.is_(None), due <= backfill.sortable(now))
-        .where(account.c.id.not_in(list(exclude)))
+        .where(account.c.id > (beyond or 0))
         .where(or_(account.c.leased_until.is_(None), account.c.leased_until <= now))
-        .order_by(due, account.c.id)
+        .order_by(*([due] if beyond is None else []), account.c.id)
         .limit(limit)
     )
     with db.read() as connection:
