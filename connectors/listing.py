@@ -7,7 +7,7 @@ when the listing has come past its time without showing it.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 
 from connectors.base import PAGE_BOUND, Cursor, Gap, Page, Reread
@@ -25,14 +25,17 @@ def merged(*listings: Iterator[Listed]) -> Iterator[Listed]:
     """Yield several listings of one account as one, newest first: a post waits until none newer can come any more."""
     open_ones: dict[int, tuple[Iterator[Listed], datetime | None]] = {n: (one, None) for n, one in enumerate(listings)}
     waiting: dict[str, Post] = {}
+    hollow_end = False
     while open_ones:
         number = max(open_ones, key=lambda n: (open_ones[n][1] is None, open_ones[n][1] or EPOCH))
         listing, reached = open_ones.pop(number)
         answer = next(listing)
         waiting |= {post.native_id: post for post in answer.posts}
+        hollow_end |= answer.hollow_end
         if answer.more:
             open_ones[number] = (listing, min([*answer.times, *([reached] if reached else [])], default=None))
-        yield from _ready(waiting, open_ones, is_empty=not answer.posts)
+        for ready in _ready(waiting, open_ones, is_empty=not answer.posts):
+            yield replace(ready, hollow_end=hollow_end and not ready.more)
 
 
 def _ready(

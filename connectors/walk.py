@@ -25,6 +25,7 @@ class Listed:
     times: tuple[datetime, ...]
     ids: frozenset[str]
     more: bool  # there is a further page
+    hollow_end: bool = False  # that there is none is told by an empty page alone
 
 
 def listed(posts: Sequence[Post], *, more: bool) -> Listed:
@@ -92,6 +93,7 @@ class Walk:
             self._is_back_catalogue = max(answer.times) < self.live_from
         met = self.since is not None and bool(answer.times) and max(answer.times) < self.since
         hollow = self._pages > 1 and not answer.ids and (self.promises or self._is_short_of_known())
+        hollow |= answer.hollow_end and self._is_short_of_known()
         if self.promises:
             self._note_hollow(answer)
         ended = (not answer.more and not hollow) or met

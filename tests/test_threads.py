@@ -225,6 +225,15 @@ def test_a_server_that_does_not_tell_whose_token_it_is_shows_others_all_the_same
         assert ids(pull(replay.url)) == ["01"]
 
 
+def test_a_page_that_is_wrongly_empty_hides_no_post_between_it_and_what_is_known():
+    """Threads names a next page at its very end too, so an empty one is the end or a passing fault (fault 21)."""
+    cursor = {"v": 1, "newest": (NOW - 5 * HOUR).isoformat()}
+    for shown, known in (([item(1), item(5)], True), ([item(1), item(3)], False)):
+        listing = {"data": shown, "paging": {"cursors": {"after": "a"}}}
+        with Replay(by_path({"/me": ME, "/profile_posts": [listing, {"data": []}]})) as replay:
+            assert (pull(replay.url, cursor)[-1].gap is None) is known
+
+
 # ---------------------------------------------------------------- the own profile
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 from itertools import repeat
 
@@ -57,6 +58,11 @@ def test_what_an_empty_page_may_hide_is_named(answers, gap):
 def test_a_listing_that_promises_nothing_may_end_by_an_empty_page_once_it_has_met_what_is_known():
     assert last(shown(1, 2), shown(3, 61), EMPTY_END, promises=False).gap is None
     assert last(shown(1, 2), EMPTY_END, promises=False).gap is not None
+
+
+def test_an_end_that_an_empty_page_behind_it_tells_is_believed_below_what_is_known_alone():
+    ends = replace(shown(3, 61, more=False), hollow_end=True), replace(shown(3, 4, more=False), hollow_end=True)
+    assert [last(shown(1, 2), end, promises=False).gap is None for end in ends] == [True, False]
 
 
 def test_the_cursor_moves_and_remembers_what_may_be_lost():

@@ -47,7 +47,7 @@ def pages(ask: Ask, parse: Parse, *, peek: bool = False) -> Iterator[Listed]:
             raise
         if held is not None:
             is_end = answer.ids <= held.ids and not answer.more
-            yield replace(held, more=not is_end)
+            yield replace(held, more=not is_end, hollow_end=is_end and not answer.ids)
             if is_end:
                 return
         held = answer if peek and answer.more and not is_sure else None
