@@ -28,11 +28,11 @@ class AccountHidden(PermissionMissing):
     """The account is there, and its posts are shown to nobody: suspended, taken down, deactivated."""
 
 
-class NoAppView(Exception):  # never leaves this module
+class NoAppView(Exception):  # leaves no connector
     """The server does not know app.bsky.*, or answers it to its own users only: it is a plain PDS."""
 
 
-class RecordNotFound(Exception):  # never leaves this module
+class RecordNotFound(Exception):  # leaves no connector
     pass
 
 

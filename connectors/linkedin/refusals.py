@@ -55,7 +55,7 @@ STATUSES: Mapping[int, Verdict] = {
 }
 
 
-class Refused(Exception):  # never leaves this module
+class Refused(Exception):  # leaves no connector
     """What LinkedIn said against it, with what it is for the caller."""
 
     def __init__(self, status: int, code: str, error: ConnectorError) -> None:
