@@ -18,7 +18,7 @@ from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from http.cookiejar import DefaultCookiePolicy
 from typing import Any
-from urllib.parse import urljoin, urlsplit
+from urllib.parse import urlsplit
 
 import requests
 from requests.adapters import HTTPAdapter
@@ -336,12 +336,3 @@ def json_body(response: requests.Response, *, what: str) -> Any:
         raise SchemaDrift(f"{what}: expected JSON, found {kind}") from None
     except (RecursionError, ValueError):
         raise SchemaDrift(f"{what}: the JSON is nested too deep, or holds a number too long") from None
-
-
-def absolute(base: str, link: str) -> str:
-    """Return `link` seen from `base`; empty when there is none, or it is no web address."""
-    try:
-        joined = urljoin(base, link.strip()) if link.strip() else ""
-        return joined if urlsplit(joined).scheme in {"http", "https"} else ""
-    except ValueError:  # brackets that hold no address
-        return ""

@@ -1,9 +1,10 @@
-"""Addresses written out in a plain text, for platforms that mark none themselves. Pure."""
+"""Addresses: those written out in a plain text, for platforms that mark none, and links of a page made whole. Pure."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from urllib.parse import urljoin, urlsplit
 
 ADDRESS = re.compile(r"https?://[^\s<>\"'“”‘’`\\^{}|\x00-\x1f]+", re.IGNORECASE)
 AFTER = ".,;:!?…·。，、)]»*_~"  # closes the sentence around an address, rather than ends it
@@ -27,3 +28,12 @@ def _bare(address: str) -> str:
             break  # the brackets belong to the address
         address = address[:-1]
     return address
+
+
+def absolute(base: str, link: str) -> str:
+    """Return `link` seen from `base`; empty when there is none, or it is no web address."""
+    try:
+        joined = urljoin(base, link.strip()) if link.strip() else ""
+        return joined if urlsplit(joined).scheme in {"http", "https"} else ""
+    except ValueError:  # brackets that hold no address
+        return ""

@@ -9,7 +9,7 @@ from html.parser import HTMLParser
 from typing import TypeVar
 from urllib.parse import urlsplit
 
-from connectors.http import absolute
+from connectors.links import absolute
 from monitor.model import Media, MediaKind
 
 T = TypeVar("T")

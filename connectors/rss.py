@@ -37,6 +37,7 @@ from connectors.base import (
     SchemaDrift,
     Unavailable,
 )
+from connectors.links import absolute
 from connectors.markup import Reading, joined, media_of, read_html, tidy, unique
 from connectors.seen import Seen, remembered, window_page
 from monitor.model import Account, Media, Post, Profile
@@ -201,7 +202,7 @@ def parse_feed(body: bytes, *, headers: Mapping[str, str], url: str, what: str, 
         name=_text(found.feed.get("title")),
         handle="",
         bio=_text(found.feed.get("subtitle")),
-        picture_url=http.absolute(url, _picture(found.feed)),
+        picture_url=absolute(url, _picture(found.feed)),
     )
     posts = [_post(entry, url, seen, now) for entry in found.entries]
     latest = {post.native_id: post for post, _ in reversed(posts)}  # of an id that stands twice the upper one counts
@@ -243,7 +244,7 @@ def _post(entry: Mapping[str, Any], base: str, seen: Seen, now: datetime) -> tup
     updated = _moment(entry, "updated")
     post = Post(
         native_id=native_id,
-        url=http.absolute(base, link) if link else base,
+        url=absolute(base, link) if link else base,
         published_at=published,
         edited_at=updated if updated and updated > published else None,
         text=joined([title, *(body.text for body in bodies)]),
@@ -305,7 +306,7 @@ def _picture(feed: Mapping[str, Any]) -> str:
 def _files(entry: Mapping[str, Any], base: str) -> Iterator[Media]:
     """Yield enclosures and Media RSS files; what a thing is follows from its type, else from its name."""
     for one in [*_enclosures(entry), *_dicts(entry.get("media_content")), *_dicts(entry.get("media_thumbnail"))]:
-        address = http.absolute(base, str(one.get("href") or one.get("url") or ""))
+        address = absolute(base, str(one.get("href") or one.get("url") or ""))
         kind = str(one.get("type") or {"image": "image/", "video": "video/"}.get(str(one.get("medium")), ""))
         words = str(one.get("title") or "")
         found = media_of(address, kind=kind.lower(), text=words) if address else None
@@ -320,7 +321,7 @@ def _enclosures(entry: Mapping[str, Any]) -> list[Mapping[str, Any]]:
 def _other_files(entry: Mapping[str, Any], base: str) -> Iterator[str]:
     """Yield the addresses of enclosures that are neither picture, video nor document."""
     for one in _enclosures(entry):
-        address = http.absolute(base, str(one.get("href") or ""))
+        address = absolute(base, str(one.get("href") or ""))
         if address and media_of(address, kind=str(one.get("type") or "").lower()) is None:
             yield address
 

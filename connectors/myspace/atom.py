@@ -10,8 +10,8 @@ from xml.etree.ElementTree import Element, ParseError
 from defusedxml.common import DefusedXmlException
 from defusedxml.ElementTree import fromstring
 
-from connectors import http
 from connectors.base import SchemaDrift, Unavailable
+from connectors.links import absolute
 from connectors.markup import Reading, joined, media_of, read_html, tidy, unique
 from connectors.myspace.shown import Shown
 from connectors.payload import moment
@@ -108,15 +108,13 @@ def _as_html(element: Element) -> str:
 
 def _attached(links: Sequence[tuple[str, Element]]) -> Iterator[Media]:
     for rel, link in links:
-        if rel in {"enclosure", "preview"} and http.absolute("", link.get("href", "")):
+        if rel in {"enclosure", "preview"} and absolute("", link.get("href", "")):
             found = media_of(link.get("href", ""), kind=link.get("type", ""), text=link.get("title", ""))
             yield found or Media(kind=MediaKind.PICTURE, url=link.get("href", ""), text=link.get("title", ""))
 
 
 def _related(links: Sequence[tuple[str, Element]]) -> list[str]:
-    return [
-        href for rel, link in links if rel in {"related", "via"} and (href := http.absolute("", link.get("href", "")))
-    ]
+    return [href for rel, link in links if rel in {"related", "via"} and (href := absolute("", link.get("href", "")))]
 
 
 def _raw(element: Element) -> Mapping[str, object]:

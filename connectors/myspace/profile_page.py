@@ -10,8 +10,8 @@ from html import escape
 from html.parser import HTMLParser
 from urllib.parse import urlsplit
 
-from connectors import http
 from connectors.base import SchemaDrift, Unavailable
+from connectors.links import absolute
 from connectors.markup import feed_whole, read_html
 from connectors.myspace.shown import Shown
 from connectors.payload import moment
@@ -64,7 +64,7 @@ def _shown_post(entry: _Entry, base: str, seen: Seen, now: datetime) -> tuple[Po
     markup = "".join(entry.pieces)
     reading = read_html(markup, base=base)
     stated = moment(entry.time)
-    permalink = http.absolute(base, entry.permalink)
+    permalink = absolute(base, entry.permalink)
     post = Post(
         native_id=entry.key,
         url=permalink or base,

@@ -6,8 +6,8 @@ import re
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 
-from connectors import http
 from connectors.base import SchemaDrift
+from connectors.links import absolute
 from connectors.markup import joined, read_html, unique
 from connectors.tree import Element
 from monitor.model import Media, MediaKind, Post, PostKind
@@ -101,7 +101,7 @@ def _other_words(block: Element, preview: Element | None) -> Iterator[str]:
 def _other_links(block: Element, preview: Element | None) -> Iterator[str]:
     buttons = block.all("a", cls="tgme_widget_message_inline_button")
     for one in [*([preview] if preview is not None else []), *buttons]:
-        if address := http.absolute("", one.get("href")):
+        if address := absolute("", one.get("href")):
             yield address
 
 
@@ -120,10 +120,10 @@ def _media(block: Element, address: str) -> Iterator[Media]:
         elif "tgme_widget_message_document_wrap" in classes:
             title = one.first(cls="tgme_widget_message_document_title")
             yield Media(kind=MediaKind.DOCUMENT, url=one.get("href") or address, text=_plain(title) if title else "")
-        elif "tgme_widget_message_sticker" in classes and http.absolute("", one.get("data-webp")):
+        elif "tgme_widget_message_sticker" in classes and absolute("", one.get("data-webp")):
             yield Media(kind=MediaKind.PICTURE, url=one.get("data-webp"))
         elif "tgme_widget_message_voice" in classes:
-            yield Media(kind=MediaKind.VIDEO, url=http.absolute("", one.get("src")) or address)
+            yield Media(kind=MediaKind.VIDEO, url=absolute("", one.get("src")) or address)
         elif "message_media_not_supported_label" in classes and "VIEW IN TELEGRAM" not in one.text:
             yield Media(kind=MediaKind.VIDEO, url=address, text=_plain(one))
         elif "link_preview_image" in classes or "link_preview_right_image" in classes:
@@ -132,7 +132,7 @@ def _media(block: Element, address: str) -> Iterator[Media]:
 
 def picture_of(one: Element) -> Iterator[Media]:
     found = PICTURE.search(one.get("style"))
-    url = http.absolute(f"{USUAL}/", found[1]) if found else ""
+    url = absolute(f"{USUAL}/", found[1]) if found else ""
     if url:
         yield Media(kind=MediaKind.PICTURE, url=url)
 
@@ -141,9 +141,7 @@ def _video(one: Element, address: str) -> Iterator[Media]:
     thumb, video = one.first(cls="tgme_widget_message_video_thumb"), one.first("video")
     if thumb is not None:
         yield from picture_of(thumb)
-    yield Media(
-        kind=MediaKind.VIDEO, url=http.absolute("", video.get("src")) if video and video.get("src") else address
-    )
+    yield Media(kind=MediaKind.VIDEO, url=absolute("", video.get("src")) if video and video.get("src") else address)
 
 
 def _raw(block: Element, *, text: str, links: Sequence[str], media: Sequence[Media]) -> dict[str, object]:

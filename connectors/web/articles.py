@@ -15,7 +15,7 @@ from itertools import islice
 from typing import Any
 from urllib.parse import urldefrag, urlsplit
 
-from connectors import http
+from connectors.links import absolute
 from connectors.markup import Reading, joined, read_html, tidy, unique
 from connectors.payload import string
 from connectors.tree import Element, read_tree
@@ -146,7 +146,7 @@ def _address(item: Json, base: str) -> str:
 
 def page_address(base: str, link: str) -> str:
     """Return a page's address without the place on it; empty when it is none of the web."""
-    return urldefrag(http.absolute(base, link)).url
+    return urldefrag(absolute(base, link)).url
 
 
 # ---------------------------------------------------------------- what a page lists
@@ -161,15 +161,13 @@ def feeds_of(page: WebPage) -> tuple[str, ...]:
         for link in feeds
         if not re.search(r"comment|komen", f"{link.get('title')} {link.get('href')}", re.IGNORECASE)
     )
-    return unique(filter(None, (http.absolute(page.url, link.get("href")) for link in wanted)))
+    return unique(filter(None, (absolute(page.url, link.get("href")) for link in wanted)))
 
 
 def sitemaps_of(page: WebPage) -> tuple[tuple[str, bool], ...]:
     """Return where the site's sitemap is, and whether the page says so or it is only the usual place."""
-    named = (
-        http.absolute(page.url, link.get("href")) for link in page.tree.all("link") if link.get("rel") == "sitemap"
-    )
-    return (*((url, True) for url in unique(filter(None, named))), (http.absolute(page.url, "/sitemap.xml"), False))
+    named = (absolute(page.url, link.get("href")) for link in page.tree.all("link") if link.get("rel") == "sitemap")
+    return (*((url, True) for url in unique(filter(None, named))), (absolute(page.url, "/sitemap.xml"), False))
 
 
 def has_list(page: WebPage) -> bool:
@@ -359,7 +357,7 @@ def _own_time(main: Element) -> datetime | None:
 
 
 def _shared_picture(page: WebPage) -> tuple[Media, ...]:
-    address = http.absolute(page.url, page.meta("og:image"))
+    address = absolute(page.url, page.meta("og:image"))
     return (Media(kind=MediaKind.PICTURE, url=address, text=page.meta("og:image:alt")),) if address else ()
 
 
@@ -367,7 +365,7 @@ def site_of(page: WebPage) -> tuple[str, str, str]:
     """Return a site's name, what it says of itself, and its icon: a picture of the day would look like a change."""
     name = page.meta("og:site_name") or _title(page.tree) or page.meta("og:title")
     icons = [link for link in page.tree.all("link") if "icon" in link.get("rel").lower()]
-    icon = next(filter(None, (http.absolute(page.url, link.get("href")) for link in icons)), "")
+    icon = next(filter(None, (absolute(page.url, link.get("href")) for link in icons)), "")
     return name, page.meta("description", "og:description"), icon
 
 

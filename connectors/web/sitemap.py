@@ -15,8 +15,9 @@ from xml.etree.ElementTree import Element, ParseError
 from defusedxml.common import DefusedXmlException
 from defusedxml.ElementTree import fromstring
 
-from connectors import http, payload
+from connectors import payload
 from connectors.base import SchemaDrift, Unavailable
+from connectors.links import absolute
 from monitor.model import MALAYSIA
 
 GZIP = b"\x1f\x8b"
@@ -83,7 +84,7 @@ def _unpacked(body: bytes, what: str) -> bytes:
 def _entries(root: Element, base: str) -> Iterator[Entry]:
     for holder in root:
         parts = {_name(part): (part.text or "").strip() for part in holder.iter() if part is not holder}
-        url = http.absolute(base, parts.get("loc", ""))
+        url = absolute(base, parts.get("loc", ""))
         if url:
             yield Entry(
                 url=url,
