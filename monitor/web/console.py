@@ -10,6 +10,7 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 from fastapi import FastAPI, HTTPException, Request, Response
@@ -66,68 +67,88 @@ class Console:
 def build(console: Console) -> FastAPI:
     app = FastAPI(title="Pantau", docs_url=None, redoc_url=None, openapi_url=None)
     app.add_middleware(TrustedHostMiddleware, allowed_hosts=_hosts(console.web))
-    pages = Environment(
-        loader=FileSystemLoader(Path(__file__).parent / "templates"), autoescape=True, undefined=StrictUndefined
-    )
-    pages.filters |= {"time": _local, "line": one_line}
+    app.middleware("http")(_harden)
+    pages = _templates()
 
-    @app.middleware("http")
-    async def _harden(request: Request, call_next: Callable) -> Response:  # type: ignore[type-arg]  # Starlette's own type
-        response: Response = await call_next(request)
-        for name, value in HEADERS.items():
-            response.headers.setdefault(name, value)
-        return response
+    def page(name: str, **content: object) -> HTMLResponse:
+        return HTMLResponse(pages.get_template(name).render(now=console.clock(), **content))
 
     @app.get("/healthz")
     def health() -> JSONResponse:
-        stalled, failing = console.stalled(), console.failing()
-        status = "stalled" if stalled else "failing" if failing else "ok"
-        queue = media_queue(console.db, after=console.clock())
-        media = {"waiting": queue.waiting, "oldest": queue.since.isoformat() if queue.since else None}
-        answer = {"status": status, "stalled": stalled, "failing": failing, "media": media}
-        answer["troubles"] = list(console.troubles())
-        return JSONResponse(answer, status_code=200 if status == "ok" else 503)
+        found = _health(console)
+        return JSONResponse(found, status_code=200 if found["status"] == "ok" else 503)
 
     @app.get("/")
     def overview() -> HTMLResponse:
-        now = console.clock()
-        weeks = coverage_of(
-            console.db,
-            start=now - timedelta(days=7),
-            end=now,
-            patience=console.patience,
-            degraded=console.degraded(),
-        )
-        lines = {line.account.id: line for line in list_accounts(console.db)}
-        waiting = list_alerts(console.db, states=(AlertState.OPEN,), limit=SHOWN_ALERTS)
-        expected = forecasts(console.db, now, longest=console.patience / 2)  # two of the promised intervals
-        budgets = [(one.platform, said(one), falls_short(one, now)) for one in expected]
-        page = pages.get_template("overview.html").render(
-            now=now, weeks=weeks, lines=lines, alerts=waiting, budgets=budgets
-        )
-        return HTMLResponse(page)
+        return page("overview.html", **_overview(console))
 
     @app.get("/alerts")
     def alerts() -> HTMLResponse:
-        found = list_alerts(console.db, limit=SHOWN_ALERTS)
-        return HTMLResponse(pages.get_template("alerts.html").render(now=console.clock(), alerts=found))
+        return page("alerts.html", alerts=list_alerts(console.db, limit=SHOWN_ALERTS))
 
     @app.get("/alerts/{case}")
     def one(case: str) -> HTMLResponse:
-        alert_id = find_case(console.db, case)
-        if alert_id is None:
-            raise HTTPException(status_code=404, detail="no alert has this case number")
-        alert, mails = load_alert(console.db, alert_id), mails_of(console.db, alert_id)
-        seen = seen_posts(console.db, native_id=alert.post.native_id) if alert.post and alert.account else []
-        mine = [one for one in seen if alert.account and (one.platform, one.account) == _named(alert.account)]
-        page = pages.get_template("alert.html").render(
-            now=console.clock(), alert=alert, mails=mails, seen=mine[0] if mine else None, edits=_edits(mine)
-        )
-        return HTMLResponse(page)
+        return page("alert.html", **_one_alert(console, case))
 
     if console.link_key:
         app.include_router(answer.router(_answering(console, pages)))
     return app
+
+
+async def _harden(request: Request, call_next: Callable) -> Response:  # type: ignore[type-arg]  # Starlette's own type
+    response: Response = await call_next(request)
+    for name, value in HEADERS.items():
+        response.headers.setdefault(name, value)
+    return response
+
+
+def _templates() -> Environment:
+    folder = Path(__file__).parent / "templates"
+    pages = Environment(loader=FileSystemLoader(folder), autoescape=True, undefined=StrictUndefined)
+    pages.filters |= {"time": _local, "line": one_line}
+    return pages
+
+
+# ---------------------------------------------------------------- what the pages show
+
+
+def _health(console: Console) -> dict[str, Any]:
+    stalled, failing = console.stalled(), console.failing()
+    queue = media_queue(console.db, after=console.clock())
+    return {
+        "status": "stalled" if stalled else "failing" if failing else "ok",
+        "stalled": stalled,
+        "failing": failing,
+        "media": {"waiting": queue.waiting, "oldest": queue.since.isoformat() if queue.since else None},
+        "troubles": list(console.troubles()),
+    }
+
+
+def _overview(console: Console) -> dict[str, Any]:
+    db, now = console.db, console.clock()
+    week_ago = now - timedelta(days=7)
+    expected = forecasts(db, now, longest=console.patience / 2)  # two of the promised intervals
+    return {
+        "weeks": coverage_of(db, start=week_ago, end=now, patience=console.patience, degraded=console.degraded()),
+        "lines": {line.account.id: line for line in list_accounts(db)},
+        "alerts": list_alerts(db, states=(AlertState.OPEN,), limit=SHOWN_ALERTS),
+        "budgets": [(one.platform, said(one), falls_short(one, now)) for one in expected],
+    }
+
+
+def _one_alert(console: Console, case: str) -> dict[str, Any]:
+    alert_id = find_case(console.db, case)
+    if alert_id is None:
+        raise HTTPException(status_code=404, detail="no alert has this case number")
+    alert = load_alert(console.db, alert_id)
+    seen = seen_posts(console.db, native_id=alert.post.native_id) if alert.post and alert.account else []
+    mine = [one for one in seen if alert.account and (one.platform, one.account) == _named(alert.account)]
+    return {
+        "alert": alert,
+        "mails": mails_of(console.db, alert_id),
+        "seen": mine[0] if mine else None,
+        "edits": _edits(mine),
+    }
 
 
 def _named(holder: Account) -> tuple[str, str]:
