@@ -11,7 +11,7 @@ import os
 import socket
 import threading
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -126,12 +126,8 @@ def perform(url: str, act: str, asked: Mapping[str, Any]) -> Answer:
     """
     path = Database(url).path
     try:
-        with sole_process(path):
-            db = open_database(url)
-            try:
-                return _done(db, act, asked)
-            finally:
-                db.close()
+        with sole_process(path), closing(open_database(url)) as db:
+            return _done(db, act, asked)
     except DatabaseBusyError:
         assert path is not None
         return _ask(path, act, asked)

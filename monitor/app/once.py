@@ -53,8 +53,7 @@ def once(
     say = stage or (lambda _: None)
     began = service.clock()
     say("reading accounts")
-    waiting = _waiting_platforms(service)
-    resting, degraded = _resting_accounts(service)
+    waiting, degraded = _told_to_wait(service)
     checked = _poll_all(service, report)
     say("reading earlier posts")
     filled = _fill_all(service)
@@ -77,7 +76,7 @@ def once(
         checked=tuple(checked),
         filled=tuple(filled),
         held=held,
-        waiting=(*waiting.values(), *resting),
+        waiting=waiting,
         degraded=degraded,
         media=read,
         alerts=count_alerts(service.db, since=began),
@@ -86,26 +85,21 @@ def once(
     )
 
 
-def _waiting_platforms(service: Service) -> dict[str, str]:
+def _told_to_wait(service: Service) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Return what said when to come back: platforms, and accounts by themselves; and such accounts of dying ones."""
     now = service.clock()
-    return {
-        name: _not_before(name, shut.error, shut.retry_at)
-        for name, shut in shut_platforms(service.db).items()
-        if name in service.platforms and shut.retry_at is not None and shut.retry_at > now
-    }
-
-
-def _resting_accounts(service: Service) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Return the accounts that rest by themselves: of living platforms, and of dying ones."""
+    waiting: dict[str, str] = {}
+    for name, shut in shut_platforms(service.db).items():
+        if name in service.platforms and shut.retry_at is not None and shut.retry_at > now:
+            waiting[name] = _not_before(name, shut.error, shut.retry_at)
     resting: list[str] = []
     degraded: list[str] = []
-    waiting = _waiting_platforms(service)
-    for one in resting_accounts(service.db, now=service.clock()):
+    for one in resting_accounts(service.db, now=now):
         connector = service.platforms.get(one.account.platform)
         if connector is not None and one.account.platform not in waiting:
             told = degraded if connector.capabilities.degraded else resting
             told.append(_not_before(one.account.label, one.error, one.retry_at))
-    return tuple(resting), tuple(degraded)
+    return (*waiting.values(), *resting), tuple(degraded)
 
 
 def _not_before(label: str, words: str, at: datetime) -> str:

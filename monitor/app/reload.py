@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import date
 
 import structlog
 
@@ -19,35 +20,47 @@ log = structlog.get_logger(__name__)
 
 def reload_configuration(service: Service) -> None:
     """Take over a changed register or changed rules; with any mistake the old ones stay, and the log says so."""
-    old = service.configuration
     problems: list[Problem] = []
+    changed = _read_again(service.configuration, problems, today=service.clock().date())
+    for problem in problems:
+        log.error("configuration not reloaded; the old one stays in force", problem=str(problem))
+    if not problems:
+        _take_over(service, changed)
+
+
+def _read_again(old: Configuration, problems: list[Problem], *, today: date) -> Configuration:
+    """Read what may change while the daemon runs."""
+    rules, platforms = old.rules, dict(old.platforms)
     agencies, accounts = read_register(old.settings.folder, problems)
     policy = read_policy(old.settings.folder, agencies, problems)
-    rules = old.rules
     try:
-        rules = load_rules(old.settings.rules_folder, today=service.clock().date(), platforms=connectors.CONNECTORS)
+        rules = load_rules(old.settings.rules_folder, today=today, platforms=connectors.CONNECTORS)
     except ConfigurationError as error:
         problems += error.problems
-    platforms = dict(old.platforms)
     if not problems:
         platforms |= platform_settings(old.settings, accounts, problems)
-    if problems:
-        for problem in problems:
-            log.error("configuration not reloaded; the old one stays in force", problem=str(problem))
-        return
-    service.configuration = Configuration(
-        settings=old.settings,
+    return replace(
+        old,
         agencies=tuple(agencies),
         accounts=tuple(accounts),
         rules=rules,
         platforms=platforms,
         escalation=policy,
     )
-    service.policy = replace(service.policy, escalation=policy)
-    built = build_connectors(service.configuration, accounts, service.meters)
-    for name in built.keys() - service.platforms.keys():
-        service.platforms[name] = built[name]
+
+
+def _take_over(service: Service, changed: Configuration) -> None:
+    service.configuration = changed
+    service.policy = replace(service.policy, escalation=changed.escalation)
+    built = build_connectors(changed, changed.accounts, service.meters)
+    service.platforms |= {name: built[name] for name in built.keys() - service.platforms.keys()}
+    now = service.clock()
     with service.db.alone():
-        changes = save_register(service.db, agencies, accounts, now=service.clock())
-        in_force.note_in_force(service.db, rules, policy, now=service.clock())
-    log.info("configuration reloaded", accounts=len(accounts), rules=len(rules.rules), register_changed=bool(changes))
+        register = save_register(service.db, changed.agencies, changed.accounts, now=now)
+        in_force.note_in_force(service.db, changed.rules, changed.escalation, now=now)
+    log.info(
+        "configuration reloaded",
+        accounts=len(changed.accounts),
+        rules=len(changed.rules.rules),
+        register_changed=bool(register),
+    )

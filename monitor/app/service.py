@@ -6,7 +6,7 @@ import secrets
 import threading
 import uuid
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from email.utils import parseaddr
@@ -106,43 +106,50 @@ def open_service(
     """
     settings = configuration.settings
     path = Database(settings.database.url).path
-    with sole_process(path):
-        db = open_database(settings.database.url)
-        try:
-            now = clock()
-            meters: dict[str, http.Meter] = {}
-            with db.alone():
-                installed_at = datetime.fromisoformat(fact(db, "installed_at", now.isoformat()))
-                instance = fact(db, "instance", uuid.uuid4().hex)
-                fact(db, seal.KEY_FACT, seal.new_key())
-                link_key = fact(db, "link_key", secrets.token_hex(32))
-                save_register(db, configuration.agencies, configuration.accounts, now=now)
-                in_force.note_in_force(db, configuration.rules, configuration.escalation, now=now)
-            if path is not None:
-                release_abandoned(db, now)
-                release_held(db)
-            yield Service(
-                configuration=configuration,
-                db=db,
-                platforms=build_connectors(configuration, registered(db), meters),
-                meters=meters,
-                policy=policy_of(settings, instance=instance, escalation=configuration.escalation),
-                envelope=envelope_of(settings, link_key=link_key),
-                channel=open_channel(settings.mail),
-                pace=Pace(settings.mail.per_minute),
-                journal=Journal(settings.mailbox) if settings.mailbox.host and settings.mailbox.journal else None,
-                bounces=bounce_reader(settings),
-                installed_at=installed_at,
-                clock=clock,
-                stop=stop or threading.Event(),
-            )
-        finally:
-            db.close()
+    with sole_process(path), closing(open_database(settings.database.url)) as db:
+        identity = _set_up(db, configuration, now=clock())
+        if path is not None:
+            release_abandoned(db, clock())
+            release_held(db)
+        box = settings.mailbox
+        meters: dict[str, http.Meter] = {}
+        yield Service(
+            configuration=configuration,
+            db=db,
+            platforms=build_connectors(configuration, registered(db), meters),
+            meters=meters,
+            policy=policy_of(settings, instance=identity.instance, escalation=configuration.escalation),
+            envelope=envelope_of(settings, link_key=identity.link_key),
+            channel=open_channel(settings.mail),
+            pace=Pace(settings.mail.per_minute),
+            journal=Journal(box) if box.host and box.journal else None,
+            bounces=BounceReader(box, own=(parseaddr(settings.mail.sender)[1],)) if box.host and box.bounces else None,
+            installed_at=identity.installed_at,
+            clock=clock,
+            stop=stop or threading.Event(),
+        )
 
 
-def bounce_reader(settings: Settings) -> BounceReader | None:
-    box = settings.mailbox
-    return BounceReader(box, own=(parseaddr(settings.mail.sender)[1],)) if box.host and box.bounces else None
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Identity:
+    """What was written down at the first start of this installation."""
+
+    installed_at: datetime
+    instance: str
+    link_key: str
+
+
+def _set_up(db: Database, configuration: Configuration, *, now: datetime) -> _Identity:
+    """Bring the database up to the configuration. Alone: several processes may start at once on PostgreSQL."""
+    with db.alone():
+        fact(db, seal.KEY_FACT, seal.new_key())
+        save_register(db, configuration.agencies, configuration.accounts, now=now)
+        in_force.note_in_force(db, configuration.rules, configuration.escalation, now=now)
+        return _Identity(
+            installed_at=datetime.fromisoformat(fact(db, "installed_at", now.isoformat())),
+            instance=fact(db, "instance", uuid.uuid4().hex),
+            link_key=fact(db, "link_key", secrets.token_hex(32)),
+        )
 
 
 def build_connectors(
@@ -176,10 +183,5 @@ def sync_register(
 ) -> Changes:
     """Bring the database up to the register. Raises DatabaseBusyError when a daemon holds it (it reloads by itself)."""
     url = settings.database.url
-    with sole_process(Database(url).path):
-        db = open_database(url)
-        try:
-            with db.alone():
-                return save_register(db, agencies, accounts, now=now, actor=actor)
-        finally:
-            db.close()
+    with sole_process(Database(url).path), closing(open_database(url)) as db, db.alone():
+        return save_register(db, agencies, accounts, now=now, actor=actor)

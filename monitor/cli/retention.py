@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import getpass
+from contextlib import closing
 from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Annotated, Any
@@ -74,12 +75,8 @@ def _compact(url: str) -> None:
     from monitor.store.database import Database, open_database, sole_process
     from monitor.store.retention import forget
 
-    with sole_process(Database(url).path):
-        db = open_database(url)
-        try:
-            left = forget(db, up_to=None)
-        finally:
-            db.close()
+    with sole_process(Database(url).path), closing(open_database(url)) as db:
+        left = forget(db, up_to=None)
     if left:
         err.print(left)
         raise typer.Exit(1)
