@@ -37,7 +37,6 @@ class Passed:
     media: MediaRead
     alerts: tuple[int, int]  # opened in this pass, and open in all
     sent: Sent
-    digests: int
 
     @property
     def failures(self) -> list[str]:
@@ -67,7 +66,7 @@ def once(
     say("delivering mails")
     watch_canaries(service)
     retry_now(service.db, service.clock())
-    digests = plan_due_digest(service)
+    plan_due_digest(service)
     plan_due_letters(service)
     sent = deliver_all(service)
     sent.failures += returned
@@ -81,7 +80,6 @@ def once(
         media=read,
         alerts=count_alerts(service.db, since=began),
         sent=sent,
-        digests=digests,
     )
 
 

@@ -4,15 +4,20 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from monitor.cli.root import bad, begun, certificate_app, configured, listing, monitored, write_out
 from monitor.cli.terminal import err, out
-from monitor.model import MALAYSIA, Language
+from monitor.configuration import Configuration
+from monitor.model import MALAYSIA, Json, Language
 from monitor.problems import suggestion
 from monitor.store.database import Database, DatabaseUnusableError
+
+if TYPE_CHECKING:
+    from alerts.seal import PublicKey
+    from monitor.store.proof import Proof
 
 LONGEST_FILE = 20_000_000
 
@@ -53,7 +58,7 @@ def issue(
     out.print(f"signed by {seal.public_key(private).fingerprint}")
 
 
-def _proof(configuration: Any, db: Database, code: str, start: datetime, end: datetime) -> Any:
+def _proof(configuration: Configuration, db: Database, code: str, start: datetime, end: datetime) -> Proof:
     from monitor.app.reports import degraded_platforms
     from monitor.store.proof import proof_of
     from monitor.store.register import list_agencies, registered
@@ -141,7 +146,7 @@ def _read(file: Path) -> str:
         raise bad(f"{file}: cannot be read ({error.strerror})") from None
 
 
-def _stranger(found: Any, key: str) -> list[str]:
+def _stranger(found: PublicKey, key: str) -> list[str]:
     """Return why the signature's key is not known to be the issuer's; whoever changes a page can sign it anew."""
     shown = f"signed by {found.fingerprint}"
     if key:
@@ -154,7 +159,7 @@ def _stranger(found: Any, key: str) -> list[str]:
     )
 
 
-def _own_key() -> Any:
+def _own_key() -> PublicKey | None:
     from alerts.seal import KEY_FACT, public_key
     from monitor.problems import ConfigurationError
     from monitor.store.database import known_fact
@@ -167,7 +172,7 @@ def _own_key() -> Any:
     return public_key(private) if private else None
 
 
-def _tell(figures: Any) -> None:
+def _tell(figures: Json) -> None:
     period, agency = figures["period"], figures["agency"]
     out.print(f"{agency['name']} ({agency['code']}), {period['name']}: {figures['verdict']}")
     for one in figures["accounts"]:

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, TypeAlias
 
 import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
@@ -27,12 +27,17 @@ from monitor.model import MALAYSIA
 from monitor.settings import FILE_NAME
 from monitor.signals import stop_on_signals
 
+if TYPE_CHECKING:
+    from monitor.app.once import Passed
+    from monitor.app.service import Service
+    from monitor.poll.poller import Checked
+
+Prepare: TypeAlias = "Callable[[Service, str], None]"
 DAEMON_CUT_AFTER_SECONDS = 9.0  # it says goodbye to its ticks first
 
 
-def _run(
-    configuration: Configuration, stop: threading.Event, *, prepare: Callable[[Any, str], None] | None = None
-) -> None:
+def _run(configuration: Configuration, stop: threading.Event, *, prepare: Prepare | None = None) -> None:
+    """Run the daemon; `prepare` is told the address of the console before anything is read."""
     from importlib.metadata import version
 
     from monitor import logs
@@ -46,7 +51,7 @@ def _run(
     end_process(code)
 
 
-def _serve(service: Any, prepare: Callable[[Any, str], None] | None) -> int:
+def _serve(service: Service, prepare: Prepare | None) -> int:
     from monitor.acts import listening
     from monitor.app import daemon
     from monitor.app.reports import degraded_platforms
@@ -88,7 +93,7 @@ def run() -> None:
     for problem in missing_credentials(configuration):
         err.print(f"warning: {problem}")
 
-    def prepare(_service: Any, address: str) -> None:
+    def prepare(_service: Service, address: str) -> None:
         err.print(f"console: {address}")
 
     _run(configuration, stop, prepare=prepare)
@@ -128,8 +133,8 @@ def _progress(total: int) -> Iterator[tuple[Callable[[], None], Callable[[str], 
         yield (lambda: bar.advance(task)), (lambda words: bar.update(task, description=words))
 
 
-def _print_pass(passed: Any) -> None:
-    checked = passed.checked
+def _print_pass(passed: Passed) -> None:
+    checked, sent = passed.checked, passed.sent
     saved = [one.saved for one in (*checked, *passed.filled)]
     failed = [one for one in checked if one.failure and one.cause]
     out.print(f"accounts   {len(checked)} checked, {len(failed)} not read")
@@ -145,20 +150,13 @@ def _print_pass(passed: Any) -> None:
         out.print(f"media      {passed.media.read} read, {passed.media.unreadable} not read")
     opened, still_open = passed.alerts
     out.print(f"alerts     {opened} opened, {still_open} open in all")
-    sent = passed.sent
     out.print(f"mails      {sent.accepted} delivered, {sent.retried} to be retried, {sent.dead} refused")
     for where in sent.delivered[:SHOWN_ROWS]:
         out.print(f"           {where}")
-    for one in checked:
-        if one.failure and one.degraded:
-            out.print(f"degraded   {one.failure}")
-    for words in passed.degraded:
+    for words in (*(one.failure for one in checked if one.failure and one.degraded), *passed.degraded):
         out.print(f"degraded   {words}")
-    shown: set[str] = set()
-    for failure in passed.failures:
-        if failure not in shown:
-            shown.add(failure)
-            err.print(f"failed     {failure}")
+    for failure in dict.fromkeys(passed.failures):
+        err.print(f"failed     {failure}")
 
 
 @app.command()
@@ -175,7 +173,7 @@ def demo() -> None:
         def say(words: str) -> None:
             out.print(f"{datetime.now(MALAYSIA):%H:%M:%S}  {words}")
 
-        def prepare(service: Any, address: str) -> None:
+        def prepare(service: Service, address: str) -> None:
             out.print(f"The console is at {address}; in another terminal: pantau --config {_shown(folder)} alerts list")
             out.print("Fictional agencies publish on a sandbox of the platforms. Stop with Ctrl-C.\n")
             service.envelope = replace(service.envelope, public_url=address.rstrip("/"))  # the port is known only now
@@ -195,7 +193,7 @@ def _shown(path: Path) -> str:
         return str(path)
 
 
-def _tell(checked: Any, say: Callable[[str], None]) -> None:
+def _tell(checked: Checked, say: Callable[[str], None]) -> None:
     saved, label = checked.saved, checked.account.label
     for number, words in ((saved.new, "new"), (saved.edited, "edited"), (saved.deleted, "deleted")):
         if number:
