@@ -17,12 +17,6 @@ UNREACHABLE = frozenset({Cause.NOT_FOUND, Cause.PERMISSION, Cause.CREDENTIAL, Ca
 LEAST = timedelta(milliseconds=1)  # a stretch that shows
 
 
-def tail_start(intervals: Sequence[Interval]) -> int:
-    """Return the index of the tail's first interval: the last READ one, or 0 when nothing was read yet."""
-    reads = [i for i, interval in enumerate(intervals) if interval.kind is CoverageKind.READ]
-    return reads[-1] if reads else 0
-
-
 def after_read(
     tail: Sequence[Interval],
     *,

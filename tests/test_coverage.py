@@ -61,6 +61,11 @@ HOLES = {
 }
 
 
+def tail_start(intervals):
+    """Where the tail begins that the database gives to a check: at the last READ interval, else at the first."""
+    return max((i for i, interval in enumerate(intervals) if interval.kind is CoverageKind.READ), default=0)
+
+
 @pytest.mark.parametrize(("hole", "expected"), HOLES.values(), ids=HOLES)
 def test_a_hole_is_never_clamped_to_nothing(hole, expected):
     assert after_read((read(0, 3),), 5, (*hole, Cause.BURST)) == expected
@@ -73,7 +78,7 @@ def test_a_hole_stays_open_and_makes_no_account_blind(lost_from, lost_to, checke
     hole = (None if lost_from is None else T0 + lost_from * HOUR, T0 + lost_to * HOUR, Cause.BURST)
     tail = after_read(before, checked, hole)
     assert coverage.verdict(tail) is Verdict.GAPS
-    cut = coverage.tail_start(tail)
+    cut = tail_start(tail)
     tail = (*tail[:cut], *after_read(tail[cut:], checked + later))
     assert coverage.verdict(tail) is Verdict.GAPS
     assert coverage.first_hole(tail, T0) is None
@@ -152,7 +157,7 @@ def test_intervals_tile_the_account_s_life_whatever_happens(events):
         else:
             cause = Cause.UNAVAILABLE if kind == "fail" else Cause.NOT_FOUND
             tail = coverage.after_failure(tail, begin=T0, now=now, cause=cause)
-        cut = coverage.tail_start(tail)
+        cut = tail_start(tail)
         done, tail = (*done, *tail[:cut]), tail[cut:]
     assert coverage.first_hole((*done, *tail), T0) is None
 

@@ -32,7 +32,6 @@ PARTS = re.compile(  # in the order in which they are read
 )
 PICTURE = re.compile(r"(word/media|xl/media|ppt/media|Pictures)/[^/]+\.(png|jpe?g|gif|bmp|webp|tiff?)", re.IGNORECASE)
 SMALLEST_PICTURE = 2_000  # bytes; below are ornaments
-OPEN_DOCUMENT = "application/vnd.oasis.opendocument"
 WORDS = frozenset(
     {"t", "delText", "v", "oddHeader", "oddFooter", "evenHeader", "evenFooter", "firstHeader", "firstFooter", "text"}
 )

@@ -28,7 +28,6 @@ SLANTED = 12.0  # degrees off the straight from which a page is turned and looke
 SURE = 0.75  # a piece that scores less is also read upside down
 SCORE = 0.5
 SPACE = 0.015
-HEIGHT = 48  # of the recognition model's input
 WIDEST = 60.0  # times the height
 BATCH = 6
 MOST_PIECES = 250
