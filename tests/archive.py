@@ -8,7 +8,7 @@ from builders import NOW, agency, finding
 from sqlalchemy import insert, select, update
 
 from monitor.model import Account, AlertState, Finding, Resolution, Severity
-from monitor.store import alerts
+from monitor.store import opening
 from monitor.store.database import Database
 from monitor.store.register import save_register
 from monitor.store.tables import alert, media, post, post_version
@@ -54,16 +54,17 @@ class ArchiveMaker:
         return int(number)
 
     def _found(self, connection, holder, number, version, found, at, resolution) -> None:
-        opened = alerts.alert_for_post(
+        opened = opening.note_findings(
             connection,
+            found,
             holder=holder,
             post_id=number,
             native_id=f"n{number}",
-            findings=found,
+            version_id=version,
             back_catalogue=False,
+            rule_set="old",
             now=at,
         )
-        alerts.save_findings(connection, found, post_version_id=version, alert_id=opened, rule_set="old", now=at)
         if resolution is not None:
             ended = {"state": AlertState.RESOLVED.value, "resolved_at": at, "resolution": resolution.value}
             connection.execute(update(alert).where(alert.c.id == opened).values(**ended))

@@ -15,9 +15,9 @@ from sqlalchemy import select
 from monitor.acts import ActRefusedError, listening, perform
 from monitor.model import AlertKind, Disclosure, Severity
 from monitor.store import tables
-from monitor.store.alerts import open_alert
 from monitor.store.database import DatabaseBusyError, open_database, sole_process
 from monitor.store.life import list_silences
+from monitor.store.opening import open_alert
 from monitor.store.register import save_register
 
 TOML = '[database]\nurl = "sqlite:///pantau.db"\n[mail]\nfolder = "mail"\n'

@@ -40,9 +40,10 @@ from monitor.model import (
 from monitor.settings import Log, Web
 from monitor.store import audit, life, outbox, tables
 from monitor.store.accounts import claim_accounts
-from monitor.store.alerts import load_alert, open_alert
+from monitor.store.alerts import load_alert
 from monitor.store.listings import mails_of
 from monitor.store.looks import EVENT
+from monitor.store.opening import open_alert
 from monitor.store.posts import Judged, save_page
 from monitor.store.register import save_register
 from monitor.web.answer import program_of

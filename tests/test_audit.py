@@ -30,7 +30,6 @@ from monitor.model import AccountStatus, AlertKind, Disclosure, Severity
 from monitor.rules.rule import RuleSet, Status
 from monitor.settings import Retention
 from monitor.store import audit, in_force, tables
-from monitor.store.alerts import open_alert
 from monitor.store.audit import (
     GENESIS,
     Head,
@@ -45,6 +44,7 @@ from monitor.store.audit import (
     verify,
 )
 from monitor.store.database import open_database
+from monitor.store.opening import open_alert
 from monitor.store.register import save_register
 from monitor.store.retention import purge
 

@@ -8,7 +8,7 @@ from builders import NOW, account, agency
 from sqlalchemy import insert, select, update
 
 from monitor.model import AlertKind, Disclosure, Severity
-from monitor.store import alerts
+from monitor.store import opening
 from monitor.store.clock import undo_lead
 from monitor.store.register import save_register
 from monitor.store.tables import alert, notification
@@ -19,7 +19,7 @@ HOUR = timedelta(hours=1)
 def told(db, key, *, at, next_at):
     """An open alert with a mail written `at`, whose next step is due `next_at`."""
     with db.write() as connection:
-        number = alerts.open_alert(
+        number = opening.open_alert(
             connection,
             dedup_key=key,
             kind=AlertKind.BLIND,

@@ -11,8 +11,9 @@ from alerts.policy import next_roles
 from monitor.escalation import Escalation, Role
 from monitor.model import AlertKind, NotificationState, Profile, Resolution, Severity
 from monitor.store import life, tables
-from monitor.store.alerts import alert_for_profile, load_alert
+from monitor.store.alerts import load_alert
 from monitor.store.listings import mails_of, told_in_round
+from monitor.store.opening import alert_for_profile
 from monitor.store.register import registered
 
 DEPUTY, ICTSO, HEAD = "timbalan@jpd.example.my", "ictso@jpd.example.my", "ketua@jpd.example.my"

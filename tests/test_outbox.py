@@ -29,10 +29,10 @@ from monitor.settings import Mail, Web
 from monitor.store import outbox as store
 from monitor.store import tables
 from monitor.store.accounts import claim_accounts
-from monitor.store.alerts import open_alert
 from monitor.store.checks import Failure, save_failure
 from monitor.store.database import Database, open_database
 from monitor.store.listings import list_alerts, mails_of
+from monitor.store.opening import open_alert
 from monitor.store.outbox import Begun
 from monitor.store.posts import Judged, save_page
 from monitor.store.register import save_register
@@ -789,10 +789,10 @@ def blind(office):
 
 
 def recover(office):
-    from monitor.store import alerts
+    from monitor.store import opening
 
     with office.db.write() as connection:
-        alerts.recover(connection, now=office.now, account_ids=[1])
+        opening.recover(connection, now=office.now, account_ids=[1])
 
 
 def test_a_blind_account_and_its_recovery_are_each_told_once(office, box):

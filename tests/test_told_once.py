@@ -26,8 +26,9 @@ from monitor.model import (
 from monitor.settings import Retention
 from monitor.store import life, tables
 from monitor.store import outbox as store
-from monitor.store.alerts import load_alert, open_alert, recover
+from monitor.store.alerts import load_alert
 from monitor.store.database import Database, _alembic, open_database
+from monitor.store.opening import open_alert, recover
 from monitor.store.posts import Judged, save_page
 from monitor.store.retention import would_purge
 

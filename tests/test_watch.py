@@ -9,7 +9,7 @@ from sqlalchemy import select, update
 
 from monitor.model import AlertKind, AlertState, Disclosure, Language, NewNotification, Severity
 from monitor.store import outbox
-from monitor.store.alerts import open_alert
+from monitor.store.opening import open_alert
 from monitor.store.tables import alert as alerts
 from monitor.store.watch import idle_alerts, mail_stuck_since
 

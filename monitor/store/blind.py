@@ -11,7 +11,7 @@ from sqlalchemy import Connection, RowMapping, exists, func, or_, select, update
 
 from monitor import coverage as intervals
 from monitor.model import Account, AccountStatus, AlertKind, Cause, Disclosure, Severity
-from monitor.store import alerts
+from monitor.store import opening
 from monitor.store.coverage import save_tail
 from monitor.store.credentials import ONE_ALERT_IN_ALL
 from monitor.store.database import Database
@@ -29,7 +29,7 @@ def open_blind(
     unread_since: datetime,
     now: datetime,
 ) -> None:
-    alerts.open_alert(
+    opening.open_alert(
         connection,
         dedup_key=f"blind:{one.id}:{failing_since.isoformat()}",
         kind=AlertKind.BLIND,

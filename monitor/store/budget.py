@@ -11,7 +11,7 @@ from sqlalchemy import Connection, RowMapping, delete, func, insert, select, upd
 from monitor import budget
 from monitor.budget import CREDENTIAL, Forecast, Grant
 from monitor.model import AccountStatus, AlertKind, Cause, Disclosure, Severity
-from monitor.store import alerts
+from monitor.store import opening
 from monitor.store.database import Database, insert_if_new, known_fact
 from monitor.store.tables import account, alert, allowance, meta, post, spending
 
@@ -241,7 +241,7 @@ def _key_of(row: RowMapping) -> str:
 
 def _open(connection: Connection, forecast: Forecast, now: datetime, *, after: int) -> None:
     """Open the alert that follows the one with the id `after`: two processes that find the same open one."""
-    alerts.open_alert(
+    opening.open_alert(
         connection,
         dedup_key=f"forecast:{forecast.key}:{after}",
         kind=AlertKind.FORECAST,

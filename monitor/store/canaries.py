@@ -11,9 +11,9 @@ from sqlalchemy import ColumnElement, Connection, RowMapping, Select, and_, func
 from monitor.model import MALAYSIA, AlertKind, AlertState, CanaryOutcome, Disclosure, NotificationState, Severity
 from monitor.reports import CanaryDay
 from monitor.store import audit
-from monitor.store.alerts import open_alert
 from monitor.store.database import Database, insert_if_new
 from monitor.store.life import ALIVE
+from monitor.store.opening import open_alert
 from monitor.store.tables import alert, canary, meta, notification
 
 ON_TIME = timedelta(hours=1)  # a proof that takes longer is none

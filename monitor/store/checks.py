@@ -12,7 +12,7 @@ from sqlalchemy import Connection, bindparam, update
 
 from monitor import coverage as intervals
 from monitor.model import Cause, CoverageKind
-from monitor.store import alerts, past
+from monitor.store import opening, past
 from monitor.store.accounts import Claimed, LeaseLostError, held_of
 from monitor.store.blind import open_blind
 from monitor.store.coverage import Tail, save_tail, save_tails
@@ -60,7 +60,7 @@ def finish_reads(connection: Connection, ended: Sequence[Ended]) -> None:
     for one in ended:
         _note_past(connection, one)
     now = max(one.now for one in ended)
-    alerts.recover(connection, account_ids=[one.claimed.account.id for one in ended], now=now)
+    opening.recover(connection, account_ids=[one.claimed.account.id for one in ended], now=now)
 
 
 def _note_past(connection: Connection, one: Ended) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy import Connection, delete, select, update
 
 from monitor.model import AlertKind, Cause, Disclosure, Severity
-from monitor.store import alerts
+from monitor.store import opening
 from monitor.store.database import Database, insert_if_new
 from monitor.store.tables import credential
 
@@ -70,7 +70,7 @@ def shut_platform(
             same = credential.c.platform == platform
             connection.execute(update(credential).where(same).values(**_shut_values(standing)))
         if cause in ONE_ALERT_IN_ALL:
-            alerts.open_alert(
+            opening.open_alert(
                 connection,
                 dedup_key=f"credential:{platform}:{standing.since.isoformat()}",
                 kind=AlertKind.CREDENTIAL,
@@ -105,7 +105,7 @@ def open_platform(db: Database, platform: str, *, now: datetime) -> None:
     """Remember that a platform answers again."""
     with db.write() as connection:
         connection.execute(delete(credential).where(credential.c.platform == platform))
-        alerts.recover(connection, platform=platform, now=now)
+        opening.recover(connection, platform=platform, now=now)
 
 
 def is_dead(connection: Connection, platform: str) -> bool:

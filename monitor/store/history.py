@@ -21,7 +21,7 @@ from monitor.model import MALAYSIA, Account, Finding, Post, PostKind, Profile
 from monitor.rules.history import ALONE, Copies, Known, linked_domains, text_key
 from monitor.rules.language import guess
 from monitor.rules.text import fold
-from monitor.store import alerts
+from monitor.store import opening
 from monitor.store.database import Database
 from monitor.store.register import to_account
 from monitor.store.tables import account, finding, post, post_version, profile
@@ -260,16 +260,15 @@ def save_second_look(db: Database, peer: Peer, findings: Sequence[Finding], *, r
         new = [one for one in findings if one.rule not in known]
         if not new:
             return False
-        alert_id = alerts.alert_for_post(
+        opening.note_findings(
             connection,
+            new,
             holder=peer.account,
             post_id=peer.post_id,
             native_id=peer.post.native_id,
-            findings=new,
+            version_id=peer.version_id,
             back_catalogue=peer.back_catalogue,
+            rule_set=rule_set,
             now=now,
-        )
-        alerts.save_findings(
-            connection, new, post_version_id=peer.version_id, alert_id=alert_id, rule_set=rule_set, now=now
         )
     return True

@@ -9,7 +9,7 @@ from datetime import datetime
 from sqlalchemy import and_, func, select, update
 
 from monitor.model import Account, Finding, MediaKind
-from monitor.store import alerts, posts
+from monitor.store import opening, posts
 from monitor.store.database import Database
 from monitor.store.register import to_account
 from monitor.store.tables import account, media, post, post_version
@@ -124,17 +124,16 @@ def save_read(
         values = {"state": "read", "text": text, "reason": left_out, "attempts": item.attempts + 1, "due_at": None}
         still = and_(media.c.id == item.id, media.c.state == "waiting")  # no longer when it was purged meanwhile
         connection.execute(update(media).where(still).values(**values))
-        alert_id = alerts.alert_for_post(
+        alert_id = opening.note_findings(
             connection,
+            findings,
             holder=item.account,
             post_id=item.post_id,
             native_id=item.native_id,
-            findings=findings,
+            version_id=item.post_version_id,
             back_catalogue=item.back_catalogue,
+            rule_set=rule_set,
             now=now,
-        )
-        alerts.save_findings(
-            connection, findings, post_version_id=item.post_version_id, alert_id=alert_id, rule_set=rule_set, now=now
         )
         posts.record_evaluation(
             connection, item.post_version_id, item.field, rule_set, now, error, item.account, item.post_id

@@ -41,7 +41,7 @@ from monitor.model import (
     Severity,
     Silence,
 )
-from monitor.store import alerts, audit, life
+from monitor.store import alerts, audit, life, opening
 from monitor.store.database import Database, insert_if_new
 from monitor.store.prepared import Prepared
 from monitor.store.tables import alert, escalation_policy, meta, notification, notification_alert, rendered_mail
@@ -629,7 +629,7 @@ def _not_told(connection: Connection, mail: _Undelivered, about: Sequence[int], 
     ).all()
     first = cases[0] if cases else None
     what = first.case if first else mail.period
-    alerts.open_alert(
+    opening.open_alert(
         connection,
         dedup_key=f"dead_letter:{mail.message_id}",
         kind=AlertKind.DEAD_LETTER,

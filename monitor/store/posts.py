@@ -12,7 +12,7 @@ from monitor.model import Account, AlertKind, Disclosure, Finding, Json, MediaKi
 from monitor.rechecks import Rechecks
 from monitor.rules.history import text_key
 from monitor.settings import RECHECK_WAITS
-from monitor.store import alerts, life
+from monitor.store import life, opening
 from monitor.store.accounts import Claimed, held_of, hold, keep
 from monitor.store.checks import Ended, ReadEnd, finish_reads
 from monitor.store.database import Database
@@ -217,17 +217,16 @@ def _save_post(
         connection.execute(update(post).where(post.c.id == post_id).values(reread_at=reread_at, **values))
         saved.edited += 1
     version_id = _save_version(connection, post_id, number, one, now)
-    alert_id = alerts.alert_for_post(
+    alert_id = opening.note_findings(
         connection,
+        judged.findings,
         holder=holder,
         post_id=post_id,
         native_id=one.native_id,
-        findings=judged.findings,
+        version_id=version_id,
         back_catalogue=back_catalogue,
+        rule_set=rule_set,
         now=now,
-    )
-    alerts.save_findings(
-        connection, judged.findings, post_version_id=version_id, alert_id=alert_id, rule_set=rule_set, now=now
     )
     record_evaluation(connection, version_id, "text", rule_set, now, judged.error, holder, post_id)
     if known is not None:
@@ -320,7 +319,7 @@ def record_evaluation(
     }
     _INSERT_EVALUATION.run(connection, as_new(facts))
     if error:
-        alerts.open_alert(
+        opening.open_alert(
             connection,
             dedup_key=f"evaluation:{rule_set}:{holder.id}",
             kind=AlertKind.EVALUATION,

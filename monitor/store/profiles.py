@@ -8,7 +8,7 @@ from sqlalchemy import RowMapping, insert, select, update
 
 from monitor.model import Profile
 from monitor.schedule import PROFILE_EVERY
-from monitor.store import alerts
+from monitor.store import opening
 from monitor.store.accounts import Claimed, hold
 from monitor.store.database import Database
 from monitor.store.tables import account, profile
@@ -44,7 +44,7 @@ def save_profile(db: Database, claimed: Claimed, snapshot: Profile, *, now: date
                 )
             )
             if row is not None:
-                alerts.alert_for_profile(
+                opening.alert_for_profile(
                     connection, holder=claimed.account, before=to_profile(row), after=snapshot, now=now
                 )
         values = {"profile_at": now, "native_id": snapshot.native_id}
