@@ -1,4 +1,4 @@
-"""How Google's APIs say no, and how many of a day's units are spent.
+"""How Google's APIs say no, and what that is for us: by their reasons, else by the status of their answers. Pure.
 
 Sources: the YouTube Data API's reference on errors and quota; google.rpc.ErrorInfo for what newer front ends answer.
 """
