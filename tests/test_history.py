@@ -138,7 +138,7 @@ def test_the_profile_is_looked_at_before_it_is_told(archive):
 
 
 def test_the_queries_have_their_indexes(archive):
-    found = inspect(archive.db._writer)
+    found = inspect(archive.db._reader)
     assert ["text_key"] in [one["column_names"] for one in found.get_indexes("post_version")]
     assert ["account_id", "published_at"] in [one["column_names"] for one in found.get_indexes("post")]
 

@@ -6,6 +6,7 @@ import fcntl
 import os
 import shutil
 import sqlite3
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,7 +16,7 @@ from alembic import command
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, Engine, Table, create_engine, event, func, insert, select, text
+from sqlalchemy import Connection, Engine, Table, create_engine, event, exc, func, insert, select, text
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import SQLAlchemyError
@@ -43,14 +44,16 @@ class Database:
     """Two doors to one database.
 
     `write()` is a transaction that excludes other writers: SQLite before 3.51.3 can corrupt a WAL file when two
-    connections write or checkpoint at once, so there is one writer connection, and the pool of one is the queue before
-    it. `read()` is a transaction on its own snapshot that cannot write.
+    connections write or checkpoint at once, so there is one writer connection. It stays at hand: to take it from a pool
+    and put it back takes longer than most transactions. `read()` is a transaction on its own snapshot; it cannot write.
     """
 
     def __init__(self, url: str, *, read_only: bool = False) -> None:
         self.url = make_url(url)
         self.read_only = read_only
         self._sqlite = self.url.get_backend_name() == "sqlite"
+        self._turn = threading.Lock()
+        self._kept: Connection | None = None
         if self._sqlite:
             self._reader = _sqlite_engine(url, pool_size=8, query_only=True)
             self._writer = _sqlite_engine(url, pool_size=1, query_only=False)
@@ -77,8 +80,28 @@ class Database:
     def write(self) -> Iterator[Connection]:
         if self.read_only:
             raise DatabaseUnusableError("this command only reads; it may not write to the database")
-        with self._writer.begin() as connection:
-            yield connection
+        if self._sqlite:
+            with self._turn_to_write() as connection, connection.begin():
+                yield connection
+        else:
+            with self._writer.begin() as connection:
+                yield connection
+
+    @contextmanager
+    def _turn_to_write(self) -> Iterator[Connection]:
+        """Wait for SQLite's one writer connection. What failed on it may have harmed it: then the next is a new one."""
+        if not self._turn.acquire(timeout=WRITER_WAIT_SECONDS):
+            raise exc.TimeoutError(f"another thread has been writing for {WRITER_WAIT_SECONDS} s")
+        try:
+            connection, self._kept = self._kept or self._writer.connect(), None
+            try:
+                yield connection
+            except BaseException:
+                connection.close()
+                raise
+            self._kept = connection
+        finally:
+            self._turn.release()
 
     @contextmanager
     def alone(self) -> Iterator[None]:
@@ -126,19 +149,19 @@ class Database:
 
     def _alone(self, *statements: str) -> tuple[Any, ...]:
         """Run statements on the writer's connection outside a transaction. Returns the last one's first row."""
-        raw = self._writer.raw_connection()
-        try:
-            cursor = raw.cursor()
-            row: tuple[Any, ...] = ()
+        row: tuple[Any, ...] = ()
+        with self._turn_to_write() as connection:
+            cursor = connection.connection.cursor()
             for statement in statements:
                 cursor.execute(statement)
                 row = cursor.fetchone() or ()
             cursor.close()
-            return row
-        finally:
-            raw.close()
+        return row
 
     def close(self) -> None:
+        if self._kept is not None:
+            self._kept.close()
+            self._kept = None
         self._reader.dispose()
         self._writer.dispose()
 

@@ -1,0 +1,74 @@
+"""The two doors of a database: one writer at a time, and nothing of a transaction that failed."""
+
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+from sqlalchemy import exc, func, insert, select
+from sqlalchemy.exc import IntegrityError
+
+from monitor.store import database
+from monitor.store.tables import meta
+
+
+def put(db, *keys, then=lambda connection: None):
+    with db.write() as connection:
+        for key in keys:
+            connection.execute(insert(meta).values(key=key, value="1"))
+        then(connection)
+
+
+def count(db):
+    with db.read() as connection:
+        return connection.execute(select(func.count()).select_from(meta)).scalar_one()
+
+
+def test_writers_take_turns_and_every_one_s_row_is_there(db):
+    before = count(db)
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(lambda number: put(db, f"k{number}"), range(40)))
+    assert count(db) - before == 40
+
+
+def test_a_transaction_that_fails_leaves_nothing_and_the_next_one_goes(db):
+    put(db, "k")
+    before = count(db)
+    with pytest.raises(IntegrityError):
+        put(db, "other", "k")
+    with pytest.raises(ZeroDivisionError):
+        put(db, "another", then=lambda _: 1 / 0)
+    assert count(db) == before
+    put(db, "later")
+    assert count(db) == before + 1
+
+
+def test_who_waits_too_long_for_another_writer_is_told_so(sqlite_db, monkeypatch):
+    monkeypatch.setattr(database, "WRITER_WAIT_SECONDS", 0.05)
+    begun, done = threading.Event(), threading.Event()
+
+    def hold():
+        with sqlite_db.write():
+            begun.set()
+            done.wait(20)
+
+    with ThreadPoolExecutor(1) as pool:
+        held = pool.submit(hold)
+        begun.wait(20)
+        with pytest.raises(exc.TimeoutError):
+            put(sqlite_db, "k")
+        done.set()
+        held.result()
+    put(sqlite_db, "k")
+
+
+def test_a_connection_that_broke_is_replaced(sqlite_db):
+    with pytest.raises(exc.ProgrammingError):
+        put(sqlite_db, then=lambda connection: connection.connection.driver_connection.close())
+    put(sqlite_db, "k")
+    assert count(sqlite_db) > 0
+
+
+def test_a_database_that_was_closed_opens_again(sqlite_db):
+    put(sqlite_db, "k")
+    sqlite_db.close()
+    put(sqlite_db, "l")
