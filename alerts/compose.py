@@ -17,7 +17,7 @@ from alerts import charts, monthly, smime, steps, weekly, wording
 from alerts.attachments import csv_files
 from alerts.message import Attachment, letter_bytes, mail_message
 from alerts.policy import mail_domain
-from alerts.rendering import Letter, render
+from alerts.rendering import Letter, fill_in, render
 from monitor import budget, links
 from monitor.budget import Forecast
 from monitor.disclosure import excerpt, level_of, name_shown, one_line, profile_changes
@@ -116,7 +116,7 @@ def compose_alert(
     """
     words = _words(alert, delivery, envelope, now)
     language = delivery.language
-    letter = render(delivery.template, language, {**words, **_progress(alert, told, next_to, language, now)})
+    letter = fill_in(delivery.template, language, {**words, **_progress(alert, told, next_to, language, now)})
     urgent = alert.severity >= Severity.HIGH and delivery.template in URGENT_TEMPLATES
     headers = [("Importance", "high")] if urgent else []
     return _mail(letter.folded(), delivery, envelope, now=now, outside=alert.case, headers=headers)
@@ -263,7 +263,7 @@ def _letterhead(language: Language, envelope: Envelope, now: datetime) -> dict[s
     return {
         "today": wording.date(now, language),
         "written_at": wording.moment(now, language),
-        "slogans": [one_line(slogan) for slogan in envelope.slogans],
+        "slogans": tuple(one_line(slogan) for slogan in envelope.slogans),
     }
 
 
@@ -322,7 +322,7 @@ def _progress(
     roles = tuple(next_to)
     upcoming = alert.next_action_at if alert.state is AlertState.OPEN else None
     return {
-        "told": [(wording.moment(at, language), one_line(who)) for at, who in before[-TOLD_ROWS:]],
+        "told": tuple((wording.moment(at, language), one_line(who)) for at, who in before[-TOLD_ROWS:]),
         "told_since": wording.moment(before[0][0] if before else alert.opened_at, language),
         "round": alert.round,
         "reopened_why": wording.reopened(alert.reopened_for, language),
@@ -467,10 +467,10 @@ def _office(agency: Agency | None, recipient: str, language: Language) -> dict[s
     """Return salutation and address lines: the head's as the register has them, for anyone else the general ones."""
     head = agency.contacts if agency else None
     if agency is None or head is None or recipient.casefold() != head.head_email.casefold():
-        return {"salutation": _nobody_in_particular(language), "address_lines": [], "to_agency": False}
+        return {"salutation": _nobody_in_particular(language), "address_lines": (), "to_agency": False}
     lines = [one_line(part) for part in (head.head_name, head.head_title, agency.name)]
     salutation = one_line(head.head_salutation).rstrip(",") or _nobody_in_particular(language)
-    return {"salutation": salutation, "address_lines": [line for line in lines if line], "to_agency": True}
+    return {"salutation": salutation, "address_lines": tuple(filter(None, lines)), "to_agency": True}
 
 
 def _nobody_in_particular(language: Language) -> str:

@@ -1,4 +1,7 @@
-"""From words to a letter: three template files by name and language. Pure."""
+"""From words to a letter: three template files by name and language. Pure.
+
+Letters of one kind differ in a few words. The rest is rendered once, as a form with places for these.
+"""
 
 from __future__ import annotations
 
@@ -11,6 +14,7 @@ from itertools import count
 from pathlib import Path
 
 from jinja2 import Environment, StrictUndefined, select_autoescape
+from markupsafe import escape
 
 from alerts.styles import StyledLoader
 from monitor.disclosure import one_line
@@ -20,6 +24,14 @@ TEMPLATES = Path(__file__).parent / "templates"
 SUBJECT_LIMIT = 240  # code points; a mail program shows far fewer
 TEXT_ONLY = frozenset({"out_of_band"})  # templates without a page: gateways to telephones read plain text
 TEXT_WIDTH = 76
+FORMS = 256  # some 10 KB each
+PLACE = "\ue001"  # stands around a particular's name in a form; `monitor.disclosure` lets it into no mail
+# What a template prints as it is, and of which it asks no more than whether there is any; texts, or tuples of texts.
+PARTICULARS = frozenset({
+    "account", "address_lines", "agency", "answer", "blind_for", "case", "console", "edited_at", "evidence", "lasted",
+    "link", "next_step_at", "opened_at", "published_at", "recovered_at", "salutation", "short_account", "since",
+    "today", "told_since", "written_at",
+})  # fmt: skip
 HANGING = re.compile(r" +(?:\([a-z]\) |- |.{15}: )?")  # where the lines below an indented one begin
 
 
@@ -65,11 +77,72 @@ def render(template: str, language: Language, words: Mapping[str, object]) -> Le
     The letter's form numbers paragraphs from the second on: a template asks for the next number with `nr()`, and for
     the next item of its list, "(a)", with `item()`.
     """
+    subject = _subject(_rendered(f"{language.value}/{template}.subject.txt", words))
+    text, html = _body(template, language, words, subject)
+    return Letter(subject=subject, text=text, html=html)
+
+
+def fill_in(template: str, language: Language, words: Mapping[str, object]) -> Letter:
+    """Return the letter that `render` returns, in a quarter of the time when there was one like it before.
+
+    All words but the PARTICULARS are hashable.
+    """
+    own: dict[str, str] = {}
+    form = _form(template, language, tuple((name, _place(name, value, own)) for name, value in words.items()))
+    own["subject"] = subject = _subject(_filled(form.subject, own))
+    html = _filled(form.html, {name: escape(value) for name, value in own.items()})
+    return Letter(subject=subject, text=_filled(form.text, own), html=html)
+
+
+def _place(name: str, value: object, own: dict[str, str]) -> object:
+    """Return what stands for a word in a form, itself if it is no particular; particulars are put into `own`."""
+    if not value or name not in PARTICULARS:
+        return value
+    if isinstance(value, tuple):
+        names = [f"{name}.{number}" for number in range(len(value))]
+        own.update(zip(names, value, strict=True))
+        return tuple(map(_marked, names))
+    own[name] = str(value)
+    return _marked(name)
+
+
+@cache
+def _marked(name: str) -> str:
+    return f"{PLACE}{name}{PLACE}"
+
+
+@dataclass(frozen=True, slots=True)
+class _Form:
+    """A letter's texts with places: a piece of text, the name of what follows it, a piece of text, and so on."""
+
+    subject: tuple[str, ...]
+    text: tuple[str, ...]
+    html: tuple[str, ...]
+
+
+@lru_cache(maxsize=FORMS)
+def _form(template: str, language: Language, words: tuple[tuple[str, object], ...]) -> _Form:
+    common = dict(words)
+    subject = _rendered(f"{language.value}/{template}.subject.txt", common)
+    texts = (subject, *_body(template, language, common, _marked("subject")))
+    return _Form(*(tuple(text.split(PLACE)) for text in texts))
+
+
+def _filled(form: tuple[str, ...], own: Mapping[str, str]) -> str:
+    parts = list(form)
+    parts[1::2] = [own[name] for name in form[1::2]]
+    return "".join(parts)
+
+
+def _subject(rendered: str) -> str:
+    return one_line(rendered, limit=SUBJECT_LIMIT)
+
+
+def _body(template: str, language: Language, words: Mapping[str, object], subject: str) -> tuple[str, str]:
+    """Return the letter's text and page; the page is empty for a short message."""
     place = f"{language.value}/{template}"
-    subject = one_line(_rendered(f"{place}.subject.txt", words), limit=SUBJECT_LIMIT)
     words = {**words, "subject": subject, "language": language.value}
-    page = "" if template in TEXT_ONLY else _rendered(f"{place}.html", words)
-    return Letter(subject=subject, text=_rendered(f"{place}.txt", words), html=page)
+    return _rendered(f"{place}.txt", words), "" if template in TEXT_ONLY else _rendered(f"{place}.html", words)
 
 
 def _rendered(name: str, words: Mapping[str, object]) -> str:

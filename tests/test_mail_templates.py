@@ -25,9 +25,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from mail_servers import read_mail
 
+from alerts import rendering
 from alerts.compose import Envelope, compose_alert, compose_digest, compose_group, compose_test
 from alerts.digest import digest_html
-from alerts.rendering import TEMPLATES, render
+from alerts.rendering import TEMPLATES, fill_in, render
 from monitor.disclosure import profile_detail
 from monitor.escalation import Role
 from monitor.model import (
@@ -78,6 +79,7 @@ HOSTILE = {
     "60 KB": "kerajaan " * 6700,
     "one long word": "x" * 60_000,
     "surrogates": "\ud83d alone \udcff",
+    "places of a form": "\ue001case\ue001 \ue001nothing\ue001",
     "empty": "",
 }
 LEVELS = list(Disclosure)
@@ -188,6 +190,36 @@ def assert_harmless(mail):
         assert name != "href" or value.startswith("https://")
         assert name != "src" or value.startswith(("cid:", "data:image/png;base64,"))
         assert "url(" not in value
+
+
+# ---------------------------------------------------------------- forms
+
+
+@pytest.mark.parametrize("language", Language)
+@pytest.mark.parametrize("template", [*KINDS, "out_of_band"])
+def test_a_form_that_was_filled_in_is_the_letter_itself(template, language, monkeypatch):
+    """Whatever is in the words, and whichever alert the form was first rendered for."""
+    letters = []
+
+    def both(name, its_language, words):
+        letters.append((render(name, its_language, words), fill_in(name, its_language, words)))
+        return letters[-1][1]
+
+    monkeypatch.setattr("alerts.compose.fill_in", both)
+    for text in (*HOSTILE.values(), "Jabatan Pendaftaran", "Jabatan Ukur"):
+        for level in LEVELS:
+            compose(template, language, text, level)
+            compose(template, language, text, level, step="first")
+    assert all(rendered == filled for rendered, filled in letters)
+    assert len({filled.html + filled.text for _, filled in letters}) > len(LEVELS)
+
+
+def test_letters_alike_share_a_form():
+    rendering._form.cache_clear()
+    for text in ("Jabatan Pendaftaran", "Jabatan Ukur"):
+        what = alert(agency=replace(agency(head_name=text), name=text), account=account(text))
+        compose_alert(what, delivery(), ENVELOPE, now=NOW)
+    assert rendering._form.cache_info().currsize == 1
 
 
 # ---------------------------------------------------------------- the templates as files
