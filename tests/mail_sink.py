@@ -102,7 +102,7 @@ class Session(asyncio.Protocol):
 
 
 async def serve(mails: Mails) -> None:
-    server = await asyncio.get_running_loop().create_server(lambda: Session(mails), "127.0.0.1", 0)
+    server = await asyncio.get_running_loop().create_server(lambda: Session(mails), "127.0.0.1", 0, backlog=1024)
     print(server.sockets[0].getsockname()[1], flush=True)  # noqa: T201 (its port is its only output)
     await server.serve_forever()
 
