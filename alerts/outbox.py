@@ -8,6 +8,7 @@ meanwhile takes the processor's caches.
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 from collections import deque
@@ -102,10 +103,13 @@ def deliver_due(
     stop: threading.Event | None = None,
     lease: timedelta = LEASE,
     limit: int | None = None,
+    within: timedelta | None = None,
     journal: Journal | None = None,
     pace: Pace | None = None,
 ) -> Sent:
     """Send the mails that are due by `now`, at most `limit`, the longest due first. Returns what became of them.
+
+    After `within` no further one is begun.
 
     A temporary failure is tried again for as long as it takes; only a refusal for good ends a mail. When the server
     fails as a whole the run ends, and nothing that waits is tried before the mail that met it. What was uncertain is
@@ -121,6 +125,7 @@ def deliver_due(
         stop=stop or threading.Event(),
         lease=lease,
         left=limit,
+        until=time.monotonic() + within.total_seconds() if within is not None else math.inf,
         journal=journal,
         pace=pace or Pace(),
     )
@@ -155,6 +160,7 @@ class _Run:
     stop: threading.Event
     lease: timedelta
     left: int | None
+    until: float
     journal: Journal | None
     pace: Pace
     sent: Sent = field(default_factory=Sent)
@@ -167,7 +173,7 @@ class _Run:
     def go(self) -> None:
         try:
             while not self.stop.is_set() and (written := self._next()) is not None:
-                if not self._deliver(written):
+                if not self._deliver(written) or time.monotonic() >= self.until:
                     break
         finally:
             self._end()
@@ -203,9 +209,10 @@ class _Run:
         return self.ready.popleft() if self.ready else None
 
     def _write_some(self) -> None:
-        """Write the next mail, and those behind it that take no time to speak of."""
+        """Write the next mail, and those behind it that take no time to speak of; one by one where they are spaced."""
         self._write(self.queue.popleft())
-        while self.queue and len(self.ready) < WRITTEN_AT_ONCE and not self._takes_long(self.queue[0]):
+        most = 1 if self.pace.per_minute else WRITTEN_AT_ONCE
+        while self.queue and len(self.ready) < most and not self._takes_long(self.queue[0]):
             self._write(self.queue.popleft())
 
     def _takes_long(self, delivery: Delivery) -> bool:

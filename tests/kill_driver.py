@@ -38,6 +38,7 @@ from monitor.store.register import save_register
 ENVELOPE = Envelope(sender="Pantau <pantau@pantau.example.my>", slogans=(), post_link=True, public_url="")
 SETTLING = timedelta(seconds=1)  # the sink writes the journal before it answers
 POSTS_AT_ONCE = 250
+PORTION = 250  # mails, as the daemon delivers them
 PATIENCE_SECONDS = 240.0  # without a mail
 
 # ---------------------------------------------------------------- the process under test
@@ -64,7 +65,7 @@ def deliver(url: str, smtp_port: int, journal: Mailbox | None) -> None:
                 clock=_now,
                 report=_no_report,
                 journal=looked_up,
-                limit=25,
+                limit=PORTION,
             )
             if not sent.accepted:
                 time.sleep(0.02)

@@ -511,6 +511,14 @@ def test_a_stop_ends_the_run_between_two_mails(office, box):
     assert office.states() == ["accepted", "pending", "pending"]
 
 
+def test_a_run_begins_no_mail_after_its_time_and_leaves_nothing_uncertain(office, box):
+    office.breach("1", "2", "3")
+    assert office.deliver(within=timedelta(0)).accepted == 1  # it always gets somewhere
+    assert office.states() == ["accepted", "pending", "pending"]
+    assert office.deliver(within=HOUR).accepted == 2
+    assert len(box.mails) == 3
+
+
 def test_a_run_sends_no_more_than_its_limit(office):
     office.breach("1", "2", "3")
     assert office.deliver(limit=2).accepted == 2

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 import structlog
 
 from alerts import digest, monthly
@@ -17,10 +19,12 @@ from monitor.store.reports import first_registrations, periods_planned, week_pla
 log = structlog.get_logger(__name__)
 
 
-def deliver(service: Service, *, limit: int | None = None, at_once: bool = False) -> Sent:
+def deliver(
+    service: Service, *, limit: int | None = None, within: timedelta | None = None, at_once: bool = False
+) -> Sent:
     """Plan and send what is due, at most `limit` mails, until nothing is left or the mail server fails as a whole.
 
-    `at_once`: no alert waits for others that may share its mail.
+    After `within` no further mail is begun. `at_once`: no alert waits for others that may share its mail.
     """
     mail = service.settings.mail
     grouping = Grouping(interval=mail.group_interval, flood_limit=mail.flood_limit, at_once=at_once)
@@ -34,6 +38,7 @@ def deliver(service: Service, *, limit: int | None = None, at_once: bool = False
         report=service.report,
         stop=service.stop,
         limit=limit,
+        within=within,
         pace=service.pace,
         journal=service.journal,
     )

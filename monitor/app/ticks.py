@@ -29,8 +29,8 @@ log = structlog.get_logger(__name__)
 
 AUDIT_EVERY = timedelta(minutes=1)  # at least; far below what the guardian takes for a stall
 PAST_EVERY = timedelta(seconds=5)  # a slice of the past of a few accounts of a platform
-MINUTES_AT_ONCE = 5  # of mails that mail.per_minute spaces
-MAILS_AT_ONCE = 25  # a portion that ends before the guardian loses patience, however slow each mail
+MAILS_AT_ONCE = 250  # after a portion it is planned anew, so that a critical alert waits for few mails
+MAILS_WITHIN = timedelta(seconds=10)  # however slow or spaced: far below what the guardian takes for a stall
 
 
 def ticks(service: Service, progress: Progress) -> list[Tick]:
@@ -112,7 +112,7 @@ def _filling(service: Service, name: str) -> Callable[[], None]:
 
 def _mails(service: Service, progress: Progress) -> None:
     while not service.stop.is_set():
-        sent = deliver(service, limit=min(MAILS_AT_ONCE, MINUTES_AT_ONCE * service.pace.per_minute or MAILS_AT_ONCE))
+        sent = deliver(service, limit=MAILS_AT_ONCE, within=MAILS_WITHIN)
         progress.touch("outbox")
         for where in sent.delivered:
             log.info("mail delivered", where=where)
