@@ -6,10 +6,12 @@ import base64
 import importlib.util
 import shutil
 from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager, nullcontext
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
 
 import requests
 
@@ -72,26 +74,39 @@ def _database(configuration: Configuration) -> Iterator[Found]:
     url = configuration.settings.database.url
     try:
         db = open_for_listing(url)
-        lines = list_accounts(db) if db is not None else []
-        if db is not None:
-            db.close()
     except DatabaseUnusableError as error:
         yield Found(state="bad", subject="database", message=str(error))
         return
     if db is None:
-        yield Found(
-            state="note", subject="database", message="there is none yet; `pantau once` or `pantau run` makes it"
-        )
+        message = "there is none yet; `pantau once` or `pantau run` makes it"
+        yield Found(state="note", subject="database", message=message)
     else:
+        with closing(db):
+            lines = list_accounts(db)
         failing = sum(line.reading == "failing" for line in lines)
         state = "note" if failing else "ok"
         yield Found(state=state, subject="database", message=f"{len(lines)} accounts, {failing} of them failing")
     path = Database(url).path
     if path is not None:
-        place = next(p for p in path.parents if p.exists())
-        free = shutil.disk_usage(place).free
-        state = "bad" if free < LOW_SPACE_BYTES else "ok"
-        yield Found(state=state, subject="disk", message=f"{free / 1e9:.1f} GB free at {place}")
+        yield _disk(path)
+
+
+def _disk(database: Path) -> Found:
+    place = next(folder for folder in database.parents if folder.exists())
+    free = shutil.disk_usage(place).free
+    state = "bad" if free < LOW_SPACE_BYTES else "ok"
+    return Found(state=state, subject="disk", message=f"{free / 1e9:.1f} GB free at {place}")
+
+
+@contextmanager
+def _reading(url: str) -> Iterator[Database | None]:
+    """Open the database where there is one; one in trouble is the first line's matter, and nobody else's."""
+    try:
+        db = open_for_listing(url)
+    except DatabaseUnusableError:
+        db = None
+    with nullcontext() if db is None else closing(db):
+        yield db
 
 
 def _mailbox(configuration: Configuration) -> Iterator[Found]:
@@ -147,15 +162,10 @@ def _others(configuration: Configuration) -> Iterator[Found]:
 
 
 def _budgets(configuration: Configuration, now: datetime) -> Iterator[Found]:
-    """Tell how budgets and credentials will last; a database in trouble is another line's matter."""
-    try:
-        db = open_for_listing(configuration.settings.database.url)
-    except DatabaseUnusableError:
-        return
-    if db is None:
-        return
-    expected = forecasts(db, now, longest=configuration.settings.polling.max_interval)
-    db.close()
+    """Tell how budgets and credentials will last."""
+    settings = configuration.settings
+    with _reading(settings.database.url) as db:
+        expected = forecasts(db, now, longest=settings.polling.max_interval) if db is not None else []
     for one in expected:
         state = "note" if falls_short(one, now) else "ok"
         yield Found(state=state, subject=one.platform, message=said(one))
@@ -199,15 +209,11 @@ def _ocr() -> Found:
 
 
 def _media(url: str, now: datetime) -> Iterator[Found]:
-    """Tell what waits to be read and what could not be; a database in trouble is another line's matter."""
-    try:
-        db = open_for_listing(url)
-    except DatabaseUnusableError:
+    """Tell what waits to be read and what could not be."""
+    with _reading(url) as db:
+        queue = media_queue(db, after=now - RECENTLY) if db is not None else None
+    if queue is None:
         return
-    if db is None:
-        return
-    queue = media_queue(db, after=now - RECENTLY)
-    db.close()
     late = queue.since is not None and now - queue.since > LONG_WAIT
     message = f"{queue.waiting} wait to be read"
     if queue.since is not None:
