@@ -285,6 +285,15 @@ def test_a_mistake_in_a_changed_rule_or_register_keeps_all_of_the_old_and_names_
     assert {line.account.handle for line in list_accounts(service.db)} == {"jpd"}
 
 
+def test_a_reload_goes_by_the_malaysian_day_as_a_start_does(service, here, clock, said):
+    ended = "exceptions: [{name: a, covers: [surat], reason: r, owner: o, expires: 2026-11-20}]\ntests:"
+    rule = here.folder / "rules" / "mampu-2009" / "3c" / "marking.yaml"
+    rule.write_text(MARKING.replace("tests:", ended))
+    clock.at = datetime(2026, 11, 20, 16, 1, tzinfo=UTC)  # in Malaysia the 21st has begun
+    reload_configuration(service)
+    assert ["the exception ended on 2026-11-20" in facts["problem"] for _, facts in said] == [True]
+
+
 def test_an_account_on_a_platform_new_to_the_register_is_taken_over(service, here, said):
     here.accounts.append(("JPD", "myspace", "jpdlama", ""))
     here.write()

@@ -10,6 +10,7 @@ import structlog
 import connectors
 from monitor.app.service import Service, build_connectors
 from monitor.configuration import Configuration, platform_settings, read_policy, read_register
+from monitor.model import MALAYSIA
 from monitor.problems import ConfigurationError, Problem
 from monitor.rules.load import load_rules
 from monitor.store import in_force
@@ -21,7 +22,7 @@ log = structlog.get_logger(__name__)
 def reload_configuration(service: Service) -> None:
     """Take over a changed register or changed rules; with any mistake the old ones stay, and the log says so."""
     problems: list[Problem] = []
-    changed = _read_again(service.configuration, problems, today=service.clock().date())
+    changed = _read_again(service.configuration, problems, today=service.clock().astimezone(MALAYSIA).date())
     for problem in problems:
         log.error("configuration not reloaded; the old one stays in force", problem=str(problem))
     if not problems:
