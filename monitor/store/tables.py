@@ -60,6 +60,11 @@ def _id() -> Column[int]:
     return Column("id", Id, primary_key=True, autoincrement=True)
 
 
+def _partial(name: str, *columns: str, where: str, on_postgresql: str = "") -> Index:
+    """Return an index of those rows alone that are looked for; of nearly all there are it knows nothing."""
+    return Index(name, *columns, sqlite_where=text(where), postgresql_where=text(on_postgresql or where))
+
+
 meta = Table("meta", metadata, Column("key", Text, primary_key=True), Column("value", Text, nullable=False))
 
 agency = Table(
@@ -191,12 +196,7 @@ post = Table(
     Column("hidden_at", Utc),  # it is there, but no longer for us: private, blocked, withheld
     UniqueConstraint("account_id", "native_id"),
     Index(None, "account_id", "reread_at"),
-    Index(  # what is due of all accounts: old posts, nearly all there are, are not in it
-        "ix_post_reread_at",
-        "reread_at",
-        sqlite_where=text("reread_at IS NOT NULL"),
-        postgresql_where=text("reread_at IS NOT NULL"),
-    ),
+    _partial("ix_post_reread_at", "reread_at", where="reread_at IS NOT NULL"),  # what is due of all accounts
     Index(None, "account_id", "published_at"),
     Index(None, "published_at"),
 )
@@ -290,13 +290,7 @@ alert = Table(
     Index(None, "post_id"),
     Index(None, "opened_at"),
     Index(None, "account_id"),
-    Index(
-        "ix_alert_waiting",
-        "next_action_at",
-        "id",
-        sqlite_where=text("next_action_at IS NOT NULL"),
-        postgresql_where=text("next_action_at IS NOT NULL"),
-    ),
+    _partial("ix_alert_waiting", "next_action_at", "id", where="next_action_at IS NOT NULL"),
 )
 
 finding = Table(
@@ -350,21 +344,15 @@ notification = Table(
     Column("kept", Boolean, nullable=False, default=False),  # its bytes lie in `rendered_mail`
     Index(None, "alert_id"),
     Index(None, "created_at"),
-    Index(
-        "ix_notification_waiting",
-        "due_at",
-        "id",
-        sqlite_where=text("ended_at IS NULL"),
-        postgresql_where=text("ended_at IS NULL"),
-    ),
-    # What a purge may empty is found without reading the mails themselves.
-    Index(
+    _partial("ix_notification_waiting", "due_at", "id", where="ended_at IS NULL"),
+    _partial(  # what a purge may empty is found without reading the mails themselves
         "ix_notification_kept_until",
         "ended_at",
-        sqlite_where=text("kept = 1 AND ended_at IS NOT NULL"),
-        postgresql_where=text("kept AND ended_at IS NOT NULL"),
+        where="kept = 1 AND ended_at IS NOT NULL",
+        on_postgresql="kept AND ended_at IS NOT NULL",
     ),
 )
+
 # Mails as they were rendered at the first try. Apart from the outbox, where a row is written again at each step.
 rendered_mail = Table(
     "rendered_mail",
