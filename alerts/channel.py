@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import Protocol
 
 from alerts.policy import ascii_domain
@@ -55,6 +56,7 @@ class Channel(Protocol):
         """Let go of connections; the channel can be used again afterwards."""
 
 
+@lru_cache(maxsize=1024)
 def ascii_address(address: str) -> str:
     """Return the address as every mail server takes it. Raises DeliveryFailed for what can never be delivered."""
     local, _, domain = address.rpartition("@")

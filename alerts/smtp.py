@@ -302,13 +302,8 @@ def _trust(mail: Mail) -> ssl.SSLContext:
 
 def wire_form(mail: bytes) -> bytes:
     """Return the mail as the protocol wants it: CRLF line ends, leading dots doubled, the end mark after it."""
-    ends = mail.count(b"\r\n")
-    lines = mail if ends == mail.count(b"\n") == mail.count(b"\r") else re.sub(rb"\r\n|\r|\n", b"\r\n", mail)
-    if not lines.endswith(b"\r\n"):
-        lines += b"\r\n"
-    if lines.startswith(b"."):
-        lines = b"." + lines
-    return lines.replace(b"\n.", b"\n..") + b".\r\n"
+    lines = [b"." + line if line.startswith(b".") else line for line in mail.splitlines() or [b""]]
+    return b"\r\n".join([*lines, b".", b""])
 
 
 def _commands(connection: smtplib.SMTP, sender: str, address: str, message_id: str) -> tuple[str, str, str]:
