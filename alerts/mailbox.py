@@ -24,7 +24,7 @@ import structlog
 from monitor.disclosure import one_line
 from monitor.settings import Mailbox
 from monitor.settings.values import is_loopback
-from monitor.store import outbox as store
+from monitor.store import undelivered as store
 from monitor.store.database import Database
 
 log = structlog.get_logger(__name__)

@@ -33,6 +33,8 @@ from monitor.store import outbox as store
 from monitor.store.database import Database
 from monitor.store.listings import told_in_round
 from monitor.store.outbox import Begun
+from monitor.store.plans import kept_policies
+from monitor.store.undelivered import mark_dead
 
 log = structlog.get_logger(__name__)
 
@@ -275,7 +277,7 @@ class _Run:
     def _escalation(self, kept: str) -> Escalation:
         """Return the policy that an alert began with; it never changes."""
         if kept not in self.policies:
-            found = store.kept_policies(self.db, {kept}) if kept else {}
+            found = kept_policies(self.db, {kept}) if kept else {}
             self.policies[kept] = escalation_of(found[kept]) if kept in found else Escalation()
         return self.policies[kept]
 
@@ -351,7 +353,7 @@ class _Run:
         again = now + back_off(delivery.attempts)
         self.sent.failures.append(_told(delivery, words))
         if error.permanent or (error.unrelayed and self._is_the_only_one(delivery, now)):
-            store.mark_dead(self.db, delivery, now, words)
+            mark_dead(self.db, delivery, now, words)
             self.sent.dead += 1
             log.error("mail refused for good", error=words, **_named(delivery))
             return

@@ -13,7 +13,7 @@ from alerts.policy import LADDER_KINDS, Plan, Policy, plan
 from monitor.escalation import Escalation, escalation_of
 from monitor.model import Alert, Severity
 from monitor.store import life
-from monitor.store import outbox as store
+from monitor.store import plans as store
 from monitor.store.database import Database
 
 log = structlog.get_logger(__name__)

@@ -29,7 +29,7 @@ from alerts.smtp import SmtpChannel
 from monitor.model import Language, NewNotification, Severity
 from monitor.settings import Mail, Mailbox, Secret
 from monitor.store import outbox as store
-from monitor.store import tables
+from monitor.store import plans, tables
 from monitor.store.accounts import claim_accounts
 from monitor.store.database import Database, open_database, sole_process
 from monitor.store.posts import Judged, save_page
@@ -109,7 +109,7 @@ def fill(url: str, alerts: int) -> list[str]:
     for start in range(0, alerts, POSTS_AT_ONCE):
         with db.write() as connection:
             for number, message_id in list(zip(numbers, message_ids, strict=True))[start : start + POSTS_AT_ONCE]:
-                store._insert_new(connection, [_told(message_id)], alert_id=number, period="", now=now)
+                plans._insert_new(connection, [_told(message_id)], alert_id=number, period="", now=now)
             connection.execute(tables.alert.update().values(next_action_at=None, waiting_reason="told"))
     db.close()
     return message_ids

@@ -38,7 +38,7 @@ from monitor.model import (
     Severity,
 )
 from monitor.settings import Log, Web
-from monitor.store import audit, life, outbox, tables
+from monitor.store import audit, life, plans, tables
 from monitor.store.accounts import claim_accounts
 from monitor.store.alerts import load_alert
 from monitor.store.listings import mails_of
@@ -664,10 +664,10 @@ def planned(desk, alert_id=1, language=Language.MS):
         language=language,
         message_id=f"<{alert_id}@pantau.example.my>",
     )
-    decided = outbox.Decision(
+    decided = plans.Decision(
         alert_id=alert_id, notifications=[mail], next_action_at=desk.now + HOUR, waiting_reason="waits", steps=1
     )
-    outbox.write_plans(desk.db, [decided], policy=Escalation(), now=desk.now)
+    plans.write_plans(desk.db, [decided], policy=Escalation(), now=desk.now)
 
 
 def deliver(desk, sink, clock=None, envelope=ENVELOPE):
@@ -687,7 +687,7 @@ def test_nothing_is_sent_after_an_answer(either, action, tmp_path):
 
 def test_what_was_planned_before_an_answer_is_not_written_down_after_it(either):
     """The planner read the alert as open; meanwhile it was answered."""
-    assert outbox.due_alerts(either.db, either.now)
+    assert plans.due_alerts(either.db, either.now)
     either.answer(either.url(), "acknowledge", days="5")
     planned(either)
     assert mails_of(either.db, 1) == []

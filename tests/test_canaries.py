@@ -8,7 +8,7 @@ import pytest
 
 from monitor.escalation import Escalation
 from monitor.model import MALAYSIA, AlertKind, AlertState, CanaryOutcome, Language, NewNotification
-from monitor.store import outbox
+from monitor.store import outbox, plans, undelivered
 from monitor.store.alerts import load_alert
 from monitor.store.canaries import (
     canary_days,
@@ -42,8 +42,8 @@ def mailed(db, at, *, day=DAY):
         language=Language.MS,
         message_id=f"<{day}@example.my>",
     )
-    decided = outbox.Decision(alert_id=alert_id, notifications=[mail], waiting_reason="canary", steps=1)
-    outbox.write_plans(db, [decided], policy=Escalation(), now=at)
+    decided = plans.Decision(alert_id=alert_id, notifications=[mail], waiting_reason="canary", steps=1)
+    plans.write_plans(db, [decided], policy=Escalation(), now=at)
     claimed = outbox.claim(db, now=at, lease=MINUTE)
     assert claimed is not None
     return claimed
@@ -96,7 +96,7 @@ def test_a_canary_that_nobody_took_within_the_hour_is_told_once_and_withdrawn_wh
 def test_a_refused_canary_has_its_dead_letter_and_no_second_alert(db):
     begin(db)
     claimed = mailed(db, AT + MINUTE)
-    outbox.mark_dead(db, claimed, AT + 2 * MINUTE, "550 no such user")
+    undelivered.mark_dead(db, claimed, AT + 2 * MINUTE, "550 no such user")
     settle_canaries(db, now=AT + 3 * MINUTE)
     settle_canaries(db, now=AT + 3 * HOUR)
     assert [one.kind for one in list_alerts(db)] == [AlertKind.DEAD_LETTER]

@@ -57,7 +57,7 @@ from monitor.model import (
 from monitor.reports import CanaryDay, Change, ShutPlatform, Silent
 from monitor.settings import Digest
 from monitor.settings.load import load_settings
-from monitor.store import audit, life
+from monitor.store import audit, life, plans
 from monitor.store import outbox as store
 from monitor.store.accounts import claim_accounts
 from monitor.store.alerts import find_case
@@ -163,7 +163,7 @@ def report_at(db, now):
 def tick(db, channel, now):
     """What the daemon does every minute: plan the digest that is due, deliver what waits."""
     if week := due_week(now, Digest(), not_before=WEEK_START):
-        store.schedule_digest(db, week, plan_digest(week, POLICY), now=now)
+        plans.schedule_digest(db, week, plan_digest(week, POLICY), now=now)
     return deliver_due(db, channel, ENVELOPE, now=now, clock=lambda: now, report=report_at(db, now)).accepted
 
 
@@ -790,8 +790,8 @@ def test_no_word_of_a_post_or_of_a_note_is_in_the_mail_or_its_files(lively):
 
 
 def test_mails_that_wait_are_counted_without_the_digest_that_is_being_written(lively):
-    store.schedule_digest(lively, "2026-W46", plan_digest("2026-W46", POLICY), now=MONDAY - 5 * HOUR)
-    store.schedule_digest(lively, "2026-W47", plan_digest("2026-W47", POLICY), now=MONDAY)
+    plans.schedule_digest(lively, "2026-W46", plan_digest("2026-W46", POLICY), now=MONDAY - 5 * HOUR)
+    plans.schedule_digest(lively, "2026-W47", plan_digest("2026-W47", POLICY), now=MONDAY)
     report = report_at(lively, MONDAY)("2026-W47")
     assert report.mails_waiting == 2
     assert report.oldest_waiting_at == MONDAY - 5 * HOUR
@@ -799,7 +799,7 @@ def test_mails_that_wait_are_counted_without_the_digest_that_is_being_written(li
 
 
 def test_mails_that_were_refused_or_came_back_are_told(lively):
-    store.schedule_digest(lively, "2026-W45", plan_digest("2026-W45", POLICY), now=WEEK_START)
+    plans.schedule_digest(lively, "2026-W45", plan_digest("2026-W45", POLICY), now=WEEK_START)
     states = (NotificationState.DEAD, NotificationState.BOUNCED)
     with lively.write() as connection:
         for one, state in zip(TEAM, states, strict=True):
@@ -814,7 +814,7 @@ def test_mails_that_were_refused_or_came_back_are_told(lively):
 def test_a_restart_in_the_middle_sends_each_digest_once(registered_db, tmp_path):
     """The first mail has left, the process dies; the next one plans again and sends only the second."""
     db, channel, now = registered_db, FolderChannel(tmp_path / "mail"), MONDAY
-    assert store.schedule_digest(db, "2026-W47", plan_digest("2026-W47", POLICY), now=now) == 2
+    assert plans.schedule_digest(db, "2026-W47", plan_digest("2026-W47", POLICY), now=now) == 2
     first = deliver_due(db, channel, ENVELOPE, now=now, clock=lambda: now, report=report_at(db, now), limit=1)
     assert first.accepted == 1
     claimed = store.claim(db, now=now, lease=HOUR)  # in hand when it died

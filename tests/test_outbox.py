@@ -27,8 +27,9 @@ from monitor.escalation import Escalation
 from monitor.model import AlertKind, AlertState, Cause, Disclosure, Language, NewNotification, Severity
 from monitor.settings import Mail, Web
 from monitor.store import outbox as store
-from monitor.store import tables
+from monitor.store import plans, tables, undelivered
 from monitor.store.accounts import claim_accounts
+from monitor.store.alerts import load_alert
 from monitor.store.checks import Failure, save_failure
 from monitor.store.database import Database, open_database
 from monitor.store.listings import list_alerts, mails_of
@@ -161,13 +162,12 @@ def test_a_worker_whose_lease_passed_to_another_writes_nothing(waiting):
     late = waiting.claim()
     waiting.now += LEASE
     holder = waiting.claim()
-    assert not store.still_wanted(waiting.db, late)
     writes = [
         waiting.begin(late)[0] is Begun.YES,
         store.mark_accepted(waiting.db, late, NOW),
         store.mark_retry(waiting.db, late, NOW, "late"),
         store.mark_uncertain(waiting.db, late, NOW, "late"),
-        store.mark_dead(waiting.db, late, NOW, "late"),
+        undelivered.mark_dead(waiting.db, late, NOW, "late"),
         store.cancel(waiting.db, late, NOW),
     ]
     assert writes == [False] * 6
@@ -272,16 +272,16 @@ def test_what_an_uncertain_mail_left_open_stays_open_after_a_certain_refusal(off
 
 def test_an_alert_is_planned_once_whatever_happens_later(waiting):
     assert plan_due(waiting.db, POLICY, now=NOW + HOUR) == 0
-    again = plan(replace(store.load_alert(waiting.db, 1), steps=0), POLICY, NOW).notifications
-    store.write_plans(
-        waiting.db, [store.Decision(alert_id=1, notifications=again, steps=1)], policy=Escalation(), now=NOW
+    again = plan(replace(load_alert(waiting.db, 1), steps=0), POLICY, NOW).notifications
+    plans.write_plans(
+        waiting.db, [plans.Decision(alert_id=1, notifications=again, steps=1)], policy=Escalation(), now=NOW
     )
     assert len(waiting.rows()) == 1
 
 
 def test_an_alert_says_what_it_waits_for(waiting):
     """I5."""
-    assert "first mail to the head" in store.load_alert(waiting.db, 1).waiting_reason
+    assert "first mail to the head" in load_alert(waiting.db, 1).waiting_reason
 
 
 def test_more_alerts_than_one_query_returns_are_all_planned(office):
@@ -619,10 +619,16 @@ def test_a_pace_spaces_the_mails(office, box):
     assert time.monotonic() - began >= 0.2
 
 
-def test_a_stop_does_not_wait_for_the_pace_and_leaves_nothing_uncertain(office, box):
+def test_a_stop_does_not_wait_for_the_pace_and_leaves_nothing_uncertain(office, box, monkeypatch):
     office.breach("1", "2")
     stop = threading.Event()
-    threading.Timer(0.3, stop.set).start()
+    send = SmtpChannel.send
+
+    def stop_soon(*args, **options):
+        threading.Timer(0.1, stop.set).start()
+        return send(*args, **options)
+
+    monkeypatch.setattr(SmtpChannel, "send", stop_soon)
     began = time.monotonic()
     assert office.deliver(pace=Pace(1), stop=stop).accepted == 1
     assert time.monotonic() - began < 10
@@ -633,7 +639,7 @@ def test_a_stop_does_not_wait_for_the_pace_and_leaves_nothing_uncertain(office, 
 
 
 def next_action(office, number=1):
-    return store.load_alert(office.db, number).next_action_at
+    return load_alert(office.db, number).next_action_at
 
 
 def test_a_refused_mail_makes_its_alert_s_next_step_due_at_once(office, box):
@@ -650,8 +656,8 @@ def test_a_returned_mail_is_told_to_the_operators_and_hastens_its_alert(office, 
     office.deliver()
     office.now += HOUR
     (mail,) = office.rows()
-    assert store.mark_bounced(office.db, mail["message_id"], "5.1.1 unknown user", office.now)
-    assert not store.mark_bounced(office.db, mail["message_id"], "5.1.1 unknown user", office.now)
+    assert undelivered.mark_bounced(office.db, mail["message_id"], "5.1.1 unknown user", office.now)
+    assert not undelivered.mark_bounced(office.db, mail["message_id"], "5.1.1 unknown user", office.now)
     assert office.states() == ["bounced"]
     assert next_action(office) == office.now
     office.deliver()
@@ -665,12 +671,12 @@ def test_a_returned_mail_about_a_closed_alert_hastens_nothing(office):
     office.deliver()
     office.set_alert(AlertState.ACKNOWLEDGED)
     before = next_action(office)
-    store.mark_bounced(office.db, office.rows()[0]["message_id"], "full", office.now + HOUR)
+    undelivered.mark_bounced(office.db, office.rows()[0]["message_id"], "full", office.now + HOUR)
     assert next_action(office) == before
 
 
 def test_a_mail_that_is_not_ours_cannot_come_back(office):
-    assert not store.mark_bounced(office.db, "<somebody@else.my>", "5.1.1", NOW)
+    assert not undelivered.mark_bounced(office.db, "<somebody@else.my>", "5.1.1", NOW)
 
 
 # ---------------------------------------------------------------- the server is down (fault 7)
@@ -826,8 +832,8 @@ def test_a_recovery_before_the_first_mail_left_takes_it_back(office, box):
 
 def test_a_digest_is_written_down_once_for_recipient_and_week(office, box):
     told = plan_digest("2026-W47", replace(POLICY, security_team=("a@csirt.my", "b@csirt.my")))
-    assert store.schedule_digest(office.db, "2026-W47", told, now=NOW) == 2
-    assert store.schedule_digest(office.db, "2026-W47", told, now=NOW + DAY) == 0
+    assert plans.schedule_digest(office.db, "2026-W47", told, now=NOW) == 2
+    assert plans.schedule_digest(office.db, "2026-W47", told, now=NOW + DAY) == 0
     assert office.deliver().accepted == 2
     assert office.deliver().accepted == 0
     assert sorted(recipient for recipient, _ in box.mails) == ["a@csirt.my", "b@csirt.my"]
@@ -835,7 +841,7 @@ def test_a_digest_is_written_down_once_for_recipient_and_week(office, box):
 
 def test_a_digest_nobody_takes_tells_the_operators(office, box):
     box.refused = {"a@csirt.my": "550 no"}
-    store.schedule_digest(
+    plans.schedule_digest(
         office.db, "2026-W47", plan_digest("2026-W47", replace(POLICY, security_team=("a@csirt.my",))), now=NOW
     )
     office.deliver()
@@ -913,8 +919,8 @@ def test_several_processes_that_plan_the_same_alert_at_once_write_its_mails_down
 
     def at_once(db: Database) -> int:
         gate.wait()
-        store.write_plans(
-            db, [store.Decision(alert_id=number, notifications=mails, steps=1)], policy=Escalation(), now=NOW
+        plans.write_plans(
+            db, [plans.Decision(alert_id=number, notifications=mails, steps=1)], policy=Escalation(), now=NOW
         )
         with db.write() as connection:
             return open_alert(connection, dedup_key="new", **opened)

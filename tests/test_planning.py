@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from alerts.planning import CASES_OF_A_MAIL, Grouping, Planned, gathered
 from alerts.policy import Policy, plan
 from monitor.model import Severity
-from monitor.store.outbox import FirstMail
+from monitor.store.plans import FirstMail
 
 POLICY = Policy(instance="i", sender_domain="example.my", security_team=("pasukan@csirt.example.my",))
 TOLD = FirstMail(agency="JPD", account_id=7, at=NOW - timedelta(seconds=5))

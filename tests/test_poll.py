@@ -34,7 +34,7 @@ from monitor.store import tables
 from monitor.store.accounts import claim_accounts
 from monitor.store.coverage import to_interval
 from monitor.store.listings import list_alerts, list_posts
-from monitor.store.outbox import Decision, due_alerts, write_plans
+from monitor.store.plans import Decision, due_alerts, write_plans
 from monitor.store.register import registered, save_register
 
 MINUTE = timedelta(minutes=1)

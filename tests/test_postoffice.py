@@ -20,7 +20,7 @@ from alerts.smtp import SmtpChannel
 from monitor.model import AlertKind
 from monitor.settings import Secret
 from monitor.store import outbox as store
-from monitor.store import tables
+from monitor.store import tables, undelivered
 from monitor.store.listings import list_alerts
 
 HEAD, STRANGER = "ketua@jpd.example.my", "tiada@jpd.example.my"
@@ -249,7 +249,7 @@ def test_a_mailbox_with_another_uidvalidity_is_read_from_its_beginning(office, p
     first = reader.read(office.db, clock=lambda: NOW)
     assert first.unknown >= 1
     assert reader.read(office.db, clock=lambda: NOW).unknown == 0
-    store.keep_place(office.db, reader._place, 1, 10**6)
+    undelivered.keep_place(office.db, reader._place, 1, 10**6)
     assert reader.read(office.db, clock=lambda: NOW).unknown == first.unknown
 
 

@@ -45,7 +45,8 @@ from monitor.store.database import open_database, sole_process
 from monitor.store.history import StoredHistory
 from monitor.store.listings import list_alerts
 from monitor.store.media import save_read, waiting_media
-from monitor.store.outbox import Decision, begin, claim, mark_accepted, schedule_digest, write_plans
+from monitor.store.outbox import begin, claim, mark_accepted
+from monitor.store.plans import Decision, schedule_digest, write_plans
 from monitor.store.posts import Judged, save_page, unseen
 from monitor.store.profiles import save_profile
 from monitor.store.register import save_register

@@ -15,7 +15,7 @@ from monitor.store.checks import Ended, Failure, ReadEnd, save_failure
 from monitor.store.coverage import coverage_of, to_interval
 from monitor.store.credentials import open_platform, shut_platform, shut_platforms
 from monitor.store.listings import list_accounts, list_alerts
-from monitor.store.outbox import due_alerts
+from monitor.store.plans import due_alerts
 from monitor.store.posts import Brought, Judged, save_checks, save_page
 from monitor.store.profiles import save_profile
 from monitor.store.register import list_agencies, responsible, save_register

@@ -22,7 +22,7 @@ from monitor.store.database import (
 )
 from monitor.store.listings import list_alerts, list_posts
 from monitor.store.media import save_read, save_unreadable, waiting_media
-from monitor.store.outbox import Decision, due_alerts, write_plans
+from monitor.store.plans import Decision, due_alerts, write_plans
 from monitor.store.posts import Judged, save_page, unseen
 from monitor.store.register import save_register
 

@@ -24,7 +24,7 @@ from monitor.model import (
     Severity,
 )
 from monitor.settings import Retention
-from monitor.store import life, tables
+from monitor.store import life, plans, tables
 from monitor.store import outbox as store
 from monitor.store.alerts import load_alert
 from monitor.store.database import Database, _alembic, open_database
@@ -84,15 +84,15 @@ def told_in(db, number):
 def test_two_processes_that_plan_the_same_alert_tell_of_each_once(desk, monkeypatch):
     """On PostgreSQL several daemons plan: the second one read what is due before the first one wrote."""
     desk.publish("1")
-    look = store.due_alerts
+    look = plans.due_alerts
 
     def late(db, now, *, limit):
         due = look(db, now, limit=limit)
-        monkeypatch.setattr(store, "due_alerts", look)
+        monkeypatch.setattr(plans, "due_alerts", look)
         plan_due(db, POLICY, now=now)  # the other process
         return due
 
-    monkeypatch.setattr(store, "due_alerts", late)
+    monkeypatch.setattr(plans, "due_alerts", late)
     plan_due(desk.db, POLICY, now=NOW)
     assert desk.alert().steps == 1
     desk.publish("2", text=SECOND)
@@ -114,14 +114,14 @@ def test_an_alert_whose_mail_is_written_already_takes_no_other_into_it(desk):
 
 def test_an_alert_that_became_critical_while_it_was_planned_is_planned_anew(desk, monkeypatch):
     desk.publish("1")
-    write = store.write_plans
+    write = plans.write_plans
 
     def late(*arguments, **named):
-        monkeypatch.setattr(store, "write_plans", write)
+        monkeypatch.setattr(plans, "write_plans", write)
         edit(desk, "1", finding(), finding(OTHER, Severity.CRITICAL))
         write(*arguments, **named)
 
-    monkeypatch.setattr(store, "write_plans", late)
+    monkeypatch.setattr(plans, "write_plans", late)
     plan_due(desk.db, POLICY, now=NOW)
     plan_due(desk.db, POLICY, now=NOW)
     assert [mail[1] for mail in mails(desk.db)] == ["ketua@jpd.example.my", "timbalan@jpd.example.my"]
@@ -284,9 +284,9 @@ def test_what_every_tick_and_check_asks_is_found_by_an_index(tmp_path, query):
     for engine in (db._reader, db._writer):
         event.listen(engine, "before_cursor_execute", note)
     if query == "due alerts":
-        store.due_alerts(db, NOW)
+        plans.due_alerts(db, NOW)
     elif query == "first mails":
-        store.first_mails(db, since=NOW - DAY, until=NOW)
+        plans.first_mails(db, since=NOW - DAY, until=NOW)
     else:
         with db.write() as connection:
             recover(connection, account_ids=[1], now=NOW)

@@ -8,7 +8,7 @@ from builders import NOW
 from sqlalchemy import select, update
 
 from monitor.model import AlertKind, AlertState, Disclosure, Language, NewNotification, Severity
-from monitor.store import outbox
+from monitor.store import outbox, plans
 from monitor.store.opening import open_alert
 from monitor.store.tables import alert as alerts
 from monitor.store.watch import idle_alerts, mail_stuck_since
@@ -49,7 +49,7 @@ def mail(db, name, now):
     wanted = NewNotification(
         step="digest", template="digest", recipient="a@b.my", language=Language.MS, message_id=f"<{name}@b.my>"
     )
-    outbox.schedule_digest(db, name, [wanted], now=now)
+    plans.schedule_digest(db, name, [wanted], now=now)
 
 
 def test_mail_is_stuck_when_it_waits_for_an_hour_and_none_leaves(db):

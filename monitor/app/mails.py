@@ -12,7 +12,7 @@ from alerts.outbox import Sent, deliver_due
 from alerts.planning import Grouping, plan_due
 from alerts.policy import plan_digest
 from monitor.app.service import Service
-from monitor.store.outbox import schedule_digest
+from monitor.store.plans import schedule_digest
 from monitor.store.register import list_agencies
 from monitor.store.reports import first_registrations, periods_planned, week_planned
 

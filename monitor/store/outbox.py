@@ -1,12 +1,11 @@
-"""The outbox: what is to be mailed, who is mailing it, and what became of it. The alert row is the queue entry."""
+"""The outbox at work: who is mailing what, and what became of it."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from enum import Enum
-from typing import Any, Protocol
+from typing import Any
 
 from sqlalchemy import (
     ColumnElement,
@@ -17,252 +16,26 @@ from sqlalchemy import (
     case,
     delete,
     exists,
-    insert,
     or_,
     select,
-    union_all,
     update,
 )
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.sql.elements import CompilerElement
 
-from monitor.escalation import Escalation
 from monitor.model import (
-    WAITING_MAIL,
     Alert,
-    AlertKind,
     AlertState,
     Delivery,
-    Disclosure,
     Language,
-    LastStep,
-    NewNotification,
     NotificationState,
-    Severity,
-    Silence,
 )
-from monitor.store import alerts, audit, life, opening
+from monitor.store import alerts, audit
 from monitor.store.database import Database, insert_if_new
 from monitor.store.prepared import Prepared
-from monitor.store.tables import alert, escalation_policy, meta, notification, notification_alert, rendered_mail
+from monitor.store.tables import alert, meta, notification, notification_alert, rendered_mail
 
-FAILED = (NotificationState.DEAD, NotificationState.BOUNCED)
 HOLD = "mail_held"  # the fact that the mail server fails as a whole: "since until"
-
-load_alert = alerts.load_alert
-
-
-def due_alerts(db: Database, now: datetime, *, limit: int = 100) -> list[Alert]:
-    """Return alerts whose next action is due, in the order they came due.
-
-    What was opened "in the future" and told to nobody was opened before the clock stepped back: it is due.
-    """
-    living = [AlertState.OPEN.value, AlertState.ACKNOWLEDGED.value]
-    acts = or_(alert.c.state.in_(living), alert.c.recovered_at.is_not(None))
-    untold = and_(alert.c.opened_at > now, alert.c.steps == 0)
-    due = or_(alert.c.next_action_at <= now, untold)
-    waits = alert.c.next_action_at.is_not(None)  # said by itself, for the index of those
-    query = select(alert).where(waits, acts, due).order_by(alert.c.next_action_at, alert.c.id)
-    with db.read() as connection:
-        return alerts.to_alerts(connection, connection.execute(query.limit(limit)).mappings().all())
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FirstMail:
-    """When an account's alert was first told, for those that may share the next mail."""
-
-    agency: str
-    account_id: int
-    at: datetime
-
-
-def first_mails(db: Database, *, since: datetime, until: datetime) -> list[FirstMail]:
-    """Return the first mails of post and profile alerts, one for each that was written in the stretch."""
-    told = (
-        select(alert.c.agency, alert.c.account_id, notification.c.created_at)
-        .join(alert, alert.c.id == notification.c.alert_id)
-        .where(alert.c.kind.in_([AlertKind.POST.value, AlertKind.PROFILE.value]), notification.c.step == "first")
-        .where(notification.c.created_at > since, notification.c.created_at <= until)
-    )
-    with db.read() as connection:
-        return [
-            FirstMail(agency=row.agency or "", account_id=row.account_id or 0, at=row.created_at)
-            for row in connection.execute(told)
-        ]
-
-
-def last_steps(db: Database, alert_ids: Sequence[int]) -> dict[int, LastStep]:
-    """Return what became of the mails that were last written for these alerts, also those they share."""
-    rows: dict[int, list[RowMapping]] = {}
-    columns = (
-        notification.c.created_at,
-        notification.c.state,
-        notification.c.accepted_at,
-        notification.c.recipient,
-    )
-    shared = notification_alert.c.notification_id == notification.c.id
-    with db.read() as connection:
-        for begin in range(0, len(alert_ids), 500):
-            part = list(alert_ids[begin : begin + 500])
-            own = select(notification.c.alert_id, *columns).where(notification.c.alert_id.in_(part))
-            others = select(notification_alert.c.alert_id, *columns).join(notification, shared)
-            both = union_all(own, others.where(notification_alert.c.alert_id.in_(part)))
-            for row in connection.execute(both).mappings():
-                rows.setdefault(row["alert_id"], []).append(row)
-    return {alert_id: _last_step(mails) for alert_id, mails in rows.items()}
-
-
-def _last_step(mails: Sequence[RowMapping]) -> LastStep:
-    newest = max(mail["created_at"] for mail in mails)
-    states = [NotificationState(mail["state"]) for mail in mails if mail["created_at"] == newest]
-    accepted = [mail["accepted_at"] for mail in mails if mail["created_at"] == newest and mail["accepted_at"]]
-    return LastStep(
-        waiting=any(state in WAITING_MAIL for state in states),
-        accepted_at=max(accepted, default=None),
-        failed=any(state in FAILED for state in states),
-        told=_recipients(mails, (NotificationState.ACCEPTED,)),
-        on_the_way=_recipients(mails, WAITING_MAIL),
-        refused=_recipients(mails, FAILED),
-    )
-
-
-def _recipients(mails: Sequence[RowMapping], states: Collection[NotificationState]) -> frozenset[str]:
-    return frozenset(mail["recipient"].casefold() for mail in mails if mail["state"] in states)
-
-
-def kept_policies(db: Database, hashes: Collection[str]) -> dict[str, str]:
-    """Return the texts of escalation policies that alerts began with, by hash."""
-    if not hashes:
-        return {}
-    query = select(escalation_policy.c.hash, escalation_policy.c.content)
-    with db.read() as connection:
-        return {row[0]: row[1] for row in connection.execute(query.where(escalation_policy.c.hash.in_(list(hashes))))}
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Decision:
-    """What was decided of an alert: mails, the next look, and what it waits for.
-
-    `seen`: the alert as it was when this was decided.
-    """
-
-    alert_id: int
-    notifications: Sequence[NewNotification] = ()
-    next_action_at: datetime | None = None
-    waiting_reason: str = ""
-    steps: int = 0
-    silence: Silence | None = None
-    reopen: str = ""
-    seen: Alert | None = None
-
-
-def write_plans(db: Database, decisions: Sequence[Decision], *, policy: Escalation, now: datetime) -> bool:
-    """Write down, as one, who is to be told of alerts and what these wait for. A mail already written is left alone.
-
-    An alert that has recovered is resolved with this: its people are told, and nothing is left to do. One that was
-    answered meanwhile is left as it is. False: one of them has changed since it was `seen`, or another process has
-    planned it in other company; nothing was written, and what is still due is decided anew.
-    """
-    with db.write() as connection:
-        rows = _taken(connection, [one.alert_id for one in decisions])
-        if any(_has_changed(one.seen, rows[one.alert_id]) for one in decisions):
-            return False
-        _keep_policy(connection, policy, now)
-        for one in decisions:
-            _write_plan(connection, one, rows[one.alert_id], policy.hash, now)
-        return True
-
-
-def _has_changed(seen: Alert | None, row: RowMapping) -> bool:
-    return seen is not None and (seen.round, seen.steps, seen.severity, seen.next_action_at) != (
-        row["round"],
-        row["steps"],
-        row["severity"],
-        row["next_action_at"],
-    )
-
-
-def _taken(connection: Connection, alert_ids: Sequence[int]) -> dict[int, RowMapping]:
-    """Take the rows of alerts before anything goes to the audit, as `life` does: two that wait never wait in a ring."""
-    query = select(alert).where(alert.c.id.in_(list(alert_ids))).order_by(alert.c.id)
-    rows = connection.execute(query.with_for_update(key_share=True)).mappings().all()
-    return {row["id"]: row for row in rows}
-
-
-def _write_plan(connection: Connection, one: Decision, row: RowMapping, policy: str, now: datetime) -> None:
-    recovered = row["recovered_at"] is not None
-    if one.reopen:
-        if row["state"] == AlertState.ACKNOWLEDGED.value:
-            life.reopen_in(connection, row, reason=one.reopen, now=now)
-        return
-    if row["state"] != AlertState.OPEN.value and not recovered:
-        return
-    if one.silence is not None:
-        life.suppress(connection, one.alert_id, one.silence, now=now)
-        return
-    _insert_new(connection, one.notifications, alert_id=one.alert_id, period="", now=now)
-    values: dict[str, object] = {
-        "next_action_at": one.next_action_at,
-        "waiting_reason": one.waiting_reason,
-        "steps": one.steps,
-    }
-    if row["policy"] is None:
-        values["policy"] = policy
-    if recovered:
-        values |= {"state": AlertState.RESOLVED.value, "resolved_at": row["recovered_at"]}
-        audit.append(connection, "alert recovered", now=now, alert_id=one.alert_id)
-    connection.execute(update(alert).where(alert.c.id == one.alert_id).values(**values))
-
-
-def _keep_policy(connection: Connection, policy: Escalation, now: datetime) -> None:
-    facts = {"hash": policy.hash, "content": policy.as_json(), "since": now}
-    connection.execute(insert_if_new(connection, escalation_policy).values(**facts))
-
-
-def schedule_digest(db: Database, period: str, notifications: Sequence[NewNotification], *, now: datetime) -> int:
-    """Write down one digest a recipient and week. Returns how many were new: 0 the second time."""
-    with db.write() as connection:
-        return _insert_new(connection, notifications, alert_id=None, period=period, now=now)
-
-
-def _insert_new(
-    connection: Connection,
-    notifications: Sequence[NewNotification],
-    *,
-    alert_id: int | None,
-    period: str,
-    now: datetime,
-) -> int:
-    new = 0
-    for one in notifications:
-        facts = {
-            "alert_id": alert_id,
-            "period": period,
-            "step": one.step,
-            "template": one.template,
-            "recipient": one.recipient,
-            "language": one.language.value,
-            "message_id": one.message_id,
-            "state": NotificationState.PENDING.value,
-            "created_at": now,
-            "due_at": now,
-        }
-        written = insert_if_new(connection, notification).values(**facts).returning(notification.c.id)
-        number = connection.execute(written).scalar_one_or_none()
-        if number is None:
-            continue
-        new += 1
-        shared = [{"notification_id": number, "alert_id": other} for other in one.also_about]
-        if shared:
-            connection.execute(insert(notification_alert), shared)
-        audit.append(
-            connection,
-            "mail planned",
-            now=now,
-            alert_id=alert_id,
-            facts={"message_id": one.message_id, "recipient": one.recipient, "step": one.step, "period": period},
-        )
-    return new
 
 
 def claim(db: Database, *, now: datetime, lease: timedelta) -> Delivery | None:
@@ -305,7 +78,7 @@ def claim_batch(db: Database, *, now: datetime, lease: timedelta, limit: int) ->
                 leased_until=now + lease,
             )
         )
-        also = _also_about(connection, numbers)
+        also = also_about(connection, numbers)
         kept = _kept_mails(connection, [row["id"] for row in rows if row["kept"]])
     return [_delivery(row, also.get(row["id"], ()), kept.get(row["id"])) for row in rows]
 
@@ -335,7 +108,8 @@ def _kept_mails(connection: Connection, notification_ids: Sequence[int]) -> dict
     return {row[0]: row[1] for row in connection.execute(query)} if notification_ids else {}
 
 
-def _also_about(connection: Connection, notification_ids: Sequence[int]) -> dict[int, tuple[int, ...]]:
+def also_about(connection: Connection, notification_ids: Sequence[int]) -> dict[int, tuple[int, ...]]:
+    """Return the further alerts of mails that are about several."""
     shared = (
         select(notification_alert)
         .where(notification_alert.c.notification_id.in_(notification_ids))
@@ -450,7 +224,7 @@ def _begin(
     connection: Connection, delivery: Delivery, mail: bytes, about: Sequence[int], *, now: datetime, lease: timedelta
 ) -> Begun:
     if delivery.also_about and not delivery.uncertain:
-        wanted = wanted_alerts(connection, delivery)
+        wanted = _wanted_alerts(connection, delivery)
         if wanted and set(wanted) != set(about):
             return Begun.CHANGED
     values = {"b_until": now + lease, "b_now": now, "b_about": " ".join(map(str, about))}
@@ -467,19 +241,12 @@ def _keep(connection: Connection, delivery: Delivery, mail: bytes) -> None:
         _KEEP.run(connection, {"b_id": delivery.id, "b_mail": mail})
 
 
-def wanted_alerts(connection: Connection, delivery: Delivery) -> tuple[int, ...]:
+def _wanted_alerts(connection: Connection, delivery: Delivery) -> tuple[int, ...]:
     """Return those of the mail's alerts that still want it."""
     if delivery.alert_id is None:
         return ()
     all_of_them = alert.c.id.in_([delivery.alert_id, *delivery.also_about])
     return tuple(connection.execute(select(alert.c.id).where(all_of_them, _alive(delivery.template))).scalars())
-
-
-def still_wanted(db: Database, delivery: Delivery) -> bool:
-    """Say whether the mail is still ours to send and any of its alerts still open; a digest is always wanted."""
-    with db.read() as connection:
-        ours = select(notification.c.id).where(_MINE, _WANTED[delivery.template == "recovery"])
-        return connection.execute(ours, _key(delivery)).first() is not None
 
 
 def load_alerts(db: Database, deliveries: Sequence[Delivery]) -> dict[int, Alert]:
@@ -488,7 +255,8 @@ def load_alerts(db: Database, deliveries: Sequence[Delivery]) -> dict[int, Alert
     return alerts.load_alerts(db, sorted(numbers))
 
 
-def _write_in(connection: Connection, delivery: Delivery, **values: object) -> bool:
+def write_in(connection: Connection, delivery: Delivery, **values: object) -> bool:
+    """Write into the mail's row. False: it is no longer ours."""
     return connection.execute(update(notification).where(_MINE).values(**values), _key(delivery)).rowcount == 1
 
 
@@ -501,11 +269,12 @@ def mark_accepted(db: Database, delivery: Delivery, now: datetime, *, event: str
 def _accept(connection: Connection, delivery: Delivery, now: datetime, event: str) -> bool:
     if _ACCEPT.run(connection, {**_key(delivery), "b_now": now}).rowcount == 0:
         return False
-    _audit(connection, event, delivery, now)
+    record(connection, event, delivery, now)
     return True
 
 
-def _audit(connection: Connection, event: str, delivery: Delivery, now: datetime, **facts: object) -> None:
+def record(connection: Connection, event: str, delivery: Delivery, now: datetime, **facts: object) -> None:
+    """Write what became of the mail into the audit chain; last in its transaction."""
     about = {"message_id": delivery.message_id, "recipient": delivery.recipient, "step": delivery.step, **facts}
     audit.append(connection, event, now=now, alert_id=delivery.alert_id, facts=about)
 
@@ -526,7 +295,7 @@ def _certainty(delivery: Delivery) -> NotificationState:
 
 def _put_back(db: Database, delivery: Delivery, state: NotificationState, at: datetime, error: str) -> bool:
     with db.write() as connection:
-        return _write_in(
+        return write_in(
             connection,
             delivery,
             state=state.value,
@@ -541,7 +310,7 @@ def look_later(db: Database, delivery: Delivery, at: datetime, error: str) -> bo
     """Put an uncertain mail back until `at` without a try: it cannot be told yet whether it was accepted."""
     with db.write() as connection:
         state = NotificationState.UNCERTAIN.value
-        return _write_in(connection, delivery, state=state, due_at=at, leased_until=None, error=error[:500])
+        return write_in(connection, delivery, state=state, due_at=at, leased_until=None, error=error[:500])
 
 
 def give_back(db: Database, deliveries: Sequence[Delivery]) -> None:
@@ -566,7 +335,7 @@ def hold_back(db: Database, delivery: Delivery, error: str, *, now: datetime, un
         value = f"{now.isoformat()} {until.isoformat()}"
         if not connection.execute(update(meta).where(meta.c.key == HOLD).values(value=value)).rowcount:
             connection.execute(insert_if_new(connection, meta).values(key=HOLD, value=value))
-        return _write_in(
+        return write_in(
             connection,
             delivery,
             state=_certainty(delivery).value,
@@ -585,146 +354,14 @@ def _held(connection: Connection, now: datetime) -> bool:
     return since <= now < until
 
 
-def mark_dead(db: Database, delivery: Delivery, now: datetime, error: str) -> bool:
-    """Give the mail up. An alert about it goes another way, and what the mail was about takes its next step at once."""
-    about = [] if delivery.alert_id is None else [delivery.alert_id, *delivery.also_about]
-    with db.write() as connection:
-        _take_alerts(connection, about)
-        ended = _write_in(
-            connection,
-            delivery,
-            state=NotificationState.DEAD.value,
-            ended_at=now,
-            attempts=delivery.attempts + 1,
-            leased_until=None,
-            error=error[:500],
-        )
-        if ended:
-            _not_told(connection, delivery, about, error, now)
-            _audit(connection, "mail refused", delivery, now, error=error[:500])
-        return ended
-
-
-class _Undelivered(Protocol):
-    """What is asked of a mail that reached nobody: a delivery, or its row."""
-
-    @property
-    def template(self) -> str: ...
-    @property
-    def recipient(self) -> str: ...
-    @property
-    def message_id(self) -> str: ...
-    @property
-    def period(self) -> str: ...
-
-
-def _not_told(connection: Connection, mail: _Undelivered, about: Sequence[int], error: str, now: datetime) -> None:
-    """Tell the operators of a mail that reached nobody (not of theirs about another), and hasten its alerts."""
-    for number in about:
-        hasten(connection, number, now)
-    if mail.template == "dead_letter":
-        return
-    cases = connection.execute(
-        select(alert.c.case, alert.c.agency, alert.c.account_id).where(alert.c.id.in_(about)).order_by(alert.c.id)
-    ).all()
-    first = cases[0] if cases else None
-    what = first.case if first else mail.period
-    opening.open_alert(
-        connection,
-        dedup_key=f"dead_letter:{mail.message_id}",
-        kind=AlertKind.DEAD_LETTER,
-        severity=Severity.HIGH,
-        disclosure=Disclosure.NONE,
-        agency=first.agency if first else None,
-        account_id=first.account_id if first else None,
-        detail=f"{what} → {mail.recipient}: {error}"[:500],
-        now=now,
-    )
-
-
-def _take_alerts(connection: Connection, alert_ids: Sequence[int]) -> None:
-    """Take alerts' rows before those of their mails, as `life` does: so two processes never wait for each other."""
-    if alert_ids:
-        taken = select(alert.c.id).where(alert.c.id.in_(alert_ids)).order_by(alert.c.id)
-        connection.execute(taken.with_for_update(key_share=True)).all()
-
-
-def hasten(connection: Connection, alert_id: int, now: datetime) -> None:
-    """Make an open alert's next step due at once: whom the last one meant was not reached."""
-    is_open = and_(alert.c.id == alert_id, alert.c.state == AlertState.OPEN.value)
-    connection.execute(update(alert).where(is_open).values(next_action_at=now))
-
-
-def mark_bounced(db: Database, message_id: str, error: str, now: datetime) -> bool:
-    """Write that a mail came back although a server had accepted it; then as for one that was refused.
-
-    False: it is no mail of ours, or that is known already.
-    """
-    ours = and_(
-        notification.c.message_id == message_id,
-        notification.c.state.not_in([NotificationState.BOUNCED.value, NotificationState.DEAD.value]),
-    )
-    with db.write() as connection:
-        row = connection.execute(select(notification).where(ours)).first()
-        if row is None:
-            return False
-        also = _also_about(connection, [row.id]).get(row.id, ())
-        about = [] if row.alert_id is None else [row.alert_id, *also]
-        _take_alerts(connection, about)
-        values = {
-            "state": NotificationState.BOUNCED.value,
-            "ended_at": row.ended_at or now,
-            "leased_until": None,
-            "error": error[:500],
-        }
-        if connection.execute(update(notification).where(ours).values(**values)).rowcount == 0:
-            return False  # another process has just read the same report
-        _not_told(connection, row, about, error, now)
-        facts = {"message_id": message_id, "recipient": row.recipient, "step": row.step, "error": error[:500]}
-        audit.append(connection, "mail returned", now=now, alert_id=row.alert_id, facts=facts)
-    return True
-
-
-def recipient_of(db: Database, message_id: str) -> str | None:
-    """Return whom a mail of ours was for; None when it is no mail of ours."""
-    with db.read() as connection:
-        query = select(notification.c.recipient).where(notification.c.message_id == message_id)
-        return connection.execute(query).scalars().first()
-
-
-def note_delayed(db: Database, message_id: str, words: str, now: datetime) -> None:
-    """Write that a server still tries to deliver a mail it accepted."""
-    with db.write() as connection:
-        query = select(notification.c.alert_id).where(notification.c.message_id == message_id)
-        facts = {"message_id": message_id, "error": words[:500]}
-        about = connection.execute(query).scalars().first()
-        audit.append(connection, "mail delayed", now=now, alert_id=about, facts=facts)
-
-
-def read_place(db: Database, key: str) -> tuple[int, int]:
-    """Return up to where a folder was read: (UIDVALIDITY, UID); zeros before the first time."""
-    with db.read() as connection:
-        value = connection.execute(select(meta.c.value).where(meta.c.key == key)).scalars().first()
-    validity, last = (value or "0 0").split()
-    return int(validity), int(last)
-
-
-def keep_place(db: Database, key: str, validity: int, last: int) -> None:
-    """Write down up to where a folder was read."""
-    value = f"{validity} {last}"
-    with db.write() as connection:
-        if not connection.execute(update(meta).where(meta.c.key == key).values(value=value)).rowcount:
-            connection.execute(insert_if_new(connection, meta).values(key=key, value=value))
-
-
 def cancel(db: Database, delivery: Delivery, now: datetime) -> bool:
     """End the mail unsent: all its alerts were closed first."""
     with db.write() as connection:
         values = {"state": NotificationState.CANCELLED.value, "ended_at": now, "leased_until": None}
-        ended = _write_in(connection, delivery, **values)
+        ended = write_in(connection, delivery, **values)
         if ended:
             open_end = {"uncertain": True} if delivery.uncertain else {}
-            _audit(connection, "mail cancelled", delivery, now, **open_end)
+            record(connection, "mail cancelled", delivery, now, **open_end)
         return ended
 
 
