@@ -506,6 +506,9 @@ CHARSETS = {
     "a name that nobody knows": (
         Answer(body=html("<p>é</p>").encode(), headers={"Content-Type": "text/html; charset=x-klingon"})
     ),
+    "a name of what is no encoding of pages": (
+        Answer(body=html("<p>é</p>").encode(), headers={"Content-Type": "text/html; charset=idna"})
+    ),
 }
 
 

@@ -83,7 +83,7 @@ class _Undecided(Exception):  # never leaves this module
 
 
 class FacebookConnector:
-    """Reads Facebook Pages with one token. Thread-safe: the session, the budget and nothing else is shared."""
+    """Reads Facebook Pages with one token. Thread-safe: what is remembered of pages is the same for all threads."""
 
     platform: ClassVar[str] = "facebook"
     capabilities: ClassVar[Capabilities] = Capabilities(rereads=True, slices=True)

@@ -46,7 +46,7 @@ def decoded(body: bytes, kind: str) -> str:
     name = named[1] if named else (own[1].decode() if own else "utf-8")
     try:
         return body.decode(name, errors="replace")
-    except LookupError:
+    except (LookupError, UnicodeError):  # "idna" and the like are names of no page's encoding
         return body.decode("utf-8", errors="replace")
 
 
