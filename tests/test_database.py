@@ -61,6 +61,21 @@ def test_who_waits_too_long_for_another_writer_is_told_so(sqlite_db, monkeypatch
     put(sqlite_db, "k")
 
 
+def test_whatever_was_set_on_a_connection_that_failed_is_gone_with_it(sqlite_db):
+    def patience(connection):
+        return connection.connection.cursor().execute("PRAGMA busy_timeout").fetchone()[0]
+
+    def fail(connection):
+        connection.connection.cursor().execute("PRAGMA busy_timeout=7")
+        assert patience(connection) == 7
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        put(sqlite_db, then=fail)
+    with sqlite_db.write() as connection:
+        assert patience(connection) == database.BUSY_MILLISECONDS
+
+
 def test_a_connection_that_broke_is_replaced(sqlite_db):
     with pytest.raises(exc.ProgrammingError):
         put(sqlite_db, then=lambda connection: connection.connection.driver_connection.close())

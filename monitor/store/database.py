@@ -97,6 +97,7 @@ class Database:
             try:
                 yield connection
             except BaseException:
+                connection.invalidate()
                 connection.close()
                 raise
             self._kept = connection
