@@ -20,20 +20,17 @@ from typing import Protocol
 import structlog
 
 from alerts.channel import Channel, DeliveryFailed
-from alerts.compose import Envelope, compose_alert, compose_group, compose_period
+from alerts.compose import Envelope
 from alerts.folder import FolderChannel
 from alerts.mailbox import MailboxUnreachable
-from alerts.policy import next_roles
 from alerts.smtp import SmtpChannel
-from monitor.escalation import Escalation, escalation_of
-from monitor.model import Alert, AlertState, Delivery
+from alerts.writing import Writer, Written
+from monitor.model import Delivery
 from monitor.reports import MonthReport, WeekReport
 from monitor.settings import Mail
 from monitor.store import outbox as store
 from monitor.store.database import Database
-from monitor.store.listings import told_in_round
 from monitor.store.outbox import Begun
-from monitor.store.plans import kept_policies
 from monitor.store.undelivered import mark_dead
 
 log = structlog.get_logger(__name__)
@@ -45,7 +42,6 @@ JOURNAL_PATIENCE = timedelta(hours=1)  # so long is waited for a journal that ca
 LEASE = timedelta(minutes=5)
 CLAIMED_AT_ONCE = 100
 WRITTEN_AT_ONCE = 50  # they leave within seconds: a mail's date is when it was written
-FOLLOW_UPS = frozenset({"reminder", "escalation"})  # they say who was told before
 
 
 @dataclass(slots=True, kw_only=True)
@@ -120,10 +116,9 @@ def deliver_due(
     run = _Run(
         db=db,
         channel=channel,
-        envelope=envelope,
+        writer=Writer(db=db, envelope=envelope, clock=clock, report=report),
         now=now,
         clock=clock,
-        report=report,
         stop=stop or threading.Event(),
         lease=lease,
         left=limit,
@@ -140,25 +135,15 @@ def back_off(attempts: int) -> timedelta:
     return BACK_OFF[min(attempts, len(BACK_OFF) - 1)]
 
 
-@dataclass(frozen=True, slots=True)
-class _Written:
-    """A mail ready to go, and the alerts it is about where there are several."""
-
-    delivery: Delivery
-    mail: bytes
-    about: tuple[int, ...]
-
-
 @dataclass(slots=True, kw_only=True)
 class _Run:
     """One run of deliveries. `queue`: claimed; `ready`: written as well; `taken`: accepted, not yet written down."""
 
     db: Database
     channel: Channel
-    envelope: Envelope
+    writer: Writer
     now: datetime
     clock: Callable[[], datetime]
-    report: Callable[[str], WeekReport | MonthReport]
     stop: threading.Event
     lease: timedelta
     left: int | None
@@ -167,9 +152,7 @@ class _Run:
     pace: Pace
     sent: Sent = field(default_factory=Sent)
     queue: deque[Delivery] = field(default_factory=deque)
-    alerts: dict[int, Alert] = field(default_factory=dict)
-    policies: dict[str, Escalation] = field(default_factory=dict)
-    ready: deque[_Written] = field(default_factory=deque)
+    ready: deque[Written] = field(default_factory=deque)
     taken: Delivery | None = None
 
     def go(self) -> None:
@@ -202,7 +185,7 @@ class _Run:
 
     # ------------------------------------------------------------ the next mail
 
-    def _next(self) -> _Written | None:
+    def _next(self) -> Written | None:
         """Return the next mail, claimed and written. None: nothing is due, or there were enough."""
         if not self.ready:
             self._record()  # what comes now may take long
@@ -229,11 +212,7 @@ class _Run:
         if most <= 0:
             return False
         self.queue += store.claim_batch(self.db, now=max(self.now, self.clock()), lease=self.lease, limit=most)
-        try:
-            self.alerts = store.load_alerts(self.db, self.queue)
-        except Exception:
-            log.exception("alerts could not be read together; each is read by itself")
-            self.alerts = {}
+        self.writer.read_alerts(self.queue)
         return bool(self.queue)
 
     def _write(self, delivery: Delivery) -> None:
@@ -241,7 +220,7 @@ class _Run:
         if delivery.uncertain and self.journal is not None and self._looked_up(delivery, self.journal):
             return
         try:
-            written = self._composed(delivery)
+            written = self.writer.write(delivery)
         except Exception as error:
             log.exception("mail could not be written", **_named(delivery))
             self._unwritten(delivery, error)
@@ -250,43 +229,6 @@ class _Run:
             self._cancel(delivery)
         else:
             self.ready.append(written)
-
-    def _composed(self, delivery: Delivery) -> _Written | None:
-        """Return the mail, by its first rendering if there is one. None: all its alerts are closed."""
-        if delivery.alert_id is None:
-            mail = delivery.rendered or compose_period(
-                self.report(delivery.period), delivery, self.envelope, now=self.clock()
-            )
-            return _Written(delivery, mail, ())
-        still_open = self._open_alerts(delivery)
-        if not still_open:
-            return None
-        about = tuple(alert.id for alert in still_open) if delivery.also_about else ()
-        if delivery.rendered is not None and (delivery.uncertain or set(about) == set(delivery.rendered_about)):
-            return _Written(delivery, delivery.rendered, delivery.rendered_about)
-        now = self.clock()
-        if about:
-            return _Written(delivery, compose_group(still_open, delivery, self.envelope, now=now), about)
-        return _Written(delivery, self._of_one(still_open[0], delivery, now), ())
-
-    def _of_one(self, alert: Alert, delivery: Delivery, now: datetime) -> bytes:
-        told = told_in_round(self.db, alert) if delivery.template in FOLLOW_UPS else ()
-        next_to = next_roles(alert, self._escalation(alert.policy))
-        return compose_alert(alert, delivery, self.envelope, now=now, told=told, next_to=next_to)
-
-    def _escalation(self, kept: str) -> Escalation:
-        """Return the policy that an alert began with; it never changes."""
-        if kept not in self.policies:
-            found = kept_policies(self.db, {kept}) if kept else {}
-            self.policies[kept] = escalation_of(found[kept]) if kept in found else Escalation()
-        return self.policies[kept]
-
-    def _open_alerts(self, delivery: Delivery) -> list[Alert]:
-        numbers = [number for number in (delivery.alert_id, *delivery.also_about) if number is not None]
-        if any(number not in self.alerts for number in numbers):
-            self.alerts |= store.load_alerts(self.db, [delivery])
-        found = (self.alerts[number] for number in numbers)
-        return [alert for alert in found if _wants(alert, delivery)]
 
     def _unwritten(self, delivery: Delivery, error: Exception) -> None:
         # The error's own words may quote a post: what the operators are told does not repeat them.
@@ -302,7 +244,7 @@ class _Run:
 
     # ------------------------------------------------------------ sending
 
-    def _deliver(self, written: _Written) -> bool:
+    def _deliver(self, written: Written) -> bool:
         """Deliver one written mail. False: the mail server fails as a whole, the run is over."""
         delivery = written.delivery
         if self.pace.per_minute:
@@ -315,13 +257,13 @@ class _Run:
         if begun is Begun.CLOSED:
             self._cancel(delivery)
         elif begun is Begun.CHANGED:
-            self.alerts = {}
+            self.writer.forget_alerts()
             self.queue.appendleft(replace(delivery, rendered=None))
         elif begun is Begun.YES:
             return self._send(written)
         return True
 
-    def _begin(self, written: _Written) -> Begun:
+    def _begin(self, written: Written) -> Begun:
         begun, ours = store.begin(
             self.db,
             written.delivery,
@@ -334,7 +276,7 @@ class _Run:
         self._recorded(ours=ours)
         return begun
 
-    def _send(self, written: _Written) -> bool:
+    def _send(self, written: Written) -> bool:
         delivery = written.delivery
         try:
             where = self.channel.send(written.mail, recipient=delivery.recipient, message_id=delivery.message_id)
@@ -415,12 +357,6 @@ def journal_retry(delivery: Delivery, *, now: datetime) -> datetime | None:
         return None
     waited = now - handed
     return min(now + max(timedelta(minutes=1), waited), handed + JOURNAL_PATIENCE)
-
-
-def _wants(alert: Alert, delivery: Delivery) -> bool:
-    """Say whether the alert still wants this mail: it is open; or recovered, for the mail that tells it."""
-    recovery = delivery.template == "recovery" and alert.recovered_at is not None
-    return alert.state is AlertState.OPEN or recovery
 
 
 def _told(delivery: Delivery, words: str) -> str:

@@ -16,7 +16,7 @@ from builders import NOW, account, agency, finding, post, week_report
 from mail_servers import Postbox, hang_up, read_mail, say_goodbye, smtp_server, taken, taken_then_hung_up
 from sqlalchemy import func, select
 
-from alerts import outbox
+from alerts import outbox, writing
 from alerts.compose import Envelope
 from alerts.folder import FolderChannel
 from alerts.outbox import UNRELAYED_TRIES, Pace, back_off, deliver_due, open_channel
@@ -320,13 +320,13 @@ def test_nothing_leaves_after_the_acknowledgement(office, box):
 def test_nothing_leaves_when_the_acknowledgement_comes_while_the_mail_is_written(office, box, monkeypatch):
     """I7, fault 10: acknowledged between the claim and the sending."""
     office.breach("1")
-    write = outbox.compose_alert
+    write = writing.compose_alert
 
     def acknowledge_meanwhile(*args, **options):
         office.set_alert(AlertState.ACKNOWLEDGED)
         return write(*args, **options)
 
-    monkeypatch.setattr(outbox, "compose_alert", acknowledge_meanwhile)
+    monkeypatch.setattr(writing, "compose_alert", acknowledge_meanwhile)
     assert office.deliver().cancelled == 1
     assert box.mails == []
 
@@ -539,13 +539,13 @@ def shared(office):
 def written_about(monkeypatch):
     """Which alerts each mail was written about."""
     seen = []
-    write = outbox.compose_group
+    write = writing.compose_group
 
     def compose(alerts, delivery, envelope, *, now):
         seen.append([alert.id for alert in alerts])
         return write(alerts, delivery, envelope, now=now)
 
-    monkeypatch.setattr(outbox, "compose_group", compose)
+    monkeypatch.setattr(writing, "compose_group", compose)
     return seen
 
 
@@ -571,13 +571,13 @@ def test_a_mail_about_several_alerts_is_cancelled_when_all_of_them_are_closed(sh
 
 def test_it_is_written_anew_when_one_was_closed_while_it_was_written(shared, box, written_about, monkeypatch):
     """I7, fault 10."""
-    write = outbox.compose_group
+    write = writing.compose_group
 
     def close_one_meanwhile(*args, **options):
         close_alert(shared, 2)
         return write(*args, **options)
 
-    monkeypatch.setattr(outbox, "compose_group", close_one_meanwhile)
+    monkeypatch.setattr(writing, "compose_group", close_one_meanwhile)
     assert shared.deliver().accepted == 1
     assert written_about == [[1, 2, 3], [1, 3]]
 

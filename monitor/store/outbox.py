@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 from enum import Enum
 from typing import Any
@@ -249,7 +249,7 @@ def _wanted_alerts(connection: Connection, delivery: Delivery) -> tuple[int, ...
     return tuple(connection.execute(select(alert.c.id).where(all_of_them, _alive(delivery.template))).scalars())
 
 
-def load_alerts(db: Database, deliveries: Sequence[Delivery]) -> dict[int, Alert]:
+def load_alerts(db: Database, deliveries: Iterable[Delivery]) -> dict[int, Alert]:
     """Return the alerts of these mails by their ids."""
     numbers = {n for one in deliveries if one.alert_id is not None for n in (one.alert_id, *one.also_about)}
     return alerts.load_alerts(db, sorted(numbers))
