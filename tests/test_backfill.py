@@ -174,6 +174,22 @@ def test_a_pass_reads_the_past_of_several_accounts_at_once(db, platform):
     assert sorted(one.account.handle for one in filled if one.failure is None) == ["jkd", "jkr", "jpd"]
 
 
+def test_an_account_s_slice_is_told_while_others_are_still_read(db, platform):
+    """The guardian must not take a slow past for a tick that hangs."""
+    desk = Desk(db, platform, handles=("jpd", "jkd"))
+    told, pages, seen = threading.Event(), platform.backfill, []
+
+    def slow(holder, start, end, *, now):
+        seen.append(holder.handle)
+        assert len(seen) == 1 or told.wait(timeout=30)
+        yield from pages(holder, start, end, now=now)
+
+    platform.backfill = slow
+    desk.poll(everything=True)
+    filled = fill_platform(desk.poller, "x", report=lambda _: told.set())
+    assert [one.failure for one in filled] == [None, None]
+
+
 def test_the_back_catalogue_is_one_reviewed_batch_and_no_mail(desk, platform):
     platform.past = [replace(one, text=LEAK) for one in older(150)]
     desk.poll(everything=True)

@@ -46,7 +46,7 @@ def ticks(service: Service, progress: Progress) -> list[Tick]:
             for name in sorted(connectors.CONNECTORS)
         ),
         *(
-            Tick(name=f"past:{name}", every=PAST_EVERY, body=_filling(service, name))
+            Tick(name=f"past:{name}", every=PAST_EVERY, body=_filling(service, progress, name))
             for name in sorted(connectors.CONNECTORS)
             if hasattr(connectors.load(name), "backfill")
         ),
@@ -100,12 +100,12 @@ def _polling(service: Service, progress: Progress, name: str) -> Callable[[], No
     return body
 
 
-def _filling(service: Service, name: str) -> Callable[[], None]:
+def _filling(service: Service, progress: Progress, name: str) -> Callable[[], None]:
     poller = service.poller()
 
     def body() -> None:
         if name in service.platforms:
-            fill_platform(poller, name)
+            fill_platform(poller, name, report=lambda _: progress.touch(f"past:{name}"))
 
     return body
 

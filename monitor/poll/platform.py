@@ -64,12 +64,21 @@ def poll_platform(
     return visit.results
 
 
-def fill_platform(poller: Poller, platform: str, *, everything: bool = False, workers: int = 1) -> list[Checked]:
-    """Read on in the past of the platform's accounts, unless the platform rests; a refusal of it is written down."""
+def fill_platform(
+    poller: Poller, platform: str, *, everything: bool = False, workers: int = 1, report: Report | None = None
+) -> list[Checked]:
+    """Read on in the past of the platform's accounts, unless the platform rests; a refusal of it is written down.
+
+    `report` is told of each account as it is done with.
+    """
     if shut_platforms(poller.db).get(platform) is not None or not poller.plan(platform, poller.clock()).spares:
         return []  # live reading goes first; where a budget is short, the forecast's alert says so
     gate = Round(everything=everything)
-    filled = list(fill(poller, platform, gate, workers=workers))
+    filled: list[Checked] = []
+    for one in fill(poller, platform, gate, workers=workers):
+        filled.append(one)
+        if report is not None:
+            report(one)
     if gate.refusal is not None:
         _shut(poller, platform, gate.refusal)
     return filled
