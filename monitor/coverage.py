@@ -127,13 +127,3 @@ def verdict(intervals: Sequence[Interval]) -> Verdict:
     if blind_for >= timedelta(days=1):
         return Verdict.BLIND
     return Verdict.GAPS if gaps(intervals) else Verdict.FULL
-
-
-def first_hole(intervals: Sequence[Interval], begin: datetime) -> tuple[datetime, datetime] | None:
-    """Return the first stretch after `begin` that no interval covers, or that two cover; None when they tile."""
-    expected = begin
-    for interval in intervals:
-        if interval.start != expected:
-            return (min(expected, interval.start), max(expected, interval.start))
-        expected = interval.end
-    return None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -199,3 +199,13 @@ def rule(parts: Mapping[str, Part], condition: str, **changes: Any) -> Rule:
         file="one.yaml",
     )
     return replace(whole, **changes)
+
+
+def first_hole(intervals: Sequence[Interval], begin: datetime) -> tuple[datetime, datetime] | None:
+    """Return the first stretch after `begin` that no interval covers, or that two cover; None when they tile."""
+    expected = begin
+    for interval in intervals:
+        if interval.start != expected:
+            return (min(expected, interval.start), max(expected, interval.start))
+        expected = interval.end
+    return None

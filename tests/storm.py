@@ -16,7 +16,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, Self
 
-from builders import agency, rule_set
+from builders import agency, first_hole, rule_set
 from conformance import SETUPS, TOKEN, Setup
 from sqlalchemy import func, select
 
@@ -331,7 +331,7 @@ class Storm:
 
     def holes(self) -> list[str]:
         """I8: return the accounts whose coverage does not tile."""
-        return [one.label for one in registered(self.db) if coverage.first_hole(self.stretches(one.id), self.begun)]
+        return [one.label for one in registered(self.db) if first_hole(self.stretches(one.id), self.begun)]
 
     def still_failing(self) -> list[str]:
         query = select(tables.account.c.platform, tables.account.c.error).where(tables.account.c.cause.is_not(None))

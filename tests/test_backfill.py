@@ -9,7 +9,7 @@ from datetime import timedelta
 
 import pytest
 import structlog
-from builders import NOW, post
+from builders import NOW, first_hole, post
 from test_poll import DAY, HOUR, LEAK, MINUTE, Desk, FakePlatform, Marks
 
 from connectors.base import Capabilities, CredentialRefused, Gap, Page, Unavailable
@@ -19,9 +19,9 @@ from monitor.model import AlertKind, Cause, CoverageKind
 from monitor.poll.platform import fill_platform
 from monitor.store import tables
 from monitor.store.accounts import claim_accounts
-from monitor.store.backfill import todo_of
 from monitor.store.credentials import shut_platforms
 from monitor.store.listings import list_alerts, list_posts
+from monitor.store.past import read_todo
 
 SECOND = timedelta(seconds=1)
 
@@ -127,7 +127,8 @@ def fill(desk, *, after=timedelta(), everything=False):
 
 
 def left(desk):
-    return todo_of(desk.db, 1)
+    with desk.db.read() as connection:
+        return read_todo(connection, 1)
 
 
 def test_the_first_check_reads_what_is_live_and_leaves_the_rest_for_slices(desk, platform):
@@ -239,11 +240,11 @@ def test_a_gap_is_named_until_all_of_it_was_read_and_then_closed(behind):
     assert [gap.cause for gap in coverage.gaps(behind.stretches())] == [Cause.BURST]  # the first slice is not all
     fill(behind, after=MINUTE)
     assert coverage.gaps(behind.stretches()) == ()
-    assert coverage.first_hole(behind.stretches(), NOW) is None
+    assert first_hole(behind.stretches(), NOW) is None
     assert len(list_posts(behind.db)) == 151
     assert {line.kind for line in list_alerts(behind.db)} == {AlertKind.POST}  # live, however late
     behind.poll(after=HOUR)
-    assert coverage.first_hole(behind.stretches(), NOW) is None
+    assert first_hole(behind.stretches(), NOW) is None
 
 
 def test_a_listing_that_goes_by_another_time_is_not_left_in_its_middle(behind, platform):
@@ -313,7 +314,7 @@ def test_two_gaps_are_closed_each_by_its_own_walk(behind, platform):
     for _ in range(5):
         fill(behind, after=MINUTE)
         seen.append(len(coverage.gaps(behind.stretches())))
-        assert coverage.first_hole(behind.stretches(), NOW) is None
+        assert first_hole(behind.stretches(), NOW) is None
     assert (seen[-1], left(behind)) == (0, None)
     assert 1 in seen
 

@@ -1,6 +1,7 @@
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from builders import first_hole
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -81,7 +82,7 @@ def test_a_hole_stays_open_and_makes_no_account_blind(lost_from, lost_to, checke
     cut = tail_start(tail)
     tail = (*tail[:cut], *after_read(tail[cut:], checked + later))
     assert coverage.verdict(tail) is Verdict.GAPS
-    assert coverage.first_hole(tail, T0) is None
+    assert first_hole(tail, T0) is None
 
 
 def test_failures_of_one_cause_are_one_interval():
@@ -159,7 +160,7 @@ def test_intervals_tile_the_account_s_life_whatever_happens(events):
             tail = coverage.after_failure(tail, begin=T0, now=now, cause=cause)
         cut = tail_start(tail)
         done, tail = (*done, *tail[:cut]), tail[cut:]
-    assert coverage.first_hole((*done, *tail), T0) is None
+    assert first_hole((*done, *tail), T0) is None
 
 
 @given(st.integers(0, 100), st.integers(0, 100))

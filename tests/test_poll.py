@@ -10,7 +10,7 @@ from typing import ClassVar
 
 import pytest
 import structlog
-from builders import NOW, account, agency, finding, post
+from builders import NOW, account, agency, finding, first_hole, post
 from sqlalchemy import func, select
 from sqlalchemy.exc import OperationalError
 
@@ -210,7 +210,7 @@ def test_what_a_platform_no_longer_gives_back_is_an_open_named_gap(desk, platfor
     desk.poll(after=HOUR)
     gaps = coverage.gaps(desk.stretches())
     assert [(gap.kind, gap.cause) for gap in gaps] == [(CoverageKind.GAP, Cause.BURST)]
-    assert coverage.first_hole(desk.stretches(), NOW) is None
+    assert first_hole(desk.stretches(), NOW) is None
 
 
 def test_a_later_walk_that_reads_what_was_lost_closes_the_gap(desk, platform):
@@ -220,7 +220,7 @@ def test_a_later_walk_that_reads_what_was_lost_closes_the_gap(desk, platform):
     platform.gap, platform.heals = None, True
     desk.poll(after=HOUR)
     assert coverage.gaps(desk.stretches()) == ()
-    assert coverage.first_hole(desk.stretches(), NOW) is None
+    assert first_hole(desk.stretches(), NOW) is None
 
 
 def test_coverage_tiles_whatever_happens_to_the_reads(desk, platform):
@@ -234,7 +234,7 @@ def test_coverage_tiles_whatever_happens_to_the_reads(desk, platform):
         platform.gap = Gap(start=None, end=at - MINUTE, cause=Cause.BURST) if number % 11 == 5 else None
         desk.poll(after=timedelta(minutes=number % 9 * 20) - (HOUR if number % 13 == 7 else timedelta()))
         stretches = desk.stretches()
-        assert coverage.first_hole(stretches, NOW) is None
+        assert first_hole(stretches, NOW) is None
         met |= {stretch.kind for stretch in stretches}
     assert met == set(CoverageKind)
 

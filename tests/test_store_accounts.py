@@ -2,7 +2,7 @@ from dataclasses import replace
 from datetime import timedelta
 
 import pytest
-from builders import NOW, account, agency, finding, post
+from builders import NOW, account, agency, finding, first_hole, post
 from sqlalchemy import func, select, update
 
 from monitor import coverage as intervals
@@ -208,7 +208,7 @@ def test_coverage_tiles_over_a_long_life_of_reads_failures_and_bursts(db):
             hole = (None, now - MINUTE, Cause.BURST) if step % 11 == 5 else None
             read(db, claimed, now, hole=hole)
     found = stretches(db)
-    assert intervals.first_hole(found, NOW) is None
+    assert first_hole(found, NOW) is None
     assert {i.cause for i in found if i.cause} == {Cause.BURST}
 
 

@@ -71,8 +71,3 @@ def newest_before(db: Database, account_id: int, moment: datetime) -> datetime |
     known = newest.where(post.c.account_id == account_id, post.c.published_at <= moment, *shown)
     with db.read() as connection:
         return connection.execute(known).scalar_one_or_none()
-
-
-def todo_of(db: Database, account_id: int) -> ToDo | None:
-    with db.read() as connection:
-        return past.read_todo(connection, account_id)
