@@ -1,4 +1,4 @@
-"""Statements that go with every mail: compiled once, then handed to the driver as they are.
+"""Statements that go with every transaction, post or mail: compiled once, then handed to the driver as they are.
 
 SQLAlchemy's own way to a statement that it has compiled before takes some ten times as long as SQLite takes to run it.
 """
