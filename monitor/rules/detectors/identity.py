@@ -27,7 +27,8 @@ _DASHED_FORM = (
 )
 _UNDASHED_FORM = r"\d{12}|\d{6}[-./ ]\d{6}|\d{8}[-./ ]\d{4}"
 _DASHED = re.compile(f"{_LEFT}(?:{_DASHED_FORM}){_RIGHT}", re.ASCII)
-_UNDASHED = re.compile(f"(?<![.,])(?:{_LEFT})(?:{_UNDASHED_FORM}){_RIGHT}", re.ASCII)
+_NO_ROW = r"(?<!\d{6} )(?!(?:\d{6} ){2}\d{6})"  # six digits after six after six are dates or figures
+_UNDASHED = re.compile(f"(?<![.,])(?:{_LEFT}){_NO_ROW}(?:{_UNDASHED_FORM}){_RIGHT}", re.ASCII)
 _AS_DIGIT = str.maketrans("oil", "011")
 _LEAST_DIGITS = 7  # of the twelve that must have been read as digits
 _IDENTITY_WORDS = (
