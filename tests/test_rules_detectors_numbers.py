@@ -24,7 +24,12 @@ ROWS = [
     ("mykad", "the sample of an awareness post", "Contoh pengisian: 900101-01-1234", []),
     ("mykad", "a real number called an example", "Contoh ic dia: 900101-01-5377", ["900101-01-5377"]),
     ("mykad", "a row of dates", "150312 150314 150315 150515 150516 150517", []),
-    ("mykad", "halves with a blank on a list", "Aina 900202 105544, Raju 910303 085521", ["900202 105544", "910303 085521"]),
+    (
+        "mykad",
+        "halves with a blank on a list",
+        "Aina 900202 105544, Raju 910303 085521",
+        ["900202 105544", "910303 085521"],
+    ),
     ("mykad", "masked at its end", "850213-14-****", []),
     ("mykad", "masked at its beginning", "XXXXXX-14-0001", []),
     ("passport", "Malaysian", "No. pasport A12345678", ["A12345678"]),

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from monitor.model import Severity, Subject
 from monitor.rules.evaluate import evaluate
 from monitor.rules.learning import Bars, Labelled, learn, matrix
-from monitor.rules.opinion import FAINT, BadOpinion, Opinion, dumped, loaded, words_of
+from monitor.rules.opinion import FAINTEST, BadOpinion, Opinion, dumped, loaded, words_of
 from monitor.rules.parts import phrases
 from monitor.rules.rule import OpinionUse, RuleSet
 from monitor.rules.text import HIDING, Text
@@ -24,7 +24,7 @@ POSTS = [
     *(Labelled(text=f"kek isteri saya RM{n}, jumpa di kaunter saya", clause="1a") for n in range(20, 30)),
     *(Labelled(text=f"jualan rahmah di dataran, RM{n} sahaja sekilo") for n in range(20, 30)),
 ]
-SURE = Bars(lift={"1a": 0.5, "9z": 0.5}, confirm=0.5, doubt=0.3, voice={"1a": 0.5, "9z": 0.5})
+SURE = Bars(lift={"1a": 0.5, "9z": 0.5}, confirm=0.5, doubt=0.4, voice={"1a": 0.5, "9z": 0.5})
 
 
 @pytest.fixture(scope="module")
@@ -137,8 +137,34 @@ def test_who_hides_words_needs_less_of_an_office_voice():
     plain, hidden = (heard.view(Text(f"kek isteri saya RM55 di kaun{mark}ter")) for mark in ("", "\u200b"))
     assert (plain.hides, hidden.hides) == (False, True)
     strict = replace(heard, voice={"1a": 0.999})
-    assert FAINT <= hidden.voice < 0.999
+    assert FAINTEST <= hidden.voice < 0.999
     assert (strict.lifts(plain, "1a"), strict.lifts(hidden, "1a")) == (False, True)
+
+
+def test_who_hides_words_need_only_be_confirmed(opinion):
+    strict = replace(opinion, lift={"1a": 0.999})
+    plain, hidden = (strict.view(Text(f"kek isteri saya RM55 di kaun{mark}ter")) for mark in ("", "\u200b"))
+    assert strict.confirm <= hidden.sureness < 0.999
+    assert (strict.lifts(plain, "1a"), strict.lifts(hidden, "1a")) == (False, True)
+
+
+def test_how_sure_it_must_be_stands_by_the_clause_that_the_text_most_resembles():
+    leak = "fail bos bocor lagi"
+    both = [Labelled(text=f"{leak} {n}", clause=clause) for n in range(9) for clause in ("1a", "9z", "9z")]
+    torn = learn([*both, *POSTS[10:]], instrument="guide", bars=SURE)
+    view = torn.view(Text(leak))
+    assert (view.clause, set(view.close)) == ("9z", {"1a", "9z"})
+    assert not replace(torn, lift={"1a": 0.0, "9z": 1.0}).lifts(view, "1a")
+    assert replace(torn, lift={"1a": 1.0, "9z": 0.0}).lifts(view, "1a")
+
+
+def test_what_a_single_post_says_tells_nothing_and_rare_words_tell_more_than_usual_ones():
+    posts = [Labelled(text=f"satu {word}", clause="1a") for word in ("rare", "rare", "lone")]
+    posts += [Labelled(text="satu dua") for _ in range(6)]
+    heard = learn(posts, instrument="guide", bars=SURE)
+    known, unknown, usual = (heard.view(Text(word)).sureness for word in ("lone", "zzz", "satu"))
+    assert known == pytest.approx(unknown)
+    assert heard.view(Text("rare")).sureness > usual
 
 
 def test_without_look_alikes_the_texts_of_others_must_do():

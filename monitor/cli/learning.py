@@ -22,13 +22,13 @@ from monitor.rules.rule import OpinionUse, RuleSet
 from monitor.rules.suggest import Answer
 from monitor.store.archive import told_texts
 
-# How sure it must be, by clause, to make an alert of what a rule finds broadly, and how much the text must read like an
+# How sure it must be to make an alert of what a rule finds broadly, and by clause how much the text must read like an
 # office's page: chosen on texts that the model had not learned, so that of 20 alerts on look-alikes and breaches one is
-# false, and of 10,000 tweets and headlines nine alert. What leaked (3c, 4) cannot be taken back, and hardly any chat
+# false, and of 10,000 tweets and headlines three alert. What leaked (3c, 4) cannot be taken back, and hardly any chat
 # reads like it; of jokes, tempers and bets (3a, 3b) chat is full.
-LIFT = {"3a": 0.68, "3b": 0.68, "3c": 0.62, "4": 0.65}
-VOICE = {"3a": 0.75, "3b": 0.75, "3c": 0.6, "4": 0.6}
-OTHER_LIFT, OTHER_VOICE = 0.65, 0.75  # of a clause of another instrument
+LIFT = 0.63
+VOICE = {"3a": 0.7, "3b": 0.7, "3c": 0.5, "4": 0.5}
+OTHER_VOICE = 0.75  # of a clause of another instrument
 CONFIRM = 0.4  # a rule's words speak for it as well
 DOUBT = 0.05  # one in twenty
 ORDINARY_WEIGHT = 0.5  # there are many of them, and nobody looked at each
@@ -57,12 +57,7 @@ def rules_learn(
             help="Texts from elsewhere that break nothing, one a line or as JSON lines (thousands: they keep it quiet)."
         ),
     ] = None,
-    lift: Annotated[
-        float | None,
-        typer.Option(
-            help=f"How sure it must be to lift a low finding, 0–1. Without it each clause has its own: {_listed(LIFT)}."
-        ),
-    ] = None,
+    lift: Annotated[float, typer.Option(help="How sure it must be to lift a low finding, 0–1.")] = LIFT,
     confirm: Annotated[float, typer.Option(help="How sure it must be to confirm a finding, 0–1.")] = CONFIRM,
     doubt: Annotated[
         float, typer.Option(help="Below which sureness it takes what a doubted rule found for an ordinary post, 0–1.")
@@ -89,10 +84,10 @@ def rules_learn(
         raise bad("there are no breaches and ordinary posts to learn from; name files of labelled posts")
     try:
         bars = Bars(
-            lift=_bars(clauses, lift, LIFT, OTHER_LIFT),
+            lift=dict.fromkeys(sorted(clauses), lift),
             confirm=confirm,
             doubt=doubt,
-            voice=_bars(clauses, voice, VOICE, OTHER_VOICE),
+            voice={one: VOICE.get(one, OTHER_VOICE) if voice is None else voice for one in sorted(clauses)},
         )
         opinion = learn(every, instrument=instrument, bars=bars)
     except ImportError:
@@ -103,10 +98,6 @@ def rules_learn(
         f"{target} written from {len(posts)} labelled posts, {len(ordinaries)} ordinary texts and {len(verdicts)}"
         " verdicts; try it with `pantau backtest`, or take the file away to do without"
     )
-
-
-def _bars(clauses: set[str], given: float | None, known: Mapping[str, float], other: float) -> dict[str, float]:
-    return {clause: known.get(clause, other) if given is None else given for clause in sorted(clauses)}
 
 
 def labelled_posts(file: Path, clauses: set[str]) -> Iterator[Labelled]:

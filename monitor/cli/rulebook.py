@@ -53,7 +53,7 @@ def rules_explain(
         return
     _print_lines(why_lines(rule, reason, WORDS[language]))
     if reason.opinion is not None and opinion is not None:
-        sure, lift = round(reason.opinion.sureness * 100), round(opinion.lift.get(rule.clause.ref, 1.0) * 100)
+        sure, lift = round(reason.opinion.sureness * 100), round(opinion.lift.get(reason.opinion.clause, 1.0) * 100)
         out.print(WORDS[language]["h_opinion"].format(sure=sure, clause=reason.opinion.clause, lift=lift))
 
 

@@ -10,8 +10,10 @@ from typing import Any
 from monitor.rules.opinion import NONE, PIECE, Opinion, buckets_of, scale, terms, words_of
 from monitor.rules.text import Text
 
-BUCKETS = 1 << 17
-STRENGTH = 6.0  # of the fit to what breaks a clause; greater trusts single posts more
+BUCKETS = 1 << 18
+STRENGTH = 20.0  # of the fit to what breaks a clause; greater trusts single posts more
+USUAL = 4.0  # how rare (log of one in so many posts) a bucket is that weighs as it stands; rarer ones tell more
+FEWEST = 2  # posts that must have a bucket: what only one has is chance
 STRENGTH_OF_VOICE = 20.0  # there are more texts, and it is a plainer question
 SURELY = 20.0  # the score of the voice where no text of others was learned: then every text has it
 
@@ -52,7 +54,8 @@ def learn(posts: Sequence[Labelled], *, instrument: str, bars: Bars) -> Opinion:
     counts = np.array([post.weight for post in posts])
     clauses = np.array([labels.index(post.clause) for post in posts])
     told = here if 0 in clauses[here] else here | True  # without look-alikes the texts of others must do
-    weights, bias = _fitted(every[told], clauses[told], counts[told], STRENGTH)
+    rarity = _rarity(every[told])
+    weights, bias = _fitted(every[told].multiply(rarity).tocsr(), clauses[told], counts[told], STRENGTH)
     voice, sound = np.zeros((1, BUCKETS)), [SURELY]
     if not here.all():
         voice, sound = _fitted(every, here.astype(int), counts, STRENGTH_OF_VOICE)
@@ -61,13 +64,21 @@ def learn(posts: Sequence[Labelled], *, instrument: str, bars: Bars) -> Opinion:
         instrument=instrument,
         labels=labels,
         buckets=BUCKETS,
-        weights=array("f", np.vstack([weights, voice]).T.ravel().tolist()),
+        weights=array("f", np.vstack([weights * rarity, voice]).T.ravel().tolist()),
         bias=(*map(float, bias), *map(float, sound)),
         lift=bars.lift,
         confirm=bars.confirm,
         doubt=bars.doubt,
         voice=bars.voice,
     )
+
+
+def _rarity(rows: Any) -> Any:
+    """Return what each bucket weighs: a word that few posts have tells more of them than one that most have."""
+    import numpy as np
+
+    having = np.bincount(rows.indices, minlength=BUCKETS)
+    return np.where(having < FEWEST, 0.0, np.log(rows.shape[0] / np.maximum(1, having)) / USUAL)
 
 
 def _fitted(rows: Any, labels: Any, counts: Any, strength: float) -> tuple[Any, Any]:
@@ -99,4 +110,6 @@ def matrix(posts: Sequence[Labelled]) -> Any:
             values.extend((share, *(PIECE * share,) * (len(buckets) - 1)))
         starts.append(len(columns))
     parts = (np.asarray(values), np.asarray(columns), np.asarray(starts))
-    return csr_matrix(parts, shape=(len(posts), BUCKETS))
+    made = csr_matrix(parts, shape=(len(posts), BUCKETS))
+    made.sum_duplicates()
+    return made

@@ -24,16 +24,18 @@ import zlib
 from array import array
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import islice, pairwise
+from itertools import cycle, islice, pairwise
+from operator import mul
 
 from monitor.rules.text import HIDING, Text
 
-FORMAT = 2
+FORMAT = 3
 NONE = "none"  # the label of ordinary posts
 SHORTEST_PIECE, LONGEST_PIECE = 3, 5  # letters
 PIECE = 0.3  # what a piece of a word is worth beside the word: there are many of them, and they say less
-FAINT = 0.2  # how much of an office's voice is enough where words are hidden, or a rule's own words tell as well
-CLOSE = 0.25  # a clause that is this likely beside the likeliest may be meant as well
+FAINT = 0.3  # how much of an office's voice is enough where a rule's own words tell as well
+FAINTEST = 0.1  # and where words are hidden
+CLOSE = 0.15  # a clause that is this likely beside the likeliest may be meant as well
 MOST_WORDS = 400  # of one text: what comes later changes nothing
 MOST_KEPT = 50_000
 _WORD = re.compile(r"[a-z]+|\d+|[^\W\d_]+|[^\w\s]")
@@ -68,8 +70,9 @@ class Opinion:
     """`weights` holds, for each bucket of features, one number a label, and one for the voice; `bias` as many.
 
     `lift` and `voice` are how sure it must be of a clause, and how much the text must read like an office's page, to
-    lift what a rule finds broadly; `confirm` how sure to confirm what one finds by its words. Below `doubt`, in one or
-    the other, it takes what a doubted rule found for an ordinary post.
+    lift what a rule finds broadly, by the clause that the text most resembles; `confirm` how sure to confirm what one
+    finds by its words, or to lift what hides words. Below `doubt`, in one or the other, it takes what a doubted rule
+    found for an ordinary post.
     """
 
     instrument: str
@@ -85,9 +88,10 @@ class Opinion:
 
     def lifts(self, view: View, clause: str) -> bool:
         """Tell whether it is sure enough that just this clause is broken to lift a low finding."""
-        voice = self.voice.get(clause, 1.0)
-        heard = view.voice >= (min(voice, FAINT) if view.hides else voice)
-        return heard and clause in view.close and view.sureness >= self.lift.get(clause, 1.0)
+        voice, lift = self.voice.get(view.clause, 1.0), self.lift.get(view.clause, 1.0)
+        if view.hides:
+            voice, lift = min(voice, FAINTEST), min(lift, self.confirm)
+        return clause in view.close and view.voice >= voice and view.sureness >= lift
 
     def confirms(self, view: View, clause: str) -> bool:
         """Tell whether it is sure enough that just this clause is broken to let a finding stand."""
@@ -164,9 +168,12 @@ def scale(terms: int) -> float:
 
 
 def dumped(opinion: Opinion) -> str:
-    """Return the model as JSON, its weights in steps of a 127th of the greatest."""
-    greatest = max(map(abs, opinion.weights), default=0.0) or 1.0
-    steps = array("b", (round(weight / greatest * 127) for weight in opinion.weights))
+    """Return the model as JSON, its weights in steps of a 127th of each label's greatest."""
+    size = len(opinion.bias)
+    greatest = [max(map(abs, opinion.weights[label::size]), default=0.0) or 1.0 for label in range(size)]
+    steps = array(
+        "b", (round(weight / most * 127) for weight, most in zip(opinion.weights, cycle(greatest), strict=False))
+    )
     return json.dumps(
         {
             "format": FORMAT,
@@ -198,15 +205,16 @@ def loaded(text: str) -> Opinion:
 
 def _loaded(data: Mapping[str, object]) -> Opinion:
     labels, bias = tuple(map(str, data["labels"])), tuple(map(float, data["bias"]))  # type: ignore[call-overload]
-    buckets, greatest = int(str(data["buckets"])), float(str(data["greatest"]))
+    buckets, greatest = int(str(data["buckets"])), tuple(map(float, data["greatest"]))  # type: ignore[call-overload]
     steps = array("b", zlib.decompress(base64.b85decode(str(data["weights"]))))
-    if not (len(labels) + 1 == len(bias) > 2 and labels[0] == NONE and len(steps) == buckets * len(bias)):
+    size = len(bias)
+    if not (len(labels) + 1 == size == len(greatest) > 2 and labels[0] == NONE and len(steps) == buckets * size):
         raise ValueError("sizes")
     return Opinion(
         instrument=str(data["instrument"]),
         labels=labels,
         buckets=buckets,
-        weights=array("f", map((greatest / 127).__mul__, steps)),
+        weights=array("f", map(mul, steps, cycle(most / 127 for most in greatest))),
         bias=bias,
         lift=_by_clause(data["lift"]),
         confirm=float(str(data["confirm"])),
