@@ -331,6 +331,18 @@ def test_an_answer_that_is_wrongly_empty_closes_no_gap(behind, platform):
     assert len(list_posts(behind.db)) == 151
 
 
+def test_a_newest_post_that_was_taken_back_leaves_no_gap_for_ever(desk, platform):
+    """Agencies delete a post to publish it anew; then an older one from below the stretch has to prove the same."""
+    desk.poller = replace(desk.poller, polling=replace(desk.polling, back_catalogue=0))
+    platform.shown["jpd"].append(post("older", "Selamat malam", published_at=NOW - 12 * HOUR))
+    desk.poll()
+    burst(desk, platform)
+    platform.past = [one for one in platform.past if one.native_id != "live"]
+    for _ in range(4):
+        fill(desk, after=MINUTE)
+    assert (coverage.gaps(desk.stretches()), left(desk)) == ((), None)
+
+
 def test_a_past_that_stays_empty_leaves_its_gap_open(behind, platform):
     platform.past = []
     for _ in range(9):

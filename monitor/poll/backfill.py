@@ -122,7 +122,7 @@ class _Slice:
         """Read on, and return what is left. Raises ConnectorError, LeaseLostError and OperationalError."""
         stretch, now = todo.next, self.poller.clock()
         self._posts, self._oldest, self._reached = 0, stretch.end, stretch.end
-        anchor = newest_before(self.poller.db, self.claimed.account.id, stretch.start) if stretch.shown else None
+        anchor = self._anchor(stretch) if stretch.shown else None
         begin = min(anchor or stretch.start, stretch.start)
         pages: Iterator[Page] = self.connector.backfill(self.claimed.account, begin, stretch.end, now=now)  # type: ignore[attr-defined]  # looked up by name
         for page in pages:
@@ -134,6 +134,13 @@ class _Slice:
             if self.poller.stop.is_set():
                 return todo
         raise InternalError  # pages without a last one
+
+    def _anchor(self, stretch: Stretch) -> datetime | None:
+        """Return when a known post from below was published; an older one at each further look.
+
+        The newest may have been deleted, and nobody has noticed so far.
+        """
+        return newest_before(self.poller.db, self.claimed.account.id, stretch.start, but=stretch.vain)
 
     def _is_enough(self, stretch: Stretch) -> bool:
         """Say whether a slice may end here: it has shown posts, and all of a second's at its end.

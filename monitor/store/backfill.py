@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
-from sqlalchemy import Connection, func, or_, select, update
+from sqlalchemy import Connection, or_, select, update
 
 from monitor import backfill
 from monitor.backfill import Stretch, ToDo
@@ -64,10 +64,13 @@ def _close(connection: Connection, account_id: int, shown: tuple[datetime, datet
     connection.execute(update(coverage).where(*gap).values(kind=CoverageKind.READ.value, cause=None))
 
 
-def newest_before(db: Database, account_id: int, moment: datetime) -> datetime | None:
-    """Return when the newest post up to a moment was published, of those that the platform should still show."""
+def newest_before(db: Database, account_id: int, moment: datetime, *, but: int = 0) -> datetime | None:
+    """Return when the newest post up to a moment was published, of those that the platform should still show.
+
+    `but` so many newer ones, as long as there is an older one.
+    """
     shown = (post.c.deleted_at.is_(None), post.c.missing_at.is_(None), post.c.hidden_at.is_(None))
-    newest = select(func.max(post.c.published_at, type_=post.c.published_at.type))
-    known = newest.where(post.c.account_id == account_id, post.c.published_at <= moment, *shown)
+    known = select(post.c.published_at).where(post.c.account_id == account_id, post.c.published_at <= moment, *shown)
     with db.read() as connection:
-        return connection.execute(known).scalar_one_or_none()
+        times = connection.execute(known.order_by(post.c.published_at.desc()).limit(but + 1)).scalars().all()
+    return times[-1] if times else None
