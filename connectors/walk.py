@@ -103,7 +103,7 @@ class Walk:
         if not complete and not cut:
             return Page(posts=answer.posts, cursor=self.begin or {}, last=False)
         gap = self._hollow if complete else self._gap()
-        heals = ended and self._hollow is None and self._begins_below_the_lost()
+        heals = ended and self._hollow is None and self._has_read_the_lost()
         return Page(posts=answer.posts, cursor=self._with_lost(gap, heals=heals), last=True, gap=gap, heals=heals)
 
     def _is_short_of_known(self) -> bool:
@@ -128,9 +128,14 @@ class Walk:
         lost = before.get("lost_after", before.get("newest") or "" if gap else None)
         return self._cursor() if lost is None or heals else {**self._cursor(), "lost_after": lost}
 
-    def _begins_below_the_lost(self) -> bool:
+    def _has_read_the_lost(self) -> bool:
+        """Say whether this walk, which has ended, showed what was known before posts were lost; an empty one may be a
+        passing fault.
+        """
         lost = (self.begin or {}).get("lost_after")
-        return lost is not None and (self.since is None or (lost != "" and self.since <= _moment(lost)))
+        if lost is None or self._reached is None:
+            return False
+        return self.since is None or (lost != "" and max(self.since, self._reached) <= _moment(lost))
 
     def _is_deep_enough(self) -> bool:
         return self.known is None and self._is_back_catalogue and self.count >= self.bounds.back_catalogue

@@ -249,7 +249,7 @@ def test_a_burst_is_walked_to_its_end_however_small_the_pages():
 
 
 def test_a_later_walk_that_reads_all_that_was_lost_says_so():
-    burst = [minutes_old(n) for n in range(1, 9)]
+    burst = [minutes_old(n) for n in range(1, 10)]
     cursor = {"v": 1, "newest": minutes_old(9)["created_time"]}
     with Replay(small_pages(burst, 2)) as replay:
         cut = pull(replay.url, cursor, page_limit=1)[-1]

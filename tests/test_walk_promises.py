@@ -104,3 +104,21 @@ def test_x_s_promise_of_a_further_page_is_kept_or_is_a_gap():
     ended = walk.take({"meta": {"result_count": 0}})
     assert ended.last
     assert ended.gap is not None
+
+
+HEALERS = {
+    "down to what was known before the loss": ([shown(5, 70, more=False)], True),
+    "an empty answer": ([EMPTY_END], False),
+    "an end above it": ([shown(5, 50, more=False)], False),
+}
+
+
+@pytest.mark.parametrize(("answers", "heals"), HEALERS.values(), ids=HEALERS)
+def test_only_a_walk_that_shows_what_was_known_before_a_loss_heals_it(answers, heals):
+    """I1, fault 21: the walk begins below the loss, and a quiet server says nothing of what lies there."""
+    moments = {"newest": NOW - 60 * MINUTE, "lost_after": NOW - 65 * MINUTE}
+    cursor = {"v": 1, **{key: moment.isoformat() for key, moment in moments.items()}}
+    walk = begin_walk(JPD, cursor, Bounds(overlap=10 * MINUTE), NOW)
+    page = [walk.take(one) for one in answers][-1]
+    assert page.heals is heals
+    assert ("lost_after" in page.cursor) is not heals

@@ -64,7 +64,7 @@ class Walk:
         if not complete and not cut:
             return Page(posts=posts, cursor=self.start, last=False)
         gap = None if complete else self._gap()
-        heals = ended and self._begins_below_the_lost()
+        heals = ended and self._has_read_the_lost()
         return Page(posts=posts, cursor=self._with_lost(gap, heals=heals), last=True, gap=gap, heals=heals)
 
     def _with_lost(self, gap: Gap | None, *, heals: bool) -> Cursor:
@@ -73,9 +73,15 @@ class Walk:
         kept = {key: value for key, value in self._cursor().items() if key != "lost_after"}
         return kept if lost is None or heals else {**kept, "lost_after": lost}
 
-    def _begins_below_the_lost(self) -> bool:
-        lost, bound = self.start.get("lost_after"), self.bounds.get("since_id")
-        return lost is not None and (not self.bounds or 0 < as_number(bound or "") <= as_number(str(lost)))
+    def _has_read_the_lost(self) -> bool:
+        """Say whether this walk, which has ended, showed what was known before posts were lost; an empty one may be a
+        passing fault.
+        """
+        lost = self.start.get("lost_after")
+        if lost is None or not self._ids:
+            return False
+        by_id = as_number(self.bounds.get("since_id", "")) > 0
+        return not self.bounds or (by_id and min(map(as_number, self._ids)) <= as_number(str(lost)))
 
     def _met(self, ids: Sequence[str], posts: Sequence[Post]) -> bool:
         """Say whether a whole page lies below the bound: a server may not honour it."""
