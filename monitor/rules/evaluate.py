@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from monitor.model import Finding, Severity, Subject
@@ -36,8 +36,15 @@ def convict(
 ) -> list[Finding]:
     """Return what the candidates of the sieve find in one text of the subject."""
     text = Text(subject.fields[field])
-    judged = ((rule, judge(rule, text, subject, field, absent, history)) for rule, absent in candidates)
-    return list(_weighed(rules, [(rule, finding) for rule, finding in judged if finding is not None], text))
+    opinions = _Opinions(rules.opinions, text)
+    found: list[Finding] = []
+    for rule, absent in candidates:
+        if rule.opinion is OpinionUse.DECIDES and not opinions.lift(rule):
+            continue  # whatever is found: and such a rule's words are in nearly every post
+        finding = judge(rule, text, subject, field, absent, history)
+        if finding is not None:
+            found += opinions.weighed(rule, finding)
+    return found
 
 
 def judge(
@@ -75,20 +82,37 @@ def judge(
     )
 
 
-def _weighed(rules: RuleSet, judged: Sequence[tuple[Rule, Finding]], text: Text) -> Iterator[Finding]:
-    """Yield the findings, weighed by the learned opinion where their rule asks for it."""
-    views: dict[str, View] = {}
-    for rule, finding in judged:
-        name = finding.clause.instrument
-        opinion = rules.opinions.get(name)
-        if not _asks(rule, finding):
-            yield finding
-        elif opinion is not None:
-            if name not in views:
-                views[name] = opinion.view(text)
-            yield from _by_opinion(rule, finding, opinion, views[name])
-        elif rule.opinion is not OpinionUse.DECIDES:
-            yield finding
+class _Opinions:
+    """What the learned opinions say of one text, each asked when a rule first does."""
+
+    def __init__(self, opinions: Mapping[str, Opinion], text: Text) -> None:
+        self._opinions = opinions
+        self._text = text
+        self._views: dict[str, View] = {}
+
+    def lift(self, rule: Rule) -> bool:
+        """Tell whether there is an opinion for the rule, and it says yes."""
+        name = rule.clause.instrument
+        return name in self._opinions and self._opinions[name].lifts(self._view(name), rule.clause.ref)
+
+    def weighed(self, rule: Rule, finding: Finding) -> Sequence[Finding]:
+        """Return the finding, weighed by the opinion where its rule asks for it."""
+        name = rule.clause.instrument
+        if not _asks(rule, finding) or (name not in self._opinions and rule.opinion is not OpinionUse.DECIDES):
+            return (finding,)
+        if rule.opinion is OpinionUse.LIFTS or rule.opinion is OpinionUse.DECIDES:
+            if self.lift(rule):
+                return (replace(finding, severity=max(finding.severity, Severity.MEDIUM)),)
+            return (finding,) if rule.opinion is OpinionUse.LIFTS else ()
+        opinion, view = self._opinions[name], self._view(name)
+        doubted = rule.opinion is OpinionUse.DOUBTS
+        agreed = not opinion.doubts(view) if doubted else opinion.confirms(view, rule.clause.ref)
+        return (finding,) if agreed else (replace(finding, severity=Severity.LOW),)
+
+    def _view(self, name: str) -> View:
+        if name not in self._views:
+            self._views[name] = self._opinions[name].view(self._text)
+        return self._views[name]
 
 
 def _asks(rule: Rule, finding: Finding) -> bool:
@@ -100,17 +124,6 @@ def _asks(rule: Rule, finding: Finding) -> bool:
             SCOPE_OF[finding.field.partition(":")[0]] == "text"
         )  # a letter or an advert has no office's voice to miss
     return rule.opinion in {OpinionUse.CONFIRMS, OpinionUse.DECIDES}
-
-
-def _by_opinion(rule: Rule, finding: Finding, opinion: Opinion, view: View) -> Iterator[Finding]:
-    if rule.opinion is OpinionUse.CONFIRMS or rule.opinion is OpinionUse.DOUBTS:
-        doubted = rule.opinion is OpinionUse.DOUBTS
-        agreed = not opinion.doubts(view) if doubted else opinion.confirms(view, finding.clause.ref)
-        yield finding if agreed else replace(finding, severity=Severity.LOW)
-    elif opinion.lifts(view, finding.clause.ref):
-        yield replace(finding, severity=max(finding.severity, Severity.MEDIUM))
-    elif rule.opinion is OpinionUse.LIFTS:
-        yield finding
 
 
 def _applies(rule: Rule, subject: Subject) -> bool:

@@ -24,7 +24,7 @@ import zlib
 from array import array
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import cycle, islice, pairwise
+from itertools import cycle, pairwise
 from operator import mul
 
 from monitor.rules.text import HIDING, Text
@@ -105,10 +105,8 @@ class Opinion:
         """Return what the model thinks of a text."""
         words = words_of(text)
         found = terms(words)
-        totals = [0.0] * len(self.bias)
-        for term in found:
-            for label, weight in enumerate(self._kept.get(term) or self._worked_out(term)):
-                totals[label] += weight
+        rows = [self._kept.get(term) or self._of(term) for term in found]
+        totals = map(sum, zip((0.0,) * len(self.bias), *rows, strict=True))
         share = scale(len(found))
         *scores, voice = (bias + total * share for bias, total in zip(self.bias, totals, strict=True))
         highest = max(scores)
@@ -123,15 +121,22 @@ class Opinion:
             hides=HIDING in words,
         )
 
-    def _worked_out(self, term: str) -> tuple[float, ...]:
-        size = len(self.bias)
-        own, *pieces = (self.weights[at * size : (at + 1) * size] for at in buckets_of(term, self.buckets))
-        inside = map(sum, zip(*pieces, strict=True)) if pieces else (0.0,) * size
+    def _of(self, term: str) -> Sequence[float]:
+        """Return what a term adds to each label. Pairs hardly come again, and have no pieces: they are not kept."""
+        return self._row(bucket_of(term, self.buckets)) if " " in term else self._worked_out(term)
+
+    def _worked_out(self, word: str) -> tuple[float, ...]:
+        own, *pieces = map(self._row, buckets_of(word, self.buckets))
+        inside = map(sum, zip(*pieces, strict=True)) if pieces else (0.0,) * len(own)
         sums = tuple(one + PIECE * more for one, more in zip(own, inside, strict=True))
         if len(self._kept) >= MOST_KEPT:
             self._kept.clear()
-        self._kept[term] = sums
+        self._kept[word] = sums
         return sums
+
+    def _row(self, bucket: int) -> array[float]:
+        start = bucket * len(self.bias)
+        return self.weights[start : start + len(self.bias)]
 
 
 def _share(score: float) -> float:
@@ -142,7 +147,7 @@ def _share(score: float) -> float:
 def words_of(text: Text) -> Sequence[str]:
     """Return the words the model sees: without disguise, and every number as a row of zeros."""
     read = text.squeezed[0].text
-    words = (match[0] for match in islice(_WORD.finditer(read), MOST_WORDS))
+    words = _WORD.findall(read)[:MOST_WORDS]
     return ["0" * min(len(word), _LONGEST_WORD) if word.isdigit() else word[:_LONGEST_WORD] for word in words]
 
 
@@ -151,14 +156,18 @@ def terms(words: Sequence[str]) -> Sequence[str]:
     return list(dict.fromkeys((*words, *(f"{first} {second}" for first, second in pairwise(words)))))
 
 
+def bucket_of(term: str, buckets: int) -> int:
+    return zlib.crc32(term.encode()) % buckets
+
+
 def buckets_of(term: str, buckets: int) -> Sequence[int]:
     """Return the buckets of a term: its own first, and for a single word those of the pieces in it."""
-    found = [zlib.crc32(term.encode()) % buckets]
+    found = [bucket_of(term, buckets)]
     if " " not in term:
         framed = f"<{term}>"
         for length in range(SHORTEST_PIECE, LONGEST_PIECE + 1):
             starts = range(len(framed) - length + 1)
-            found += (zlib.crc32(framed[start : start + length].encode()) % buckets for start in starts)
+            found += (bucket_of(framed[start : start + length], buckets) for start in starts)
     return found
 
 

@@ -41,6 +41,13 @@ class _Seen:
     parts: int
     rules: int
 
+    def add(self, hits: Iterable[int] | None, behind: Sequence[Behind]) -> None:
+        """Note what stands behind the patterns that were seen."""
+        for hit in hits or ():
+            parts, rules = behind[hit]
+            self.parts |= parts
+            self.rules |= rules
+
 
 class Sieve:
     """`rules` are those that count, in the order in which they are to be judged."""
@@ -64,9 +71,9 @@ class Sieve:
             glance[word_tree(words)] = (_WORDS, 0)
         self._signs = _Looks({one: (bits[one], numbers) for one, numbers in asking.items()}, glance)
         self._others = _Looks({one: (bit, 0) for one, bit in bits.items() if one not in asking})
-        (self._glance, behind), *wide = self._signs.folded.sets
-        self._across = next(hit for hit, (parts, _) in enumerate(behind) if parts & _ACROSS)
-        self._one_glance_tells = not (wide or self._always_with_history)
+        self._glance, self._glanced = self._signs.folded.sets.pop(0)
+        self._across = next(hit for hit, (parts, _) in enumerate(self._glanced) if parts & _ACROSS)
+        self._one_glance_tells = not (self._signs.folded.sets or self._always_with_history)
 
     def candidates(self, original: str, *, history: bool = False) -> list[Candidate]:
         """Return the rules that a text may break; `history`: there is one to be asked."""
@@ -76,10 +83,12 @@ class Sieve:
             return []
         if folded is None or (hits and self._across in hits):
             folded = fold(original)
-        encoded = folded.encode()
+            hits = self._glance(folded.encode())
         seen = _Seen(_ANYTHING, self._always)
         if history:
             seen = _Seen(_ANYTHING | _HISTORY, self._always_with_history)
+        encoded = folded.encode()
+        seen.add(hits, self._glanced)
         self._signs.folded.look(encoded, seen)
         disguised, spaced = seen.parts & _DISGUISED, seen.parts & _SPACED
         read = [one.text.encode() for one in readings(folded, spaced=bool(spaced))] if disguised else []
@@ -169,10 +178,7 @@ class _Look:
 
     def look(self, text: bytes, seen: _Seen) -> None:
         for match, behind in self.sets:
-            for hit in match(text) or ():
-                parts, rules = behind[hit]
-                seen.parts |= parts
-                seen.rules |= rules
+            seen.add(match(text), behind)
 
 
 def pattern_set(patterns: Iterable[str]) -> Any:

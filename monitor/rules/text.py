@@ -181,8 +181,9 @@ class Text:
     def squeezed(self) -> tuple[Squeezed, ...]:
         """Return the readings of the view: two where a sign stands for either of two letters (s1ot)."""
         folded = self.folded
-        spaced = _FIND_SPACED.search(folded) is not None
-        if not spaced and _FIND_DISGUISED.search(folded) is None:
+        encoded = folded.encode()  # RE2 need not count characters then
+        spaced = _FIND_SPACED.search(encoded) is not None
+        if not spaced and _FIND_DISGUISED.search(encoded) is None:
             return (Squeezed(folded),)
         return tuple(readings(folded, spaced=spaced))
 
