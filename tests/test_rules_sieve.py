@@ -99,6 +99,20 @@ def test_the_tree_of_words_finds_every_phrase_that_one_of_its_patterns_finds(wor
         assert compiled(word_tree(found)).search(text)
 
 
+@settings(deadline=None)  # the first one loads the known words
+@given(
+    st.lists(st.sampled_from(["sulit", "su*", "*lit su", "sul it", "tt", "5u lit", "SULIT", "sulllit"]), min_size=1),
+    st.text("sulitSULIT 5-.\n"),
+    st.booleans(),
+)
+def test_the_words_that_are_looked_for_before_a_pattern_never_hide_a_match(words, text, exact):
+    part = phrases(words, exact=exact, views=("folded", "squeezed"))
+    slow = replace(part, sources=tuple(replace(source, words=()) for source in part.sources))
+    assert any(source.words for source in part.sources)
+    assert part.find(Text(text)) == slow.find(Text(text))
+    assert part.present(Text(text)) == slow.present(Text(text))
+
+
 @pytest.mark.parametrize(
     ("source", "wide"),
     [

@@ -22,6 +22,7 @@ from monitor.rules.text import Span, Squeezed, Text, fold, is_disguised, single
 VIEWS = ("folded", "squeezed")  # what a rule may ask for; `case: exact` makes the first of them exact
 EXACT = "exact"
 LEAST_SQUEEZED = 3  # letters and digits of a phrase in the squeezed view
+MOST_TELLING = 16  # words: to look for more of them one by one takes longer than a pattern
 MOST_SPANS = 200  # of one part in one text; more tell nothing new
 MOST_MEMORY = 256 << 20  # bytes for what RE2 builds while it runs
 _GAP = r"[\s_/-]{0,3}"  # between the words of a phrase: also a line break, a hyphen, or nothing (#tempatterhad)
@@ -64,37 +65,58 @@ def options() -> Any:
 
 
 @dataclass(frozen=True, slots=True)
+class Source:
+    """A pattern for one view. `words`: whatever it matches holds one of them; none: that is not known.
+
+    A few words are looked for in less time than a pattern, which must be compiled first.
+    """
+
+    view: str
+    pattern: str
+    words: tuple[str, ...] = ()
+
+    def spans(self, text: str) -> list[Span]:
+        return _spans(compiled(self.pattern), text) if self._likely(text) else []
+
+    def present(self, text: str) -> bool:
+        return self._likely(text) and compiled(self.pattern).search(text.encode()) is not None
+
+    def _likely(self, text: str) -> bool:
+        for word in self.words:
+            if word in text:
+                return True
+        return not self.words
+
+
+@dataclass(frozen=True, slots=True)
 class PatternPart:
     """One pattern, looked for in some views. `shouted`: the letters it finds must be capitals in the original."""
 
-    sources: tuple[tuple[str, str], ...]  # (view, pattern)
+    sources: tuple[Source, ...]
     triggers: Triggers
     shouted: bool = False
 
     def find(self, text: Text) -> list[Span]:
         found: set[Span] = set()
         tried = ""
-        for view, source in self.sources:
-            if view != "squeezed":
-                found.update(_spans(compiled(source), text.exact if view == EXACT else text.folded))
-                tried = source if view == "folded" else ""
+        for source in self.sources:
+            if source.view != "squeezed":
+                found.update(source.spans(text.exact if source.view == EXACT else text.folded))
+                tried = source.pattern if source.view == "folded" else ""
                 continue
             for reading in text.squeezed:
-                if source != tried or reading.text != text.folded:
-                    found.update(self._in_reading(compiled(source), text, reading))
+                if source.pattern != tried or reading.text != text.folded:
+                    found.update(self._in_reading(source, text, reading))
         return sorted(found)
 
     def present(self, text: Text) -> bool:
         """Tell whether there is a match: quicker than to find them all."""
-        if any(view == "squeezed" for view, _ in self.sources) or not text.folded.isascii():
+        if any(source.view == "squeezed" for source in self.sources) or not text.folded.isascii():
             return bool(self.find(text))
-        return any(
-            compiled(source).search((text.exact if view == EXACT else text.folded).encode())
-            for view, source in self.sources
-        )
+        return any(source.present(text.exact if source.view == EXACT else text.folded) for source in self.sources)
 
-    def _in_reading(self, pattern: Any, text: Text, reading: Squeezed) -> Iterable[Span]:
-        spans = (reading.folded_span(start, end) for start, end in _spans(pattern, reading.text))
+    def _in_reading(self, source: Source, text: Text, reading: Squeezed) -> Iterable[Span]:
+        spans = (reading.folded_span(start, end) for start, end in source.spans(reading.text))
         return [(start, end) for start, end in spans if not self.shouted or _is_shouted(text.exact[start:end])]
 
 
@@ -151,7 +173,7 @@ def phrases(words: Sequence[str], *, exact: bool = False, views: Sequence[str] =
 def _phrases(words: Sequence[str], exact: bool, views: Sequence[str]) -> PatternPart:
     seen = [EXACT if exact and view == "folded" else view for view in views]
     forms = {view: _forms(words, view) for view in seen}
-    sources = tuple((view, _alternatives(forms[view])) for view in seen if forms[view])
+    sources = tuple(Source(view, _alternatives(forms[view]), _telling(forms[view])) for view in seen if forms[view])
     if not sources:
         raise BadPattern(
             f"is too short for the squeezed view alone, or disguised itself: {', '.join(words)}; add the folded one"
@@ -168,7 +190,7 @@ def pattern(source: str, *, exact: bool = False, views: Sequence[str] = ("folded
     Raises BadPattern.
     """
     written = source if exact else f"(?i:{source})"
-    sources = tuple((EXACT if exact and view == "folded" else view, written) for view in views)
+    sources = tuple(Source(EXACT if exact and view == "folded" else view, written) for view in views)
     if any(match.start() == match.end() for probe in _PROBES for match in compiled(written).finditer(probe)):
         raise BadPattern("can match nothing at all, and so would match everywhere; use + instead of *")
     return PatternPart(sources, _triggers(source, views, exact=exact), shouted=exact)
@@ -258,7 +280,7 @@ def _forms(words: Sequence[str], view: str) -> list[str]:
 def _form(phrase: str, view: str) -> str:
     """Return the phrase as the view would show it, so that the two can meet."""
     starred = [_starred(word, view) for word in phrase.split()]
-    if not starred or not any(character.isalnum() for word in starred for character in word):
+    if not any(map(str.isalnum, "".join(starred))):
         raise BadPattern(f"'{phrase}' has no letter or digit to look for")
     return " ".join(starred)
 
@@ -275,6 +297,15 @@ def _starred(word: str, view: str) -> str:
 def _shown(word: str, view: str) -> str:
     text = Text(word)
     return text.squeezed[0].text if view == "squeezed" else text.exact if view == EXACT else text.folded
+
+
+def _telling(forms: Sequence[str]) -> tuple[str, ...]:
+    """Return the longest word of each of a few forms."""
+    return (
+        tuple({max(form.replace("*", "").split(), key=len): None for form in forms})
+        if len(forms) <= MOST_TELLING
+        else ()
+    )
 
 
 def _alternatives(forms: Sequence[str]) -> str:
@@ -371,4 +402,4 @@ def _escaped_word(word: str) -> str:
 
 
 def _edge(character: str) -> str:
-    return r"\b" if re.fullmatch(r"[A-Za-z0-9_]", character) else ""
+    return r"\b" if character == "_" or (character.isascii() and character.isalnum()) else ""
