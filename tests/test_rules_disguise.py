@@ -125,3 +125,15 @@ def test_edits_stand_in_order_and_none_inside_another(text):
     assert all(0 <= one.start < one.end <= len(text) for one in found)
     assert all(before.end <= after.start for before, after in itertools.pairwise(found))
     assert edited(text, ()) == text
+
+
+def test_of_a_text_with_more_strange_words_than_any_honest_one_the_first_are_read():
+    strange = " ".join(f"w{number}x" for number in range(5_000))
+    read = fold(f"su.lit {strange} ke.rajaan").split()
+    assert (read[0], read[-1]) == ("sulit", "ke.rajaan")
+    assert fold(f"su.lit {'kami hadir esok ' * 3_000} ke.rajaan").split()[-1] == "kerajaan"
+
+
+def test_letters_apart_that_go_on_and_on_are_no_words():
+    text = " ".join("sulit1" * 1_000)
+    assert fold(text) == text

@@ -12,9 +12,10 @@ import re
 from bisect import bisect_left
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from functools import lru_cache
-from itertools import islice, product
+from itertools import accumulate, islice, product
 
 from monitor.rules.jawi import has_arabic, jawi_edits
 from monitor.rules.lexicon import commonest, fitting, known, ranks, split, without_some_vowels, word_set
@@ -42,8 +43,12 @@ SIGNS_AS_LETTERS = {
 MOST_EDITS = 500  # of one text; what comes later changes nothing
 MOST_TEXTS = 64  # that are kept: a text is asked for by the sieve, and again by what judges it
 MOST_KEPT = 50_000
+MOST_EFFORT = 8_000  # for the strange words of one text, in letters and readings; what comes later stands as it is
 _LONGEST_KEPT = 40
+_LONGEST_RUN = 100  # letters apart from each other that are read as words
+_SHORT = 500  # letters of a text that cannot hold too many strange words
 _MOST_READINGS = 64
+_FEW = 8  # readings, where each takes long
 _LEAST = 4  # letters of a word that is put together
 _GLUED = 10  # letters of what may be several words
 _COMMON = 3_000  # how common a shorter one must be
@@ -103,6 +108,7 @@ _USUAL = frozenset(
 _ODD_BEGINNING = "|".join(
     f"{first}[{''.join(second for second in _CONSONANTS if first + second not in _USUAL)}]" for first in _CONSONANTS
 )
+_EITHER = [sign for sign, letters in SIGNS_AS_LETTERS.items() if len(letters) > 1]
 _SIGN = "[" + re.escape("".join(SIGNS_AS_LETTERS)) + "]"
 _PUNCTUATION = ".,;:!?()\"'-"
 _CHUNK = re.compile(r"\S+")
@@ -179,22 +185,38 @@ class _Plain(set[str]):
 def is_plain(folded: str) -> bool:
     """Tell at a glance that nothing between spaces is to be read: then what there are edits of, ACROSS matches."""
     chunks = folded.split()
-    return _PLAIN.all_of(chunks) and (folded.isascii() or not has_arabic(folded))
+    plain = _PLAIN.all_of(chunks) if len(folded) <= _SHORT else _PLAIN.issuperset(chunks)
+    return plain and (folded.isascii() or not has_arabic(folded))
 
 
 @lru_cache(maxsize=MOST_TEXTS)
 def edits(folded: str) -> Sequence[Edit]:
     """Return what to read instead, in order, none inside another."""
     chunks = folded.split()
-    odd = not _PLAIN.all_of(chunks)
+    passed = _passed_over(chunks) if len(folded) > _SHORT else frozenset()
+    odd = not _PLAIN.all_of([chunk for chunk in chunks if chunk not in passed] if passed else chunks)
     single = list(map(len, chunks)).count(1) >= _LEAST - 1
     if not (single or odd or "\n" in folded or folded.count("#") > 1 or jawi_edits(folded)):
         return ()
     found: list[Edit] = []
     apart = _letters_apart(folded) if single else iter(())
-    for some in (_jawi(folded), apart, _over_lines(folded), _in_chunks(folded, odd=odd), _hashtags(folded)):
+    for some in (_jawi(folded), apart, _over_lines(folded), _in_chunks(folded, passed, odd=odd), _hashtags(folded)):
         found = _with(found, list(islice(some, MOST_EDITS)))
     return tuple(found)
+
+
+def _passed_over(chunks: Sequence[str]) -> AbstractSet[str]:
+    """Return what is not read in a text with more strange words than any honest one: reading them takes too long."""
+    strange = [chunk for chunk in dict.fromkeys(chunks) if chunk.strip(_PUNCTUATION) not in ranks()]
+    efforts = accumulate(map(_effort, strange))
+    return frozenset(chunk for chunk, effort in zip(strange, efforts, strict=True) if effort > MOST_EFFORT)
+
+
+def _effort(chunk: str) -> int:
+    if chunk.isalpha():
+        return len(chunk)
+    either = sum(map(chunk.count, _EITHER))
+    return len(chunk) * (_MOST_READINGS if "*" in chunk else min(_MOST_READINGS, 1 << either))
 
 
 def _with(found: Sequence[Edit], more: Sequence[Edit]) -> list[Edit]:
@@ -288,7 +310,7 @@ def _joined(letters: str) -> str:
         return ""
     if letters.isalpha() and ranks().get(letters, _COMMON) < _COMMON:
         return letters
-    if len(letters) < _LEAST:
+    if not _LEAST <= len(letters) <= _LONGEST_RUN:
         return ""
     one = letters if known(letters) else _without_signs(letters)
     return one or " ".join(_apart(letters))
@@ -332,18 +354,18 @@ def _hashtags(folded: str) -> Iterator[Edit]:
 # ---------------------------------------------------------------- between spaces
 
 
-def _in_chunks(folded: str, *, odd: bool) -> Iterator[Edit]:
-    found = list(_read_by(_READ, folded)) if odd else []
+def _in_chunks(folded: str, passed: AbstractSet[str], *, odd: bool) -> Iterator[Edit]:
+    found = list(_read_by(_READ, folded, passed)) if odd else []
     yield from found
     if not found:
         return
     if sum(_HAS_SIGN.search(folded[one.start : one.end]) is not None for one in found) >= _SEVERAL:
-        yield from _read_by(_READ_BOLDLY, folded)
+        yield from _read_by(_READ_BOLDLY, folded, passed)
 
 
-def _read_by(kept: _Kept, folded: str) -> Iterator[Edit]:
+def _read_by(kept: _Kept, folded: str, passed: AbstractSet[str]) -> Iterator[Edit]:
     for chunk in _CHUNK.finditer(folded):
-        read = kept[chunk[0]]
+        read = kept[chunk[0]] if chunk[0] not in passed else ()
         if read and not _is_value(folded, chunk.start()):
             place = chunk.start()
             yield from (Edit(place + one.start, place + one.end, one.text) for one in read)
@@ -479,7 +501,7 @@ def _without_signs(word: str) -> str:
     found = commonest(readings)
     if found and (len(found) >= _LEAST or ranks().get(found, _COMMON) < _COMMON):
         return found
-    return next(filter(None, map(_unstretched, readings)), "") if _AGAIN.search(readings[0]) else ""
+    return next(filter(None, map(_unstretched, readings[:_FEW])), "") if _AGAIN.search(readings[0]) else ""
 
 
 def _readings(word: str) -> Iterator[str]:
