@@ -124,11 +124,11 @@ ON_THE_WIRE: Mapping[str, Mapping[str, Any]] = {
 }
 
 
-WRONGLY_EMPTY = "an empty list"
+WRONGLY_EMPTY = {"an empty list", "a list"}  # Mastodon's and others' answers are bare lists
 STOPPING = {"401", "403", "429", "429 with a reset"}  # a whole platform rests after it: less often, or nothing is asked
 FAULTS = (*SPOILERS, *ON_THE_WIRE, *([*sorted(SPOILERS.keys() - STOPPING)] * 3))
 TELLING = tuple(
-    fault for fault in FAULTS if fault != WRONGLY_EMPTY
+    fault for fault in FAULTS if fault not in WRONGLY_EMPTY
 )  # an answer that is wrongly empty looks like a true one
 
 

@@ -16,6 +16,7 @@ from connectors import configured, http
 from connectors.addresses.parts import split
 from connectors.base import (
     BOUNDS,
+    PAGE_BOUND,
     AccountNotFound,
     Allowance,
     Bounds,
@@ -107,7 +108,7 @@ class MastodonConnector:
 
         Ids that begin with their time lead straight there; on other servers what lies after `end` is read past.
         """
-        bounds = replace(self._bounds, overlap=timedelta())
+        bounds = replace(self._bounds, overlap=timedelta(), page_limit=PAGE_BOUND)
         walk = Walk(begin={"v": 1, "newest": start.isoformat()}, bounds=bounds, live_from=start, now=now)
         is_timed = account.native_id.isascii() and account.native_id.isdigit() and int(account.native_id) >= SNOWFLAKE
         asked = {"max_id": str(int(end.timestamp() * 1000) + 1 << 16)} if is_timed else {}
