@@ -53,7 +53,7 @@ class Walk:
     _barren: int = 0  # pages in a row that showed nothing new: the walk gets nowhere
     _newest: datetime | None = None
     _oldest: datetime | None = None
-    _reached: datetime | None = None  # as `_oldest`, also by what posts say of themselves
+    _published: set[datetime] = field(default_factory=set)
     _ids: set[str] = field(default_factory=set)
     _is_back_catalogue: bool = False  # the last page with posts lay in it as a whole
     _above: datetime | None = None  # the oldest post above an empty page
@@ -87,8 +87,7 @@ class Walk:
         self._ids |= fresh
         self._newest = max([*(p.published_at for p in answer.posts), *filter(None, [self._newest])], default=None)
         self._oldest = min([*answer.times, *filter(None, [self._oldest])], default=None)
-        stated = (post.published_at for post in answer.posts)
-        self._reached = min([*stated, *filter(None, [self._oldest, self._reached])], default=None)
+        self._published |= {post.published_at for post in answer.posts}
         if answer.times:
             self._is_back_catalogue = max(answer.times) < self.live_from
         met = self.since is not None and bool(answer.times) and max(answer.times) < self.since
@@ -109,7 +108,14 @@ class Walk:
     def _is_short_of_known(self) -> bool:
         """Say whether the walk has not come down to what was known before; a first pull cannot tell."""
         known = self._moment_of("ahead") or self.known
-        return known is not None and (self._reached is None or self._reached > known)
+        return known is not None and not self._came_down_to(known)
+
+    def _came_down_to(self, moment: datetime) -> bool:
+        """Say whether the post of that moment was shown, or the listing went past it.
+
+        That an older post was shown is no proof: where the listing goes by the last change, it may have been edited.
+        """
+        return moment in self._published or (self._oldest is not None and self._oldest <= moment)
 
     def _note_hollow(self, answer: Listed) -> None:
         """Name what an empty page among others may have hidden: from the posts below it to those above."""
@@ -133,9 +139,11 @@ class Walk:
         passing fault.
         """
         lost = (self.begin or {}).get("lost_after")
-        if lost is None or self._reached is None:
+        if lost is None or not self._ids:
             return False
-        return self.since is None or (lost != "" and max(self.since, self._reached) <= _moment(lost))
+        if self.since is None:
+            return True
+        return lost != "" and self.since <= _moment(lost) and self._came_down_to(_moment(lost))
 
     def _is_deep_enough(self) -> bool:
         return self.known is None and self._is_back_catalogue and self.count >= self.bounds.back_catalogue

@@ -106,6 +106,13 @@ def test_x_s_promise_of_a_further_page_is_kept_or_is_a_gap():
     assert ended.gap is not None
 
 
+def test_an_old_post_that_was_edited_is_no_proof_of_having_come_down_to_what_is_known():
+    """LinkedIn lists by the last change (fault 21)."""
+    edited = [post("edited", published_at=NOW - 99 * MINUTE)], [post("known", published_at=NOW - 60 * MINUTE)]
+    pages = [replace(listed(posts, more=True), times=(NOW - 3 * MINUTE,)) for posts in edited]
+    assert [last(one, EMPTY_END, promises=False).gap is None for one in pages] == [False, True]
+
+
 HEALERS = {
     "down to what was known before the loss": ([shown(5, 70, more=False)], True),
     "an empty answer": ([EMPTY_END], False),
