@@ -7,10 +7,8 @@ import unicodedata
 from collections.abc import Sequence
 from datetime import datetime
 from difflib import SequenceMatcher
-from typing import Any
 
 from sqlalchemy import Connection, and_, bindparam, exists, insert, select, update
-from sqlalchemy.dialects import postgresql, sqlite
 
 from monitor.disclosure import profile_detail
 from monitor.model import (
@@ -26,7 +24,7 @@ from monitor.model import (
     Severity,
 )
 from monitor.store import audit, life
-from monitor.store.prepared import Prepared, as_new
+from monitor.store.prepared import Prepared, as_new, new_row_if_new
 from monitor.store.tables import alert, finding, notification, notification_alert, post, post_version
 
 RESEMBLING = 0.6  # of difflib's ratio, 0 to 1
@@ -100,16 +98,7 @@ _OPENED = (
     "next_action_at",
     "waiting_reason",
 )
-# What a row needs besides, by the table's own defaults.
-_DEFAULTS = {"owner": "", "note": "", "round": 0, "steps": 0, "reopened_for": ""}
-
-
-def _if_new(dialect: Any) -> Any:
-    new = {name: bindparam(f"new_{name}", type_=alert.c[name].type) for name in _OPENED}
-    return dialect.insert(alert).values({**new, **_DEFAULTS}).on_conflict_do_nothing().returning(alert.c.id)
-
-
-_OPEN = Prepared(_if_new(sqlite), postgresql=_if_new(postgresql))
+_OPEN = new_row_if_new(alert, *_OPENED, returning=alert.c.id)
 
 
 def recover(connection: Connection, *, now: datetime, account_ids: Sequence[int] = (), platform: str = "") -> None:

@@ -9,7 +9,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import Connection, RowMapping, and_, insert, or_, select, union_all, update
+from sqlalchemy import Connection, RowMapping, and_, bindparam, func, insert, or_, select, union_all, update
 
 from monitor.escalation import Escalation
 from monitor.model import (
@@ -23,7 +23,8 @@ from monitor.model import (
     Silence,
 )
 from monitor.store import alerts, audit, life
-from monitor.store.database import Database, insert_if_new
+from monitor.store.database import Database
+from monitor.store.prepared import Prepared, as_new, new_row_if_new, new_values
 from monitor.store.tables import alert, escalation_policy, notification, notification_alert
 
 FAILED = (NotificationState.DEAD, NotificationState.BOUNCED)
@@ -178,22 +179,31 @@ def _write_plan(connection: Connection, one: Decision, row: RowMapping, policy: 
         life.suppress(connection, one.alert_id, one.silence, now=now)
         return
     _insert_new(connection, one.notifications, alert_id=one.alert_id, period="", now=now)
-    values: dict[str, object] = {
-        "next_action_at": one.next_action_at,
-        "waiting_reason": one.waiting_reason,
-        "steps": one.steps,
-    }
-    if row["policy"] is None:
-        values["policy"] = policy
     if recovered:
-        values |= {"state": AlertState.RESOLVED.value, "resolved_at": row["recovered_at"]}
+        values = {"state": AlertState.RESOLVED.value, "resolved_at": row["recovered_at"]}
+        connection.execute(update(alert).where(alert.c.id == one.alert_id).values(**values))
         audit.append(connection, "alert recovered", now=now, alert_id=one.alert_id)
-    connection.execute(update(alert).where(alert.c.id == one.alert_id).values(**values))
+    next_step = {"next_action_at": one.next_action_at, "waiting_reason": one.waiting_reason, "steps": one.steps}
+    _PLAN.run(connection, {"number": one.alert_id, "began_with": policy, **as_new(next_step)})
+
+
+_PLAN = Prepared(  # the policy that an alert began with stays its own
+    update(alert)
+    .where(alert.c.id == bindparam("number"))
+    .values(
+        {
+            alert.c.policy: func.coalesce(alert.c.policy, bindparam("began_with", type_=alert.c.policy.type)),
+            **new_values(alert, "next_action_at", "waiting_reason", "steps"),
+        }
+    )
+)
 
 
 def _keep_policy(connection: Connection, policy: Escalation, now: datetime) -> None:
-    facts = {"hash": policy.hash, "content": policy.as_json(), "since": now}
-    connection.execute(insert_if_new(connection, escalation_policy).values(**facts))
+    _KEEP_POLICY.run(connection, as_new({"hash": policy.hash, "content": policy.as_json(), "since": now}))
+
+
+_KEEP_POLICY = new_row_if_new(escalation_policy, "hash", "content", "since")
 
 
 def schedule_digest(db: Database, period: str, notifications: Sequence[NewNotification], *, now: datetime) -> int:
@@ -224,10 +234,10 @@ def _insert_new(
             "created_at": now,
             "due_at": now,
         }
-        written = insert_if_new(connection, notification).values(**facts).returning(notification.c.id)
-        number = connection.execute(written).scalar_one_or_none()
-        if number is None:
+        written = _NEW_MAIL.run(connection, as_new(facts)).fetchone()
+        if written is None:
             continue
+        number = written[0]
         new += 1
         shared = [{"notification_id": number, "alert_id": other} for other in one.also_about]
         if shared:
@@ -240,3 +250,19 @@ def _insert_new(
             facts={"message_id": one.message_id, "recipient": one.recipient, "step": one.step, "period": period},
         )
     return new
+
+
+_NEW_MAIL = new_row_if_new(
+    notification,
+    "alert_id",
+    "period",
+    "step",
+    "template",
+    "recipient",
+    "language",
+    "message_id",
+    "state",
+    "created_at",
+    "due_at",
+    returning=notification.c.id,
+)

@@ -9,11 +9,13 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, Insert, Table, bindparam, insert
+from sqlalchemy import BindParameter, Column, Connection, Insert, Table, bindparam, insert
+from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import Dialect
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.elements import CompilerElement
+from sqlalchemy.sql.schema import ScalarElementColumnDefault
 
 NOTHING: Mapping[str, object] = {}
 
@@ -77,7 +79,25 @@ def _wrapped(error: Exception, sql: str, dialect: Dialect) -> BaseException:
 
 def new_row(table: Table, *columns: str) -> Insert:
     """Return an insert of a row with these columns, whose values go by the columns' names with `new_` before them."""
-    return insert(table).values({name: bindparam(f"new_{name}", type_=table.c[name].type) for name in columns})
+    return insert(table).values(new_values(table, *columns))
+
+
+def new_row_if_new(table: Table, *columns: str, returning: Column[Any] | None = None) -> Prepared:
+    """Return `new_row`, prepared, that does nothing when a row with a unique value of it is there.
+
+    What the row needs besides is written by the table's own defaults.
+    """
+    usual = {one.name: one.default.arg for one in table.c if isinstance(one.default, ScalarElementColumnDefault)}
+
+    def of(dialect: Any) -> Any:
+        row = dialect.insert(table).values({**usual, **new_values(table, *columns)}).on_conflict_do_nothing()
+        return row if returning is None else row.returning(returning)
+
+    return Prepared(of(sqlite), postgresql=of(postgresql))
+
+
+def new_values(table: Table, *columns: str) -> dict[str, BindParameter[Any]]:
+    return {name: bindparam(f"new_{name}", type_=table.c[name].type) for name in columns}
 
 
 def as_new(facts: Mapping[str, object]) -> dict[str, object]:

@@ -240,8 +240,8 @@ def tenures_of(connection: Connection, codes: Collection[str]) -> dict[str, Tenu
 def list_agencies(db: Database, at: datetime) -> list[Agency]:
     with db.read() as connection:
         codes = connection.execute(select(agency.c.code).order_by(agency.c.code)).scalars().all()
-        found = (responsible(connection, code, at) for code in codes)
-        return [one for one in found if one is not None]
+        tenures = tenures_of(connection, codes)
+        return [tenures[code].at(at) for code in codes]
 
 
 def registered(db: Database) -> list[Account]:
