@@ -341,7 +341,8 @@ def test_a_folder_without_configuration_says_how_to_get_one(pantau, tmp_path):
 
 def test_init_writes_a_configuration_that_check_finds_right_and_overwrites_nothing(pantau, tmp_path):
     fresh = tmp_path / "fresh"
-    assert pantau("init", str(fresh)).code == 0
+    begun = pantau("init", str(fresh))
+    assert (begun.code, f"`pantau --config {fresh} check`" in begun.out) == (0, True)
     assert pantau("check", folder=fresh).code == 0
     (fresh / "pantau.toml").write_text("# mine")
     assert "left alone" in pantau("init", str(fresh)).out

@@ -67,6 +67,11 @@ def _before(
     GIVEN.folder = config
 
 
+def usual_folder() -> Path:
+    """Return where the configuration is looked for without `--config`."""
+    return Path(os.environ.get("PANTAU_CONFIG") or "config")
+
+
 def configured() -> Configuration:
     return load_configuration(GIVEN.folder, os.environ, today=today())
 

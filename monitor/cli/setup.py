@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import shutil
 from collections.abc import Iterator
 from datetime import timedelta
@@ -10,7 +11,7 @@ from typing import Annotated
 
 import typer
 
-from monitor.cli.root import GIVEN, app, bad, configured, listing, today
+from monitor.cli.root import GIVEN, app, bad, configured, listing, today, usual_folder
 from monitor.cli.terminal import err, out
 from monitor.configuration import (
     Configuration,
@@ -53,7 +54,8 @@ def init(
         f"{target}: {written} file{'s' if written != 1 else ''} written"
         + (f", {kept} were there and are left alone" if kept else "")
     )
-    out.print("next: agencies and accounts into the register (`pantau agencies import FILE`), then `pantau check`")
+    pantau = "pantau" if target.resolve() == usual_folder().resolve() else f"pantau --config {shlex.quote(str(target))}"
+    out.print(f"next: agencies and accounts into the register (`{pantau} agencies import FILE`), then `{pantau} check`")
 
 
 def _defaults() -> Path:
