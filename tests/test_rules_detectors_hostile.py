@@ -27,9 +27,14 @@ WHOLE = 0.1  # seconds below which growth is noise
 @pytest.mark.parametrize("name", DETECTORS)
 @pytest.mark.parametrize("seed", SEEDS)
 def test_time_grows_with_the_text_and_not_with_its_square(name, seed):
-    long = _seconds(name, Text(seed * (LONG // len(seed))))
-    if long > WHOLE:
-        assert long < MOST_GROWTH * _seconds(name, Text(seed * (SHORT // len(seed))))
+    short, long = Text(seed * (SHORT // len(seed))), Text(seed * (LONG // len(seed)))
+    if _seconds(name, long) > WHOLE:
+        assert _fastest(name, long) < MOST_GROWTH * _fastest(name, short)
+
+
+def _fastest(name, text):
+    """Return the best of some: the collector of a process with many tests behind it may take a second of one."""
+    return min(_seconds(name, text) for _ in range(5))
 
 
 def _seconds(name, text):
