@@ -107,11 +107,10 @@ def deliver_due(
 ) -> Sent:
     """Send the mails that are due by `now`, at most `limit`, the longest due first. Returns what became of them.
 
-    After `within` no further one is begun.
-
-    A temporary failure is tried again for as long as it takes; only a refusal for good ends a mail. When the server
-    fails as a whole the run ends, and nothing that waits is tried before the mail that met it. What was uncertain is
-    looked up in the `journal`, or sent again as the same mail. The channel's connection is kept for the next run.
+    After `within` no further one is begun. A temporary failure is tried again for as long as it takes; only a refusal
+    for good ends a mail. When the server fails as a whole the run ends, and nothing that waits is tried before the mail
+    that met it. What was uncertain is looked up in the `journal`, or sent again as the same mail. The channel's
+    connection is kept for the next run.
     """
     run = _Run(
         db=db,

@@ -60,7 +60,6 @@ class Case:
     opened: str
     age: str
     told: str
-    acknowledged: str
     resolved: str
     state: str
     reopened_for: str
@@ -272,7 +271,6 @@ def _case(alert: AlertLine, names: Mapping[str, str], language: Language, now: d
         opened=wording.short(alert.opened_at),
         age=wording.span(now - alert.opened_at, language),
         told=at(alert.first_mail_at),
-        acknowledged=at(alert.acknowledged_at),
         resolved=at(alert.resolved_at),
         state=wording.STATES[language][alert.state],
         deadline=at(alert.deadline) if alert.state is AlertState.ACKNOWLEDGED else "",

@@ -44,8 +44,7 @@ def mailed(db, at, *, day=DAY):
     )
     decided = plans.Decision(alert_id=alert_id, notifications=[mail], waiting_reason="canary", steps=1)
     plans.write_plans(db, [decided], policy=Escalation(), now=at)
-    claimed = outbox.claim(db, now=at, lease=MINUTE)
-    assert claimed is not None
+    (claimed,) = outbox.claim_batch(db, now=at, lease=MINUTE, limit=1)
     return claimed
 
 
@@ -86,7 +85,7 @@ def test_a_canary_that_nobody_took_within_the_hour_is_told_once_and_withdrawn_wh
     assert settle_canaries(db, now=AT + 2 * HOUR) == []
     (told,) = list_alerts(db)
     assert (told.kind, told.state) == (AlertKind.CANARY_MISSING, AlertState.OPEN)
-    again = outbox.claim(db, now=AT + 3 * HOUR, lease=MINUTE)
+    (again,) = outbox.claim_batch(db, now=AT + 3 * HOUR, lease=MINUTE, limit=1)
     outbox.mark_accepted(db, again, AT + 3 * HOUR)
     settle_canaries(db, now=AT + 3 * HOUR)
     assert list_alerts(db)[0].state is AlertState.RESOLVED

@@ -817,8 +817,7 @@ def test_a_restart_in_the_middle_sends_each_digest_once(registered_db, tmp_path)
     assert plans.schedule_digest(db, "2026-W47", plan_digest("2026-W47", POLICY), now=now) == 2
     first = deliver_due(db, channel, ENVELOPE, now=now, clock=lambda: now, report=report_at(db, now), limit=1)
     assert first.accepted == 1
-    claimed = store.claim(db, now=now, lease=HOUR)  # in hand when it died
-    assert claimed is not None
+    assert len(store.claim_batch(db, now=now, lease=HOUR, limit=1)) == 1  # in hand when it died
     store.release_abandoned(db, now)
     assert tick(db, channel, now + timedelta(minutes=1)) == 1
     assert tick(db, channel, now + 2 * HOUR) == 0

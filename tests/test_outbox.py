@@ -91,7 +91,7 @@ class Office:
             connection.execute(tables.alert.update().values(state=state.value))
 
     def claim(self):
-        return store.claim(self.db, now=self.now, lease=LEASE)
+        return next(iter(store.claim_batch(self.db, now=self.now, lease=LEASE, limit=1)), None)
 
     def begin(self, delivery, **options):
         return store.begin(self.db, delivery, b"mail", now=self.now, lease=LEASE, **options)

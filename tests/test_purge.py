@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+import resource
 from dataclasses import replace
 from datetime import timedelta
 from itertools import chain, repeat
@@ -45,7 +46,7 @@ from monitor.store.database import open_database, sole_process
 from monitor.store.history import StoredHistory
 from monitor.store.listings import list_alerts
 from monitor.store.media import save_read, waiting_media
-from monitor.store.outbox import begin, claim, mark_accepted
+from monitor.store.outbox import begin, claim_batch, mark_accepted
 from monitor.store.plans import Decision, schedule_digest, write_plans
 from monitor.store.posts import Judged, save_page, unseen
 from monitor.store.profiles import save_profile
@@ -98,7 +99,7 @@ class Store:
             write_plans(
                 self.db, [Decision(alert_id=alert_id, notifications=[one], steps=1)], policy=Escalation(), now=at
             )
-        delivery = claim(self.db, now=at, lease=HOUR)
+        (delivery,) = claim_batch(self.db, now=at, lease=HOUR, limit=1)
         about = (alert_id, *also_about) if also_about else ()
         begin(self.db, delivery, MARK.encode(), about=about, now=at, lease=HOUR)
         return delivery
@@ -574,6 +575,21 @@ def test_no_copy_is_left_in_the_unused_parts_of_pages_that_were_split(sqlite_db)
 def test_a_file_that_cannot_be_written_anew_says_why(sqlite_db, monkeypatch, up_to, room, words):
     monkeypatch.setattr("monitor.store.database.ROOM_TO_COMPACT", room)
     assert words in sqlite_db.forget(up_to=up_to)
+
+
+def test_a_full_disk_stands_in_the_way_and_ends_no_purge(sqlite_db):
+    """Fault 12: what is new waits in the WAL, and nothing is lost."""
+    Store(sqlite_db).save("1", MARK * 50_000, at=NOW)
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (sqlite_db.path.stat().st_size, hard))
+    try:
+        left = sqlite_db.forget(up_to=1)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert left.startswith("what is new could not be moved into the file")
+    assert sqlite_db.forget() == ""
+    with sqlite_db.read() as connection:
+        assert connection.execute(select(tables.post_version.c.text)).scalar_one() == MARK * 50_000
 
 
 def test_a_reader_that_takes_long_does_not_hold_the_purge_up(sqlite_db):

@@ -58,7 +58,7 @@ def test_mail_is_stuck_when_it_waits_for_an_hour_and_none_leaves(db):
     mail(db, "two", NOW + MINUTE)
     assert mail_stuck_since(db, now=NOW + HOUR - MINUTE, patience=HOUR) is None
     assert mail_stuck_since(db, now=NOW + HOUR + MINUTE, patience=HOUR) == NOW
-    claimed = outbox.claim(db, now=NOW + HOUR, lease=MINUTE)
+    (claimed,) = outbox.claim_batch(db, now=NOW + HOUR, lease=MINUTE, limit=1)
     outbox.mark_accepted(db, claimed, NOW + HOUR)
     assert mail_stuck_since(db, now=NOW + HOUR + 2 * MINUTE, patience=HOUR) is None  # the backlog drains
     assert mail_stuck_since(db, now=NOW + 3 * HOUR, patience=HOUR) == NOW + MINUTE

@@ -44,6 +44,7 @@ audit_app = group("audit", "The record of what happened; it can be proved unchan
 hold_app = group("hold", "Legal holds: what no purge may empty.")
 certificate_app = group("certificate", "Signed certificates of what was read.")
 
+FOLDER_VARIABLE, USUAL_FOLDER = "PANTAU_CONFIG", Path("config")
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON array, uncapped.")]
 OfAgency = Annotated[str, typer.Option("--agency", help="Only this agency.")]
 
@@ -52,7 +53,7 @@ OfAgency = Annotated[str, typer.Option("--agency", help="Only this agency.")]
 class Invocation:
     """What comes before the command."""
 
-    folder: Path = Path("config")
+    folder: Path = USUAL_FOLDER
 
 
 GIVEN = Invocation()
@@ -61,15 +62,15 @@ GIVEN = Invocation()
 @app.callback()
 def _before(
     config: Annotated[
-        Path, typer.Option("--config", envvar="PANTAU_CONFIG", help="The folder of pantau.toml.", show_default=True)
-    ] = Path("config"),
+        Path, typer.Option("--config", envvar=FOLDER_VARIABLE, help="The folder of pantau.toml.", show_default=True)
+    ] = USUAL_FOLDER,
 ) -> None:
     GIVEN.folder = config
 
 
 def usual_folder() -> Path:
     """Return where the configuration is looked for without `--config`."""
-    return Path(os.environ.get("PANTAU_CONFIG") or "config")
+    return Path(os.environ.get(FOLDER_VARIABLE) or USUAL_FOLDER)
 
 
 def configured() -> Configuration:

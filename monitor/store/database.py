@@ -144,8 +144,11 @@ class Database:
 
     def _cut_wal(self) -> str:
         """Move everything from the WAL into the file. Who reads for longer than we wait stands in the way."""
-        busy, *_ = self._alone("PRAGMA busy_timeout=1000", "PRAGMA wal_checkpoint(TRUNCATE)")
-        self._alone(f"PRAGMA busy_timeout={BUSY_MILLISECONDS}")
+        try:
+            busy, *_ = self._alone("PRAGMA busy_timeout=1000", "PRAGMA wal_checkpoint(TRUNCATE)")
+            self._alone(f"PRAGMA busy_timeout={BUSY_MILLISECONDS}")
+        except sqlite3.Error as error:
+            return f"what is new could not be moved into the file ({error})"
         return "somebody reads an older state; the next purge does it again" if busy else ""
 
     def _alone(self, *statements: str) -> tuple[Any, ...]:

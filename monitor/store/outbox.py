@@ -38,11 +38,6 @@ from monitor.store.tables import alert, meta, notification, notification_alert, 
 HOLD = "mail_held"  # the fact that the mail server fails as a whole: "since until"
 
 
-def claim(db: Database, *, now: datetime, lease: timedelta) -> Delivery | None:
-    """Claim the mail that has been due longest, as `claim_batch` does. None when nothing is due."""
-    return next(iter(claim_batch(db, now=now, lease=lease, limit=1)), None)
-
-
 def claim_batch(db: Database, *, now: datetime, lease: timedelta, limit: int) -> list[Delivery]:
     """Claim the mails that have been due longest, also those whose holder's lease has run out, at most `limit`.
 
