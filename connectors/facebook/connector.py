@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, ClassVar, cast
 from urllib.parse import quote
 
-from connectors import configured
 from connectors.addresses import facebook as addresses
 from connectors.addresses.parts import named_by
 from connectors.base import (
@@ -35,36 +34,25 @@ from connectors.facebook.posts import (
     parse_posts,
     parse_profile,
 )
-from connectors.facebook.sdk import IDS_PER_CALL, ORIGIN, TOKEN, Sdk
+from connectors.facebook.sdk import IDS_PER_CALL, TOKEN, Sdk
 from connectors.facebook.together import Together
 from connectors.facebook.ways import PAGE_SIZE, Stretch, Way
 from connectors.graph.answers import UNTOLD, describe_token, end_of_token, items_of
 from connectors.graph.refusals import FACEBOOK, Refused, is_too_much, lacks_way
+from connectors.graph.settings import GraphSettings
 from connectors.payload import inner, string
 from connectors.portions import answer_for, portions
 from connectors.walk import Walk, begin_walk
 from monitor.model import Account, Json, Profile
-from monitor.settings import Network, Secret
+from monitor.settings import Network
 
-USUAL_VERSION = "v26.0"
 USERNAME = r"[\w.\-]+"  # or a page's number
 GONE_POST: Json = {"is_published": False}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class FacebookSettings:
-    access_token: Secret = field(default_factory=Secret)
-    app_secret: Secret = field(default_factory=Secret)
-    api_version: str = USUAL_VERSION
-    base_url: str = ORIGIN
-
-    def problems(self) -> configured.Problems:
-        return configured.only(
-            base_url=configured.base_url_mistake(self.base_url, usual=ORIGIN),
-            api_version=configured.graph_version_mistake(self.api_version, usual=USUAL_VERSION),
-            access_token=configured.token_mistake(self.access_token),
-            app_secret=configured.token_mistake(self.app_secret),
-        )
+class FacebookSettings(GraphSettings):
+    """As all of Meta's platforms."""
 
 
 def page_of(account: Account) -> str:
@@ -96,13 +84,7 @@ class FacebookConnector:
 
     def __init__(self, settings: FacebookSettings, network: Network, bounds: Bounds = BOUNDS) -> None:
         self._bounds = bounds
-        self._sdk = Sdk(
-            token=settings.access_token,
-            app_secret=settings.app_secret,
-            api_version=settings.api_version,
-            base_url=settings.base_url,
-            network=network,
-        )
+        self._sdk = Sdk(settings, network)
         self._together = Together(self._sdk, bounds)
         self._edges: dict[str, str] = {}  # by page: the edge that has answered
 

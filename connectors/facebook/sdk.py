@@ -29,9 +29,10 @@ from connectors.base import (
 from connectors.configured import GRAPH_VERSION
 from connectors.graph.budget import Budget, retry_at
 from connectors.graph.refusals import NEW_TOKEN, Refused, is_too_much, lacks_way, parse_refusal, refused
+from connectors.graph.settings import GraphSettings
 from connectors.remembered import Belief
 from monitor.model import Json
-from monitor.settings import Network, Secret
+from monitor.settings import Network
 
 ORIGIN = "https://graph.facebook.com"  # what the SDK writes into every address
 IDS_PER_CALL = 50
@@ -44,11 +45,11 @@ Question = Callable[[Any], Any]  # takes the SDK's GraphAPI, returns its answer
 class Sdk:
     """Asks with one token. Thread-safe: the session, the budget and a belief are all that is shared."""
 
-    def __init__(self, *, token: Secret, app_secret: Secret, api_version: str, base_url: str, network: Network) -> None:
-        self._token = token.reveal().strip()
-        self._version = api_version.strip()
+    def __init__(self, settings: GraphSettings, network: Network) -> None:
+        self._token = settings.access_token.reveal().strip()
+        self._version = settings.api_version.strip()
         self._timeout = network.timeout.total_seconds()
-        self._session = _open_session(self._token, app_secret.reveal().strip(), base_url, network)
+        self._session = _open_session(self._token, settings.app_secret.reveal().strip(), settings.base_url, network)
         self.budget = Budget()
         self.singly = Belief()  # the server does not know how to read many objects in one call
 

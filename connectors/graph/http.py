@@ -29,10 +29,11 @@ from connectors.configured import GRAPH_VERSION
 from connectors.graph.answers import UNTOLD, describe_token, end_of_token
 from connectors.graph.budget import Budget, retry_at
 from connectors.graph.refusals import Dialect, Refusal, Refused, is_too_much, lacks_way, parse_refusal, refused
+from connectors.graph.settings import GraphSettings
 from connectors.portions import portions
 from connectors.remembered import Belief
 from monitor.model import Json
-from monitor.settings import Network, Secret
+from monitor.settings import Network
 
 IDS_PER_CALL = 50
 
@@ -42,15 +43,13 @@ class GraphHttp:
 
     gone: ClassVar[Json] = {}  # stands for an object that is not there any more
 
-    def __init__(
-        self, dialect: Dialect, *, token: Secret, app_secret: Secret, api_version: str, base_url: str, network: Network
-    ) -> None:
+    def __init__(self, dialect: Dialect, settings: GraphSettings, network: Network) -> None:
         self.dialect = dialect
-        self.token = token.reveal().strip()
-        self._version = api_version.strip()
-        self._base_url = base_url.strip().rstrip("/")
+        self.token = settings.access_token.reveal().strip()
+        self._version = settings.api_version.strip()
+        self._base_url = settings.base_url.strip().rstrip("/")
         self._session = http.open_session(base_url=self._base_url, network=network, credential=True)
-        self._credential = _credential(self.token, app_secret.reveal().strip())
+        self._credential = _credential(self.token, settings.app_secret.reveal().strip())
         self._budget = Budget(dialect)
         self._singly = Belief()  # the server does not know how to read many objects in one call
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import ClassVar
 
@@ -28,6 +28,7 @@ from connectors.graph.answers import following
 from connectors.graph.http import GraphHttp
 from connectors.graph.listing import next_question, pages
 from connectors.graph.refusals import Refused, is_too_much, lacks_way
+from connectors.graph.settings import GraphSettings
 from connectors.instagram.posts import (
     MEDIA_FIELDS,
     PLAIN_MEDIA_FIELDS,
@@ -42,33 +43,20 @@ from connectors.listing import reread_listed, stretch
 from connectors.payload import identifier, inner, parts, string
 from connectors.walk import Listed, begin_walk, walked
 from monitor.model import Account, Json, Post, Profile
-from monitor.settings import Network, Secret
+from monitor.settings import Network
 
-USUAL = "https://graph.facebook.com"
-USUAL_VERSION = "v26.0"
 PAGE_SIZE = 50
 USERNAME = r"[A-Za-z0-9._]{1,30}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class InstagramSettings:
-    access_token: Secret = field(default_factory=Secret)
-    app_secret: Secret = field(default_factory=Secret)
+class InstagramSettings(GraphSettings):
     user_id: str = ""  # the own professional account in whose name is asked; empty: what the token shows
-    api_version: str = USUAL_VERSION
-    base_url: str = USUAL
 
     def problems(self) -> configured.Problems:
         is_id = re.fullmatch(r"[0-9]*", self.user_id.strip())
-        return configured.only(
-            base_url=configured.base_url_mistake(self.base_url, usual=USUAL),
-            api_version=configured.graph_version_mistake(self.api_version, usual=USUAL_VERSION),
-            user_id=""
-            if is_id
-            else "is no number; write the numeric id of the professional account, or leave it empty",
-            access_token=configured.token_mistake(self.access_token),
-            app_secret=configured.token_mistake(self.app_secret),
-        )
+        without = "is no number; write the numeric id of the professional account, or leave it empty"
+        return [*GraphSettings.problems(self), *configured.only(user_id="" if is_id else without)]
 
 
 def username_of(account: Account) -> str:
@@ -95,14 +83,7 @@ class InstagramConnector:
     def __init__(self, settings: InstagramSettings, network: Network, bounds: Bounds = BOUNDS) -> None:
         self._bounds = bounds
         self._user_id = settings.user_id.strip()
-        self._graph = GraphHttp(
-            DIALECT,
-            token=settings.access_token,
-            app_secret=settings.app_secret,
-            api_version=settings.api_version,
-            base_url=settings.base_url,
-            network=network,
-        )
+        self._graph = GraphHttp(DIALECT, settings, network)
         self._owned: Mapping[str, str] = {self._user_id: ""} if self._user_id else {}  # id → username, where known
         self._plain: set[str] = set()  # ways of reading that refused the fuller question
         self._others_by_id = True  # until it is known that only own posts can be read by id

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import ClassVar
 
-from connectors import configured
 from connectors.addresses import threads as addresses
 from connectors.addresses.parts import named_by
 from connectors.base import (
@@ -24,6 +23,7 @@ from connectors.base import (
 from connectors.graph.http import GraphHttp
 from connectors.graph.listing import next_question, pages
 from connectors.graph.refusals import Refused, is_too_much, lacks_way
+from connectors.graph.settings import GraphSettings
 from connectors.listing import merged, reread_listed, stretch
 from connectors.markup import unique
 from connectors.payload import identifier, parts, string
@@ -43,10 +43,8 @@ from connectors.threads.posts import (
 from connectors.threads.refusals import DIALECT, is_not_ours, may_be_a_field
 from connectors.walk import Listed, begin_walk, walked
 from monitor.model import Account, Json, Profile
-from monitor.settings import Network, Secret
+from monitor.settings import Network
 
-USUAL = "https://graph.threads.com"
-USUAL_VERSION = "v1.0"
 PAGE_SIZE = 100
 DISCOVERIES = 1000  # calls in 24 hours, for profiles of others; no header tells how many are left
 EARLIEST = datetime(2023, 7, 3, tzinfo=UTC)  # `since` takes nothing before Threads began
@@ -57,19 +55,9 @@ ASK_AGAIN = timedelta(hours=1)  # what a server did not tell may have been a pas
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ThreadsSettings:
-    access_token: Secret = field(default_factory=Secret)
-    app_secret: Secret = field(default_factory=Secret)
-    api_version: str = USUAL_VERSION
-    base_url: str = USUAL
-
-    def problems(self) -> configured.Problems:
-        return configured.only(
-            base_url=configured.base_url_mistake(self.base_url, usual=USUAL),
-            api_version=configured.graph_version_mistake(self.api_version, usual=USUAL_VERSION),
-            access_token=configured.token_mistake(self.access_token),
-            app_secret=configured.token_mistake(self.app_secret),
-        )
+class ThreadsSettings(GraphSettings):
+    api_version: str = "v1.0"
+    base_url: str = "https://graph.threads.com"
 
 
 def username_of(account: Account) -> str:
@@ -95,14 +83,7 @@ class ThreadsConnector:
 
     def __init__(self, settings: ThreadsSettings, network: Network, bounds: Bounds = BOUNDS) -> None:
         self._bounds = bounds
-        self._graph = GraphHttp(
-            DIALECT,
-            token=settings.access_token,
-            app_secret=settings.app_secret,
-            api_version=settings.api_version,
-            base_url=settings.base_url,
-            network=network,
-        )
+        self._graph = GraphHttp(DIALECT, settings, network)
         self._day = DayCount(DISCOVERIES)
         self._referred: Remembered[Json] = Remembered(REMEMBERED)
         self._me: Json | None = None  # the token's own profile; empty where the server does not tell
