@@ -39,11 +39,13 @@ class Gap:
 
     Posts may bear times of long before they appeared: then the stretch can lie before the last check, or be empty
     because their times do not say where it lies. It stays a gap: posts are missing.
+    `from_start`: the pulls before this one showed nothing of what was known, so that nobody knows what they missed.
     """
 
     start: datetime | None
     end: datetime
     cause: Cause
+    from_start: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -26,6 +26,7 @@ class Seen:
     first_sights: Mapping[str, str]
     fullest: int = 0
     newest: str = ""
+    empty: bool = False  # the last window was, and perhaps wrongly
 
     def first_sight(self, native_id: str, now: datetime) -> datetime:
         known = self.first_sights.get(_mark(native_id))
@@ -41,6 +42,7 @@ def remembered(cursor: Cursor | None) -> Seen:
         first_sights=dict(cursor.get("first_sights", {})),
         fullest=int(cursor.get("fullest", 0)),
         newest=str(cursor.get("newest", "")),
+        empty=bool(cursor.get("empty")),
     )
 
 
@@ -60,6 +62,7 @@ def window_page(
         "first_sights": dict(list(dated.items())[:REMEMBERED]),
         "fullest": max(seen.fullest, len(marks)),
         "newest": max(newest.isoformat() if newest else "", seen.newest),
+        **({"empty": True} if seen.marks and not marks else {}),
         **extra,
     }
     return Page(posts=tuple(posts), cursor=cursor, last=True, gap=_gap(seen, marks, posts))
@@ -69,7 +72,7 @@ def _gap(seen: Seen, marks: set[str], posts: Sequence[Post]) -> Gap | None:
     if not seen.marks or not seen.newest or marks & seen.marks or len(marks) < seen.fullest:
         return None
     start, end = datetime.fromisoformat(seen.newest), min(post.published_at for post in posts)
-    return Gap(start=start, end=end, cause=Cause.BURST) if start < end else None
+    return Gap(start=start, end=end, cause=Cause.BURST, from_start=seen.empty) if start < end else None
 
 
 def _mark(native_id: str) -> str:

@@ -2,7 +2,8 @@
 
 For platforms whose listings come newest first, page by page, each post with its time. The cursor remembers the newest
 time, and while posts are lost to a burst, the newest time known before them: a later walk that begins below it and
-ends by itself has read them after all.
+ends by itself has read them after all. It remembers as well that the last walk showed nothing at all, which may have
+been a fault: then nobody knows what was missed since the newest time.
 """
 
 from __future__ import annotations
@@ -152,13 +153,15 @@ class Walk:
         """A post dated in the future must not hide those of today, and is known all the same."""
         newest = max(filter(None, (self._newest, self.known)), default=None)
         ahead = {"ahead": newest.isoformat()} if newest and newest > self.now else {}
-        return {"v": 1, "newest": min(newest, self.now).isoformat() if newest else None, **ahead}
+        empty = {"empty": True} if newest and not self._ids else {}
+        return {"v": 1, "newest": min(newest, self.now).isoformat() if newest else None, **ahead, **empty}
 
     def _gap(self) -> Gap | None:
         reached = min(self._oldest or self.now, self.now)
         if self._is_back_catalogue if self.known is None else reached <= self.known:
             return None
-        return Gap(start=self.known, end=reached, cause=Cause.BURST)
+        saw_nothing = bool(self.begin) and (self.known is None or bool((self.begin or {}).get("empty")))
+        return Gap(start=self.known, end=reached, cause=Cause.BURST, from_start=saw_nothing)
 
 
 def begin_walk(

@@ -8,7 +8,7 @@ Intervals are half-open, UTC.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from monitor.model import Cause, CoverageKind, Interval, Verdict
@@ -17,45 +17,57 @@ UNREACHABLE = frozenset({Cause.NOT_FOUND, Cause.PERMISSION, Cause.CREDENTIAL, Ca
 LEAST = timedelta(milliseconds=1)  # a stretch that shows
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hole:
+    """What the platform no longer gives back, as a check tells it. A start of None means "from what was read last".
+
+    `from_start`: the checks before this one showed nothing at all, and were perhaps wrong: it begins where it says,
+    whatever they were taken to have read; without a start, where the stretch that they read begins.
+    """
+
+    start: datetime | None
+    end: datetime
+    cause: Cause
+    from_start: bool = False
+
+
 def after_read(
     tail: Sequence[Interval],
     *,
     begin: datetime,
     now: datetime,
-    hole: tuple[datetime | None, datetime, Cause] | None = None,
+    hole: Hole | None = None,
 ) -> tuple[Interval, ...]:
     """Return the tail after a walk that met what was known: everything up to `now` is read, the failures are closed.
 
-    `begin` is the account's registration, for a first read. `hole` is what the platform no longer gives back
-    (start, end, cause); a start of None means "from what was read last". A hole is always left visible, and always
-    followed by a READ interval: a gap at the end would be taken for a failure that the next read closes.
+    `begin` is the account's registration, for a first read. A hole is always left visible, and always followed by a
+    READ interval: a gap at the end would be taken for a failure that the next read closes.
     """
     first = tail[0] if tail and tail[0].kind is CoverageKind.READ else None
     start = first.start if first else (tail[0].start if tail else begin)
     now = max(now, start)
     if hole is None:
         return (Interval(kind=CoverageKind.READ, start=start, end=now),)
-    lost_from, lost_to = _place(hole[0], hole[1], start=start, checked=first.end if first else start, now=now)
+    lost_from, lost_to = _place(hole, start=start, checked=first.end if first else start, now=now)
     pieces = (
         Interval(kind=CoverageKind.READ, start=start, end=lost_from),
-        Interval(kind=CoverageKind.GAP, start=lost_from, end=lost_to, cause=hole[2]),
+        Interval(kind=CoverageKind.GAP, start=lost_from, end=lost_to, cause=hole.cause),
         Interval(kind=CoverageKind.READ, start=lost_to, end=max(now, lost_to + LEAST)),
     )
     return tuple(piece for piece in pieces if piece.start < piece.end)
 
 
-def _place(
-    lost_from: datetime | None, lost_to: datetime, *, start: datetime, checked: datetime, now: datetime
-) -> tuple[datetime, datetime]:
+def _place(hole: Hole, *, start: datetime, checked: datetime, now: datetime) -> tuple[datetime, datetime]:
     """Return where a hole lies: after the last check, as a rule, for up to then all was read.
 
     When all of it bears times of before that, the posts appeared later than they say: it lies where they say. Where
     that is no stretch of this tail at all, it is named at the last check.
     """
-    begin, end = max(checked, lost_from or checked), min(lost_to, now)
+    read_to = start if hole.from_start else checked
+    begin, end = max(read_to, hole.start or read_to), min(hole.end, now)
     if begin < end:
         return begin, end
-    begin, end = max(start, lost_from or checked), min(lost_to, checked)
+    begin, end = max(start, hole.start or checked), min(hole.end, checked)
     return (begin, end) if begin < end else (checked, checked + LEAST)
 
 

@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from monitor import coverage
+from monitor.coverage import Hole
 from monitor.model import Cause, CoverageKind, Interval, Verdict
 
 T0 = datetime(2026, 11, 1, tzinfo=UTC)
@@ -38,7 +39,7 @@ def test_a_read_after_failures_closes_their_gap():
 
 
 def test_what_the_platform_no_longer_gives_back_stays_a_named_gap():
-    hole = (T0 + 1 * HOUR, T0 + 3 * HOUR, Cause.BURST)
+    hole = Hole(start=T0 + 1 * HOUR, end=T0 + 3 * HOUR, cause=Cause.BURST)
     assert after_read((read(0, 2),), 4, hole) == (read(0, 2), gap(2, 3, Cause.BURST), read(3, 4))
 
 
@@ -69,14 +70,32 @@ def tail_start(intervals):
 
 @pytest.mark.parametrize(("hole", "expected"), HOLES.values(), ids=HOLES)
 def test_a_hole_is_never_clamped_to_nothing(hole, expected):
-    assert after_read((read(0, 3),), 5, (*hole, Cause.BURST)) == expected
+    assert after_read((read(0, 3),), 5, Hole(start=hole[0], end=hole[1], cause=Cause.BURST)) == expected
 
 
-@given(st.one_of(st.none(), st.integers(-9, 9)), st.integers(-9, 9), st.integers(0, 9), st.integers(1, 9))
-def test_a_hole_stays_open_and_makes_no_account_blind(lost_from, lost_to, checked, later):
+EMPTY_BEFORE = {
+    "it begins at the newest post known before": ((T0 + 1 * HOUR, T0 + 4 * HOUR), (read(0, 1), gap(1, 4), read(4, 5))),
+    "one of all that was ever published begins with the account": ((None, T0 + 4 * HOUR), (gap(0, 4), read(4, 5))),
+    "one from before this stretch begins with it": ((T0 - HOUR, T0 + 4 * HOUR), (gap(0, 4), read(4, 5))),
+    "one that lies before the last check lies there": ((T0 + HOUR, T0 + 2 * HOUR), (read(0, 1), gap(1, 2), read(2, 5))),
+}
+
+
+@pytest.mark.parametrize(("place", "expected"), EMPTY_BEFORE.values(), ids=EMPTY_BEFORE)
+def test_what_was_missed_while_answers_were_empty_is_named_from_where_it_began(place, expected):
+    """I1, fault 21: the checks up to 3 were taken for reads, and had shown nothing of an account with posts."""
+    hole = Hole(start=place[0], end=place[1], cause=Cause.UNAVAILABLE, from_start=True)
+    assert after_read((read(0, 3),), 5, hole) == expected
+
+
+@given(
+    st.one_of(st.none(), st.integers(-9, 9)), st.integers(-9, 9), st.integers(0, 9), st.integers(1, 9), st.booleans()
+)
+def test_a_hole_stays_open_and_makes_no_account_blind(lost_from, lost_to, checked, later, from_start):
     """Not even at a first read in the instant of the registration, and not after the next read."""
     before = (read(0, checked),) if checked else ()
-    hole = (None if lost_from is None else T0 + lost_from * HOUR, T0 + lost_to * HOUR, Cause.BURST)
+    begin = None if lost_from is None else T0 + lost_from * HOUR
+    hole = Hole(start=begin, end=T0 + lost_to * HOUR, cause=Cause.BURST, from_start=from_start)
     tail = after_read(before, checked, hole)
     assert coverage.verdict(tail) is Verdict.GAPS
     cut = tail_start(tail)
@@ -153,7 +172,7 @@ def test_intervals_tile_the_account_s_life_whatever_happens(events):
     for kind, hours in events:
         now += hours * HOUR
         if kind in {"read", "hole"}:
-            hole = (None, now - HOUR, Cause.BURST) if kind == "hole" else None
+            hole = Hole(start=None, end=now - HOUR, cause=Cause.BURST) if kind == "hole" else None
             tail = coverage.after_read(tail, begin=T0, now=now, hole=hole)
         else:
             cause = Cause.UNAVAILABLE if kind == "fail" else Cause.NOT_FOUND

@@ -6,6 +6,7 @@ from builders import NOW, account, agency, finding, first_hole, post
 from sqlalchemy import func, select, update
 
 from monitor import coverage as intervals
+from monitor.coverage import Hole
 from monitor.model import AccountStatus, AlertKind, Cause, CoverageKind, Profile, Verdict
 from monitor.rechecks import Rechecks
 from monitor.store import tables
@@ -205,7 +206,7 @@ def test_coverage_tiles_over_a_long_life_of_reads_failures_and_bursts(db):
         if step % 7 == 3:
             fail(db, claimed, now, Cause.UNAVAILABLE if step % 2 else Cause.NOT_FOUND)
         else:
-            hole = (None, now - MINUTE, Cause.BURST) if step % 11 == 5 else None
+            hole = Hole(start=None, end=now - MINUTE, cause=Cause.BURST) if step % 11 == 5 else None
             read(db, claimed, now, hole=hole)
     found = stretches(db)
     assert first_hole(found, NOW) is None

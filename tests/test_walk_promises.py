@@ -11,10 +11,12 @@ from builders import NOW, account, post
 from test_x import page as answer_of
 from test_x import post as tweet
 
-from connectors.base import Bounds
+from connectors.base import Bounds, Gap
 from connectors.listing import reread_listed, stretch
+from connectors.seen import remembered, window_page
 from connectors.walk import Listed, begin_walk, listed
 from connectors.x.timeline import Walk as XWalk
+from monitor.model import Cause
 
 MINUTE, HOUR = timedelta(minutes=1), timedelta(hours=1)
 EMPTY_END, EMPTY_MIDDLE = Listed(posts=(), times=(), ids=frozenset(), more=False), listed([], more=True)
@@ -70,6 +72,54 @@ def test_the_cursor_moves_and_remembers_what_may_be_lost():
     assert page.cursor["newest"] == (NOW - MINUTE).isoformat()
     assert page.cursor["lost_after"] == (NOW - 60 * MINUTE).isoformat()
     assert not page.heals
+
+
+def walk_from(cursor):
+    return begin_walk(JPD, cursor, Bounds(overlap=10 * MINUTE), NOW, promises=True)
+
+
+def test_a_walk_that_showed_nothing_is_remembered_until_one_shows_something():
+    """I1, fault 21: what was published before it may be missing as well, if the next one is cut short."""
+    known = {"v": 1, "newest": (NOW - 60 * MINUTE).isoformat()}
+    empty = walk_from(known).take(EMPTY_END).cursor
+    assert empty == {**known, "empty": True}
+    assert walk_from(empty).take(EMPTY_END).cursor == empty
+    assert walk_from(empty).take(shown(1, 60, more=False)).cursor == {"v": 1, "newest": (NOW - MINUTE).isoformat()}
+    for cursor, begins_there in ((known, False), (empty, True), ({"v": 1, "newest": None}, True), (None, False)):
+        walk = walk_from(cursor)
+        walk.take(shown(1, 2))
+        gap = walk.take(EMPTY_END).gap or Gap(start=None, end=NOW, cause=Cause.BURST)
+        assert gap.from_start is begins_there, cursor
+
+
+def test_a_window_that_showed_nothing_is_remembered_until_one_shows_something():
+    def window(cursor, *minutes):
+        posts = [post(str(m), published_at=NOW - m * MINUTE) for m in minutes]
+        return window_page(remembered(cursor), posts, now=NOW, undated=frozenset(), extra={})
+
+    first = window(None, 60, 61)
+    assert window(first.cursor, 1, 2).gap == Gap(start=NOW - HOUR, end=NOW - 2 * MINUTE, cause=Cause.BURST)
+    missed = window(window(first.cursor).cursor, 1, 2)
+    assert missed.gap == Gap(start=NOW - HOUR, end=NOW - 2 * MINUTE, cause=Cause.BURST, from_start=True)
+    assert "empty" not in missed.cursor
+
+
+def x_walk(start, *answers):
+    walk = XWalk(
+        start=start, account=JPD, overlap=MINUTE, page_limit=1, back_catalogue=0, live_from=NOW - 30 * HOUR, now=NOW
+    )
+    return [walk.take(one) for one in answers][-1]
+
+
+def test_x_remembers_as_well_that_it_showed_nothing():
+    known = {"v": 1, "newest_id": tweet(1)["id"], "newest_at": (NOW - HOUR).isoformat(), "found_at": NOW.isoformat()}
+    empty = x_walk(known, {"meta": {"result_count": 0}}).cursor
+    assert empty == {**known, "empty": True}
+    for start, begins_there in ((known, False), (empty, True), ({**known, "settled": True}, True)):
+        page = x_walk(start, answer_of(tweet(9), tweet(8), token="a"))
+        assert page.gap is not None
+        assert page.gap.from_start is begins_there
+        assert "empty" not in page.cursor
 
 
 STRETCHES = {

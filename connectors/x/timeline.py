@@ -101,7 +101,11 @@ class Walk:
             # An empty answer to a look back shows not even the newest post: gone, or the answer was a fault.
             patience = self.overlap if self._ids else max(self.overlap, LOOKED_IN_VAIN)
             looked_back = newest and is_settled(self.start, now=self.now, overlap=patience)
-            return {"v": 1, **self.start} | ({"settled": True} if looked_back else {})
+            kept = {key: value for key, value in self.start.items() if key != "empty"}
+            is_empty = (
+                bool(newest) and not self._ids and not self.start.get("settled")
+            )  # later nothing else is asked for
+            return {"v": 1, **kept} | ({"settled": True} if looked_back else {}) | ({"empty": True} if is_empty else {})
         newest_at = min(self._newest_at, self.now).isoformat() if self._newest_at else self.start.get("newest_at")
         return {"v": 1, "newest_id": newest, "newest_at": newest_at, "found_at": self.now.isoformat()}
 
@@ -118,7 +122,9 @@ class Walk:
             return None
         known = self.start.get("newest_at")
         begin = datetime.fromisoformat(known) if known else self.account.registered_at
-        return Gap(start=begin if begin and begin < reached else None, end=reached, cause=Cause.BURST)
+        start = begin if begin and begin < reached else None
+        saw_nothing = bool(self.start) and (not known or self.start.get("settled") or self.start.get("empty"))
+        return Gap(start=start, end=reached, cause=Cause.BURST, from_start=bool(saw_nothing))
 
 
 def listed_at(post: Post) -> datetime:

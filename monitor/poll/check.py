@@ -12,6 +12,7 @@ import structlog
 from sqlalchemy.exc import OperationalError
 
 from connectors.base import Connector, ConnectorError, Page
+from monitor.coverage import Hole
 from monitor.model import Account, Cause, Profile
 from monitor.poll.backfill import can_backfill
 from monitor.poll.judging import fired_rules, fresh_posts, judge, storable_profile
@@ -373,7 +374,7 @@ def _read_end(
     gap = page.gap
     return ReadEnd(
         cursor=dict(page.cursor),
-        hole=(gap.start, gap.end, gap.cause) if gap else None,
+        hole=Hole(start=gap.start, end=gap.end, cause=gap.cause, from_start=gap.from_start) if gap else None,
         heals=page.heals,
         fillable=can_backfill(connector),
         history=poller.polling.back_catalogue if connector.capabilities.slices else 0,

@@ -26,7 +26,7 @@ class ReadEnd:
     """What the last page of a walk writes besides its posts."""
 
     cursor: dict[str, Any]
-    hole: tuple[datetime | None, datetime, Cause] | None
+    hole: intervals.Hole | None
     interval: timedelta
     next_check_at: datetime
     heals: bool = False  # what earlier walks had lost is read
@@ -68,7 +68,7 @@ def _note_past(connection: Connection, one: Ended) -> None:
     if end.heals:
         past.note_found(connection, holder.id)
     if end.fillable and end.hole is not None:
-        past.note_lost(connection, holder, start=end.hole[0], end=end.hole[1], now=one.now)
+        past.note_lost(connection, holder, start=end.hole.start, end=end.hole.end, now=one.now)
     if end.history and one.claimed.cursor is None:
         past.note_history(connection, holder, posts=end.history, now=one.now)
 
