@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from datetime import datetime, time, timedelta
 from email.utils import parseaddr
 
-from alerts.compose import Envelope, compose_digest, compose_monthly, digest_letter, monthly_letter, week_pictures
+from alerts.compose import compose_digest, compose_monthly, digest_letter, monthly_letter, week_pictures
+from alerts.envelope import Envelope
 from alerts.policy import mail_domain
 from monitor.model import MALAYSIA, Delivery, Language
 from monitor.reports import MonthReport, WeekReport

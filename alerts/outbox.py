@@ -20,7 +20,7 @@ from typing import Protocol
 import structlog
 
 from alerts.channel import Channel, DeliveryFailed
-from alerts.compose import Envelope
+from alerts.envelope import Envelope
 from alerts.folder import FolderChannel
 from alerts.mailbox import MailboxUnreachable
 from alerts.smtp import SmtpChannel

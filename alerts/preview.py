@@ -11,7 +11,7 @@ from html import escape
 from pathlib import Path
 
 from alerts import sample_weeks, samples
-from alerts.compose import Envelope
+from alerts.envelope import Envelope
 from alerts.smime import Certificates
 from monitor.model import Language
 

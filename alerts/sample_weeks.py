@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
-from alerts.compose import Envelope, compose_digest, compose_monthly
+from alerts.compose import compose_digest, compose_monthly
+from alerts.envelope import Envelope
 from alerts.samples import ACCOUNTS, AGENCY, HEAD, NOW, Sample, delivery_of
 from monitor.model import (
     MALAYSIA,

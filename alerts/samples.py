@@ -6,7 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
-from alerts.compose import Envelope, compose_alert, compose_group, compose_test
+from alerts.compose import compose_alert, compose_group, compose_test
+from alerts.envelope import Envelope
 from alerts.policy import mail_domain
 from monitor.budget import CREDENTIAL, Forecast, next_month, written
 from monitor.disclosure import profile_detail

@@ -8,7 +8,8 @@ from datetime import datetime
 
 import structlog
 
-from alerts.compose import Envelope, compose_alert, compose_group, compose_period
+from alerts.compose import compose_alert, compose_group, compose_period
+from alerts.envelope import Envelope
 from alerts.policy import next_roles
 from monitor.escalation import Escalation, escalation_of
 from monitor.model import Alert, AlertState, Delivery

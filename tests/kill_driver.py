@@ -23,7 +23,7 @@ from mail_sink import Sink
 from sqlalchemy import func, select
 
 from alerts import outbox
-from alerts.compose import Envelope
+from alerts.envelope import Envelope
 from alerts.mailbox import Journal
 from alerts.smtp import SmtpChannel
 from monitor.model import Language, NewNotification, Severity

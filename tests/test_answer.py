@@ -19,7 +19,7 @@ from mail_servers import read_mail
 from sqlalchemy import select, update
 from sqlalchemy.exc import OperationalError
 
-from alerts.compose import Envelope
+from alerts.envelope import Envelope
 from alerts.folder import FolderChannel
 from alerts.outbox import deliver_due
 from monitor import links

@@ -11,7 +11,8 @@ from builders import alert, rule, rule_set
 from installation import Installation, eventually, kill
 from mail_servers import read_mail
 
-from alerts.compose import Envelope, compose_alert
+from alerts.compose import compose_alert
+from alerts.envelope import Envelope
 from alerts.planning import plan_due
 from alerts.policy import Policy, plan
 from monitor import canary as canaries

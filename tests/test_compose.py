@@ -9,7 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from mail_servers import read_mail
 
-from alerts.compose import Envelope, answer_link, broken_clauses, compose_alert, compose_test, envelope_of
+from alerts.breaches import broken_clauses
+from alerts.case_words import answer_link
+from alerts.compose import compose_alert, compose_test
+from alerts.envelope import Envelope, envelope_of
 from alerts.message import letter_bytes, mail_bytes, mail_message
 from alerts.rendering import Letter
 from monitor import links

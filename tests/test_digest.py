@@ -31,9 +31,10 @@ from weeks import MONDAY, busy_week, rule_count
 
 from alerts import charts, weekly
 from alerts.attachments import csv_files
-from alerts.compose import Envelope, compose_digest, digest_letter
+from alerts.compose import compose_digest, digest_letter
 from alerts.days import days_of, percent
 from alerts.digest import digest_files, digest_html, due_week, iso_week, week_of
+from alerts.envelope import Envelope
 from alerts.folder import FolderChannel
 from alerts.outbox import deliver_due
 from alerts.overdue import is_overdue

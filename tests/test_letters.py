@@ -11,7 +11,8 @@ from mail_servers import read_mail
 from test_compose import html_of, text_of
 
 from alerts import steps
-from alerts.compose import Envelope, compose_alert, compose_group
+from alerts.compose import compose_alert, compose_group
+from alerts.envelope import Envelope
 from alerts.policy import ACKNOWLEDGEMENT_ENDED
 from connectors import CONNECTORS
 from monitor.disclosure import profile_changes, profile_detail

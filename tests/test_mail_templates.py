@@ -26,8 +26,9 @@ from hypothesis import strategies as st
 from mail_servers import read_mail
 
 from alerts import rendering
-from alerts.compose import Envelope, compose_alert, compose_digest, compose_group, compose_test
+from alerts.compose import compose_alert, compose_digest, compose_group, compose_test
 from alerts.digest import digest_html
+from alerts.envelope import Envelope
 from alerts.rendering import TEMPLATES, fill_in, render
 from monitor.disclosure import profile_detail
 from monitor.escalation import Role

@@ -16,7 +16,8 @@ from test_mail_templates import HOSTILE, assert_harmless
 from weeks import gap
 
 from alerts import monthly
-from alerts.compose import Envelope, compose_period, monthly_letter
+from alerts.compose import compose_period, monthly_letter
+from alerts.envelope import Envelope
 from alerts.monthly import due_month, first_working_day, month_of, plan_letter
 from alerts.policy import Policy
 from monitor.app.mails import deliver, plan_due_letters

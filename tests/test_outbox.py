@@ -17,7 +17,7 @@ from mail_servers import Postbox, hang_up, read_mail, say_goodbye, smtp_server, 
 from sqlalchemy import func, select
 
 from alerts import outbox, writing
-from alerts.compose import Envelope
+from alerts.envelope import Envelope
 from alerts.folder import FolderChannel
 from alerts.outbox import UNRELAYED_TRIES, Pace, back_off, deliver_due, open_channel
 from alerts.planning import Grouping, plan_due

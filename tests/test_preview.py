@@ -10,7 +10,7 @@ from mail_servers import read_mail
 from typer.testing import CliRunner
 
 from alerts import sample_weeks, samples
-from alerts.compose import Envelope
+from alerts.envelope import Envelope
 from alerts.preview import write_preview
 from alerts.rendering import TEMPLATES
 from monitor.cli import app

@@ -15,7 +15,8 @@ from mail_servers import read_mail
 from test_compose import html_of, text_of
 
 from alerts import smime
-from alerts.compose import Envelope, compose_alert, compose_digest, compose_group, compose_test, envelope_of
+from alerts.compose import compose_alert, compose_digest, compose_group, compose_test
+from alerts.envelope import Envelope, envelope_of
 from monitor.configuration import load_configuration
 from monitor.doctor import _certificates
 from monitor.model import Disclosure, Language, Severity

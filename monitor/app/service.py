@@ -14,7 +14,7 @@ from email.utils import parseaddr
 import connectors
 from alerts import monthly, seal
 from alerts.channel import Channel
-from alerts.compose import Envelope, envelope_of
+from alerts.envelope import Envelope, envelope_of
 from alerts.mailbox import BounceReader, Journal
 from alerts.outbox import Pace, open_channel
 from alerts.policy import Policy, policy_of

@@ -80,8 +80,8 @@ def _send_digest(configuration: Configuration, week: str) -> None:
 
 
 def _write_digest(configuration: Configuration, week: str, file: Path | None) -> None:
-    from alerts.compose import envelope_of
     from alerts.digest import digest_files
+    from alerts.envelope import envelope_of
     from monitor.app.reports import report_of_week
 
     with monitored() as db:
@@ -107,8 +107,8 @@ def letter(
     ] = None,
 ) -> None:
     """Make the monthly letter to an agency's head, as the daemon sends it; without --out its text is printed."""
-    from alerts.compose import envelope_of
     from alerts.digest import letter_files
+    from alerts.envelope import envelope_of
     from alerts.monthly import month_of
     from monitor.app.reports import report_of_month
 
@@ -133,7 +133,8 @@ def _check_suffix(file: Path | None) -> None:
 def mail_test(address: Annotated[str, typer.Argument(metavar="ADDRESS")]) -> None:
     """Send a test mail the way alerts go."""
     from alerts.channel import DeliveryFailed
-    from alerts.compose import compose_test, envelope_of
+    from alerts.compose import compose_test
+    from alerts.envelope import envelope_of
     from alerts.outbox import open_channel
 
     if not is_mail_address(address):
@@ -155,7 +156,7 @@ def mail_preview(
     folder: Annotated[Path, typer.Option("--out", metavar="DIR", help="Where the files go.")] = Path("mail-preview"),
 ) -> None:
     """Write every mail in both languages to files, from fictional cases; sends nothing."""
-    from alerts.compose import envelope_of
+    from alerts.envelope import envelope_of
     from alerts.preview import write_preview
 
     envelope = envelope_of(configured().settings)

@@ -19,7 +19,7 @@ from fastapi.responses import HTMLResponse
 from jinja2 import Environment
 from sqlalchemy.exc import SQLAlchemyError
 
-from alerts.compose import allowed_excerpt, broken_clauses, post_link
+from alerts.breaches import allowed_excerpt, broken_clauses, post_link
 from alerts.wording import moment
 from monitor import links
 from monitor.disclosure import one_line
