@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from array import array
 from dataclasses import replace
 from pathlib import Path
 
@@ -19,6 +20,7 @@ from monitor.rules.opinion import FAINTEST, BadOpinion, Opinion, dumped, loaded,
 from monitor.rules.parts import phrases
 from monitor.rules.rule import OpinionUse, RuleSet
 from monitor.rules.text import HIDING, Text
+from monitor.rules.weights import PIECE, Weights
 
 POSTS = [
     *(Labelled(text=f"kek isteri saya RM{n}, jumpa di kaunter saya", clause="1a") for n in range(20, 30)),
@@ -221,11 +223,20 @@ def test_any_text_has_a_view(opinion, text):
 
 
 def test_the_matrix_weighs_as_the_model_does(opinion):
-    column = list(opinion.weights[1 :: len(opinion.bias)])
-    scores = matrix(POSTS) @ column + opinion.bias[1] - opinion.bias[0]
-    ordinary = matrix(POSTS) @ list(opinion.weights[0 :: len(opinion.bias)])
+    scores = matrix(POSTS) @ opinion.weights.of_label(1) + opinion.bias[1] - opinion.bias[0]
+    ordinary = matrix(POSTS) @ opinion.weights.of_label(0)
     for post, score, other in zip(POSTS, scores, ordinary, strict=True):
         assert opinion.view(Text(post.text)).sureness == pytest.approx(1 / (1 + math.exp(other - score)), abs=1e-6)
+
+
+def test_the_longest_words_of_the_greatest_weights_do_not_run_over():
+    words = [f"{number:x<24}" for number in range(400)]
+    for step in (127, -127):
+        full = Weights(array("b", [step] * 8 * 3), [1.0, 2.0, 4.0])
+        terms = 799
+        word = 1 + PIECE * (24 + 23 + 22)
+        expected = step / 127 * (400 * word + 399) / math.sqrt(terms)
+        assert full.scores(words, [0.0, 0.0, 1.0]) == pytest.approx([expected, 2 * expected, 4 * expected + 1])
 
 
 @pytest.mark.parametrize(

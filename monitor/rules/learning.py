@@ -7,8 +7,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from monitor.rules.opinion import NONE, PIECE, Opinion, buckets_of, scale, terms, words_of
+from monitor.rules.opinion import NONE, Opinion, words_of
 from monitor.rules.text import Text
+from monitor.rules.weights import PIECE, buckets_of, quantised, scale, terms
 
 BUCKETS = 1 << 18
 STRENGTH = 20.0  # of the fit to what breaks a clause; greater trusts single posts more
@@ -63,8 +64,7 @@ def learn(posts: Sequence[Labelled], *, instrument: str, bars: Bars) -> Opinion:
     return Opinion(
         instrument=instrument,
         labels=labels,
-        buckets=BUCKETS,
-        weights=array("f", np.vstack([weights * rarity, voice]).T.ravel().tolist()),
+        weights=quantised(np.vstack([weights * rarity, voice]).T.ravel().tolist(), len(bias) + 1),
         bias=(*map(float, bias), *map(float, sound)),
         lift=bars.lift,
         confirm=bars.confirm,

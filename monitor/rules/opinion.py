@@ -10,7 +10,7 @@ papers' headlines speak of brawls, bets and bad ministers every day), and if so,
 clause, or like one of those that only resemble them?
 
 Both are linear models on the words of the squeezed text, their pairs, and the letters inside them, each once however
-often it stands there: what a word adds is worked out once and kept, so that a post costs one look-up a word.
+often it stands there (`monitor.rules.weights`).
 `monitor.rules.learning` makes the model, from the labelled posts of the project and from the verdicts on alerts.
 """
 
@@ -23,23 +23,21 @@ import re
 import zlib
 from array import array
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from itertools import cycle, pairwise
-from operator import mul
+from dataclasses import dataclass
+from itertools import chain, islice
 
 from monitor.rules.text import HIDING, Text
+from monitor.rules.weights import MOST_KEPT, Weights
 
 FORMAT = 3
 NONE = "none"  # the label of ordinary posts
-SHORTEST_PIECE, LONGEST_PIECE = 3, 5  # letters
-PIECE = 0.3  # what a piece of a word is worth beside the word: there are many of them, and they say less
 FAINT = 0.3  # how much of an office's voice is enough where a rule's own words tell as well
 FAINTEST = 0.1  # and where words are hidden
 CLOSE = 0.15  # a clause that is this likely beside the likeliest may be meant as well
 MOST_WORDS = 400  # of one text: what comes later changes nothing
-MOST_KEPT = 50_000
 _WORD = re.compile(r"[a-z]+|\d+|[^\W\d_]+|[^\w\s]")
 _LONGEST_WORD = 24
+_LONGEST_KEPT = 40
 ANEW = (
     "copy the one that came with this version over it (`pantau init` writes it into an empty folder), or take it away "
     "and make it anew: `pantau rules learn`"
@@ -67,7 +65,7 @@ class View:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Opinion:
-    """`weights` holds, for each bucket of features, one number a label, and one for the voice; `bias` as many.
+    """`weights` holds one weight a label for each bucket of features, and one for the voice; `bias` as many.
 
     `lift` and `voice` are how sure it must be of a clause, and how much the text must read like an office's page, to
     lift what a rule finds broadly, by the clause that the text most resembles; `confirm` how sure to confirm what one
@@ -77,14 +75,12 @@ class Opinion:
 
     instrument: str
     labels: tuple[str, ...]  # NONE first
-    buckets: int
-    weights: array[float]
+    weights: Weights
     bias: tuple[float, ...]
     lift: Mapping[str, float]
     confirm: float
     doubt: float
     voice: Mapping[str, float]
-    _kept: dict[str, tuple[float, ...]] = field(default_factory=dict, compare=False, repr=False)
 
     def lifts(self, view: View, clause: str) -> bool:
         """Tell whether it is sure enough that just this clause is broken to lift a low finding."""
@@ -104,39 +100,19 @@ class Opinion:
     def view(self, text: Text) -> View:
         """Return what the model thinks of a text."""
         words = words_of(text)
-        found = terms(words)
-        rows = [self._kept.get(term) or self._of(term) for term in found]
-        totals = map(sum, zip((0.0,) * len(self.bias), *rows, strict=True))
-        share = scale(len(found))
-        *scores, voice = (bias + total * share for bias, total in zip(self.bias, totals, strict=True))
+        *scores, voice = self.weights.scores(words, self.bias)
         highest = max(scores)
         odds = [math.exp(score - highest) for score in scores]
-        best = max(range(1, len(odds)), key=odds.__getitem__)
-        close = tuple(self.labels[one] for one in range(1, len(odds)) if odds[one] >= CLOSE * odds[best])
+        most = max(odds[1:])
+        least = CLOSE * most
+        close = tuple([label for label, one in zip(self.labels[1:], odds[1:], strict=True) if one >= least])
         return View(
-            clause=self.labels[best],
+            clause=self.labels[odds.index(most, 1)],
             sureness=1 - odds[0] / sum(odds),
             close=close,
             voice=_share(voice),
             hides=HIDING in words,
         )
-
-    def _of(self, term: str) -> Sequence[float]:
-        """Return what a term adds to each label. Pairs hardly come again, and have no pieces: they are not kept."""
-        return self._row(bucket_of(term, self.buckets)) if " " in term else self._worked_out(term)
-
-    def _worked_out(self, word: str) -> tuple[float, ...]:
-        own, *pieces = map(self._row, buckets_of(word, self.buckets))
-        inside = map(sum, zip(*pieces, strict=True)) if pieces else (0.0,) * len(own)
-        sums = tuple(one + PIECE * more for one, more in zip(own, inside, strict=True))
-        if len(self._kept) >= MOST_KEPT:
-            self._kept.clear()
-        self._kept[word] = sums
-        return sums
-
-    def _row(self, bucket: int) -> array[float]:
-        start = bucket * len(self.bias)
-        return self.weights[start : start + len(self.bias)]
 
 
 def _share(score: float) -> float:
@@ -146,43 +122,29 @@ def _share(score: float) -> float:
 
 def words_of(text: Text) -> Sequence[str]:
     """Return the words the model sees: without disguise, and every number as a row of zeros."""
-    read = text.squeezed[0].text
-    words = _WORD.findall(read)[:MOST_WORDS]
-    return ["0" * min(len(word), _LONGEST_WORD) if word.isdigit() else word[:_LONGEST_WORD] for word in words]
+    chunks = text.squeezed[0].text.split()
+    return list(islice(chain.from_iterable(map(_SEEN.__getitem__, chunks)), MOST_WORDS))
 
 
-def terms(words: Sequence[str]) -> Sequence[str]:
-    """Return the words, and each pair of neighbours; each once, in the order in which they come."""
-    return list(dict.fromkeys((*words, *(f"{first} {second}" for first, second in pairwise(words)))))
+class _Seen(dict[str, Sequence[str]]):
+    """What the model sees between two spaces, kept because the same comes again and again."""
+
+    def __missing__(self, chunk: str) -> Sequence[str]:
+        words = _WORD.findall(chunk)[:MOST_WORDS]
+        seen = tuple("0" * min(len(word), _LONGEST_WORD) if word.isdigit() else word[:_LONGEST_WORD] for word in words)
+        if len(chunk) <= _LONGEST_KEPT:
+            if len(self) >= MOST_KEPT:
+                self.clear()
+            self[chunk] = seen
+        return seen
 
 
-def bucket_of(term: str, buckets: int) -> int:
-    return zlib.crc32(term.encode()) % buckets
-
-
-def buckets_of(term: str, buckets: int) -> Sequence[int]:
-    """Return the buckets of a term: its own first, and for a single word those of the pieces in it."""
-    found = [bucket_of(term, buckets)]
-    if " " not in term:
-        framed = f"<{term}>"
-        for length in range(SHORTEST_PIECE, LONGEST_PIECE + 1):
-            starts = range(len(framed) - length + 1)
-            found += (bucket_of(framed[start : start + length], buckets) for start in starts)
-    return found
-
-
-def scale(terms: int) -> float:
-    """Return what the sum over a text's terms is multiplied with: a long text says more, but not in proportion."""
-    return 1 / math.sqrt(max(1, terms))
+_SEEN = _Seen()
 
 
 def dumped(opinion: Opinion) -> str:
-    """Return the model as JSON, its weights in steps of a 127th of each label's greatest."""
-    size = len(opinion.bias)
-    greatest = [max(map(abs, opinion.weights[label::size]), default=0.0) or 1.0 for label in range(size)]
-    steps = array(
-        "b", (round(weight / most * 127) for weight, most in zip(opinion.weights, cycle(greatest), strict=False))
-    )
+    """Return the model as JSON."""
+    weights = opinion.weights
     return json.dumps(
         {
             "format": FORMAT,
@@ -193,9 +155,9 @@ def dumped(opinion: Opinion) -> str:
             "doubt": opinion.doubt,
             "voice": dict(opinion.voice),
             "bias": [round(one, 4) for one in opinion.bias],
-            "buckets": opinion.buckets,
-            "greatest": greatest,
-            "weights": base64.b85encode(zlib.compress(steps.tobytes(), 9)).decode(),
+            "buckets": weights.buckets,
+            "greatest": weights.greatest,
+            "weights": base64.b85encode(zlib.compress(weights.steps.tobytes(), 9)).decode(),
         },
         indent=1,
     )
@@ -222,8 +184,7 @@ def _loaded(data: Mapping[str, object]) -> Opinion:
     return Opinion(
         instrument=str(data["instrument"]),
         labels=labels,
-        buckets=buckets,
-        weights=array("f", map(mul, steps, cycle(most / 127 for most in greatest))),
+        weights=Weights(steps, greatest),
         bias=bias,
         lift=_by_clause(data["lift"]),
         confirm=float(str(data["confirm"])),
