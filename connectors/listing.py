@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 
 from connectors.base import PAGE_BOUND, Cursor, Gap, Page, Reread
-from connectors.walk import Listed, listed
+from connectors.walk import LOOKS, Listed, Listing, listed
 from monitor.model import Cause, Post
 
 LOOKED_THROUGH = 40  # pages of one look for known posts
@@ -21,25 +21,38 @@ SAME_TIME = timedelta(seconds=1)  # posts of one second stand in no order
 MOST_REPEATS = 1  # pages in a row that show what was shown: a server that minds no cursor has no end
 
 
-def merged(*listings: Iterator[Listed]) -> Iterator[Listed]:
-    """Yield several listings of one account as one, newest first: a post waits until none newer can come any more."""
-    open_ones: dict[int, tuple[Iterator[Listed], datetime | None]] = {n: (one, None) for n, one in enumerate(listings)}
+def merged(*listings: Listing) -> Listing:
+    """Yield several listings of one account as one, newest first: a post waits until none newer can come any more.
+
+    Each has been asked again already for an end that only an empty page told.
+    """
+    open_ones: dict[int, tuple[Listing, datetime | None]] = {n: (one, None) for n, one in enumerate(listings)}
     waiting: dict[str, Post] = {}
     hollow_end = False
     while open_ones:
         number = max(open_ones, key=lambda n: (open_ones[n][1] is None, open_ones[n][1] or EPOCH))
         listing, reached = open_ones.pop(number)
-        answer = next(listing)
+        answer = _insisted(listing, next(listing), is_first=reached is None)
         waiting |= {post.native_id: post for post in answer.posts}
         hollow_end |= answer.hollow_end
         if answer.more:
             open_ones[number] = (listing, min([*answer.times, *([reached] if reached else [])], default=None))
         for ready in _ready(waiting, open_ones, is_empty=not answer.posts):
-            yield replace(ready, hollow_end=hollow_end and not ready.more)
+            shown = replace(ready, hollow_end=hollow_end and not ready.more)
+            while (yield shown):
+                pass
+
+
+def _insisted(listing: Listing, answer: Listed, *, is_first: bool) -> Listed:
+    """Ask again for an end that a passing fault may have made."""
+    looks = 1
+    while looks < LOOKS and (answer.hollow_end or not (answer.ids or is_first)):
+        answer, looks = listing.send(True), looks + 1
+    return answer
 
 
 def _ready(
-    waiting: dict[str, Post], open_ones: Mapping[int, tuple[Iterator[Listed], datetime | None]], *, is_empty: bool
+    waiting: dict[str, Post], open_ones: Mapping[int, tuple[Listing, datetime | None]], *, is_empty: bool
 ) -> Iterator[Listed]:
     """Yield what nothing newer can come before any more. An empty page is shown as one: a listing may never end."""
     if any(reached is None for _, reached in open_ones.values()) and not is_empty:

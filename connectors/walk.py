@@ -8,7 +8,7 @@ been a fault: then nobody knows what was missed since the newest time.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -16,6 +16,8 @@ from typing import Any
 from connectors.base import POST_BOUND, Bounds, Cursor, Gap, Page, SchemaDrift
 from connectors.payload import moment
 from monitor.model import Account, Cause, Post
+
+LOOKS = 3  # at an empty page that a fault may have made
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,6 +31,9 @@ class Listed:
     hollow_end: bool = False  # that there is none is told by an empty page alone
 
 
+Listing = Generator[Listed, bool | None, None]  # answers, newest first; sent True, it asks for the same page again
+
+
 def listed(posts: Sequence[Post], *, more: bool) -> Listed:
     """Return an answer on which every item is a post of the account."""
     ids, times = frozenset(post.native_id for post in posts), tuple(post.published_at for post in posts)
@@ -40,8 +45,9 @@ class Walk:
     """One pull's way. `live_from` parts what must be read from the back catalogue, of which so many are a choice.
 
     A listing that ends by an empty page before it has come down to what is known may have met a passing fault: a gap
-    says so, and the back-fill finds out. `promises`: of this one every page that is told of has posts on it, so that an
-    empty one among others proves nothing either.
+    says so, and the back-fill finds out.  At a first pull nothing is known that could tell: there such a page
+    is asked for some times before it is believed. `promises`: of this one every page that is told of has posts on it,
+    so that an empty one among others proves nothing either.
     """
 
     begin: Cursor | None
@@ -79,6 +85,15 @@ class Walk:
         """How many posts of the back catalogue may still be read at a first pull; None when that is no bound."""
         return self.bounds.back_catalogue - self.count if self.since is None else None
 
+    def doubts(self, answer: Listed) -> bool:
+        """Say whether an answer, not taken yet, shows an end that a passing fault may have made."""
+        if not answer.hollow_end and (not self._pages or answer.ids):
+            return False
+        known = self._moment_of("ahead") or self.known
+        shown = {post.published_at for post in answer.posts if post.edited_at is None}
+        oldest = min([*answer.times, *filter(None, [self._oldest])], default=None)
+        return known is None or not (known in self._published | shown or (oldest is not None and oldest <= known))
+
     def take(self, answer: Listed) -> Page:
         """Return the page of one answer, the last one with the new cursor."""
         fresh = answer.ids - self._ids
@@ -88,7 +103,7 @@ class Walk:
         self._ids |= fresh
         self._newest = max([*(p.published_at for p in answer.posts), *filter(None, [self._newest])], default=None)
         self._oldest = min([*answer.times, *filter(None, [self._oldest])], default=None)
-        self._published |= {post.published_at for post in answer.posts}
+        self._published |= {post.published_at for post in answer.posts if post.edited_at is None}
         if answer.times:
             self._is_back_catalogue = max(answer.times) < self.live_from
         met = self.since is not None and bool(answer.times) and max(answer.times) < self.since
@@ -114,7 +129,7 @@ class Walk:
     def _came_down_to(self, moment: datetime) -> bool:
         """Say whether the post of that moment was shown, or the listing went past it.
 
-        That an older post was shown is no proof: where the listing goes by the last change, it may have been edited.
+        That an edited or older post was shown is no proof: the listing may go by the last change.
         """
         return moment in self._published or (self._oldest is not None and self._oldest <= moment)
 
@@ -171,9 +186,12 @@ def begin_walk(
     return Walk(begin=cursor, bounds=bounds, live_from=live_from, now=now, promises=promises)
 
 
-def walked(walk: Walk, answers: Iterable[Listed]) -> Iterator[Page]:
+def walked(walk: Walk, answers: Listing) -> Iterator[Page]:
     """Yield a walk's pages. No answer is asked for after the one that ends it."""
-    for answer in answers:
+    for first in answers:
+        answer, looks = first, 1
+        while looks < LOOKS and walk.doubts(answer):
+            answer, looks = answers.send(True), looks + 1
         page = walk.take(answer)
         yield page
         if page.last:

@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import itertools
 import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import timedelta
 
 import pytest
 from conformance import NOW, PATIENCE, PLANTED, SETUPS, Case, Setup, first_line, open_case, shown, texts
+from storm import SPOILERS
 
-from connectors.base import ConnectorMisconfigured, CredentialRefused
+from connectors.base import ConnectorError, ConnectorMisconfigured, CredentialRefused
+from connectors.sandbox.reply import Reply
 from connectors.sandbox.server import Sandbox
 from connectors.sandbox.world import PAGE_SIZES, World
 from monitor.model import Cause
 
+EMPTIED = SPOILERS["an empty list"]
 NUMBERS = itertools.count(1)
 MINUTE = timedelta(minutes=1)
 PAGED = [setup for setup in SETUPS if setup.paged]
@@ -100,6 +105,42 @@ def test_several_pages_are_walked_to_the_end_and_the_cursor_moves_on_the_last(pa
     assert [page.last for page in pages] == [False] * (len(pages) - 1) + [True]
     assert all(dict(page.cursor) == {} for page in pages[:-1])
     assert pages[-1].gap is None
+
+
+def test_a_list_that_is_wrongly_empty_once_loses_nothing_of_a_first_pull_or_is_a_named_gap(paged):
+    """I1, fault 21, at each answer in turn."""
+    paged.sandbox.world.page_sizes[paged.setup.platform] = 3
+    wanted = {f"hantaran {number}" for number in range(8)}
+    for number in range(8):
+        paged.publish(f"hantaran {number}", at=NOW - (20 - number) * MINUTE)
+    for place in range(12):
+        with spoilt_once(paged.sandbox.world, place) as spoilt:
+            try:
+                pages = paged.pull()
+            except ConnectorError:
+                continue
+        found = set(texts(pages))
+        if spoilt and found != wanted and pages[-1].gap is None:
+            found |= set(texts(paged.pull(pages[-1].cursor, now=NOW + MINUTE)))
+        assert found == wanted or pages[-1].gap is not None, place
+
+
+@contextmanager
+def spoilt_once(world: World, place: int) -> Iterator[list[int]]:
+    """Empty the lists of the answer with this number; yields the numbers of what was really spoilt."""
+    count, spoilt = itertools.count(), []
+
+    def spoil(_platform: str, reply: Reply) -> Reply:
+        changed = EMPTIED(None, reply) if next(count) == place else reply
+        if changed != reply:
+            spoilt.append(place)
+        return changed
+
+    before, world.spoil = world.spoil, spoil
+    try:
+        yield spoilt
+    finally:
+        world.spoil = before
 
 
 def test_a_burst_beyond_the_page_limit_is_a_named_gap(paged):

@@ -156,9 +156,9 @@ def test_a_changed_schema_is_never_no_news(payload):
 def test_others_are_read_by_their_username_and_the_end_is_where_nothing_follows():
     with Replay(by_path({"/me": ME, "/profile_posts": [POSTS, NO_MORE]})) as replay:
         (page,) = pull(replay.url)
-        first, second = (asked for asked in replay.asked if asked.path.endswith("/profile_posts"))
+        first, *ends = (asked for asked in replay.asked if asked.path.endswith("/profile_posts"))
     assert (first.path, first.query["username"], first.query["limit"]) == ("/v1.0/profile_posts", "jpd.demo", "100")
-    assert second.query["after"] == "QVFa"
+    assert [asked.query["after"] for asked in ends] == ["QVFa"] * 3  # a first pull does not believe it at once
     assert (page.last, page.gap, len(page.posts)) == (True, None, 6)
 
 
@@ -388,4 +388,4 @@ def test_each_call_for_another_s_profile_counts_and_the_own_profile_s_do_not():
         list(one.pull(MINE, None, now=NOW))
         assert one.allowances() == ()
         list(one.pull(JPD, None, now=NOW))
-    assert [(told.name, told.remaining) for told in one.allowances()] == [("units a day", 998)]
+    assert [(told.name, told.remaining) for told in one.allowances()] == [("units a day", 996)]

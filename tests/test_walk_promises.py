@@ -12,9 +12,9 @@ from test_x import page as answer_of
 from test_x import post as tweet
 
 from connectors.base import Bounds, Gap
-from connectors.listing import reread_listed, stretch
+from connectors.listing import merged, reread_listed, stretch
 from connectors.seen import remembered, window_page
-from connectors.walk import Listed, begin_walk, listed
+from connectors.walk import Listed, begin_walk, listed, walked
 from connectors.x.timeline import Walk as XWalk
 from monitor.model import Cause
 
@@ -92,6 +92,50 @@ def test_a_walk_that_showed_nothing_is_remembered_until_one_shows_something():
         assert gap.from_start is begins_there, cursor
 
 
+def served(*answers):
+    """Yield answers, each again when asked to, in the next form it has: a list of answers is one page at several looks."""
+    for page in answers:
+        looks = iter(page)
+        again = True
+        while again:
+            again = yield next(looks)
+
+
+def pages(cursor, *answers, promises=False):
+    walk = begin_walk(JPD, cursor, Bounds(overlap=10 * MINUTE), NOW, promises=promises)
+    return list(walked(walk, served(*answers)))
+
+
+def test_a_first_pull_asks_again_for_an_empty_page_before_it_believes_that_nothing_follows():
+    """I1: nothing is known above which the end could lie, and the live posts below it must not be lost."""
+    for empty in (EMPTY_END, EMPTY_MIDDLE):
+        found = pages(None, [shown(1, 2)], [empty, empty, shown(3, 4, more=False)])
+        assert [len(page.posts) for page in found] == [2, 2]
+    (_, end) = pages(None, [shown(1, 2)], [EMPTY_END, EMPTY_END, EMPTY_END])
+    assert (end.posts, end.gap, end.last) == ((), None, True)
+    assert len(pages(None, [EMPTY_END])) == 1  # the first page of a new account
+
+
+def test_a_later_pull_asks_again_only_above_what_is_known():
+    known = {"v": 1, "newest": (NOW - 60 * MINUTE).isoformat()}
+    assert pages(known, [shown(1, 2)], [EMPTY_END, shown(3, 60, more=False)])[-1].gap is None
+    assert pages(known, [shown(1, 61)], [EMPTY_END])[-1].gap is None
+    assert pages(known, [EMPTY_END])[-1].gap is None
+
+
+def test_an_end_that_the_page_behind_it_told_is_asked_for_again_as_well():
+    hollow = replace(shown(1, 2, more=False), hollow_end=True)
+    found = pages(None, [hollow, shown(1, 2)], [shown(3, more=False)])
+    assert [len(page.posts) for page in found] == [2, 1]
+
+
+def test_of_listings_that_are_read_as_one_each_is_asked_again():
+    first = served([shown(1, 5)], [EMPTY_END, shown(7, more=False)])
+    second = served([shown(2, 6, more=False)])
+    ids = [post.native_id for answer in merged(first, second) for post in answer.posts]
+    assert ids == ["1", "2", "5", "6", "7"]
+
+
 def test_a_window_that_showed_nothing_is_remembered_until_one_shows_something():
     def window(cursor, *minutes):
         posts = [post(str(m), published_at=NOW - m * MINUTE) for m in minutes]
@@ -161,6 +205,9 @@ def test_an_old_post_that_was_edited_is_no_proof_of_having_come_down_to_what_is_
     edited = [post("edited", published_at=NOW - 99 * MINUTE)], [post("known", published_at=NOW - 60 * MINUTE)]
     pages = [replace(listed(posts, more=True), times=(NOW - 3 * MINUTE,)) for posts in edited]
     assert [last(one, EMPTY_END, promises=False).gap is None for one in pages] == [False, True]
+    known = post("known", published_at=NOW - 60 * MINUTE, edited_at=NOW - 3 * MINUTE)
+    page = replace(listed([known], more=True), times=(NOW - 3 * MINUTE,))
+    assert last(page, EMPTY_END, promises=False).gap is not None
 
 
 HEALERS = {

@@ -59,7 +59,7 @@ from connectors.bluesky.refusals import (
 )
 from connectors.payload import inner, moment, string
 from connectors.portions import answer_for, portions
-from connectors.walk import Listed, Walk, begin_walk, walked
+from connectors.walk import LOOKS, Listed, Listing, Walk, begin_walk, walked
 from monitor.model import Account, Json, Post, Profile
 from monitor.settings import Network
 
@@ -219,7 +219,7 @@ class BlueskyConnector:
         version = f" (version {string(payload, 'version')[:40]})" if string(payload, "version") else ""
         return f"bluesky: {urlsplit(self._base).hostname} answers{version}; no credential is needed"
 
-    def _answers(self, account: Account, now: datetime) -> Iterator[Listed]:
+    def _answers(self, account: Account, now: datetime) -> Listing:
         """Yield what the account published, newest first, without an end of its own: the walk says when it is over."""
         if not self._is_plain:
             with contextlib.suppress(NoAppView):
@@ -228,7 +228,7 @@ class BlueskyConnector:
 
     # An AppView.
 
-    def _feed(self, account: Account, now: datetime) -> Iterator[Listed]:
+    def _feed(self, account: Account, now: datetime) -> Listing:
         asked = {"actor": actor_of(account), "limit": str(PAGE_SIZE), "filter": "posts_with_replies"}
         while True:
             try:
@@ -236,8 +236,8 @@ class BlueskyConnector:
             except AccountNotFound:  # an AppView says so of a deactivated account as well; its profile says why
                 self._get(f"/xrpc/{GET_PROFILE}", {"actor": actor_of(account)}, now, what=f"{account.label}: profile")
                 raise
-            asked["cursor"] = string(payload, "cursor")
-            yield parse_feed(payload)
+            if not (yield parse_feed(payload)):
+                asked["cursor"] = string(payload, "cursor")
 
     def _shown_again(self, account: Account, asked: Sequence[str], views: Mapping[str, Json], now: datetime) -> Reread:
         own = [one for one in asked if collection_of(one) == POST]
@@ -274,24 +274,34 @@ class BlueskyConnector:
 
     # A repository on a plain PDS.
 
-    def _repository(self, account: Account, now: datetime) -> Iterator[Listed]:
+    def _repository(self, account: Account, now: datetime) -> Listing:
         """Yield posts and reposts, which are two lists there, in one order."""
         did = self._did(account, now)
         streams = (Stream(POST), Stream(REPOST))
         while True:
             found: list[Json] = []
             while not found and (stream := shallowest(streams)) is not None:
-                asked = {"repo": did, "collection": stream.collection, "limit": str(PAGE_SIZE)}
-                asked |= {"cursor": stream.cursor} if stream.cursor else {}
-                stream.take(self._records(account, asked, now))
+                stream.take(self._next_records(account, did, stream, now))
                 found = ready(streams) if begun(streams) else []
             posts = tuple(self._parsed(account, item) for item in found)
-            yield Listed(
+            shown = Listed(
                 posts=posts,
                 times=tuple(map(listed_at, found)),
                 ids=frozenset(post.native_id for post in posts),
                 more=any(stream.waiting or not stream.ended for stream in streams),
             )
+            while (yield shown):  # its lists were asked again already
+                pass
+
+    def _next_records(self, account: Account, did: str, stream: Stream, now: datetime) -> Json:
+        """Ask for the next page of a list; some times for one that a cursor led to, and that is empty."""
+        asked = {"repo": did, "collection": stream.collection, "limit": str(PAGE_SIZE)}
+        asked |= {"cursor": stream.cursor} if stream.cursor else {}
+        payload = self._records(account, asked, now)
+        looks = 1
+        while looks < LOOKS and stream.cursor and payload.get("records") == []:
+            payload, looks = self._records(account, asked, now), looks + 1
+        return payload
 
     def _records(self, account: Account, asked: Mapping[str, str], now: datetime) -> Json:
         try:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Generator, Mapping
 from dataclasses import replace
 
 from connectors.base import ConnectorError
 from connectors.graph.answers import following, has_next
 from connectors.payload import inner, string
-from connectors.walk import Listed, listed
+from connectors.walk import Listed, Listing, listed
 from monitor.model import Json, Post
 
 Parse = Callable[[Json], tuple[Post, ...]]
@@ -28,7 +28,7 @@ def next_question(listing: Json, before: Mapping[str, str]) -> Mapping[str, str]
     return {"after": after} if is_new else {}
 
 
-def pages(ask: Ask, parse: Parse, *, peek: bool = False) -> Iterator[Listed]:
+def pages(ask: Ask, parse: Parse, *, peek: bool = False) -> Listing:
     """Yield the pages of a listing. `ask` answers a question with a page and the question for the one after it.
 
     With `peek`, a page that names its successor by a cursor alone waits until that one has shown something: for
@@ -36,9 +36,10 @@ def pages(ask: Ask, parse: Parse, *, peek: bool = False) -> Iterator[Listed]:
     """
     held: Listed | None = None
     answers = _answers(ask, parse)
+    again: bool | None = None
     while True:
         try:
-            answer, is_sure = next(answers)
+            answer, is_sure = answers.send(again)
         except StopIteration:
             return
         except ConnectorError:
@@ -47,15 +48,16 @@ def pages(ask: Ask, parse: Parse, *, peek: bool = False) -> Iterator[Listed]:
             raise
         if held is not None:
             is_end = answer.ids <= held.ids and not answer.more
-            yield replace(held, more=not is_end, hollow_end=is_end and not answer.ids)
+            again = yield replace(held, more=not is_end, hollow_end=is_end and not answer.ids)
+            if again:
+                continue
             if is_end:
                 return
         held = answer if peek and answer.more and not is_sure else None
-        if held is None:
-            yield answer
+        again = (yield answer) if held is None else None
 
 
-def _answers(ask: Ask, parse: Parse) -> Iterator[tuple[Listed, bool]]:
+def _answers(ask: Ask, parse: Parse) -> Generator[tuple[Listed, bool], bool | None, None]:
     """Yield each page, and whether the API itself said that there is a further one."""
     question: Mapping[str, str] = {}
     seen: set[str] = set()
@@ -66,7 +68,9 @@ def _answers(ask: Ask, parse: Parse) -> Iterator[tuple[Listed, bool]]:
         seen |= fresh
         is_sure = has_next(listing)
         more = bool(after) and (is_sure or bool(fresh))
-        yield listed(posts, more=more), is_sure  # a page shown again is no empty one: the cursor leads nowhere
+        again = yield listed(posts, more=more), is_sure  # a page shown again is no empty one: the cursor leads nowhere
+        if again:
+            continue
         if not more:
             return
         question = after

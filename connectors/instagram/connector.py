@@ -41,7 +41,7 @@ from connectors.instagram.posts import (
 from connectors.instagram.refusals import DIALECT, names_a_field, not_own
 from connectors.listing import reread_listed, stretch
 from connectors.payload import identifier, inner, parts, string
-from connectors.walk import Listed, begin_walk, walked
+from connectors.walk import Listed, Listing, begin_walk, walked
 from monitor.model import Account, Json, Post, Profile
 from monitor.settings import Network
 
@@ -223,7 +223,7 @@ class InstagramConnector:
 
     # How they are read.
 
-    def _listing(self, account: Account, now: datetime) -> Iterator[Listed]:
+    def _listing(self, account: Account, now: datetime) -> Listing:
         """Yield the pages of an account's media, newest first."""
         read = self._own_page if self._own_id(account, now) else self._discovered_page
         return pages(lambda question: read(account, question, now), parse_items)

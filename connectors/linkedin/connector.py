@@ -48,7 +48,7 @@ from connectors.markup import unique
 from connectors.payload import string
 from connectors.portions import portions
 from connectors.remembered import Remembered
-from connectors.walk import Listed, begin_walk, walked
+from connectors.walk import Listed, Listing, begin_walk, walked
 from monitor.model import Account, Json, Post, Profile
 from monitor.settings import Network, Secret
 
@@ -195,7 +195,7 @@ class LinkedInConnector:
 
     # How it is read.
 
-    def _listing(self, account: Account, now: datetime) -> Iterator[Listed]:
+    def _listing(self, account: Account, now: datetime) -> Listing:
         """Yield the pages of a page's posts, by when they were last changed, newest first."""
         urn, what = self._urn(account), f"{account.label}: posts"
         start: int | None = 0
@@ -204,12 +204,15 @@ class LinkedInConnector:
         while start is not None and barren < BARREN:
             payload = self._page(urn, start, now, what=what)
             elements = elements_of(payload, what=what)
-            start = next_start(payload, start)
+            further = next_start(payload, start)
             ids = frozenset(string(item, "id") for item in elements)
-            barren = 0 if ids - seen else barren + 1
-            seen |= ids
             posts = self._parsed([item for item in elements if is_published(item)], now, what=what)
-            yield Listed(posts=posts, times=tuple(map(changed_at, elements)), ids=ids, more=start is not None)
+            if not (
+                yield Listed(posts=posts, times=tuple(map(changed_at, elements)), ids=ids, more=further is not None)
+            ):
+                start = further
+                barren = 0 if ids - seen else barren + 1
+                seen |= ids
 
     def _newest(self, account: Account, now: datetime) -> list[Json]:
         what = f"{account.label}: posts"

@@ -35,7 +35,7 @@ from connectors.mastodon.refusals import SUSPENDED, AccountHidden, parse_allowan
 from connectors.payload import parts, string
 from connectors.portions import portions
 from connectors.remembered import Belief
-from connectors.walk import Listed, Walk, begin_walk, walked
+from connectors.walk import Listing, Walk, begin_walk, walked
 from monitor.model import Account, Json, Post, Profile
 from monitor.settings import Network, Secret
 
@@ -199,7 +199,7 @@ class MastodonConnector:
 
     # Statuses.
 
-    def _answers(self, account: Account, window: Mapping[str, str], now: datetime) -> Iterator[Listed]:
+    def _answers(self, account: Account, window: Mapping[str, str], now: datetime) -> Listing:
         """Yield what the account published, newest first, without an end of its own: the walk says when it is over."""
         place = self._place(account, now)
         owner = self._id(account, place, now)
@@ -212,8 +212,8 @@ class MastodonConnector:
             if is_first and not statuses and is_suspended(self._account(replace(account, native_id=owner), place, now)):
                 raise AccountHidden(f"{account.label}: {SUSPENDED}")
             is_first, further = False, following(response, statuses)
-            yield parse_statuses(statuses, more=bool(further), owner=owner)
-            asked["max_id"] = further
+            if not (yield parse_statuses(statuses, more=bool(further), owner=owner)):
+                asked["max_id"] = further
 
     def _statuses(self, account: Account, place: Place, ids: Sequence[str], now: datetime) -> dict[str, Json]:
         """Return statuses by id, as many as the server gives in calls for several."""

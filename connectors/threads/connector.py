@@ -41,7 +41,7 @@ from connectors.threads.posts import (
     with_shown,
 )
 from connectors.threads.refusals import DIALECT, is_not_ours, may_be_a_field
-from connectors.walk import Listed, begin_walk, walked
+from connectors.walk import Listed, Listing, begin_walk, walked
 from monitor.model import Account, Json, Profile
 from monitor.settings import Network
 
@@ -158,14 +158,14 @@ class ThreadsConnector:
 
     # How profiles are read.
 
-    def _listing(self, account: Account, now: datetime, *, window: Mapping[str, str] | None = None) -> Iterator[Listed]:
+    def _listing(self, account: Account, now: datetime, *, window: Mapping[str, str] | None = None) -> Listing:
         """Yield the pages of a profile's posts, newest first; an own one's with its replies."""
         if self._is_own(account, now):
             ways = [self._way(account, path, {**(window or {})}, now) for path in ("me/threads", "me/replies")]
             return merged(*ways)
         return self._way(account, "profile_posts", {"username": username_of(account), **(window or {})}, now)
 
-    def _way(self, account: Account, path: str, asked: Mapping[str, str], now: datetime) -> Iterator[Listed]:
+    def _way(self, account: Account, path: str, asked: Mapping[str, str], now: datetime) -> Listing:
         def ask(question: Mapping[str, str]) -> tuple[Json, Mapping[str, str]]:
             listing = self._page(account, path, {**asked, **question}, now)
             return self._with_references(listing, now), next_question(listing, question)

@@ -42,7 +42,7 @@ from connectors.tiktok.posts import (
 )
 from connectors.tiktok.refusals import CODES, GRANT_CODES, ConsentEnded, refusal
 from connectors.tiktok.tokens import Grant, Tokens
-from connectors.walk import Listed, begin_walk, listed, walked
+from connectors.walk import Listing, begin_walk, listed, walked
 from monitor.model import Account, Json, Post, Profile
 from monitor.settings import Network, Secret
 
@@ -218,7 +218,7 @@ class TikTokConnector:
 
     # How it is asked.
 
-    def _listing(self, account: Account, now: datetime, *, before: datetime | None = None) -> Iterator[Listed]:
+    def _listing(self, account: Account, now: datetime, *, before: datetime | None = None) -> Listing:
         self._must_be_own(account, now)
         cursor = int(before.timestamp() * 1000) if before else None
         seen: set[str] = set()
@@ -227,10 +227,12 @@ class TikTokConnector:
             body: dict[str, Any] = {"max_count": PAGE_SIZE, **({"cursor": cursor} if cursor is not None else {})}
             data = self._ask(account, "/v2/video/list/", VIDEO_FIELDS, now, body=body, what="videos")
             posts = parse_listing(data)
-            cursor = next_cursor(data, cursor)
+            further = next_cursor(data, cursor)
+            if (yield listed(posts, more=further is not None)):
+                continue
+            cursor = further
             barren = 0 if {post.native_id for post in posts} - seen else barren + 1
             seen |= {post.native_id for post in posts}
-            yield listed(posts, more=cursor is not None)
             if cursor is None or barren >= BARREN:
                 return
 
