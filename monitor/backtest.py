@@ -5,91 +5,98 @@ Only reads the database, and so runs beside a daemon. It opens no alert and plan
 
 from __future__ import annotations
 
+import gc
 import hashlib
 import json
 import multiprocessing
 import os
 import signal
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED as FIRST
 from concurrent.futures import Future, ProcessPoolExecutor, wait
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from functools import cache
+from itertools import islice
 from pathlib import Path
 
 from monitor.rules.backtest import Comparison, Outcome, between, from_json, replay, to_json, with_stored
-from monitor.rules.load import load_rules
+from monitor.rules.load import LISTS_FOLDER, load_rules
 from monitor.rules.opinion import Opinion
 from monitor.rules.rule import OpinionUse, Rule, RuleSet
-from monitor.rules.source import read_source
+from monitor.rules.source import instrument_folder, read_source
 from monitor.store.archive import Archive, Stretch
 from monitor.store.database import Database
 
-PIECE = 4000  # posts that one process reads and judges at a time; what an interruption loses at most
+PIECE = 4000  # posts that one process reads and judges at a time; an interruption loses those under way
 ALONE = 5 * PIECE  # fewer posts than this are not worth starting processes for
 MOST_PROCESSES = 8
 HARMLESS_KEYS = ("version", "title", "disclosure", "tests")  # change nothing of what a rule finds
 Progress = Callable[[int, int], None]
-
-
-class RulesChangedError(Exception):
-    """The rule files were changed while the back-test began. The message says what to do."""
+Bar = Callable[[], AbstractContextManager[Progress | None]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Task:
-    """What is compared, in a form that another process can take: it loads the rules itself.
-
-    Without `before`, before is what the archive holds.
-    """
+    """What is compared, and which rules differ. Without `before_hash`, before is what the archive holds."""
 
     url: str
-    after: Path
     after_hash: str
-    before: Path | None
-    before_hash: str
-    differing: tuple[str, ...]
-    today: date
+    before_hash: str | None
+    differing: Sequence[str]
+    comparison: Comparison
 
     @property
     def key(self) -> str:
-        return hashlib.sha256(f"{self.url}\0{self.before_hash}\0{self.after_hash}".encode()).hexdigest()
+        return hashlib.sha256(f"{self.url}\0{self.before_hash or 'stored'}\0{self.after_hash}".encode()).hexdigest()
 
 
-def task_of(db: Database, after: Path, before: Path | None, *, today: date) -> tuple[Task, RuleSet, RuleSet | None]:
-    """Load the rules of both sides and say which differ. Raises ConfigurationError."""
+def task_of(db: Database, after: Path, before: Path | None, *, today: date) -> Task:
+    """Load the rules of both sides and say which differ. Raises ConfigurationError.
+
+    The tests of `before` are not run: those rules are in force.
+    """
     later = load_rules(after, today=today)
-    earlier = load_rules(before, today=today) if before is not None else None
+    earlier = load_rules(before, today=today, proven=True) if before is not None else None
     if earlier is not None:
         differing = differing_rules(earlier, later)
+        comparison = between(earlier, later, differing)
     else:
         differing = [rule.id for rule in later.rules if rule.active]
-    task = Task(
+        comparison = with_stored(later)
+    return Task(
         url=db.url.render_as_string(hide_password=False),
-        after=after,
         after_hash=later.hash,
-        before=before,
-        before_hash=earlier.hash if earlier is not None else "stored",
-        differing=tuple(differing),
-        today=today,
+        before_hash=earlier.hash if earlier is not None else None,
+        differing=differing,
+        comparison=comparison,
     )
-    return task, later, earlier
 
 
 def differing_rules(before: RuleSet, after: RuleSet) -> list[str]:
     """Return the rules that may find something else on the other side, or are on one side alone."""
     lists: dict[Path, Sequence[str]] = {}
-    sides = [{rule.id: _digest(Path(rule.file), lists) for rule in rules.rules} for rules in (before, after)]
-    names = sides[0].keys() | sides[1].keys()
+    sides = [{rule.id: Path(rule.file) for rule in rules.rules} for rules in (before, after)]
     asking = [rule for rule in after.rules if rule.opinion is not OpinionUse.IGNORED]
-    weighed = {rule.id for rule in asking if _opinion(rule, before) != _opinion(rule, after)}
-    return sorted(name for name in names if sides[0].get(name) != sides[1].get(name) or name in weighed)
+    differing = {rule.id for rule in asking if _opinion(rule, before) != _opinion(rule, after)}
+    differing |= sides[0].keys() ^ sides[1].keys()
+    contents = cache(_contents)
+    for name in (sides[0].keys() & sides[1].keys()) - differing:
+        files = [side[name] for side in sides]
+        seen = [(file.read_bytes(), contents(instrument_folder(file) / LISTS_FOLDER)) for file in files]
+        # That nothing differs is soon seen; what does takes far longer.
+        if seen[0] != seen[1] and len({_digest(file, lists) for file in files}) > 1:
+            differing.add(name)
+    return sorted(differing)
 
 
 def _opinion(rule: Rule, rules: RuleSet) -> Opinion | None:
     return rules.opinions.get(rule.clause.instrument)
+
+
+def _contents(folder: Path) -> Mapping[str, bytes]:
+    return {file.name: file.read_bytes() for file in folder.glob("*.yaml")}
 
 
 def _digest(file: Path, lists: dict[Path, Sequence[str]]) -> str:
@@ -105,38 +112,25 @@ def _digest(file: Path, lists: dict[Path, Sequence[str]]) -> str:
 class Worker:
     """Judges stretches of the archive; one in each process."""
 
-    def __init__(self, task: Task, db: Database) -> None:
+    def __init__(self, comparison: Comparison, db: Database) -> None:
         self._archive = Archive(db)
-        self._comparison = _comparison(task)
+        self._comparison = comparison
 
     def outcome(self, stretch: Stretch) -> Outcome:
-        return replay(self._archive.posts(stretch), self._comparison)
+        return replay(self._archive.piece(stretch), self._comparison)
 
 
-def _comparison(task: Task) -> Comparison:
-    after = load_rules(task.after, today=task.today, proven=True)
-    if task.before is None:
-        loaded, comparison = [(after, task.after_hash)], with_stored(after)
-    else:
-        before = load_rules(task.before, today=task.today, proven=True)
-        loaded = [(after, task.after_hash), (before, task.before_hash)]
-        comparison = between(before, after, task.differing)
-    if any(rules.hash != expected for rules, expected in loaded):
-        raise RulesChangedError("the rule files were changed while the back-test began; start it again")
-    return comparison
+_HERE: list[Worker] = []  # the one of this process
 
 
-def _begin() -> None:
+def _begin(url: str, comparison: Comparison) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the terminal's Ctrl-C reaches all; the first process decides
+    gc.freeze()  # what was loaded stays: to look through it again and again would copy it
+    _HERE.append(Worker(comparison, Database(url, read_only=True)))
 
 
-@cache
-def _worker(task: Task) -> Worker:
-    return Worker(task, Database(task.url, read_only=True))
-
-
-def _piece(task: Task, stretch: Stretch) -> Outcome:
-    return _worker(task).outcome(stretch)
+def _piece(stretch: Stretch) -> Outcome:
+    return _HERE[0].outcome(stretch)
 
 
 # ---------------------------------------------------------------- all of it
@@ -197,19 +191,20 @@ def pieces_of(stretch: Stretch) -> list[Stretch]:
 
 
 def run(
-    db: Database, task: Task, checkpoint: Checkpoint, *, processes: int | None = None, progress: Progress | None = None
+    db: Database, task: Task, checkpoint: Checkpoint, *, processes: int | None = None, bar: Bar = nullcontext
 ) -> Iterator[Checkpoint]:
     """Judge what is not done yet, and yield the checkpoint after every piece; the last one is the whole outcome."""
     pieces = pieces_of(checkpoint.stretch)
     todo = [piece for piece in pieces if piece.first not in checkpoint.done]
-    if progress is not None:
-        progress(len(pieces) - len(todo), len(pieces))
-    for piece, outcome in _outcomes(db, task, todo, processes or _processes(len(todo))):
-        checkpoint.outcome.add(outcome)
-        checkpoint.done.add(piece.first)
+    with _judged(db, task, todo, processes or _processes(len(todo))) as outcomes, bar() as progress:
         if progress is not None:
             progress(len(checkpoint.done), len(pieces))
-        yield checkpoint
+        for piece, outcome in outcomes:
+            checkpoint.outcome.add(outcome)
+            checkpoint.done.add(piece.first)
+            if progress is not None:
+                progress(len(checkpoint.done), len(pieces))
+            yield checkpoint
 
 
 def _processes(pieces: int) -> int:
@@ -218,38 +213,36 @@ def _processes(pieces: int) -> int:
     return min(len(os.sched_getaffinity(0)), MOST_PROCESSES)
 
 
-def _outcomes(db: Database, task: Task, todo: Sequence[Stretch], processes: int) -> Iterator[tuple[Stretch, Outcome]]:
-    if processes == 1 or not todo:
-        worker = Worker(task, db) if todo else None
-        for piece in todo:
-            assert worker is not None
-            yield piece, worker.outcome(piece)
-        return
-    with _pool(processes) as pool:
-        yield from _in_pool(pool, task, todo, ahead=2 * processes)
-
-
 @contextmanager
-def _pool(processes: int) -> Iterator[ProcessPoolExecutor]:
-    """Start processes that share nothing with this one: a forked database connection would be a broken one."""
-    fresh = multiprocessing.get_context("spawn")
-    pool = ProcessPoolExecutor(processes, mp_context=fresh, initializer=_begin)
+def _judged(
+    db: Database, task: Task, todo: Sequence[Stretch], processes: int
+) -> Iterator[Iterator[tuple[Stretch, Outcome]]]:
+    """Yield the outcomes as they come. More processes than this one are forks of it: they find the rules loaded.
+
+    They are made before any thread begins, and no connection to the database is open meanwhile.
+    """
+    if processes == 1 or not todo:
+        worker = Worker(task.comparison, db)
+        yield ((piece, worker.outcome(piece)) for piece in todo)
+        return
+    _ = task.comparison.evaluated.sieve  # made once for all
+    db.close()
+    forks = multiprocessing.get_context("fork")
+    pool = ProcessPoolExecutor(processes, forks, initializer=_begin, initargs=(task.url, task.comparison))
     try:
-        yield pool
+        waiting = iter(todo)
+        under_way = {pool.submit(_piece, piece): piece for piece in islice(waiting, 2 * processes)}
+        yield _as_they_come(pool, under_way, waiting)
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
 
 
-def _in_pool(
-    pool: ProcessPoolExecutor, task: Task, todo: Iterable[Stretch], *, ahead: int
+def _as_they_come(
+    pool: ProcessPoolExecutor, under_way: dict[Future[Outcome], Stretch], waiting: Iterator[Stretch]
 ) -> Iterator[tuple[Stretch, Outcome]]:
-    """Yield the outcomes as they come; only `ahead` pieces are under way, so that an end is near at any time."""
-    waiting = iter(todo)
-    under_way: dict[Future[Outcome], Stretch] = {}
-    while True:
-        while len(under_way) < ahead and (piece := next(waiting, None)) is not None:
-            under_way[pool.submit(_piece, task, piece)] = piece
-        if not under_way:
-            return
+    """Yield outcomes, and hand out a piece for each that is done: only a few are under way, so an end is near."""
+    while under_way:
         for future in wait(under_way, return_when=FIRST).done:
-            yield under_way.pop(future), future.result()
+            piece, outcome = under_way.pop(future), future.result()
+            under_way |= {pool.submit(_piece, another): another for another in islice(waiting, 1)}
+            yield piece, outcome

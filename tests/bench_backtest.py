@@ -82,7 +82,7 @@ def changed_rules(folder: Path) -> Path:
 
 def measure(db: Database, after: Path, before: Path | None, name: str) -> None:
     begin = time.monotonic()
-    task, _, _ = backtest.task_of(db, after, before, today=NOW.date())
+    task = backtest.task_of(db, after, before, today=NOW.date())
     stretch = stretch_of(db, since=None, limit=None)
     assert stretch is not None
     checkpoint = backtest.Checkpoint(stretch=stretch)

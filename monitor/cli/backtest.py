@@ -17,7 +17,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from sqlalchemy.exc import SQLAlchemyError
 
 from monitor import backtest as work
-from monitor.cli.root import GIVEN, app, bad, listing, moment, today
+from monitor.cli.root import GIVEN, app, listing, moment, today
 from monitor.cli.terminal import err, out, print_json, print_rows
 from monitor.disclosure import one_line
 from monitor.model import MALAYSIA
@@ -84,7 +84,7 @@ def backtest(
 def _report(db: Database, stretch: Stretch, rules: Path | None, *, since: datetime | None, limit: int | None) -> Report:
     present = GIVEN.folder.resolve() / "rules"
     after, before = (rules.resolve(), present) if rules is not None else (present, None)
-    task, later, earlier = work.task_of(db, after, before, today=today())
+    task = work.task_of(db, after, before, today=today())
     file = work.CheckpointFile(_var(db), task, since=since, limit=limit)
     checkpoint = file.load() or work.Checkpoint(stretch=stretch)
     if checkpoint.done:
@@ -92,8 +92,8 @@ def _report(db: Database, stretch: Stretch, rules: Path | None, *, since: dateti
     outcome = _replayed(db, task, checkpoint, file) if task.differing else Outcome()
     spans = spans_of_agencies(db, checkpoint.stretch) if outcome.mails else {}
     return Report(
-        before=f"{before} (set {earlier.hash[:12]})" if earlier else "what the archive holds",
-        after=f"{after} (set {later.hash[:12]})",
+        before=f"{before} (set {task.before_hash[:12]})" if task.before_hash else "what the archive holds",
+        after=f"{after} (set {task.after_hash[:12]})",
         differing=task.differing,
         outcome=outcome,
         places=references(db, _referred(outcome)),
@@ -109,18 +109,15 @@ def _var(db: Database) -> Path:
 def _replayed(db: Database, task: work.Task, checkpoint: work.Checkpoint, file: work.CheckpointFile) -> Outcome:
     saved = time.monotonic()
     try:
-        with _bar() as progress:
-            for reached in work.run(db, task, checkpoint, progress=progress):
-                if time.monotonic() - saved > SAVE_EVERY:
-                    file.save(reached)
-                    saved = time.monotonic()
+        for reached in work.run(db, task, checkpoint, bar=_bar):
+            if time.monotonic() - saved > SAVE_EVERY:
+                file.save(reached)
+                saved = time.monotonic()
     except (KeyboardInterrupt, BrokenProcessPool) as ended:
         file.save(checkpoint)
         cause = "interrupted" if isinstance(ended, KeyboardInterrupt) else "a process died, perhaps for want of memory"
         err.print(f"{cause}; the same command goes on from here")
         raise typer.Exit(1) from None
-    except work.RulesChangedError as error:
-        raise bad(str(error)) from None
     except SQLAlchemyError:
         file.save(checkpoint)
         raise

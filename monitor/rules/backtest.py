@@ -10,12 +10,13 @@ from bisect import insort
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
-from monitor.model import MALAYSIA, AgencyKind, Finding, PostKind, Severity, Subject
+from monitor.model import MALAYSIA, AgencyKind, PostKind, Severity, Subject
 from monitor.rules.evaluate import convict
 from monitor.rules.history import asking
 from monitor.rules.rule import Rule, RuleSet
+from monitor.rules.sieve import Candidate, Sieve
 
 MOST_REFERENCES = 500  # of a rule's changes in one direction; the counts are of all
 BEFORE = " (before)"  # marks the earlier form of a rule while both run in one pass
@@ -38,16 +39,40 @@ class Stored(NamedTuple):
     live: bool
 
 
+class Version(NamedTuple):
+    """A version's texts by field. `first` is the first one's number in its piece; the others follow."""
+
+    language: str
+    fields: Mapping[str, str]
+    first: int
+
+
 class ArchivedPost(NamedTuple):
-    """A stored post. Each version is (language, its texts by field); what was read from media is a version's second."""
+    """A stored post. What was read from media is a version of its own."""
 
     id: int
     holder: Holder
     published_at: datetime
     kind: PostKind
-    versions: Sequence[tuple[str, Mapping[str, str]]]
+    versions: Sequence[Version]
     stored: Sequence[Stored] = ()
     confirmed: Sequence[str] = ()  # cases of its alerts that somebody confirmed
+
+
+class Piece(Protocol):
+    """Posts that were read together: they are only made of what was read where there is something to judge."""
+
+    @property
+    def texts(self) -> Sequence[str]: ...
+
+    @property
+    def posts(self) -> int: ...
+
+    @property
+    def versions(self) -> int: ...
+
+    def worth(self, numbers: Collection[int]) -> Iterable[ArchivedPost]:
+        """Make the posts of these texts, and all in which something was found before."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -112,8 +137,8 @@ class RuleChange:
         for name in ("before", "after", "fired", "quiet", "shifted"):
             setattr(self, name, getattr(self, name) + getattr(other, name))
         for name in ("fired_on", "quiet_on", "shifted_on"):
-            both = sorted([*getattr(self, name), *getattr(other, name)])
-            setattr(self, name, both[-MOST_REFERENCES:])
+            if more := getattr(other, name):
+                setattr(self, name, sorted([*getattr(self, name), *more])[-MOST_REFERENCES:])
 
 
 @dataclass(slots=True, kw_only=True)
@@ -142,51 +167,57 @@ class Outcome:
         self.lost = sorted([*self.lost, *other.lost])
 
 
-def replay(posts: Iterable[ArchivedPost], comparison: Comparison) -> Outcome:
+def replay(piece: Piece, comparison: Comparison) -> Outcome:
     """Evaluate the posts and sum up what differs."""
-    outcome = Outcome()
-    for post in posts:
-        outcome.posts += 1
-        outcome.versions += len(post.versions)
-        found = _found(post, comparison.evaluated, outcome)
+    outcome = Outcome(posts=piece.posts, versions=piece.versions)
+    rules = comparison.evaluated
+    suspected = _suspected(rules.sieve, piece.texts, outcome)
+    for post in piece.worth(suspected):
+        found = _found(post, rules, suspected, outcome)
         if found or post.stored:
             _compare(post, found, comparison, outcome)
     return outcome
 
 
-def _found(post: ArchivedPost, rules: RuleSet, outcome: Outcome) -> dict[str, Strength]:
+def _suspected(sieve: Sieve, texts: Sequence[str], outcome: Outcome) -> Mapping[int, Sequence[Candidate]]:
+    """Return by a text's number the rules that it may break; texts without any are left out."""
+    found: dict[int, Sequence[Candidate]] = {}
+    for number, text in enumerate(texts):
+        try:
+            if candidates := sieve.candidates(text):
+                found[number] = candidates
+        except Exception:  # noqa: BLE001 (one poison text must not stop a million others; it is counted)
+            outcome.failed += 1
+    return found
+
+
+def _found(
+    post: ArchivedPost, rules: RuleSet, suspected: Mapping[int, Sequence[Candidate]], outcome: Outcome
+) -> dict[str, Strength]:
     """Return the rules that fire on any version of the post, each at its gravest."""
     found: dict[str, Strength] = {}
-    for language, fields in post.versions:
-        try:
-            findings = _findings(rules, post, language, fields)
-        except Exception:  # noqa: BLE001 (one poison post must not stop a million others; it is counted)
-            outcome.failed += 1
-            continue
-        for one in findings:
-            _raise(found, one.rule, (one.severity, not one.shadow))
+    for version in post.versions:
+        subject = _subject(post, version)
+        for number, name in enumerate(version.fields, version.first):
+            try:
+                findings = convict(rules, suspected.get(number, ()), subject, name)
+            except Exception:  # noqa: BLE001 (as above)
+                outcome.failed += 1
+                continue
+            for one in findings:
+                _raise(found, one.rule, (one.severity, not one.shadow))
     return found
 
 
-def _findings(rules: RuleSet, post: ArchivedPost, language: str, fields: Mapping[str, str]) -> list[Finding]:
-    """Return what `evaluate` would, and make no subject of a post that no rule suspects: that is nearly every one."""
-    found: list[Finding] = []
-    for name, original in fields.items():
-        candidates = rules.sieve.candidates(original)
-        if candidates:
-            found += convict(rules, candidates, _subject(post, language, fields), name)
-    return found
-
-
-def _subject(post: ArchivedPost, language: str, fields: Mapping[str, str]) -> Subject:
+def _subject(post: ArchivedPost, version: Version) -> Subject:
     holder = post.holder
     return Subject(
-        fields=fields,
+        fields=version.fields,
         platform=holder.platform,
         agency=holder.agency,
         agency_kind=holder.agency_kind,
         kind=post.kind,
-        language=language,
+        language=version.language,
         published_at=post.published_at,
     )
 

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections import defaultdict
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
+from itertools import groupby
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, DateTime, Select, Text, and_, cast, func, or_, select, type_coerce
+from sqlalchemy import ColumnElement, Connection, DateTime, Select, Text, and_, bindparam, cast, func, or_, select
 
 from monitor.model import AgencyKind, AlertKind, PostKind, Resolution, Severity
-from monitor.rules.backtest import ArchivedPost, Holder, Stored
+from monitor.rules.backtest import ArchivedPost, Holder, Stored, Version
 from monitor.rules.suggest import Answer, Told
 from monitor.store.database import Database
+from monitor.store.prepared import Prepared
 from monitor.store.tables import account, agency, alert, finding, media, post, post_version
 
 CONFIRMING = [one.value for one in Resolution if one.confirms]
@@ -68,44 +72,88 @@ class Archive:
             self._has_media = _any(connection, select(media.c.id).where(_legible()))
             self._has_findings = _any(connection, select(finding.c.id))
             self._has_purged = _any(connection, select(post_version.c.id).where(post_version.c.purged_at.is_not(None)))
+            self._moment = AS_STORED.dialect_impl(connection.dialect).result_processor(connection.dialect, None)
 
-    def posts(self, stretch: Stretch) -> Iterator[ArchivedPost]:
-        """Yield the posts of a stretch with all their versions and what was found in them, from one snapshot.
+    def piece(self, stretch: Stretch) -> Piece:
+        """Read a stretch, with what was found in it, from one snapshot.
 
         Posts of which something was purged are left out: what was found there could not be found again.
         """
+        values = {"first": stretch.first, "last": stretch.last, "since": stretch.since}
         with self._db.read() as connection:
             read = _media_texts(connection, stretch) if self._has_media else {}
             stored = _stored(connection, stretch) if self._has_findings else {}
             confirmed = _confirmed(connection, stretch) if stored else {}
-            rows = connection.execute(_versions(stretch)).fetchall()
+            query = VERSIONS if stretch.since is None else VERSIONS_SINCE
+            rows = query.run(connection, values).fetchall()
             purged = _purged(connection, stretch) if self._has_purged else frozenset()
-        last: ArchivedPost | None = None
-        versions: list[tuple[str, Mapping[str, str]]] = []
-        for post_id, account_id, published_at, kind, version_id, language, text in rows:
-            if post_id in purged:
-                continue
-            if last is None or post_id != last.id:
-                if last is not None:
-                    yield last
-                versions = []
-                last = ArchivedPost(
-                    post_id,
-                    self._holders[account_id],
-                    published_at if published_at.tzinfo else published_at.replace(tzinfo=UTC),
-                    KINDS[kind],
-                    versions,
-                    stored.get(post_id, ()),
-                    confirmed.get(post_id, ()),
-                )
-            if version_id in read:
-                described, contents = read[version_id]
-                versions.append((language, {"text": text, **described}))
-                versions += [(language, contents)] if contents else []
-            else:
-                versions.append((language, {"text": text}))
-        if last is not None:
-            yield last
+        if purged:
+            rows = [row for row in rows if row[0] not in purged]
+        return Piece(rows, read, partial(self._post, stored=stored, confirmed=confirmed), stored.keys())
+
+    def _post(
+        self,
+        row: Sequence[Any],
+        versions: Sequence[Version],
+        *,
+        stored: Mapping[int, Sequence[Stored]],
+        confirmed: Mapping[int, Sequence[str]],
+    ) -> ArchivedPost:
+        number, account_id, moment, kind = row[:4]
+        published_at: Any = self._moment(moment) if self._moment is not None else moment
+        return ArchivedPost(
+            number,
+            self._holders[account_id],
+            published_at if published_at.tzinfo else published_at.replace(tzinfo=UTC),
+            KINDS[kind],
+            versions,
+            stored.get(number, ()),
+            confirmed.get(number, ()),
+        )
+
+
+class Piece:
+    """What was read of a stretch. `read` holds by version what is told of its media, and what was read from them."""
+
+    def __init__(
+        self,
+        rows: Sequence[Sequence[Any]],
+        read: Mapping[int, tuple[Mapping[str, str], Mapping[str, str]]],
+        post: Callable[[Sequence[Any], Sequence[Version]], ArchivedPost],
+        found: Collection[int],
+    ) -> None:
+        self._rows, self._read, self._post, self._found = rows, read, post, found
+        self.texts: list[str] = []
+        self._first: list[int] = []  # by row, its first text's number
+        for row in rows:
+            self._first.append(len(self.texts))
+            self.texts.append(row[-1])
+            for told in read.get(row[4], ()):
+                self.texts += told.values()
+
+    @property
+    def posts(self) -> int:
+        return len({row[0] for row in self._rows})
+
+    @property
+    def versions(self) -> int:
+        return len(self._rows) + sum(1 for row in self._rows if row[4] in self._read and self._read[row[4]][1])
+
+    def worth(self, numbers: Collection[int]) -> Iterator[ArchivedPost]:
+        """Make the posts of these texts, and all in which something was found before."""
+        wanted = {self._rows[bisect_right(self._first, number) - 1][0] for number in numbers} | set(self._found)
+        chosen = ((place, row) for place, row in enumerate(self._rows) if row[0] in wanted)
+        for _, places in groupby(chosen, key=lambda one: one[1][0]):
+            own = list(places)
+            yield self._post(own[0][1], [version for place, row in own for version in self._versions(place, row)])
+
+    def _versions(self, place: int, row: Sequence[Any]) -> Iterator[Version]:
+        _, _, _, _, version_id, language, text = row
+        described, contents = self._read.get(version_id, ({}, {}))
+        first = self._first[place]
+        yield Version(language, {"text": text, **described}, first)
+        if contents:
+            yield Version(language, contents, first + 1 + len(described))
 
 
 def _holders(connection: Connection) -> dict[int, Holder]:
@@ -122,15 +170,18 @@ def _within(stretch: Stretch, number: ColumnElement[int]) -> ColumnElement[bool]
     return and_(number >= stretch.first, number <= stretch.last)
 
 
-def _versions(stretch: Stretch) -> Select[Any]:
-    query = (
-        select(post.c.id, post.c.account_id, type_coerce(post.c.published_at, AS_STORED), post.c.kind)
+def _versions() -> Select[Any]:
+    return (
+        select(post.c.id, post.c.account_id, post.c.published_at, post.c.kind)
         .add_columns(post_version.c.id, post_version.c.language, post_version.c.text)
         .join(post_version, post_version.c.post_id == post.c.id)
-        .where(_within(stretch, post.c.id))
+        .where(post.c.id >= bindparam("first"), post.c.id <= bindparam("last"))
         .order_by(post.c.id, post_version.c.number)
     )
-    return query if stretch.since is None else query.where(post.c.published_at >= stretch.since)
+
+
+VERSIONS = Prepared(_versions())
+VERSIONS_SINCE = Prepared(_versions().where(post.c.published_at >= bindparam("since")))
 
 
 def _purged(connection: Connection, stretch: Stretch) -> frozenset[int]:
