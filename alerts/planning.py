@@ -19,6 +19,7 @@ from monitor.store.database import Database
 log = structlog.get_logger(__name__)
 
 PLANNED_AT_ONCE = 500
+WRITTEN_AT_ONCE = 100  # mails: others that write wait for it
 CASES_OF_A_MAIL = 200
 FLOOD_WINDOW = timedelta(hours=1)
 
@@ -89,42 +90,52 @@ class _Desk:
                 )
             except Exception:
                 log.exception("alert could not be planned; it is tried again", case=alert.case)
-        return sum(self._write(one) for one in gathered(decided, recent, self.grouping, self.now))
+        groups = gathered(decided, recent, self.grouping, self.now)
+        return sum(
+            self._write(groups[begin : begin + WRITTEN_AT_ONCE]) for begin in range(0, len(groups), WRITTEN_AT_ONCE)
+        )
 
     def _policies(self, due: Iterable[Alert]) -> Mapping[str, Escalation]:
         """Return the policies that alerts began with, by hash."""
         wanted = {alert.policy for alert in due} - {"", self.policy.escalation.hash}
         return {key: escalation_of(text) for key, text in store.kept_policies(self.db, wanted).items()}
 
-    def _write(self, group: Sequence[Planned]) -> int:
+    def _write(self, groups: Sequence[Sequence[Planned]]) -> int:
+        """Write groups in one transaction; where one of them stands in the way, each by itself."""
+        together = [one for group in groups for one in group]
         try:
             written = store.write_plans(
-                self.db,
-                [
-                    store.Decision(
-                        alert_id=one.alert.id,
-                        notifications=one.plan.notifications,
-                        next_action_at=one.plan.next_action_at,
-                        waiting_reason=one.plan.reason,
-                        steps=one.plan.steps,
-                        silence=one.plan.silence,
-                        reopen=one.plan.reopen,
-                        seen=one.alert,
-                    )
-                    for one in group
-                ],
-                policy=self.policy.escalation,
-                now=self.now,
+                self.db, [_decision(one) for one in together], policy=self.policy.escalation, now=self.now
             )
         except Exception:
-            log.exception("alert could not be planned; it is tried again", case=group[0].alert.case)
+            if len(groups) > 1:
+                return self._each(groups)
+            log.exception("alert could not be planned; it is tried again", case=together[0].alert.case)
             return 0
+        if not written and len(groups) > 1:
+            return self._each(groups)
         if not written:
-            log.info("alert changed while it was planned; it is decided anew", case=group[0].alert.case)
+            log.info("alert changed while it was planned; it is decided anew", case=together[0].alert.case)
             return 0
-        for one in group:
+        for one in together:
             log.info("alert planned", case=one.alert.case, mails=len(one.plan.notifications), reason=one.plan.reason)
-        return len(group)
+        return len(together)
+
+    def _each(self, groups: Sequence[Sequence[Planned]]) -> int:
+        return sum(self._write([group]) for group in groups)
+
+
+def _decision(one: Planned) -> store.Decision:
+    return store.Decision(
+        alert_id=one.alert.id,
+        notifications=one.plan.notifications,
+        next_action_at=one.plan.next_action_at,
+        waiting_reason=one.plan.reason,
+        steps=one.plan.steps,
+        silence=one.plan.silence,
+        reopen=one.plan.reopen,
+        seen=one.alert,
+    )
 
 
 def gathered(

@@ -14,7 +14,7 @@ import pytest
 import requests
 from builders import NOW, account, agency, finding, post, week_report
 from mail_servers import Postbox, hang_up, read_mail, say_goodbye, smtp_server, taken, taken_then_hung_up
-from sqlalchemy import func, select
+from sqlalchemy import func, select, text
 
 from alerts import outbox, writing
 from alerts.envelope import Envelope
@@ -288,6 +288,35 @@ def test_more_alerts_than_one_query_returns_are_all_planned(office):
     office.breach(*map(str, range(120)))
     assert plan_due(office.db, POLICY, now=NOW, grouping=APART) == 120
     assert len(office.rows()) == 120
+
+
+def test_an_alert_whose_plan_cannot_be_written_holds_up_no_other(office):
+    office.breach("1", "2", "3")
+    broken = (
+        "CREATE TRIGGER broken BEFORE INSERT ON notification WHEN NEW.alert_id = 2 BEGIN SELECT RAISE(ABORT, ''); END"
+    )
+    with office.db.write() as connection:
+        connection.execute(text(broken))
+    assert plan_due(office.db, POLICY, now=NOW, grouping=APART) == 2
+    assert [row["alert_id"] for row in office.rows()] == [1, 3]
+    with office.db.write() as connection:
+        connection.execute(text("DROP TRIGGER broken"))
+    assert plan_due(office.db, POLICY, now=NOW, grouping=APART) == 1
+
+
+def test_an_alert_that_grew_worse_while_others_were_planned_with_it_holds_up_none(office, monkeypatch):
+    office.breach("1", "2", "3")
+    look = plans.last_steps
+
+    def raised_meanwhile(*arguments):
+        with office.db.write() as connection:
+            connection.execute(tables.alert.update().where(tables.alert.c.id == 2).values(severity=Severity.CRITICAL))
+        monkeypatch.setattr(plans, "last_steps", look)
+        return look(*arguments)
+
+    monkeypatch.setattr(plans, "last_steps", raised_meanwhile)
+    assert plan_due(office.db, POLICY, now=NOW, grouping=APART) == 2
+    assert [row["alert_id"] for row in office.rows()] == [1, 3]
 
 
 # ---------------------------------------------------------------- delivery
