@@ -8,7 +8,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -34,8 +34,9 @@ class Cost:
     memory: float
 
 
-def measured(command: list[str], *, env: Mapping[str, str] | None = None) -> Cost:
-    """Run a command to its end."""
+def measured(command: list[str]) -> Cost:
+    """Run a command to its end. It may keep its bytecode, as whatever is installed does."""
+    env = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
     begin = time.monotonic()
     with tempfile.TemporaryFile() as said:
         process = subprocess.Popen(command, stdout=said, stderr=said, stdin=subprocess.DEVNULL, env=env)
