@@ -253,7 +253,8 @@ class Storm:
             handle, known = self.dice.choice(self.handles(platform)), self.alive[platform]
             count = self.dice.choice([0, 0, 0, 1, 2, *([3 * PAGE] if self.dice.random() < BURSTS else [])])
             late = self.dice.choice([0, 0, 5, 60]) if platform not in BY_NUMBER else 0
-            for place in reversed(range(count if setup.paged or len(known) < WINDOW else 0)):
+            room = count if setup.paged else max(0, WINDOW - len(known))
+            for place in reversed(range(min(count, room))):
                 self._publish(platform, handle, at=self.now - (late + 2 * place) * SECOND)
             if self.dice.random() < 0.1:
                 _, one = self.dice.choice(known)

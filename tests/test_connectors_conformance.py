@@ -112,7 +112,7 @@ def test_a_list_that_is_wrongly_empty_once_loses_nothing_of_a_first_pull_or_is_a
     paged.sandbox.world.page_sizes[paged.setup.platform] = 3
     wanted = {f"hantaran {number}" for number in range(8)}
     for number in range(8):
-        paged.publish(f"hantaran {number}", at=NOW - (20 - number) * MINUTE)
+        paged.publish(f"hantaran {number}", at=NOW - (20 - number) * 30 * MINUTE)
     for place in range(12):
         with spoilt_once(paged.sandbox.world, place) as spoilt:
             try:

@@ -245,3 +245,29 @@ def test_a_bug_in_one_answer_harms_no_other(desk, platform):
     (failed,) = [one for one in checked if one.failure]
     assert "Pantau itself failed" in failed.failure
     assert replace(failed, failure=None).saved.deleted == 0
+
+
+@dataclass
+class FewAtOnce(FakePlatform):
+    """A platform that looks at two posts a time, and shows them in its list at first alone."""
+
+    looked_at: list[str] = field(default_factory=list)
+
+    def pull(self, holder, cursor, *, now):
+        shown = self.shown if cursor is None else {}
+        yield from FakePlatform(shown=shown).pull(holder, cursor, now=now)
+
+    def reread(self, holder, native_ids, *, now):
+        self.looked_at += native_ids[:2]
+        found = FakePlatform(shown=self.shown).reread(holder, native_ids[:2], now=now)
+        return replace(found, left=frozenset(native_ids[2:]))
+
+
+def test_what_was_too_much_for_one_look_comes_first_at_the_next(sqlite_db):
+    """Always the same ones were looked at, and edits of the others were never seen."""
+    few = FewAtOnce(shown={"jpd": [post(f"{n}", f"jpd {n}") for n in range(5)]})
+    desk = Desk(sqlite_db, few)
+    desk.poll()
+    for _ in range(3):
+        desk.poll(after=11 * MINUTE)
+    assert sorted(few.looked_at[:5]) == ["0", "1", "2", "3", "4"]

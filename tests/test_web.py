@@ -60,6 +60,18 @@ def listing(*paths: str) -> str:
     return html("<h1>Berita</h1>", head=f'<script type="application/ld+json">{data}</script>')
 
 
+def in_turn(pages: dict[str, list[object]]) -> Replay:
+    """Serve each path's answers one after the other, the last one from then on."""
+
+    def script(asked: Asked) -> Answer:
+        left = pages.get(asked.path, [Answer(status=404)])
+        page = left.pop(0) if len(left) > 1 else left[0]
+        kind = {"Content-Type": "text/html; charset=utf-8"}
+        return page if isinstance(page, Answer) else Answer(body=str(page).encode(), headers=kind)
+
+    return Replay(script)
+
+
 def site(pages: dict[str, object]) -> Replay:
     """Serve pages by path; what is no text is an answer of its own."""
 
@@ -292,11 +304,24 @@ def test_a_dead_link_holds_nothing_up_and_is_left_after_some_tries():
     with site(pages) as replay:
         page = pull(at(replay))
         assert titles(page) == ["Tajuk"]
-        for _ in range(web.TRIES):
-            page = pull(at(replay), page.cursor)
+        assert pull(at(replay), page.cursor).cursor == page.cursor  # the next try comes later
+        for day in range(1, web.TRIES + 1):
+            page = pull(at(replay), page.cursor, now=NOW + day * 24 * HOUR)
         replay.asked.clear()
-        assert pull(at(replay), page.cursor).cursor == page.cursor
+        assert pull(at(replay), page.cursor, now=NOW + 24 * day * HOUR).cursor == page.cursor
     assert replay.paths == ["/berita"]
+
+
+def test_an_article_that_is_away_for_an_hour_is_read_when_it_is_back():
+    """I1: a site that is half away shows its list, and none of its articles."""
+    pages: dict[str, object] = {"/berita": listing("/berita/1"), "/berita/1": Answer(status=404)}
+    with site(pages) as replay:
+        cursor = None
+        for minute in range(0, 60, 2):
+            cursor = pull(at(replay), cursor, now=NOW + minute * HOUR / 60).cursor
+        assert replay.paths.count("/berita/1") < 20
+        pages["/berita/1"] = article()
+        assert titles(pull(at(replay), cursor, now=NOW + 3 * HOUR)) == ["Tajuk"]
 
 
 def test_a_site_that_fails_for_every_article_is_unavailable_and_nothing_is_lost():
@@ -372,6 +397,53 @@ def test_no_look_again_reads_more_pages_than_its_bound():
         ids = [f"page:{replay.url}/berita/{n}" for n in range(50)]
         answer = connector().reread(at(replay), ids, now=NOW)
     assert len(answer.missing) == web.PAGES_A_LOOK
+    assert answer.left == frozenset(ids[web.PAGES_A_LOOK :])
+
+
+CUT = article(text=TEXT)[: -len("</article></body></html>") - 60]
+FAULTS = {
+    "a 404": Answer(status=404),
+    "a page that is cut": CUT,
+    "a notice of maintenance": html("<p>Laman sedang diselenggara</p>"),
+}
+
+
+@pytest.mark.parametrize("fault", FAULTS.values(), ids=FAULTS)
+def test_what_a_passing_fault_shows_of_an_article_is_neither_deletion_nor_edit(fault):
+    with in_turn({"/berita/1": [fault, article()], "/berita": [listing("/berita/1")]}) as replay:
+        answer = connector().reread(at(replay), [f"page:{replay.url}/berita/1"], now=NOW)
+    assert ([post.text for post in answer.posts], answer.missing) == (["Tajuk\n\n" + TEXT], frozenset())
+
+
+def test_an_article_that_shows_something_else_at_each_look_is_undecided():
+    for first, second in ((CUT, CUT[:-40]), (CUT, Answer(status=404)), (Answer(status=404), CUT)):
+        with in_turn({"/berita/1": [first, second], "/berita": [listing("/berita/1")]}) as replay:
+            answer = connector().reread(at(replay), [f"page:{replay.url}/berita/1"], now=NOW)
+        assert (answer.posts, answer.missing) == ((), frozenset())
+
+
+def test_a_page_without_end_tags_is_read_all_the_same():
+    with in_turn({"/berita/1": [CUT]}) as replay:
+        answer = connector().reread(at(replay), [f"page:{replay.url}/berita/1"], now=NOW)
+    assert len(answer.posts) == 1
+
+
+def test_nothing_is_missing_while_a_site_shows_none_of_the_articles_that_it_lists():
+    pages: dict[str, object] = {"/berita": listing("/berita/1", "/berita/2")}
+    with site(pages) as replay:
+        one = f"page:{replay.url}/berita/1"
+        assert connector().reread(at(replay), [one], now=NOW).missing == frozenset()
+        pages["/berita/2"] = article()
+        assert connector().reread(at(replay), [one], now=NOW).missing == {one}
+
+
+def test_a_page_of_its_own_that_says_less_is_read_twice():
+    whole, less = (html(f"<main><h1>Notis</h1><p>{text}</p></main>") for text in (TEXT, TEXT[:300]))
+    with in_turn({"/berita": [whole, less, whole, less, less]}) as replay:
+        first = pull(at(replay))
+        passing = pull(at(replay), first.cursor)
+        lasting = pull(at(replay), passing.cursor)
+    assert passing.posts[0].text == first.posts[0].text != lasting.posts[0].text
 
 
 def test_entries_of_a_feed_are_decided_by_the_feed_as_far_as_it_shows_them():

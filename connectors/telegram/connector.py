@@ -111,7 +111,7 @@ class TelegramConnector:
     def reread(self, account: Account, native_ids: Sequence[str], *, now: datetime) -> Reread:
         """Read known messages again: by the pages on which they stand, and those that do not, by themselves.
 
-        Raises ConnectorError. No more than `SINGLY` are asked for by themselves; the others stay undecided.
+        Raises ConnectorError. No more than `SINGLY` are asked for by themselves; the others are left for the next time.
         """
         waiting = sorted({int(one) for one in native_ids if re.fullmatch(r"[0-9]{1,12}", one)}, reverse=True)
         posts: dict[int, Post] = {}
@@ -130,6 +130,7 @@ class TelegramConnector:
             posts=tuple(_seen_edited(posts[one], now) for one in sorted(posts, reverse=True)),
             missing=frozenset(str(one) for one, found in single.items() if found.gone),
             hidden=frozenset(str(one) for one, found in single.items() if found.hidden),
+            left=frozenset(map(str, absent[SINGLY:])),
         )
 
     def check(self) -> str:

@@ -73,6 +73,7 @@ class WebPage:
     tree: Element
     objects: tuple[Json, ...]
     cut_short: bool  # it ends in the middle of a tag or of its structured data
+    ended: bool  # by its last tag; HTML may leave that out
 
     def meta(self, *names: str) -> str:
         for name in names:
@@ -92,6 +93,7 @@ class Article:
     modified: datetime | None = None
     language: str = ""
     raw: Mapping[str, object] = field(default_factory=dict)
+    is_marked: bool = True  # the page says that this is an article: a notice of maintenance is none
 
 
 def read_page(page: str, url: str) -> WebPage:
@@ -99,7 +101,8 @@ def read_page(page: str, url: str) -> WebPage:
     objects, broken = _linked_data(tree)
     ended = re.search(r"</(html|body)\s*>", page[-2000:], re.IGNORECASE) is not None
     in_a_tag = re.search(r"<[^<>]*$", page[-2000:]) is not None
-    return WebPage(url=url, source=page, tree=tree, objects=objects, cut_short=not ended and (broken or in_a_tag))
+    cut_short = not ended and (broken or in_a_tag)
+    return WebPage(url=url, source=page, tree=tree, objects=objects, cut_short=cut_short, ended=ended)
 
 
 # ---------------------------------------------------------------- structured data
@@ -285,6 +288,7 @@ def parse_article(page: WebPage, *, guess: Any = None) -> Article:
         modified=_stated(told, "dateModified") or moment(page.meta("article:modified_time", "dateModified")),
         language=next((one.get("lang") for one in page.tree.all("html")), "").partition("-")[0].lower(),
         raw={"url": page.url, "title": title, "html": kept.markup[:100_000], "data": dict(told) if told else {}},
+        is_marked=bool(told) or is_marked or page.meta("og:type") == "article",
     )
 
 

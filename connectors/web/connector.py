@@ -35,6 +35,7 @@ from connectors.web.articles import (
     feeds_of,
     has_list,
     listed_on,
+    newest_first,
     parse_article,
     same_site,
     says_too_little,
@@ -51,8 +52,9 @@ ACCEPT = (
     "text/html, application/xhtml+xml, application/atom+xml;q=0.9, application/rss+xml;q=0.9, application/xml;q=0.8"
 )
 PAGES_A_LOOK = 20  # articles that one pull, or one look again, reads
+NEIGHBOURS = 3  # articles that are tried before a site is taken to be half away
 SITEMAPS_A_LOOK = 3  # further sitemaps of an index, the newest
-TRIES = 5  # of an article that is listed, but not there
+TRIES = 10  # of an article that is listed, but not there; the last comes a day after the first
 REMEMBERED = 1000  # articles that a cursor remembers beside those that are listed now
 INSTALL = "pip install 'pantau[web]'"
 GONE = (AccountNotFound, PermissionMissing, SchemaDrift)
@@ -110,11 +112,13 @@ class WebConnector:
     def reread(self, account: Account, native_ids: Sequence[str], *, now: datetime) -> Reread:
         """Read known articles again, `PAGES_A_LOOK` of them: 404 and 410 are missing, 401 and 403 hidden.
 
-        An entry of a feed is decided by the feed as far as it still shows it. Raises ConnectorError.
+        An entry of a feed is decided by the feed as far as it still shows it. While the site shows none of the articles
+        that it lists nothing is missing. Raises ConnectorError.
         """
         posts: dict[str, Post] = {}
         refused: dict[str, ConnectorError] = {}
-        for one in [one for one in dict.fromkeys(native_ids) if one.startswith(PAGE)][:PAGES_A_LOOK]:
+        pages = [one for one in dict.fromkeys(native_ids) if one.startswith(PAGE)]
+        for one in pages[:PAGES_A_LOOK]:
             wanted = Wanted(url=one.removeprefix(PAGE))
             try:
                 posts[one] = post_of(self._article(account, wanted, now), wanted, now, sight=None, is_known=True)
@@ -122,10 +126,11 @@ class WebConnector:
                 refused[one] = error
         missing = frozenset(one for one, error in refused.items() if type(error) is AccountNotFound)
         hidden = frozenset(one for one, error in refused.items() if isinstance(error, PermissionMissing))
-        if missing and not posts:
-            self._get(account.url, {}, name_of(account), now)  # while the site itself is away nothing is missing
+        if missing and not posts and not self._shows_articles(account, missing, now):
+            missing = frozenset()
         posts |= self._entries_again(account, [one for one in native_ids if not one.startswith(PAGE)], now)
-        return Reread(posts=tuple(posts.values()), missing=missing, hidden=hidden)
+        left = frozenset(pages[PAGES_A_LOOK:])
+        return Reread(posts=tuple(posts.values()), missing=missing, hidden=hidden, left=left)
 
     def check(self) -> str:
         found = "is there" if self._guess else f"is not installed ({INSTALL})"
@@ -207,16 +212,37 @@ class WebConnector:
             return Page(posts=(), cursor=start or {}, last=True)
         known, wanted = known_of(start), Wanted(url=account.url)
         sight = as_time(known.first_sights.get(wanted.mark, ""))
-        article = parse_article(way.answer.page, guess=self._guess)
+        article = self._own_article(account, way, known_length=(start or {}).get("length", 0), now=now)
         post = post_of(article, wanted, now, sight=sight, is_known=sight is not None)
         first = {wanted.mark: (sight or post.published_at).isoformat()}
-        cursor = {"v": 1, **_extra(account, way, now), "way": "page", "first_sights": first}
+        cursor = {
+            "v": 1,
+            **_extra(account, way, now),
+            "way": "page",
+            "first_sights": first,
+            "length": len(article.text),
+        }
         return Page(posts=(post,), cursor=cursor, last=True)
+
+    def _own_article(self, account: Account, way: Way, *, known_length: int, now: datetime) -> Article:
+        """Return what the page itself says; one that says less than before, or has no end, is looked at twice.
+
+        Raises ConnectorError.
+        """
+        page = way.answer.page
+        article = parse_article(page, guess=self._guess)
+        if page.ended and len(article.text) >= known_length:
+            return article
+        again = self._page(self._get(way.url, {}, name_of(account), now), name_of(account))
+        second = parse_article(again, guess=self._guess)
+        if second.text != article.text and not (again.ended and len(second.text) >= known_length):
+            raise Unavailable(f"{name_of(account)}: the page shows something else at each look")
+        return second
 
     def _article_page(self, account: Account, way: Way, start: Cursor | None, now: datetime) -> Page:
         known = known_of(start)
         listed = () if way.answer.unchanged else self._listed(account, way, now)
-        wanted = queue(known, listed)
+        wanted, later = queue(known, listed, now)
         read = dict(known.read)
         if not known.read and not known.waiting:  # a first look: how much of the past is read is a choice
             read |= {one.mark: one.modified for one in wanted[self._bounds.back_catalogue :]}
@@ -231,7 +257,7 @@ class WebConnector:
             **(_extra(account, way, now) if not way.answer.unchanged else dict(start or {})),
             "way": way.kind,
             "read": _recent(read, shown | {one.mark for one in done}),
-            "waiting": [one.as_json for one in [*wanted[PAGES_A_LOOK:], *again][:REMEMBERED]],
+            "waiting": [one.as_json for one in [*wanted[PAGES_A_LOOK:], *again, *later][:REMEMBERED]],
             "first_sights": {
                 **known.first_sights,
                 **{
@@ -262,7 +288,7 @@ class WebConnector:
             try:
                 article = self._article(account, one, now)
             except GONE:
-                (done if one.tries + 1 >= TRIES else again).append(replace(one, tries=one.tries + 1))
+                (done if one.tries + 1 >= TRIES else again).append(one.tried(now))
             except ConnectorError as error:
                 passing.append(error)
                 again.append(replace(one, tries=one.tries + 1))
@@ -273,19 +299,59 @@ class WebConnector:
             raise passing[0]
         return posts, done, again
 
+    def _shows_articles(self, account: Account, missing: frozenset[str], now: datetime) -> bool:
+        """Say whether the site shows an article that it lists, or lists none: one that is half away shows only lists.
+
+        Raises ConnectorError where not even the site itself is there.
+        """
+        way = self._find(account, {}, now)
+        listed = self._listed(account, way, now) if way.kind in {"list", "sitemap"} else ()
+        others = [one for one in newest_first(listed) if PAGE + one.url not in missing][:NEIGHBOURS]
+        for one in others:
+            try:
+                self._article(account, Wanted(url=one.url), now)
+            except ConnectorError:
+                continue
+            return True
+        return not others
+
     def _article(self, account: Account, wanted: Wanted, now: datetime) -> Article:
+        """Return what an article's page says; what may be a passing fault is believed when a second look finds it too.
+
+        Raises ConnectorError.
+        """
+        first: Article | None = None
+        try:
+            first, is_sure = self._look(account, wanted, now)
+            if is_sure:
+                return first
+        except AccountNotFound:
+            pass
+        differs = Unavailable(f"{name_of(account)}: an article shows something else at each look")
+        try:
+            second, is_sure = self._look(account, wanted, now)
+        except AccountNotFound:
+            if first is None:
+                raise
+            raise differs from None
+        if not is_sure and (first is None or second.text != first.text):
+            raise differs
+        return second
+
+    def _look(self, account: Account, wanted: Wanted, now: datetime) -> tuple[Article, bool]:
+        """Read an article's page, and say whether it is whole and an article beyond doubt."""
         what = f"{name_of(account)}: an article"
         answer = self._get(wanted.url, {}, what, now)
         if not same_site(answer.url, wanted.url) or _is_front(answer.url, wanted.url):
             raise SchemaDrift(f"{what}: leads to the front page, or to another site")
         kind = answer.kind.partition(";")[0].strip()
         if "html" not in kind and (file := file_of(wanted, kind)) is not None:
-            return file
+            return file, True
         page = self._page(answer, what)
         article = parse_article(page, guess=self._guess)
         if not article.text or asks_to_sign_in(page):
             raise SchemaDrift(f"{what}: shows no text")
-        return article
+        return article, page.ended and (article.is_marked or not says_too_little(article))
 
     def _entries_again(self, account: Account, ids: Sequence[str], now: datetime) -> dict[str, Post]:
         if not ids:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
-from datetime import datetime
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -14,15 +14,21 @@ from connectors.web.articles import newest_first, page_address, same_site
 from connectors.web.sitemap import Entry
 from monitor.model import Cause, Post
 
+FIRST_WAIT = timedelta(minutes=1)  # doubles with each try
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wanted:
-    """An article to read. Times are as the list states them; `tries` counts how often it was asked for in vain."""
+    """An article to read. Times are as the list states them; `tries` counts how often it was asked for in vain.
+
+    One that is listed, but was not there at `tried_at`, is asked for at ever longer intervals.
+    """
 
     url: str
     published: str = ""
     modified: str = ""
     tries: int = 0
+    tried_at: str = ""
 
     @property
     def mark(self) -> str:
@@ -30,7 +36,14 @@ class Wanted:
 
     @property
     def as_json(self) -> list[Any]:
-        return [self.url, self.published, self.modified, self.tries]
+        return [self.url, self.published, self.modified, self.tries, self.tried_at]
+
+    def tried(self, now: datetime) -> Wanted:
+        return replace(self, tries=self.tries + 1, tried_at=now.isoformat())
+
+    def waits(self, now: datetime) -> bool:
+        at = as_time(self.tried_at)
+        return at is not None and at <= now < at + FIRST_WAIT * 2**self.tries
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,7 +63,10 @@ class Known:
 def known_of(cursor: Cursor | None) -> Known:
     if not cursor or cursor.get("v") != 1 or cursor.get("way") == "feed":
         return Known()
-    waiting = (Wanted(url=u, published=p, modified=m, tries=t) for u, p, m, t in cursor.get("waiting", ()))
+    waiting = (
+        Wanted(url=url, published=published, modified=modified, tries=tries, tried_at=at[0] if at else "")
+        for url, published, modified, tries, *at in cursor.get("waiting", ())
+    )
     return Known(
         read=dict(cursor.get("read", {})),
         waiting=tuple(waiting),
@@ -60,16 +76,20 @@ def known_of(cursor: Cursor | None) -> Known:
     )
 
 
-def queue(known: Known, listed: Sequence[Entry]) -> list[Wanted]:
-    """Return the articles to read, newest first; those that were asked for in vain come last and hold nothing up."""
-    tries = {one.url: one.tries for one in known.waiting}
+def queue(known: Known, listed: Sequence[Entry], now: datetime) -> tuple[list[Wanted], list[Wanted]]:
+    """Return the articles to read now, newest first, and those for later.
+
+    Those that were asked for in vain come last and hold nothing up.
+    """
+    before = {one.url: one for one in known.waiting}
     fresh = [
-        Wanted(url=one.url, published=_iso(one.published), modified=_iso(one.modified), tries=tries.get(one.url, 0))
+        replace(before.get(one.url, Wanted(url=one.url)), published=_iso(one.published), modified=_iso(one.modified))
         for one in newest_first(listed)
     ]
     named = {one.url for one in fresh}
     wanted = [one for one in fresh if known.needs(one)] + [one for one in known.waiting if one.url not in named]
-    return sorted(wanted, key=lambda one: one.tries)
+    in_turn = sorted(wanted, key=lambda one: one.tries)
+    return [one for one in in_turn if not one.waits(now)], [one for one in in_turn if one.waits(now)]
 
 
 def burst(known: Known, listed: Sequence[Entry], posts: Sequence[Post]) -> Gap | None:

@@ -260,9 +260,8 @@ class _Look:
                     end=None,
                 )
         present = frozenset(post.native_id for post in answer.posts) | job.shown.intersection(job.ids)
-        looked = Looked(
-            asked=job.ids, present=present, missing=answer.missing - present, hidden=answer.hidden - present
-        )
+        asked = [one for one in job.ids if one not in answer.left]
+        looked = Looked(asked=asked, present=present, missing=answer.missing - present, hidden=answer.hidden - present)
         marked = mark_reread(poller.db, claimed, looked, now=now, rechecks=rechecks)
         saved.deleted += marked.deleted
         if marked.doubted or marked.hidden:
@@ -279,6 +278,7 @@ def _confirmed(first: Reread | ConnectorError, second: Reread | ConnectorError |
         posts=first.posts + seen_again.posts,
         missing=first.missing & seen_again.missing,
         hidden=first.hidden | seen_again.hidden,
+        left=first.left,
     )
 
 
