@@ -59,6 +59,7 @@ from connectors.bluesky.refusals import (
 )
 from connectors.payload import inner, moment, string
 from connectors.portions import answer_for, portions
+from connectors.remembered import Belief
 from connectors.walk import LOOKS, Listed, Listing, Walk, begin_walk, walked
 from monitor.model import Account, Json, Post, Profile
 from monitor.settings import Network
@@ -97,12 +98,12 @@ class BlueskyConnector:
         self._session = http.open_session(base_url=settings.base_url, network=network)
         self._lock = threading.Lock()
         self._allowance: Allowance | None = None
-        self._is_plain = False  # a PDS without app.bsky.*
+        self._plain_server = Belief()  # a PDS without app.bsky.*
 
     def resolve(self, account: Account) -> Profile:
         """Return the account's profile by its DID, else by its handle. Raises ConnectorError."""
         now, actor = datetime.now(UTC), actor_of(account)
-        if not self._is_plain:
+        if not self._plain_server.holds(now):
             try:
                 payload = self._get(f"/xrpc/{GET_PROFILE}", {"actor": actor}, now, what=f"{account.label}: profile")
                 return parse_profile_view(payload)
@@ -128,7 +129,7 @@ class BlueskyConnector:
     def _profiles(self, accounts: Sequence[Account], now: datetime) -> dict[str, Profile]:
         """Return profiles by DID and by handle; none where the server cannot look up many."""
         names = [name for name in map(_name, accounts) if name]
-        if self._is_plain or not names:
+        if self._plain_server.holds(now) or not names:
             return {}
         try:
             payload = self._get("/xrpc/app.bsky.actor.getProfiles", {"actors": names}, now, what="bluesky: profiles")
@@ -183,7 +184,11 @@ class BlueskyConnector:
         stop: ConnectorError | None = None
         views: Mapping[str, Json] = {}
         try:
-            views = {} if self._is_plain else self._views([one for each in wanted for one in each.native_ids], now)
+            views = (
+                {}
+                if self._plain_server.holds(now)
+                else self._views([one for each in wanted for one in each.native_ids], now)
+            )
         except NoAppView:
             pass
         except ConnectorError as error:
@@ -199,7 +204,7 @@ class BlueskyConnector:
         self, account: Account, asked: Sequence[str], views: Mapping[str, Json], now: datetime
     ) -> Reread | ConnectorError:
         try:
-            if not self._is_plain:
+            if not self._plain_server.holds(now):
                 with contextlib.suppress(NoAppView):
                     return self._shown_again(account, asked, views, now)
             return self._held_again(account, asked, now)
@@ -221,7 +226,7 @@ class BlueskyConnector:
 
     def _answers(self, account: Account, now: datetime) -> Listing:
         """Yield what the account published, newest first, without an end of its own: the walk says when it is over."""
-        if not self._is_plain:
+        if not self._plain_server.holds(now):
             with contextlib.suppress(NoAppView):
                 yield from self._feed(account, now)
         yield from self._repository(account, now)
@@ -365,7 +370,8 @@ class BlueskyConnector:
     def _plain(self, method: str, asked: Mapping[str, Any], now: datetime, *, what: str) -> Json:
         try:
             payload = self._get(f"/xrpc/{method}", asked, now, what=what)
-            self._is_plain = True
+            if not self._plain_server.holds(now):
+                self._plain_server.take(now)
             return payload
         except NoAppView:
             raise SchemaDrift(f"{what}: the server knows no {method}; correct connectors.bluesky.base_url") from None

@@ -42,6 +42,7 @@ from connectors.graph.refusals import FACEBOOK, Refused, is_too_much, lacks_way
 from connectors.graph.settings import GraphSettings
 from connectors.payload import inner, string
 from connectors.portions import answer_for, portions
+from connectors.remembered import Belief, Remembered
 from connectors.walk import Walk, begin_walk
 from monitor.model import Account, Json, Profile
 from monitor.settings import Network
@@ -86,7 +87,7 @@ class FacebookConnector:
         self._bounds = bounds
         self._sdk = Sdk(settings, network)
         self._together = Together(self._sdk, bounds)
-        self._edges: dict[str, str] = {}  # by page: the edge that has answered
+        self._edges: Remembered[str] = Remembered(Belief.LASTS)  # by page: the edge that has answered
 
     def resolve(self, account: Account) -> Profile:
         """Return the page's profile. Raises ConnectorError."""
@@ -123,7 +124,8 @@ class FacebookConnector:
 
     def batches(self, asked: Sequence[tuple[Account, Cursor]], *, now: datetime) -> list[list[Account]]:
         """Return the pages whose newest posts one call each reads."""
-        plain = [one for one in asked if self._edges.get(one[0].native_id, EDGES[0]) == EDGES[0]]
+        edges = self._edges.known([account.native_id for account, _ in asked], now)
+        plain = [one for one in asked if (edges.get(one[0].native_id) or EDGES[0]) == EDGES[0]]
         alike, unlike = self._together.groups(plain, now)
         return [[account for account, _ in group] for group in [*alike, *unlike]]
 
@@ -246,7 +248,7 @@ class FacebookConnector:
     def _published_posts(self, account: Account, way: Way | Stretch, now: datetime) -> object:
         """Read one page of posts, by the first edge that the page has for us."""
         page = page_of(account)
-        known = self._edges.pop(page, "")
+        known = self._edges.known([page], now).get(page)
         refusals: list[ConnectorError] = []
         for edge in (known,) if known else EDGES:
             way.only = account.native_id if edge == "feed" else ""
@@ -257,8 +259,11 @@ class FacebookConnector:
                 if not lacks_way(refused.refusal):
                     break
             else:
-                self._edges[page] = edge
+                if edge != known:
+                    self._edges.keep([page], {page: edge}, now)
                 return payload
+        if known:
+            self._edges.keep([page], {}, now)
         raise refusals[0] from None
 
     def _edge(self, account: Account, edge: str, way: Way | Stretch, now: datetime) -> object:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -41,6 +42,7 @@ from connectors.instagram.posts import (
 from connectors.instagram.refusals import DIALECT, names_a_field, not_own
 from connectors.listing import reread_listed, stretch
 from connectors.payload import identifier, inner, parts, string
+from connectors.remembered import Belief
 from connectors.walk import Listed, Listing, begin_walk, walked
 from monitor.model import Account, Json, Post, Profile
 from monitor.settings import Network
@@ -85,8 +87,8 @@ class InstagramConnector:
         self._user_id = settings.user_id.strip()
         self._graph = GraphHttp(DIALECT, settings, network)
         self._owned: Mapping[str, str] = {self._user_id: ""} if self._user_id else {}  # id → username, where known
-        self._plain: set[str] = set()  # ways of reading that refused the fuller question
-        self._others_by_id = True  # until it is known that only own posts can be read by id
+        self._plain: defaultdict[str, Belief] = defaultdict(Belief)  # ways of reading that refuse the fuller question
+        self._only_own_by_id = Belief()  # posts of others cannot be read so
         self._limit = PAGE_SIZE
 
     def resolve(self, account: Account) -> Profile:
@@ -134,18 +136,18 @@ class InstagramConnector:
             return Reread(posts=tuple(found.values()))
         answer = reread_listed(self._listing(account, now), left)
         if not found and len(answer.posts) == len(published):
-            self._others_by_id = False
+            self._only_own_by_id.take(now)
         return Reread(posts=(*found.values(), *answer.posts), missing=answer.missing)
 
     def _at_once(self, account: Account, ids: Sequence[str], now: datetime) -> Mapping[str, Post]:
-        if not self._others_by_id:
+        if self._only_own_by_id.holds(now):
             return {}
-        items = self._graph.at_once(ids, self._fields("discovered"), now, what=f"{account.label}: posts")
+        items = self._graph.at_once(ids, self._fields("discovered", now), now, what=f"{account.label}: posts")
         return {one: parse_post(item) for one, item in (items or {}).items()}
 
     def _by_ids(self, account: Account, published: Sequence[str], now: datetime) -> Reread:
         """Read posts of the own account by id."""
-        items = dict(self._graph.objects(published, self._fields("own"), now, what=f"{account.label}: posts"))
+        items = dict(self._graph.objects(published, self._fields("own", now), now, what=f"{account.label}: posts"))
         posts = {one: parse_post(item) for one, item in items.items() if item}
         missing = items.keys() - posts.keys()
         if not posts:  # a lost permission looks the same as posts that are gone
@@ -238,7 +240,7 @@ class InstagramConnector:
             asked = {"fields": fields, "limit": str(limit), **question}
             return self._graph.attempt(f"{own}/media", asked, now, what=what, holder=own)
 
-        listing = self._fitting("own", ask)
+        listing = self._fitting("own", ask, now)
         return listing, following(listing)
 
     def _discovered_page(
@@ -253,25 +255,25 @@ class InstagramConnector:
             listing = f"id,username,media_count,media.limit({limit}){place}{{{fields}}}"
             return self._discover_or_refuse(account, listing, now, what=f"{account.label}: posts")
 
-        media = discovered_media(self._fitting("discovered", ask), first=not after)
+        media = discovered_media(self._fitting("discovered", ask, now), first=not after)
         return media, next_question(media, question)
 
-    def _fitting(self, way: str, ask: Callable[[str, int], Json]) -> Json:
+    def _fitting(self, way: str, ask: Callable[[str, int], Json], now: datetime) -> Json:
         """Ask for media; with fewer fields where one is refused, for a smaller page where this one is too large."""
         limit = self._limit
         while True:
             try:
-                return ask(self._fields(way), limit)
+                return ask(self._fields(way, now), limit)
             except Refused as refused:
-                if names_a_field(refused) and way not in self._plain:
-                    self._plain.add(way)
+                if names_a_field(refused) and not self._plain[way].holds(now):
+                    self._plain[way].take(now)
                 elif is_too_much(refused.refusal) and limit > 1:
                     limit //= 2
                 else:
                     raise refused.error from None
 
-    def _fields(self, way: str) -> str:
-        return PLAIN_MEDIA_FIELDS if way in self._plain else MEDIA_FIELDS
+    def _fields(self, way: str, now: datetime) -> str:
+        return PLAIN_MEDIA_FIELDS if self._plain[way].holds(now) else MEDIA_FIELDS
 
     def _discover(self, account: Account, fields: str, now: datetime, *, what: str) -> Json:
         try:

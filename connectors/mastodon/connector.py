@@ -34,7 +34,7 @@ from connectors.mastodon.posts import CHANGED, identified, is_suspended, parse_a
 from connectors.mastodon.refusals import SUSPENDED, AccountHidden, parse_allowance, refusal
 from connectors.payload import parts, string
 from connectors.portions import portions
-from connectors.remembered import Belief
+from connectors.remembered import Belief, Remembered
 from connectors.walk import Listing, Walk, begin_walk, walked
 from monitor.model import Account, Json, Post, Profile
 from monitor.settings import Network, Secret
@@ -78,7 +78,7 @@ class MastodonConnector:
         self._session = http.open_session(base_url=self._base, network=network, credential=bool(self._token))
         self._lock = threading.Lock()
         self._allowances: dict[str, Allowance] = {}  # by server
-        self._homes: dict[str, str] = {}  # by a handle's domain: where its server is asked
+        self._homes: Remembered[str] = Remembered(Belief.LASTS)  # by a handle's domain: where its server is asked
         self._singly: defaultdict[str, Belief] = defaultdict(Belief)  # by server: it reads statuses by id one by one
 
     def resolve(self, account: Account) -> Profile:
@@ -162,12 +162,11 @@ class MastodonConnector:
         place = place_of(account, base_url=self._base)
         if not place.is_guess:
             return place
-        with self._lock:
-            home = self._homes.get(place.domain)
+        home = self._homes.known([place.domain], now).get(place.domain)
         return replace(place, base=home or self._home(account, place, now))
 
     def _home(self, account: Account, place: Place, now: datetime) -> str:
-        """Ask a handle's domain where its server is (WebFinger): it may have another name. Once a domain."""
+        """Ask a handle's domain where its server is (WebFinger): it may have another name. Once an hour a domain."""
         url, asked = f"{place.base}/.well-known/webfinger", {"resource": f"acct:{place.user}@{place.domain}"}
         try:
             told = self._object(url, asked, now, what=f"{account.label}: where its server is")
@@ -177,8 +176,7 @@ class MastodonConnector:
         there = next((split(string(one, "href")) for one in links if one.get("rel") == "self"), None)
         is_safe = there is not None and (there.scheme == "https" or place.base.startswith("http:"))
         home = f"{there.scheme}://{there.netloc}" if there is not None and is_safe else place.base
-        with self._lock:
-            self._homes[place.domain] = home
+        self._homes.keep([place.domain], {place.domain: home}, now)
         return home
 
     # Accounts.

@@ -27,7 +27,7 @@ from connectors.graph.settings import GraphSettings
 from connectors.listing import merged, reread_listed, stretch
 from connectors.markup import unique
 from connectors.payload import identifier, parts, string
-from connectors.remembered import Remembered
+from connectors.remembered import Belief, Remembered
 from connectors.threads.day_count import DayCount
 from connectors.threads.posts import (
     FIELDS,
@@ -88,7 +88,7 @@ class ThreadsConnector:
         self._referred: Remembered[Json] = Remembered(REMEMBERED)
         self._me: Json | None = None  # the token's own profile; empty where the server does not tell
         self._me_asked_at = datetime.min.replace(tzinfo=UTC)
-        self._leaner: dict[str, int] = {}  # by way of reading: which of FIELDS has been answered
+        self._leaner: Remembered[int] = Remembered(Belief.LASTS)  # by way of reading: which of FIELDS is answered
 
     def resolve(self, account: Account) -> Profile:
         """Return the account's profile. Raises ConnectorError."""
@@ -174,7 +174,8 @@ class ThreadsConnector:
 
     def _page(self, account: Account, path: str, asked: Mapping[str, str], now: datetime) -> Json:
         """Read one page: with fewer fields where some are refused, a smaller one where this one is too large."""
-        tier, limit = self._leaner.get(path, 0), PAGE_SIZE
+        known = self._tier(path, now)
+        tier, limit = known, PAGE_SIZE
         while True:
             if path == "profile_posts":
                 self._day.count(now)
@@ -191,8 +192,12 @@ class ThreadsConnector:
                 else:
                     raise refused.error from None
             else:
-                self._leaner[path] = tier
+                if tier != known:
+                    self._leaner.keep([path], {path: tier}, now)
                 return listing
+
+    def _tier(self, path: str, now: datetime) -> int:
+        return self._leaner.known([path], now).get(path) or 0
 
     def _with_references(self, listing: Json, now: datetime) -> Json:
         """Put what is quoted or reposted into a page that only names it, as far as it can be read."""
@@ -215,7 +220,7 @@ class ThreadsConnector:
         return post
 
     def _alone(self, account: Account, ids: Sequence[str], now: datetime) -> Reread:
-        fields = FIELDS[self._leaner.get("profile_posts", 0)]
+        fields = FIELDS[self._tier("profile_posts", now)]
         items = dict(self._graph.objects(ids, fields, now, what=f"{account.label}: known posts"))
         posts = {one: parse_post(item) for one, item in items.items() if item}
         return Reread(posts=tuple(posts.values()), missing=frozenset(items.keys() - posts.keys()))

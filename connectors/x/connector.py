@@ -30,8 +30,9 @@ from connectors.base import (
     Wanted,
 )
 from connectors.portions import answer_for, portions
+from connectors.remembered import Belief
 from connectors.x.billing import Bill
-from connectors.x.fields import POST_PARAMETERS, RENAMED_FIELDS, RENAMED_PARAMETERS, USER_FIELDS
+from connectors.x.fields import POST_PARAMETERS, RENAMED_FIELDS, RENAMED_PARAMETERS, USER_FIELDS, ThreadFields
 from connectors.x.ids import is_ahead
 from connectors.x.lookups import Known, ids_of
 from connectors.x.posts import items_of, object_in, objects_in, parse_timeline, profiles_in, withheld
@@ -84,7 +85,8 @@ class XConnector:
         self._monthly = {"posts": float(settings.monthly_posts), "dollars": float(settings.monthly_budget)}
         self._answers = threading.local()  # `last` is a thread's last answer
         self._client.session = session
-        self._parameters = POST_PARAMETERS  # until X refuses them
+        self._client.session.params = self._extra = ThreadFields()  # tweepy passes none on that it does not know
+        self._renamed = Belief()  # X refuses the old names
 
     def resolve(self, account: Account) -> Profile:
         return answer_for(account, self.resolve_many([account]))
@@ -246,19 +248,22 @@ class XConnector:
     def _ask_for_posts(
         self, what: str, call: Callable[..., requests.Response], *args: Any, now: datetime, **more: Any
     ) -> Json:
-        """Ask with what is to be shown of a post: where X refuses the old names, with the new ones from then on.
+        """Ask with what is to be shown of a post: where X refuses the old names, with the new ones for a while.
 
         Raises ConnectorError.
         """
-        parameters = self._parameters
-        try:
-            return self._ask(what, call, *args, now=now, **parameters, **more)
-        except SchemaDrift:
-            if parameters is RENAMED_PARAMETERS or not refuses_names(self._answers.last):
-                raise
-        self._client.session.params = dict(RENAMED_FIELDS)
-        self._parameters = RENAMED_PARAMETERS
-        return self._ask(what, call, *args, now=now, **RENAMED_PARAMETERS, **more)
+        is_renamed = self._renamed.holds(now)
+        if not is_renamed:
+            try:
+                return self._ask(what, call, *args, now=now, **POST_PARAMETERS, **more)
+            except SchemaDrift:
+                if not refuses_names(self._answers.last):
+                    raise
+        with self._extra.asked(RENAMED_FIELDS):
+            answer = self._ask(what, call, *args, now=now, **RENAMED_PARAMETERS, **more)
+        if not is_renamed:
+            self._renamed.take(now)
+        return answer
 
     def _ask(
         self, what: str, call: Callable[..., requests.Response], *args: Any, now: datetime, **parameters: Any

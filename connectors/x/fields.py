@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 TWEET_FIELDS = [
@@ -38,3 +40,31 @@ RENAMED_PARAMETERS: Mapping[str, Any] = {
 }
 RENAMED_FIELDS: Mapping[str, str] = {"post.fields": "id,text,created_at,note_post,attachments,entities,lang"}
 USER_FIELDS = ["id", "name", "username", "description", "profile_image_url", "verified", "protected"]
+
+
+class ThreadFields(Mapping[str, str]):
+    """What a thread's requests ask for beside what the library sends; the session that carries it is shared."""
+
+    def __init__(self) -> None:
+        self._own = threading.local()
+
+    @contextmanager
+    def asked(self, fields: Mapping[str, str]) -> Iterator[None]:
+        self._own.fields = fields
+        try:
+            yield
+        finally:
+            self._own.fields = {}
+
+    @property
+    def _fields(self) -> Mapping[str, str]:
+        return getattr(self._own, "fields", {})
+
+    def __getitem__(self, key: str) -> str:
+        return self._fields[key]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._fields)
+
+    def __len__(self) -> int:
+        return len(self._fields)
