@@ -481,6 +481,16 @@ def test_the_daemon_s_mails_go_out_in_portions_and_each_is_progress(service, her
     assert touched.count("outbox") >= 2
 
 
+@pytest.mark.parametrize("tick", ["poll:x", "past:x"])
+def test_each_page_that_is_read_is_progress(service, tick, monkeypatch):
+    """One account's long past, or long first read, must not be taken for a tick that hangs."""
+    for name in ("poll_platform", "fill_platform"):
+        monkeypatch.setattr(ticks, name, lambda poller, *_, **__: poller.on_page())
+    progress = Progress()
+    next(one for one in ticks.ticks(service, progress) if one.name == tick).body()
+    assert progress.touched.keys() == {tick}
+
+
 def test_an_alert_of_the_pass_is_planned_and_delivered_in_the_same_pass(service, clock, here):
     service.platforms["x"] = Leaks(1)
     passed = once(service)

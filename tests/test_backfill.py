@@ -191,6 +191,18 @@ def test_an_account_s_slice_is_told_while_others_are_still_read(db, platform):
     assert [one.failure for one in filled] == [None, None]
 
 
+def test_every_page_is_told_of_as_it_comes(desk, platform):
+    """An account whose one slice takes longer than the guardian's patience is no tick that hangs."""
+    told: list[int] = []
+    desk.poller = replace(desk.poller, on_page=lambda: told.append(platform.pages))
+    desk.poll(everything=True)
+    assert told == [0, 0]  # the two pages of the check
+    told.clear()
+    platform.past = older(150)
+    fill(desk, everything=True)
+    assert told[:3] == [1, 2, 3]
+
+
 def test_the_back_catalogue_is_one_reviewed_batch_and_no_mail(desk, platform):
     platform.past = [replace(one, text=LEAK) for one in older(150)]
     desk.poll(everything=True)

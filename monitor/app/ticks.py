@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import timedelta
+from functools import partial
 
 import structlog
 
@@ -85,11 +87,12 @@ class _Workers:
 
 
 def _polling(service: Service, progress: Progress, name: str) -> Callable[[], None]:
-    poller = service.poller()
+    touch = partial(progress.touch, f"poll:{name}")
+    poller = replace(service.poller(), on_page=touch)
     workers = _Workers(service)
 
     def report(checked: Checked) -> None:
-        progress.touch(f"poll:{name}")
+        touch()
         if service.on_checked is not None:
             service.on_checked(checked)
 
@@ -101,11 +104,12 @@ def _polling(service: Service, progress: Progress, name: str) -> Callable[[], No
 
 
 def _filling(service: Service, progress: Progress, name: str) -> Callable[[], None]:
-    poller = service.poller()
+    touch = partial(progress.touch, f"past:{name}")
+    poller = replace(service.poller(), on_page=touch)
 
     def body() -> None:
         if name in service.platforms:
-            fill_platform(poller, name, report=lambda _: progress.touch(f"past:{name}"))
+            fill_platform(poller, name, report=lambda _: touch())
 
     return body
 

@@ -126,6 +126,7 @@ class _Slice:
         begin = min(anchor or stretch.start, stretch.start)
         pages: Iterator[Page] = self.connector.backfill(self.claimed.account, begin, stretch.end, now=now)  # type: ignore[attr-defined]  # looked up by name
         for page in pages:
+            self.poller.on_page()
             self._save(page, now)
             if page.last:
                 return self._ended(todo, stretch, page.gap, anchor, now)

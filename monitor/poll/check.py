@@ -316,6 +316,7 @@ def _read(
     look = ProfileLook(poller=poller, connector=connector, claimed=claimed, now=now, gate=gate)
     for page in [known] if known is not None else connector.pull(claimed.account, claimed.cursor, now=now):
         gate.proven = True
+        poller.on_page()
         fresh = fresh_posts(poller, claimed.account, page.posts)
         reading.shown |= {post.native_id for post in page.posts}
         holding.enter_context(poller.unsaved.holding(claimed.account, fresh))

@@ -26,7 +26,7 @@ log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Poller:
-    """What a check needs. `clock` gives the present; `stop` asks for an end between pages."""
+    """What a check needs. `clock` is the present; `stop` asks for an end between pages; `on_page` is told of each."""
 
     db: Database
     connectors: Mapping[str, Connector]
@@ -35,6 +35,7 @@ class Poller:
     polling: Polling
     clock: Callable[[], datetime]
     stop: threading.Event = field(default_factory=threading.Event)
+    on_page: Callable[[], None] = lambda: None
     unsaved: Unsaved = field(default_factory=Unsaved)
     pacing: Pacing = field(default_factory=Pacing)
     meters: Mapping[str, Meter] = field(default_factory=dict)  # by platform: the calls of its connector
