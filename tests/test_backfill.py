@@ -103,6 +103,10 @@ def marks(monkeypatch):
         "monitor.poll.judging.evaluate",
         lambda rules, subject, history=None: tuple(Marks().findings(subject.fields["text"])),
     )
+    monkeypatch.setattr(
+        "monitor.poll.judging.evaluate_all",
+        lambda rules, subjects, histories: [tuple(Marks().findings(one.fields["text"])) for one in subjects],
+    )
 
 
 def older(count, *, begin=2 * DAY, step=HOUR, text="lama"):

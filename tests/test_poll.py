@@ -168,6 +168,10 @@ def marks(monkeypatch):
         "monitor.poll.judging.evaluate",
         lambda rules, subject, history=None: tuple(rules.findings(subject.fields["text"])),
     )
+    monkeypatch.setattr(
+        "monitor.poll.judging.evaluate_all",
+        lambda rules, subjects, histories: [tuple(rules.findings(one.fields["text"])) for one in subjects],
+    )
 
 
 @pytest.fixture

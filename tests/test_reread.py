@@ -71,6 +71,10 @@ def marks(monkeypatch):
         "monitor.poll.judging.evaluate",
         lambda rules, subject, history=None: tuple(Marks().findings(subject.fields["text"])),
     )
+    monkeypatch.setattr(
+        "monitor.poll.judging.evaluate_all",
+        lambda rules, subjects, histories: [tuple(Marks().findings(one.fields["text"])) for one in subjects],
+    )
 
 
 @pytest.fixture

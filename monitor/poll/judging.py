@@ -14,7 +14,7 @@ from sqlalchemy.exc import OperationalError
 
 from monitor.model import Account, AgencyKind, Finding, Post, Profile, Subject
 from monitor.poll.poller import Poller
-from monitor.rules.evaluate import evaluate
+from monitor.rules.evaluate import evaluate, evaluate_all
 from monitor.rules.history import History
 from monitor.rules.rule import RuleSet
 from monitor.store.accounts import LeaseLostError
@@ -37,13 +37,12 @@ def judge(
     """Return the posts with the rules' verdict on each. `look` brings the account's profile up to date."""
     live_from = (holder.registered_at or now) - poller.polling.live_window
     rules, kinds = poller.rules(), poller.agency_kinds()
-    judged = []
-    for post in fresh:
-        history = StoredHistory(poller.db, holder, post, unsaved=poller.unsaved, look=look)
-        findings, error = verdict(rules, subject_of(post, holder, kinds), history)
-        is_old = post.published_at < live_from
-        judged.append(Judged(post=post, findings=findings, error=error, back_catalogue=is_old))
-    return judged
+    subjects = [subject_of(post, holder, kinds) for post in fresh]
+    histories = [StoredHistory(poller.db, holder, post, unsaved=poller.unsaved, look=look) for post in fresh]
+    return [
+        Judged(post=post, findings=findings, error=error, back_catalogue=post.published_at < live_from)
+        for post, (findings, error) in zip(fresh, verdicts(rules, subjects, histories), strict=True)
+    ]
 
 
 def fired_rules(rules: RuleSet, holder: Account, judged: Sequence[Judged]) -> list[Fired]:
@@ -69,6 +68,18 @@ def look_again(poller: Poller, fired: Sequence[Fired]) -> None:
         found = [finding for finding in findings if finding.rule in asking]
         if found and save_second_look(poller.db, peer, found, rule_set=rules.hash, now=now):
             log.info("seen on several accounts", account=peer.account.label)
+
+
+def verdicts(
+    rules: RuleSet, subjects: Sequence[Subject], histories: Sequence[History]
+) -> list[tuple[tuple[Finding, ...], str]]:
+    """Return what `verdict` does of each subject: all at once, and one by one where one of them makes a rule crash."""
+    try:
+        return [(found, "") for found in evaluate_all(rules, subjects, histories)]
+    except (OperationalError, LeaseLostError):
+        raise
+    except Exception:  # noqa: BLE001 (which of them it was shows when each is judged alone)
+        return [verdict(rules, subject, history) for subject, history in zip(subjects, histories, strict=True)]
 
 
 def verdict(rules: RuleSet, subject: Subject, history: History | None = None) -> tuple[tuple[Finding, ...], str]:

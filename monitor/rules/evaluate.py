@@ -31,6 +31,26 @@ def evaluate(rules: RuleSet, subject: Subject, history: History | None = None) -
     return tuple(found)
 
 
+def evaluate_all(
+    rules: RuleSet, subjects: Sequence[Subject], histories: Sequence[History] = ()
+) -> list[tuple[Finding, ...]]:
+    """Return what `evaluate` does of each subject, in far less time where most show no sign of anything.
+
+    `histories` are as many as the subjects, or none.
+    """
+    texts = [text for subject in subjects for text in subject.fields.values()]
+    candidates = rules.sieve.candidates_of(texts, history=bool(histories))
+    found: list[tuple[Finding, ...]] = [()] * len(subjects)
+    if not candidates:
+        return found
+    places = ((number, name) for number, subject in enumerate(subjects) for name in subject.fields)
+    for place, (number, name) in enumerate(places):
+        if place in candidates:
+            history = histories[number] if histories else None
+            found[number] += tuple(convict(rules, candidates[place], subjects[number], name, history))
+    return found
+
+
 def convict(
     rules: RuleSet, candidates: Iterable[Candidate], subject: Subject, field: str, history: History | None = None
 ) -> list[Finding]:

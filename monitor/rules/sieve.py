@@ -13,6 +13,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
+from functools import cached_property
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +23,7 @@ from monitor.rules.disguise import ACROSS
 from monitor.rules.history import HistoryPart
 from monitor.rules.parts import Part, Triggers, is_wide, options, single_pattern, word_tree
 from monitor.rules.text import DISGUISED, SPACED, fold, fold_plain, readings, single
+from monitor.rules.together import NotTogether, Together
 
 if TYPE_CHECKING:
     from monitor.rules.rule import Rule
@@ -101,6 +103,23 @@ class Sieve:
         self._others.look([*letters, *read], read, seen)
         return [one for number in _ones(seen.rules) if (one := self._rules[number].candidate(seen.parts)) is not None]
 
+    def candidates_of(self, originals: Sequence[str], *, history: bool = False) -> Mapping[int, list[Candidate]]:
+        """Return what `candidates` does of each of many texts, by its number; those without candidates are left out.
+
+        Where most texts show no sign at all this takes far less time than one text after the other.
+        """
+        together = self._together if self._one_glance_tells else None
+        asked = together.touched(originals) if together is not None else range(len(originals))
+        found = ((number, self.candidates(originals[number], history=history)) for number in asked)
+        return {number: candidates for number, candidates in found if candidates}
+
+    @cached_property
+    def _together(self) -> Together | None:
+        try:
+            return Together(self._signs.folded.narrow)
+        except NotTogether:
+            return None
+
 
 class _Suspect:
     """One rule, and what its condition comes to with whatever was seen."""
@@ -173,7 +192,8 @@ class _Look:
                 known = behind.get(pattern, (0, 0))
                 behind[pattern] = (known[0] | parts, known[1] | rules)
         wide = [pattern for pattern in behind if is_wide(pattern)]
-        groups = [sorted(behind.keys() - set(wide)), *([one] for one in wide)]
+        self.narrow = sorted(behind.keys() - set(wide))
+        groups = [self.narrow, *([one] for one in wide)]
         self.sets = [(pattern_set(group).Match, [behind[one] for one in group]) for group in groups if group]
 
     def look(self, text: bytes, seen: _Seen) -> None:
