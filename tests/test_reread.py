@@ -162,12 +162,13 @@ def test_a_failed_look_is_named_leaves_the_posts_due_and_is_not_repeated_every_s
     assert len(failed) == 30
     assert "recent posts could not be read again" in failed[0].failure
     assert {one.cause for one in failed} == {None}  # the accounts themselves were read
+    calls = len(platform.asked)  # more than one where some accounts were still being read at the first
     for _ in range(50):
         desk.poll(after=SECOND)
-    assert len(platform.asked) == 1
+    assert len(platform.asked) == calls
     platform.refuses = []
     desk.poll(after=2 * MINUTE)
-    assert len(platform.asked) == 2
+    assert len(platform.asked) > calls
 
 
 def test_one_account_s_failure_is_its_own(desk, platform):

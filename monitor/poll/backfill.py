@@ -18,7 +18,7 @@ from connectors.base import Connector, ConnectorError, Gap, Page
 from monitor import backfill, work
 from monitor.backfill import Stretch, ToDo
 from monitor.poll.judging import fresh_posts, judge
-from monitor.poll.poller import Checked, InternalError, Poller, Round, StorageFailedError
+from monitor.poll.poller import Checked, InternalError, Poller, Round, StorageFailedError, Turn
 from monitor.poll.profile import ProfileLook
 from monitor.store.accounts import Claimed, LeaseLostError, release
 from monitor.store.backfill import claim_backfills, newest_before, save_todo
@@ -153,13 +153,13 @@ class _Slice:
 
     def _save(self, page: Page, now: datetime) -> None:
         poller, claimed = self.poller, self.claimed
-        look = ProfileLook(poller=poller, connector=self.connector, claimed=claimed, now=now, gate=self.gate)
+        turn = Turn(poller=poller, connector=self.connector, claimed=claimed, gate=self.gate, now=now)
         fresh = fresh_posts(poller, claimed.account, page.posts)
         with poller.unsaved.holding(claimed.account, fresh):
             saved = save_page(
                 poller.db,
                 claimed,
-                judge(poller, claimed.account, fresh, now, look),
+                judge(poller, claimed.account, fresh, now, ProfileLook(turn=turn)),
                 rule_set=poller.rules().hash,
                 now=now,
                 reread_window=poller.polling.recheck_window,

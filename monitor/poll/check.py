@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
-from functools import partial
 
 import structlog
 from sqlalchemy.exc import OperationalError
@@ -17,7 +16,18 @@ from monitor.model import Account, Cause, Profile
 from monitor.poll.backfill import can_backfill
 from monitor.poll.judging import fired_rules, fresh_posts, judge, storable_profile
 from monitor.poll.pacing import rate_after
-from monitor.poll.poller import Checked, InternalError, Poller, Round, Stopped, StorageFailedError, Word, told, word_of
+from monitor.poll.poller import (
+    Checked,
+    InternalError,
+    Poller,
+    Round,
+    Stopped,
+    StorageFailedError,
+    Turn,
+    Word,
+    told,
+    word_of,
+)
 from monitor.poll.profile import ProfileLook
 from monitor.poll.reread import read_again
 from monitor.rechecks import rechecks_of
@@ -139,97 +149,188 @@ def check_account(
 
     None: Pantau is ending, or another worker has taken over; nothing is lost by it.
     """
-    now = now or poller.clock()  # what is published from here on is the next check's
-    saved = Saved()
+    turn = Turn(poller=poller, connector=connector, claimed=task.claimed, gate=gate, now=now or poller.clock())
     with ExitStack() as holding:
+        check = Check(turn=turn, holding=holding)
         try:
-            return _checked(poller, connector, task, gate, page, now, saved, holding)
+            return check.run(task.profile, page)
         except (Stopped, LeaseLostError) as end:
-            _let_go(poller, task.claimed, end)
+            _let_go(turn, end)
             return None
         except Exception as error:  # noqa: BLE001 (the top of a check; its log has the traceback)
-            return failed_check(poller, connector, task.claimed, now, saved, gate, error)
+            return failed_check(turn, check.saved, error)
 
 
-def _checked(
-    poller: Poller,
-    connector: Connector,
-    task: Task,
-    gate: Round,
-    page: Page | None,
-    now: datetime,
-    saved: Saved,
-    holding: ExitStack,
-) -> Done:
-    if poller.stop.is_set() or gate.unstored:
-        raise Stopped
-    if gate.refusal is not None:
-        return Done(checked=replace(write_failure(poller, task.claimed, gate.refusal, now, saved), asked=False))
-    claimed = _with_profile(poller, connector, task.claimed, task.profile, now, gate)
-    read = _read(poller, connector, claimed, now, saved, gate, page, holding)
-    settle = partial(_settle, poller, read, saved, gate)
-    failure = read_again(poller, connector, claimed, now, saved, gate, read.shown, settle)
-    checked = Checked(account=claimed.account, saved=saved, failure=failure, degraded=connector.capabilities.degraded)
-    if read.brought is None:
-        told(checked)
-    return Done(checked=checked, brought=read.brought, fired=read.fired, holding=holding.pop_all())
+@dataclass(slots=True, kw_only=True)
+class Check:
+    """An account's check under way: what its pages have brought so far.
+
+    `saved` counts what is written. What the last page `brought` may still be to be written, together with what other
+    accounts have brought; `holding` shows its posts to their checks until then.
+    """
+
+    turn: Turn
+    holding: ExitStack
+    saved: Saved = field(default_factory=Saved)
+    shown: set[str] = field(default_factory=set)  # native ids
+    brought: Brought | None = None
+    fired: Sequence[Fired] = ()
+
+    def run(self, profile: Profile | ConnectorError | None, page: Page | None) -> Done:
+        """Raises Stopped, ConnectorError, LeaseLostError and OperationalError."""
+        turn = self.turn
+        if turn.poller.stop.is_set() or turn.gate.unstored:
+            raise Stopped
+        if turn.gate.refusal is not None:
+            return Done(checked=replace(write_failure(turn, turn.gate.refusal, self.saved), asked=False))
+        self.turn = turn = replace(turn, claimed=_with_profile(turn, profile))
+        self._read(page)
+        failure = read_again(turn, self.saved, self.shown, self._settle)
+        degraded = turn.connector.capabilities.degraded
+        checked = Checked(account=turn.account, saved=self.saved, failure=failure, degraded=degraded)
+        if self.brought is None:
+            told(checked)
+        return Done(checked=checked, brought=self.brought, fired=self.fired, holding=self.holding.pop_all())
+
+    def _read(self, known: Page | None) -> None:
+        """Walk the pages, each committed before the next is asked for; the last writes coverage and cursor with it.
+
+        A last page with few news is left to be written together with those of other accounts.
+        """
+        turn, poller, claimed = self.turn, self.turn.poller, self.turn.claimed
+        times: list[datetime] = []
+        look = ProfileLook(turn=turn)
+        for page in [known] if known is not None else turn.connector.pull(turn.account, claimed.cursor, now=turn.now):
+            turn.gate.proven = True
+            poller.on_page()
+            fresh = fresh_posts(poller, turn.account, page.posts)
+            self.shown |= {post.native_id for post in page.posts}
+            self.holding.enter_context(poller.unsaved.holding(turn.account, fresh))
+            judged, rules = judge(poller, turn.account, fresh, turn.now, look), poller.rules()
+            fired = fired_rules(rules, turn.account, judged)
+            times += [one.post.published_at for one in judged if one.post.edited_at is None]
+            end = _read_end(turn, page, self.saved.new + len(judged), times) if page.last else None
+            if end is not None and len(judged) <= FEW:
+                ended = Ended(claimed=claimed, end=end, now=turn.now)
+                rechecks = rechecks_of(poller.polling)
+                self.brought = Brought(ended=ended, rechecks=rechecks, judged=judged, rule_set=rules.hash)
+                self.fired = fired
+                return
+            self.saved.add(
+                save_page(
+                    poller.db,
+                    claimed,
+                    judged,
+                    rule_set=rules.hash,
+                    now=turn.now,
+                    reread_window=poller.polling.recheck_window,
+                    reread_waits=poller.polling.recheck_waits,
+                    end=end,
+                    held_until=poller.clock() + LEASE,
+                )
+            )
+            self.holding.close()
+            turn.gate.fired += fired
+            if poller.stop.is_set() and not page.last:
+                raise Stopped
+
+    def _settle(self) -> None:
+        """Write now what the last page has brought. Raises LeaseLostError."""
+        if self.brought is None:
+            return
+        holder = self.turn.account
+        found = save_checks(self.turn.poller.db, [self.brought]).get(holder.id)
+        if found is None:
+            raise LeaseLostError(holder.label)
+        self.saved.add(found)
+        self.turn.gate.fired += self.fired
+        self.brought = None
 
 
-def failed_check(
-    poller: Poller, connector: Connector, claimed: Claimed, now: datetime, saved: Saved, gate: Round, error: Exception
-) -> Done | None:
+def _with_profile(turn: Turn, profile: Profile | ConnectorError | None) -> Claimed:
+    """Return the claim with the account's native id; a profile is read at first and once a day."""
+    claimed = turn.claimed
+    if profile is None:
+        if not _wants_profile(claimed, turn.now):
+            return claimed
+        try:
+            profile = turn.connector.resolve(claimed.account)
+        except ConnectorError as error:
+            profile = error
+    if isinstance(profile, ConnectorError):
+        if claimed.account.native_id and profile.cause in {Cause.UNAVAILABLE, Cause.SCHEMA_DRIFT}:
+            return claimed  # the posts may be readable all the same; the profile's turn comes again
+        raise profile
+    turn.gate.proven = True
+    profile = storable_profile(profile)
+    if save_profile(turn.poller.db, claimed, profile, now=turn.now):
+        log.warning("profile changed", account=claimed.account.label)
+    return replace(claimed, account=replace(claimed.account, native_id=profile.native_id), profile_at=turn.now)
+
+
+def _read_end(turn: Turn, page: Page, new: int, times: Sequence[datetime]) -> ReadEnd:
+    """`times`: when the new posts of the whole walk were published."""
+    poller, claimed, now = turn.poller, turn.claimed, turn.now
+    slices = turn.connector.capabilities.slices
+    rate = rate_after(poller.db, claimed, times, now, sliced=slices)
+    pace = poller.plan(claimed.account.platform, now).pace
+    interval = next_interval(claimed.interval, Outcome(new_posts=new), poller.polling, pace, rate)
+    gap = page.gap
+    return ReadEnd(
+        cursor=dict(page.cursor),
+        hole=Hole(start=gap.start, end=gap.end, cause=gap.cause, from_start=gap.from_start) if gap else None,
+        heals=page.heals,
+        fillable=can_backfill(turn.connector),
+        history=poller.polling.back_catalogue if slices else 0,
+        interval=interval,
+        next_check_at=next_check(interval, Outcome(), now),
+        posting_rate=rate,
+    )
+
+
+# ---------------------------------------------------------------- failures
+
+
+def failed_check(turn: Turn, saved: Saved, error: Exception) -> Done | None:
     """Write down what has ended a check. None: another worker has taken the account over."""
     if isinstance(error, ConnectorError):
-        gate.note(error, met_by=claimed.account.label)
-        return _guarded(claimed, connector, saved, partial(write_failure, poller, claimed, word_of(error), now, saved))
+        turn.gate.note(error, met_by=turn.account.label)
+        return _guarded(turn, saved, word_of(error))
     if isinstance(error, OperationalError):
-        gate.unstored = True
-        return could_not_be_stored(poller, connector, claimed, now, saved, error)
-    log.error("check failed", account=claimed.account.label, exc_info=error)
-    why = word_of(InternalError())
-    return _guarded(claimed, connector, saved, partial(write_failure, poller, claimed, why, now, saved))
+        turn.gate.unstored = True
+        return _guarded(turn, saved, word_of(StorageFailedError(error)), otherwise=explained(error))
+    log.error("check failed", account=turn.account.label, exc_info=error)
+    return _guarded(turn, saved, word_of(InternalError()))
 
 
-def could_not_be_stored(
-    poller: Poller, connector: Connector, claimed: Claimed, now: datetime, saved: Saved, error: OperationalError
-) -> Done | None:
-    failed = partial(write_failure, poller, claimed, word_of(StorageFailedError(error)), now, saved)
-    return _guarded(claimed, connector, saved, failed, words=explained(error))
-
-
-def _let_go(poller: Poller, claimed: Claimed, end: Exception) -> None:
+def _let_go(turn: Turn, end: Exception) -> None:
     if isinstance(end, LeaseLostError):
-        log.warning("lease lost", account=claimed.account.label)
+        log.warning("lease lost", account=turn.account.label)
         return
     with suppress(OperationalError):  # then the lease runs out by itself
-        release(poller.db, claimed)
+        release(turn.poller.db, turn.claimed)
 
 
-def _guarded(
-    claimed: Claimed,
-    connector: Connector,
-    saved: Saved,
-    write: Callable[[], Checked],
-    *,
-    words: str = str(InternalError()),
-) -> Done | None:
+def _guarded(turn: Turn, saved: Saved, why: Word, *, otherwise: str = str(InternalError())) -> Done | None:
     """Write a failure down. When even that fails the lease runs out by itself and the account is due again."""
+    label = turn.account.label
     try:
-        return Done(checked=replace(write(), degraded=connector.capabilities.degraded))
+        checked = write_failure(turn, why, saved)
+        return Done(checked=replace(checked, degraded=turn.connector.capabilities.degraded))
     except LeaseLostError:
         return None
     except OperationalError as error:
-        log.warning("failure could not be written", account=claimed.account.label, reason=explained(error))
+        log.warning("failure could not be written", account=label, reason=explained(error))
     except Exception:
-        log.exception("failure could not be written", account=claimed.account.label)
-    failure = f"{claimed.account.label}: {words}"
-    return Done(checked=Checked(account=claimed.account, saved=saved, failure=failure, cause=Cause.INTERNAL))
+        log.exception("failure could not be written", account=label)
+    failure = f"{label}: {otherwise}"
+    return Done(checked=Checked(account=turn.account, saved=saved, failure=failure, cause=Cause.INTERNAL))
 
 
-def write_failure(poller: Poller, claimed: Claimed, why: Word, now: datetime, saved: Saved) -> Checked:
+def write_failure(turn: Turn, why: Word, saved: Saved) -> Checked:
     """Write a failed check down; `saved` is what its pages brought before it failed."""
-    save_failure(poller.db, _failure(poller, claimed, why, now))
-    return _not_read(claimed, why, saved)
+    save_failure(turn.poller.db, _failure(turn.poller, turn.claimed, why, turn.now))
+    return _not_read(turn.claimed, why, saved)
 
 
 def write_failures(poller: Poller, claimed: Sequence[Claimed], why: Word, now: datetime) -> list[Checked]:
@@ -259,127 +360,3 @@ def _not_read(claimed: Claimed, why: Word, saved: Saved) -> Checked:
     log.warning("not read", account=label, cause=why.cause.value, reason=why.words)
     named = why.words if why.words.startswith(f"{label}:") else f"{label}: {why.words}"
     return Checked(account=claimed.account, saved=saved, failure=named, cause=why.cause)
-
-
-def _with_profile(
-    poller: Poller,
-    connector: Connector,
-    claimed: Claimed,
-    profile: Profile | ConnectorError | None,
-    now: datetime,
-    gate: Round,
-) -> Claimed:
-    """Return the claim with the account's native id; a profile is read at first and once a day."""
-    if profile is None:
-        if not _wants_profile(claimed, now):
-            return claimed
-        try:
-            profile = connector.resolve(claimed.account)
-        except ConnectorError as error:
-            profile = error
-    if isinstance(profile, ConnectorError):
-        if claimed.account.native_id and profile.cause in {Cause.UNAVAILABLE, Cause.SCHEMA_DRIFT}:
-            return claimed  # the posts may be readable all the same; the profile's turn comes again
-        raise profile
-    gate.proven = True
-    profile = storable_profile(profile)
-    if save_profile(poller.db, claimed, profile, now=now):
-        log.warning("profile changed", account=claimed.account.label)
-    return replace(claimed, account=replace(claimed.account, native_id=profile.native_id), profile_at=now)
-
-
-@dataclass(slots=True, kw_only=True)
-class _Reading:
-    """What a walk has shown, by native id, and what its last page brought, where that is still to be written."""
-
-    shown: set[str] = field(default_factory=set)
-    brought: Brought | None = None
-    fired: Sequence[Fired] = ()
-
-
-def _read(
-    poller: Poller,
-    connector: Connector,
-    claimed: Claimed,
-    now: datetime,
-    saved: Saved,
-    gate: Round,
-    known: Page | None,
-    holding: ExitStack,
-) -> _Reading:
-    """Walk the pages, each committed before the next is asked for; the last writes coverage and cursor with it.
-
-    A last page with few news is left to be written together with those of other accounts.
-    """
-    reading = _Reading()
-    times: list[datetime] = []
-    look = ProfileLook(poller=poller, connector=connector, claimed=claimed, now=now, gate=gate)
-    for page in [known] if known is not None else connector.pull(claimed.account, claimed.cursor, now=now):
-        gate.proven = True
-        poller.on_page()
-        fresh = fresh_posts(poller, claimed.account, page.posts)
-        reading.shown |= {post.native_id for post in page.posts}
-        holding.enter_context(poller.unsaved.holding(claimed.account, fresh))
-        judged, rules = judge(poller, claimed.account, fresh, now, look), poller.rules()
-        fired = fired_rules(rules, claimed.account, judged)
-        times += [one.post.published_at for one in judged if one.post.edited_at is None]
-        end = _read_end(poller, claimed, page, saved.new + len(judged), times, now) if page.last else None
-        if end is not None and len(judged) <= FEW:
-            ended = Ended(claimed=claimed, end=end, now=now)
-            rechecks = rechecks_of(poller.polling)
-            reading.brought = Brought(ended=ended, rechecks=rechecks, judged=judged, rule_set=rules.hash)
-            reading.fired = fired
-            break
-        saved.add(
-            save_page(
-                poller.db,
-                claimed,
-                judged,
-                rule_set=rules.hash,
-                now=now,
-                reread_window=poller.polling.recheck_window,
-                reread_waits=poller.polling.recheck_waits,
-                end=end,
-                held_until=poller.clock() + LEASE,
-            )
-        )
-        holding.close()
-        gate.fired += fired
-        if poller.stop.is_set() and not page.last:
-            raise Stopped
-    return reading
-
-
-def _settle(poller: Poller, read: _Reading, saved: Saved, gate: Round) -> None:
-    """Write now what a check has brought. Raises LeaseLostError."""
-    if read.brought is None:
-        return
-    holder = read.brought.ended.claimed.account
-    found = save_checks(poller.db, [read.brought]).get(holder.id)
-    if found is None:
-        raise LeaseLostError(holder.label)
-    saved.add(found)
-    gate.fired += read.fired
-    read.brought = None
-
-
-def _read_end(
-    poller: Poller, claimed: Claimed, page: Page, new: int, times: Sequence[datetime], now: datetime
-) -> ReadEnd:
-    """`times`: when the new posts of the whole walk were published."""
-    connector = poller.connectors[claimed.account.platform]
-    rate = rate_after(poller.db, claimed, times, now, sliced=connector.capabilities.slices)
-    interval = next_interval(
-        claimed.interval, Outcome(new_posts=new), poller.polling, poller.plan(claimed.account.platform, now).pace, rate
-    )
-    gap = page.gap
-    return ReadEnd(
-        cursor=dict(page.cursor),
-        hole=Hole(start=gap.start, end=gap.end, cause=gap.cause, from_start=gap.from_start) if gap else None,
-        heals=page.heals,
-        fillable=can_backfill(connector),
-        history=poller.polling.back_catalogue if connector.capabilities.slices else 0,
-        interval=interval,
-        next_check_at=next_check(interval, Outcome(), now),
-        posting_rate=rate,
-    )

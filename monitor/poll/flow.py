@@ -17,8 +17,9 @@ from sqlalchemy.exc import OperationalError
 
 from connectors.base import Connector
 from monitor.poll.check import Done, Task, check_account, check_together, failed_check, profiles_of, shared
-from monitor.poll.poller import Checked, Poller, Round, told
+from monitor.poll.poller import Checked, Poller, Round, Turn, told
 from monitor.store.accounts import Claimed, release_all
+from monitor.store.checks import Ended
 from monitor.store.database import explained
 from monitor.store.posts import Saved, save_checks
 from monitor.work import Crew
@@ -186,20 +187,21 @@ class Flow:
         (one,) = waiting
         if one.brought is None:
             return
-        claimed, now = one.brought.ended.claimed, one.brought.ended.now
-        connector = self.poller.connectors[self.platform]
-        done = failed_check(self.poller, connector, claimed, now, one.checked.saved, self.gate, error)
+        done = failed_check(self._turn(one.brought.ended), one.checked.saved, error)
         if done is not None:
             yield done.checked
 
     def _unwritten(self, waiting: Sequence[Done], error: OperationalError) -> Iterator[Checked]:
         """Name the failure once, and let the others go: they are read again."""
         first, *others = (one.brought.ended for one in waiting if one.brought is not None)
-        connector = self.poller.connectors[self.platform]
-        done = failed_check(self.poller, connector, first.claimed, first.now, Saved(), self.gate, error)
+        done = failed_check(self._turn(first), Saved(), error)
         if done is not None:
             yield done.checked
         self._release([one.claimed for one in others])
+
+    def _turn(self, ended: Ended) -> Turn:
+        connector = self.poller.connectors[self.platform]
+        return Turn(poller=self.poller, connector=connector, claimed=ended.claimed, gate=self.gate, now=ended.now)
 
 
 def _listed(poller: Poller, connector: Connector, task: Task, gate: Round) -> Sequence[Done]:

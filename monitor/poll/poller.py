@@ -52,6 +52,24 @@ class Poller:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Turn:
+    """One account's turn to be read: by what, in which round, and since when.
+
+    What is published from `now` on is the next turn's.
+    """
+
+    poller: Poller
+    connector: Connector
+    claimed: Claimed
+    gate: Round
+    now: datetime
+
+    @property
+    def account(self) -> Account:
+        return self.claimed.account
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Checked:
     """What became of one account's check. `failure` is a sentence for people; None when all went well."""
 

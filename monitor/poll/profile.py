@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 import structlog
 
-from connectors.base import Connector, ConnectorError
+from connectors.base import ConnectorError
 from monitor.poll.judging import storable_profile
-from monitor.poll.poller import Poller, Round
-from monitor.store.accounts import Claimed
+from monitor.poll.poller import Turn
 from monitor.store.profiles import save_profile
 
 log = structlog.get_logger(__name__)
@@ -22,24 +21,19 @@ PROFILE_AGAIN = timedelta(minutes=15)  # a profile as old as this is read again 
 class ProfileLook:
     """Reads an account's profile again, once a check, when a rule asks whether it has changed."""
 
-    poller: Poller
-    connector: Connector
-    claimed: Claimed
-    now: datetime
-    gate: Round
+    turn: Turn
     done: bool = False
 
     def __call__(self) -> None:
-        seen = self.claimed.profile_at
-        if self.done or self.gate.refusal or (seen is not None and abs(self.now - seen) < PROFILE_AGAIN):
+        turn, holder, seen = self.turn, self.turn.account, self.turn.claimed.profile_at
+        if self.done or turn.gate.refusal or (seen is not None and abs(turn.now - seen) < PROFILE_AGAIN):
             return
         self.done = True
-        holder = self.claimed.account
         try:
-            profile = storable_profile(self.connector.resolve(holder))
+            profile = storable_profile(turn.connector.resolve(holder))
         except ConnectorError as error:
-            self.gate.note(error, met_by=holder.label)
+            turn.gate.note(error, met_by=holder.label)
             log.warning("profile not read again", account=holder.label, cause=error.cause.value, reason=str(error))
             return
-        if save_profile(self.poller.db, self.claimed, profile, now=self.now):
+        if save_profile(turn.poller.db, turn.claimed, profile, now=turn.now):
             log.warning("profile changed", account=holder.label)

@@ -16,7 +16,7 @@ from sqlalchemy.exc import OperationalError
 from connectors.base import Connector, ConnectorError, Reread, Wanted
 from monitor.model import Cause
 from monitor.poll.judging import fresh_posts, judge
-from monitor.poll.poller import Checked, Deferred, InternalError, Poller, Round, StorageFailedError
+from monitor.poll.poller import Checked, Deferred, InternalError, Poller, Round, StorageFailedError, Turn
 from monitor.poll.profile import ProfileLook
 from monitor.rechecks import Rechecks, rechecks_of
 from monitor.store.accounts import Claimed, LeaseLostError, release
@@ -44,21 +44,13 @@ GATHERING = timedelta(minutes=1)  # how long a due post waits for others to fill
 LEASE = timedelta(minutes=10)
 
 
-def read_again(
-    poller: Poller,
-    connector: Connector,
-    claimed: Claimed,
-    now: datetime,
-    saved: Saved,
-    gate: Round,
-    shown: set[str],
-    settle: Callable[[], None],
-) -> str | None:
+def read_again(turn: Turn, saved: Saved, shown: set[str], settle: Callable[[], None]) -> str | None:
     """Look at recent posts again for edits and deletions. A failure of this leaves the posts due, and is named.
 
     What this very pass was `shown` is not deleted, whatever a look-up says. `settle` writes the check itself down: a
     doubt is confirmed by a look after it.
     """
+    poller, connector, claimed, gate, now = turn.poller, turn.connector, turn.claimed, turn.gate, turn.now
     if not connector.capabilities.rereads or poller.stop.is_set():
         return None
     if not poller.plan(claimed.account.platform, now).spares:
@@ -243,7 +235,7 @@ class _Look:
     def save(self, job: _Job, answer: Reread) -> Saved:
         """Save edited posts as versions, and mark what is gone, hidden or still there. Raises LeaseLostError."""
         poller, claimed, now = self.poller, job.claimed, job.now
-        look = ProfileLook(poller=poller, connector=self.connector, claimed=claimed, now=now, gate=self.gate)
+        turn = Turn(poller=poller, connector=self.connector, claimed=claimed, gate=self.gate, now=now)
         fresh = fresh_posts(poller, claimed.account, answer.posts)
         rechecks = self.rechecks
         saved = Saved()
@@ -252,7 +244,7 @@ class _Look:
                 saved = save_page(
                     poller.db,
                     claimed,
-                    judge(poller, claimed.account, fresh, now, look),
+                    judge(poller, claimed.account, fresh, now, ProfileLook(turn=turn)),
                     rule_set=poller.rules().hash,
                     now=now,
                     reread_window=rechecks.window,
