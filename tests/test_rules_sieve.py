@@ -107,7 +107,7 @@ def test_the_tree_of_words_finds_every_phrase_that_one_of_its_patterns_finds(wor
 )
 def test_the_words_that_are_looked_for_before_a_pattern_never_hide_a_match(words, text, exact):
     part = phrases(words, exact=exact, views=("folded", "squeezed"))
-    slow = replace(part, sources=tuple(replace(source, words=()) for source in part.sources))
+    slow = replace(part, sources=tuple(replace(source, words=("",) * len(source.forms)) for source in part.sources))
     assert any(source.words for source in part.sources)
     assert part.find(Text(text)) == slow.find(Text(text))
     assert part.present(Text(text)) == slow.present(Text(text))

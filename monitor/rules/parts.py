@@ -66,26 +66,30 @@ def options() -> Any:
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """A pattern for one view. `words`: whatever it matches holds one of them; none: that is not known.
+    """A pattern for one view, or a few forms of phrases. `words`: in whatever a form matches stands its own of these.
 
-    A few words are looked for in less time than a pattern, which must be compiled first.
+    A word is looked for in less time than a pattern, which must be compiled first: so only forms that may match are.
     """
 
     view: str
-    pattern: str
+    pattern: str = ""
+    forms: tuple[str, ...] = ()
     words: tuple[str, ...] = ()
 
     def spans(self, text: str) -> list[Span]:
-        return _spans(compiled(self.pattern), text) if self._likely(text) else []
+        likely = self._likely(text)
+        return _spans(compiled(likely), text) if likely else []
 
     def present(self, text: str) -> bool:
-        return self._likely(text) and compiled(self.pattern).search(text.encode()) is not None
+        likely = self._likely(text)
+        return bool(likely) and compiled(likely).search(text.encode()) is not None
 
-    def _likely(self, text: str) -> bool:
-        for word in self.words:
-            if word in text:
-                return True
-        return not self.words
+    def _likely(self, text: str) -> str:
+        """Return the pattern of what may match; empty: nothing may."""
+        if self.pattern:
+            return self.pattern
+        forms = tuple(form for form, word in zip(self.forms, self.words, strict=True) if word in text)
+        return _alternatives(forms) if forms else ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,14 +102,14 @@ class PatternPart:
 
     def find(self, text: Text) -> list[Span]:
         found: set[Span] = set()
-        tried = ""
+        tried: tuple[object, ...] = ()
         for source in self.sources:
             if source.view != "squeezed":
                 found.update(source.spans(text.exact if source.view == EXACT else text.folded))
-                tried = source.pattern if source.view == "folded" else ""
+                tried = (source.pattern, source.forms) if source.view == "folded" else ()
                 continue
             for reading in text.squeezed:
-                if source.pattern != tried or reading.text != text.folded:
+                if (source.pattern, source.forms) != tried or reading.text != text.folded:
                     found.update(self._in_reading(source, text, reading))
         return sorted(found)
 
@@ -173,7 +177,7 @@ def phrases(words: Sequence[str], *, exact: bool = False, views: Sequence[str] =
 def _phrases(words: Sequence[str], exact: bool, views: Sequence[str]) -> PatternPart:
     seen = [EXACT if exact and view == "folded" else view for view in views]
     forms = {view: _forms(words, view) for view in seen}
-    sources = tuple(Source(view, _alternatives(forms[view]), _telling(forms[view])) for view in seen if forms[view])
+    sources = tuple(_source(view, forms[view]) for view in seen if forms[view])
     if not sources:
         raise BadPattern(
             f"is too short for the squeezed view alone, or disguised itself: {', '.join(words)}; add the folded one"
@@ -267,10 +271,13 @@ def compiled(source: str) -> Any:
         ) from None
 
 
+_PLAIN_PHRASE = re.compile(r"[a-zA-Z]{2,}(?: [a-zA-Z]{2,})*")
+
+
 def _forms(words: Sequence[str], view: str) -> list[str]:
     """Return the words as the view would show them, longest first; without those that it leaves too little of."""
     if view == "squeezed":  # a phrase such as `5alam` would be read as an ordinary word
-        words = [word for word in words if not is_disguised(fold(word))]
+        words = [word for word in words if _PLAIN_PHRASE.fullmatch(word) or not is_disguised(fold(word))]
     forms = {_form(word, view) for word in words}
     if view == "squeezed":  # of "xxx" it leaves "x", which stands everywhere
         forms = {form for form in forms if sum(map(str.isalnum, form)) >= LEAST_SQUEEZED}
@@ -299,16 +306,19 @@ def _shown(word: str, view: str) -> str:
     return text.squeezed[0].text if view == "squeezed" else text.exact if view == EXACT else text.folded
 
 
-def _telling(forms: Sequence[str]) -> tuple[str, ...]:
-    """Return the longest word of each of a few forms."""
-    return (
-        tuple({max(form.replace("*", "").split(), key=len): None for form in forms})
-        if len(forms) <= MOST_TELLING
-        else ()
-    )
+def _source(view: str, forms: Sequence[str]) -> Source:
+    if len(forms) > MOST_TELLING:
+        return Source(view, _alternatives(tuple(forms)))
+    return Source(view, forms=tuple(forms), words=tuple(map(_telling, forms)))
 
 
-def _alternatives(forms: Sequence[str]) -> str:
+def _telling(form: str) -> str:
+    """Return the longest word of a form."""
+    return max(form.replace("*", "").split(), key=len)
+
+
+@lru_cache(maxsize=4_096)
+def _alternatives(forms: tuple[str, ...]) -> str:
     return "(?:" + "|".join(map(_written, forms)) + ")"
 
 
