@@ -32,6 +32,7 @@ from monitor.store.database import Database
 PIECE = 4000  # posts that one process reads and judges at a time; an interruption loses those under way
 ALONE = 5 * PIECE  # fewer posts than this are not worth starting processes for
 MOST_PROCESSES = 8
+SELDOM = 500_000  # new objects: a piece is gone by itself, and garbage is looked for between pieces rather than in them
 HARMLESS_KEYS = ("version", "title", "disclosure", "tests")  # change nothing of what a rule finds
 Progress = Callable[[int, int], None]
 Bar = Callable[[], AbstractContextManager[Progress | None]]
@@ -126,6 +127,7 @@ _HERE: list[Worker] = []  # the one of this process
 def _begin(url: str, comparison: Comparison) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the terminal's Ctrl-C reaches all; the first process decides
     gc.freeze()  # what was loaded stays: to look through it again and again would copy it
+    gc.set_threshold(SELDOM)
     _HERE.append(Worker(comparison, Database(url, read_only=True)))
 
 

@@ -2,18 +2,35 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Sequence
 from datetime import datetime
+from itertools import count
 
 from builders import NOW, agency, finding
 from sqlalchemy import insert, select, update
 
 from monitor.model import Account, AlertState, Finding, Resolution, Severity
+from monitor.rules.backtest import ArchivedPost
 from monitor.store import opening
 from monitor.store.database import Database
 from monitor.store.register import save_register
 from monitor.store.tables import alert, media, post, post_version
 
 MARKING_RULE = "mampu-2009/3c/marking"
+
+
+class Shelf:
+    """Posts that stand together, each of whose versions has one text: what an archive reads of them."""
+
+    def __init__(self, posts: Sequence[ArchivedPost]) -> None:
+        numbers = count()
+        self._made = [one._replace(versions=[v._replace(first=next(numbers)) for v in one.versions]) for one in posts]
+        self.posts = len(posts)
+        self.texts = [version.fields["text"] for one in posts for version in one.versions]
+        self.versions = len(self.texts)
+
+    def worth(self, numbers: Collection[int]) -> list[ArchivedPost]:
+        return [one for one in self._made if one.stored or any(version.first in numbers for version in one.versions)]
 
 
 class ArchiveMaker:

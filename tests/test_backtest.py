@@ -5,13 +5,11 @@ from __future__ import annotations
 import json
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import nullcontext
-from dataclasses import dataclass
 from datetime import timedelta
-from itertools import count
 
 import pytest
 import typer
-from archive import MARKING_RULE, ArchiveMaker, marking
+from archive import MARKING_RULE, ArchiveMaker, Shelf, marking
 from builders import NOW, finding
 from installation import MARKING, Installation
 from test_cli import TOML
@@ -64,25 +62,6 @@ def rules(place, *changes):
 @pytest.fixture
 def old(tmp_path):
     return rules(tmp_path / "old")
-
-
-@dataclass
-class Shelf:
-    """Posts that stand together, each of whose versions has one text."""
-
-    made: list[ArchivedPost]
-
-    def __post_init__(self):
-        numbers = count()
-        self.made = [
-            one._replace(versions=[v._replace(first=next(numbers)) for v in one.versions]) for one in self.made
-        ]
-        self.posts = len(self.made)
-        self.texts = [version.fields["text"] for one in self.made for version in one.versions]
-        self.versions = len(self.texts)
-
-    def worth(self, numbers):
-        return [one for one in self.made if one.stored or any(version.first in numbers for version in one.versions)]
 
 
 def replay(posts, comparison):

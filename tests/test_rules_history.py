@@ -7,12 +7,13 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
+from archive import Shelf
 from builders import rule, rule_set
 from test_rules_load import RULE, load, problems, write
 
 from monitor.model import MALAYSIA, Profile, Subject
 from monitor.problems import ConfigurationError
-from monitor.rules.backtest import ArchivedPost, Holder, Stored, between, replay, with_stored
+from monitor.rules.backtest import ArchivedPost, Holder, Stored, Version, between, replay, with_stored
 from monitor.rules.detectors.domains import DomainPart
 from monitor.rules.evaluate import evaluate
 from monitor.rules.explain import explain, why
@@ -305,9 +306,9 @@ def test_a_rule_of_history_alone_is_no_candidate_without_one():
         rule({"burst": BURST}, "burst"), rule({"coin": COIN, "burst": BURST}, "coin and burst", id="guide/1a/two")
     )
     for text in ("selamat pagi", "airdrop"):
-        assert rules.sieve.candidates(text) == []
-    assert [one.id for one, _ in rules.sieve.candidates("selamat pagi", history=True)] == ["guide/1a/one"]
-    assert len(rules.sieve.candidates("airdrop", history=True)) == 2
+        assert rules.sieve.suspected(text) is None
+    assert [one.id for one, _ in rules.sieve.suspected("selamat pagi", history=True).candidates] == ["guide/1a/one"]
+    assert len(rules.sieve.suspected("airdrop", history=True).candidates) == 2
     (found,) = evaluate(rules, Subject(fields={"text": "selamat pagi"}), Stated(posts=10))
     assert found.spans == ()
 
@@ -319,10 +320,10 @@ def test_what_history_found_is_not_lost_in_a_back_test():
     live = rule({"coin": COIN, "copied": COPIED}, "coin and copied")
     stored = Stored(live.id, live.severity, live=True)
     post = ArchivedPost(
-        1, Holder("JPD", "x", None), NIGHT, "original", [("ms", {"text": "airdrop"})], [stored], ["C-1"]
+        1, Holder("JPD", "x", None), NIGHT, "original", [Version("ms", {"text": "airdrop"}, 0)], [stored], ["C-1"]
     )
     asking = rule_set(live)
     for comparison in (with_stored(asking), between(asking, asking, [live.id])):
-        outcome = replay([post], comparison)
+        outcome = replay(Shelf([post]), comparison)
         assert outcome.lost == []
         assert not any(change.differs for change in outcome.rules.values())

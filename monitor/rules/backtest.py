@@ -7,19 +7,23 @@ somebody looks at. Outcomes are sums: those of any parts of an archive add up to
 from __future__ import annotations
 
 from bisect import insort
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import Any, NamedTuple, Protocol
+from functools import partial
+from itertools import islice
+from typing import Any, NamedTuple, Protocol, TypeVar
 
-from monitor.model import MALAYSIA, AgencyKind, PostKind, Severity, Subject
-from monitor.rules.evaluate import convict
+from monitor.model import MALAYSIA, AgencyKind, Finding, PostKind, Severity, Subject
+from monitor.rules.evaluate import Suspicion, convict_all
 from monitor.rules.history import asking
 from monitor.rules.rule import Rule, RuleSet
-from monitor.rules.sieve import Candidate, Sieve
+from monitor.rules.sieve import Suspected
 
 MOST_REFERENCES = 500  # of a rule's changes in one direction; the counts are of all
 BEFORE = " (before)"  # marks the earlier form of a rule while both run in one pass
+T = TypeVar("T")
+R = TypeVar("R")
 Strength = tuple[Severity, bool]  # how grave, and whether it is live
 
 
@@ -171,41 +175,44 @@ def replay(piece: Piece, comparison: Comparison) -> Outcome:
     """Evaluate the posts and sum up what differs."""
     outcome = Outcome(posts=piece.posts, versions=piece.versions)
     rules = comparison.evaluated
-    suspected = _suspected(rules.sieve, piece.texts, outcome)
-    for post in piece.worth(suspected):
-        found = _found(post, rules, suspected, outcome)
+    suspected = _by_halves(rules.sieve.suspected_of, piece.texts, None, outcome)
+    posts = list(piece.worth([number for number, one in enumerate(suspected) if one is not None]))
+    suspicions = [list(_suspicions(post, suspected)) for post in posts]
+    every = [one for several in suspicions for one in several]
+    none: list[Finding] = []
+    findings = iter(_by_halves(partial(convict_all, rules), every, none, outcome))
+    for post, several in zip(posts, suspicions, strict=True):
+        found = _gravest(one for told in islice(findings, len(several)) for one in told)
         if found or post.stored:
             _compare(post, found, comparison, outcome)
     return outcome
 
 
-def _suspected(sieve: Sieve, texts: Sequence[str], outcome: Outcome) -> Mapping[int, Sequence[Candidate]]:
-    """Return by a text's number the rules that it may break; texts without any are left out."""
-    found: dict[int, Sequence[Candidate]] = {}
-    for number, text in enumerate(texts):
-        try:
-            if candidates := sieve.candidates(text):
-                found[number] = candidates
-        except Exception:  # noqa: BLE001 (one poison text must not stop a million others; it is counted)
+def _by_halves(do: Callable[[Sequence[T]], Sequence[R]], texts: Sequence[T], nothing: R, outcome: Outcome) -> list[R]:
+    """Do it to all texts at once; where one makes it fail, that one is counted, and nothing comes of it alone."""
+    try:
+        return list(do(texts))
+    except Exception:  # noqa: BLE001 (one poison text must not stop a million others)
+        if len(texts) == 1:
             outcome.failed += 1
-    return found
+            return [nothing]
+    middle = len(texts) // 2
+    return [one for half in (texts[:middle], texts[middle:]) for one in _by_halves(do, half, nothing, outcome)]
 
 
-def _found(
-    post: ArchivedPost, rules: RuleSet, suspected: Mapping[int, Sequence[Candidate]], outcome: Outcome
-) -> dict[str, Strength]:
-    """Return the rules that fire on any version of the post, each at its gravest."""
-    found: dict[str, Strength] = {}
+def _suspicions(post: ArchivedPost, suspected: Sequence[Suspected | None]) -> Iterator[Suspicion]:
     for version in post.versions:
         subject = _subject(post, version)
         for number, name in enumerate(version.fields, version.first):
-            try:
-                findings = convict(rules, suspected.get(number, ()), subject, name)
-            except Exception:  # noqa: BLE001 (as above)
-                outcome.failed += 1
-                continue
-            for one in findings:
-                _raise(found, one.rule, (one.severity, not one.shadow))
+            if (one := suspected[number]) is not None:
+                yield Suspicion(one, subject, name)
+
+
+def _gravest(findings: Iterable[Finding]) -> dict[str, Strength]:
+    """Return the rules that fire on any text of a post, each at its gravest."""
+    found: dict[str, Strength] = {}
+    for one in findings:
+        _raise(found, one.rule, (one.severity, not one.shadow))
     return found
 
 

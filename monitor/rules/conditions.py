@@ -90,6 +90,8 @@ class And:
     right: Condition
 
     def matches(self, of: Matches) -> Sequence[Span] | None:
+        if isinstance(self.right, Not) and self.right.matches(of) is None:
+            return None  # asked first: it adds no match, and what must not be there mostly settles it
         left = self.left.matches(of)
         right = self.right.matches(of) if left is not None else None
         return None if left is None or right is None else [*left, *right]
@@ -133,7 +135,8 @@ class Near:
     distance: int
 
     def matches(self, of: Matches) -> Sequence[Span] | None:
-        left, right = self.left.matches(of), self.right.matches(of)
+        left = self.left.matches(of)
+        right = self.right.matches(of) if left else None
         if not left or not right:
             return None
         found = [*_close(left, right, self.distance), *_close(right, left, self.distance)]

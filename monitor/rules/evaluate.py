@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import replace
+from typing import NamedTuple
 
 from monitor.model import Finding, Severity, Subject
 from monitor.rules.conditions import Matches
@@ -11,7 +13,7 @@ from monitor.rules.history import NOWHERE, History, HistoryPart, asking
 from monitor.rules.opinion import Opinion, View
 from monitor.rules.parts import Part
 from monitor.rules.rule import OpinionUse, Rule, RuleSet, Shift, Status
-from monitor.rules.sieve import Candidate
+from monitor.rules.sieve import Suspected
 from monitor.rules.text import Span, Text
 
 SCOPE_OF = {"text": "text", "picture": "picture", "video": "picture", "document": "document"}
@@ -22,12 +24,11 @@ def evaluate(rules: RuleSet, subject: Subject, history: History | None = None) -
 
     Without a history the parts that ask about it match nothing.
     """
-    sieve = rules.sieve
     found: list[Finding] = []
     for name, original in subject.fields.items():
-        candidates = sieve.candidates(original, history=history is not None)
-        if candidates:
-            found += convict(rules, candidates, subject, name, history)
+        suspected = rules.sieve.suspected(original, history=history is not None)
+        if suspected is not None:
+            found += convict_all(rules, [Suspicion(suspected, subject, name, history)])[0]
     return tuple(found)
 
 
@@ -39,32 +40,53 @@ def evaluate_all(
     `histories` are as many as the subjects, or none.
     """
     texts = [text for subject in subjects for text in subject.fields.values()]
-    candidates = rules.sieve.candidates_of(texts, history=bool(histories))
+    suspected = rules.sieve.suspected_of(texts, history=bool(histories))
     found: list[tuple[Finding, ...]] = [()] * len(subjects)
-    if not candidates:
+    if not any(suspected):
         return found
-    places = ((number, name) for number, subject in enumerate(subjects) for name in subject.fields)
-    for place, (number, name) in enumerate(places):
-        if place in candidates:
-            history = histories[number] if histories else None
-            found[number] += tuple(convict(rules, candidates[place], subjects[number], name, history))
+    places = [(number, name) for number, subject in enumerate(subjects) for name in subject.fields]
+    chosen = [(one, place) for one, place in zip(suspected, places, strict=True) if one is not None]
+    suspicions = [
+        Suspicion(one, subjects[number], name, histories[number] if histories else None)
+        for one, (number, name) in chosen
+    ]
+    for (_, (number, _)), told in zip(chosen, convict_all(rules, suspicions), strict=True):
+        found[number] += tuple(told)
     return found
 
 
-def convict(
-    rules: RuleSet, candidates: Iterable[Candidate], subject: Subject, field: str, history: History | None = None
-) -> list[Finding]:
-    """Return what the candidates of the sieve find in one text of the subject."""
-    text = Text(subject.fields[field])
-    opinions = _Opinions(rules.opinions, text)
-    found: list[Finding] = []
-    for rule, absent in candidates:
-        if rule.opinion is OpinionUse.DECIDES and not opinions.lift(rule):
-            continue  # whatever is found: and such a rule's words are in nearly every post
-        finding = judge(rule, text, subject, field, absent, history)
-        if finding is not None:
-            found += opinions.weighed(rule, finding)
+class Suspicion(NamedTuple):
+    """One text of a subject, and what the sieve says of it."""
+
+    suspected: Suspected
+    subject: Subject
+    field: str
+    history: History | None = None
+
+
+def convict_all(rules: RuleSet, suspicions: Sequence[Suspicion]) -> list[list[Finding]]:
+    """Return what the candidates of the sieve find in each text.
+
+    Each rule looks at all texts before the next one does: its patterns are at hand in the processor then.
+    """
+    found: list[list[Finding]] = [[] for _ in suspicions]
+    opinions = [_Opinions(rules.opinions, one.suspected.text) for one in suspicions]
+    asked: dict[str, list[tuple[int, Rule, AbstractSet[str]]]] = {}
+    for number, one in enumerate(suspicions):
+        for rule, absent in one.suspected.candidates:
+            asked.setdefault(rule.id, []).append((number, rule, absent))
+    for name in sorted(asked):
+        for number, rule, absent in asked[name]:
+            found[number] += _convicted(rule, suspicions[number], opinions[number], absent)
     return found
+
+
+def _convicted(rule: Rule, suspicion: Suspicion, opinions: _Opinions, absent: AbstractSet[str]) -> Sequence[Finding]:
+    if rule.opinion is OpinionUse.DECIDES and not opinions.lift(rule):
+        return ()  # whatever is found: and such a rule's words are in nearly every post
+    suspected, subject, field, history = suspicion
+    finding = judge(rule, suspected.text, subject, field, absent, history)
+    return opinions.weighed(rule, finding) if finding is not None else ()
 
 
 def judge(
@@ -148,6 +170,8 @@ def _asks(rule: Rule, finding: Finding) -> bool:
 
 def _applies(rule: Rule, subject: Subject) -> bool:
     """Tell whether the circumstances are those the rule asks for; what is not known does not match."""
+    if not rule.where:
+        return True
     facts = {
         "platform": subject.platform,
         "agency_kind": subject.agency_kind.value if subject.agency_kind else "",
