@@ -36,6 +36,7 @@ from connectors.tiktok.posts import (
     CHANGED,
     USER_FIELDS,
     VIDEO_FIELDS,
+    again_from,
     next_cursor,
     parse_listing,
     parse_profile,
@@ -219,19 +220,26 @@ class TikTokConnector:
     # How it is asked.
 
     def _listing(self, account: Account, now: datetime, *, before: datetime | None = None) -> Listing:
+        """Yield the pages of an account's videos, newest first.
+
+        A cursor is the time of a page's last video, and others of that second may come behind it: the next page begins
+        with that second once more, unless the last one showed nothing else.
+        """
         self._must_be_own(account, now)
         cursor = int(before.timestamp() * 1000) if before else None
+        begin = cursor
         seen: set[str] = set()
         barren = 0
         while True:
-            body: dict[str, Any] = {"max_count": PAGE_SIZE, **({"cursor": cursor} if cursor is not None else {})}
+            body: dict[str, Any] = {"max_count": PAGE_SIZE, **({"cursor": begin} if begin is not None else {})}
             data = self._ask(account, "/v2/video/list/", VIDEO_FIELDS, now, body=body, what="videos")
             posts = parse_listing(data)
-            further = next_cursor(data, cursor)
+            further = next_cursor(data, cursor if begin == cursor else None)
             if (yield listed(posts, more=further is not None)):
                 continue
             cursor = further
             barren = 0 if {post.native_id for post in posts} - seen else barren + 1
+            begin = again_from(cursor) if cursor is not None and not barren else cursor
             seen |= {post.native_id for post in posts}
             if cursor is None or barren >= BARREN:
                 return

@@ -14,6 +14,7 @@ from monitor.model import Json, Media, MediaKind, Post, Profile
 VIDEO_FIELDS = "id,create_time,share_url,title,video_description,cover_image_url,duration"
 USER_FIELDS = "open_id,avatar_url,display_name,username,bio_description"
 BASIC_USER_FIELDS = "open_id,avatar_url,display_name"  # what the scope user.info.basic shows
+MILLISECONDS = 13  # digits of a time in milliseconds, until the year 2286
 CHANGED = "TikTok's API has changed, see connectors.tiktok.base_url and its documents"
 
 
@@ -70,6 +71,11 @@ def _moment(value: object, native_id: str) -> datetime:
     if digits is None:
         raise SchemaDrift(f"tiktok: video {native_id[:64]}: create_time is no time in seconds; {CHANGED}")
     return datetime.fromtimestamp(int(digits[0]), UTC)
+
+
+def again_from(cursor: int) -> int:
+    """Return the cursor from which the second that this one names is shown as well, where it names a time."""
+    return cursor + 1000 if len(str(cursor)) == MILLISECONDS else cursor
 
 
 def next_cursor(data: Json, before: int | None) -> int | None:
