@@ -214,12 +214,30 @@ def rereads(platform):
     return sum(what == "reread" for what, _ in platform.calls)
 
 
-@pytest.mark.parametrize(("limit", "looked"), [(100, True), (5, False)], ids=["ample", "short"])
-def test_known_posts_are_looked_at_again_only_by_what_live_reading_leaves(desk, platform, limit, looked):
+def pulls(platform):
+    return sum(what == "pull" for what, _ in platform.calls)
+
+
+@pytest.mark.parametrize(("limit", "least", "most"), [(100, 0.05, 1.0), (5, 0.05, 0.1)], ids=["ample", "short"])
+def test_known_posts_are_looked_at_again_by_what_live_reading_leaves_and_by_a_share_at_least(
+    desk, platform, limit, least, most
+):
     platform.shown = {handle: [said("Hebahan", handle)] for handle in TEN}
     platform.told = (calls(limit),)
+    let_time_pass(desk, hours=8)
+    assert least < rereads(platform) / pulls(platform) <= most
+
+
+def test_where_it_is_the_month_s_budget_that_is_short_nothing_is_looked_at_again(desk, platform):
+    platform.shown = {handle: [said("Hebahan", handle)] for handle in TEN}
+    platform.month, platform.cost = {"posts": 100.0}, {"posts": 10.0}
+    desk.poll()
+    with desk.db.write() as connection:
+        yesterday = {"platform": "x", "name": "posts", "day": f"{NOW - DAY:%Y-%m-%d}", "amount": 60.0}
+        connection.execute(tables.spending.insert().values(yesterday))
+        connection.execute(update(tables.account).values(registered_at=NOW - 9 * DAY))
     let_time_pass(desk, hours=3)
-    assert (rereads(platform) > 0) == looked
+    assert (pulls(platform) > 10, rereads(platform)) == (True, 0)
 
 
 def test_the_month_s_own_limit_stops_the_reading_and_says_which_it_is(desk, platform):

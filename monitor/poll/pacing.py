@@ -43,6 +43,7 @@ log = structlog.get_logger(__name__)
 KEPT_FOR = timedelta(minutes=1)  # a plan; rates change by days, budgets by minutes
 WRITTEN_EACH = timedelta(seconds=30)
 HOUR = timedelta(hours=1)
+RATION = 0.1  # second looks for each read while calls are short; `budget.SLOW_DOWN` leaves room for them
 LONGEST_FILLING = timedelta(days=2)  # then what is there has to do
 
 
@@ -50,11 +51,13 @@ LONGEST_FILLING = timedelta(days=2)  # then what is there has to do
 class Plan:
     """How a platform is read. `spares`: its budgets leave something for a second look at known posts.
 
+    `rations`: only calls are short, and a share of them goes to such looks all the same, or no edit would ever be seen.
     `used_up` says which of the administrator's own limits is reached: nothing is read before `until`.
     """
 
     pace: Pace
     spares: bool = True
+    rations: bool = False
     used_up: str = ""
     until: datetime | None = None
 
@@ -66,6 +69,7 @@ class _Ledger:
     written: dict[str, float] = field(default_factory=dict)
     reads: int = 0
     live: int = 0  # calls for them, without second looks and the past
+    looks: int = 0  # second looks while calls are short
     hour: deque[tuple[datetime, float]] = field(default_factory=deque)
     written_at: datetime | None = None
 
@@ -105,6 +109,17 @@ class Pacing:
             ledger.reads += accounts
             ledger.live += calls
 
+    def may_look(self, platform: str, plan: Plan) -> bool:
+        """Say whether known posts may be looked at again now, and count it where such looks are rationed."""
+        if plan.spares or not plan.rations:
+            return plan.spares
+        with self._lock:
+            ledger = self._ledgers.setdefault(platform, _Ledger())
+            if ledger.looks + 1 > RATION * ledger.reads:
+                return False
+            ledger.looks += 1
+        return True
+
     def settle(self, db: Database, platform: str, connector: Connector, meter: Meter | None, now: datetime) -> None:
         """Write down what was spent since the last time, and what the platform said of its budgets."""
         with self._lock:
@@ -136,11 +151,12 @@ def _plan(db: Database, platform: str, polling: Polling, now: datetime, *, month
     if allowed is not None and allowed < len(rates) / polling.typical.total_seconds():
         pace = spread(rates, per_second=allowed, shortest=polling.min_interval, longest=punctual(polling), tight=True)
     expected = forecasts(db, now, longest=polling.max_interval, platform=platform)
-    spares = not any(budget.falls_short(one, now) for one in expected if one.name != budget.CREDENTIAL)
+    short = [one for one in expected if one.name != budget.CREDENTIAL and budget.falls_short(one, now)]
+    rations = bool(short) and all(budget.is_calls(one.name) for one in short)
     left = _left(db, platform, monthly, now)
     over = next((f"{name} ({monthly[name]:,.0f})" for name in sorted(left) if left[name] <= 0), "")
     until = min(budget.next_month(now), now + HOUR) if over else None  # an hour: the limit may have been raised
-    return Plan(pace=pace, spares=spares, used_up=over, until=until)
+    return Plan(pace=pace, spares=not short, rations=rations, used_up=over, until=until)
 
 
 def _monthly(connector: Connector | None) -> Mapping[str, float]:

@@ -53,15 +53,16 @@ def read_again(turn: Turn, saved: Saved, shown: set[str], settle: Callable[[], N
     poller, connector, claimed, gate, now = turn.poller, turn.connector, turn.claimed, turn.gate, turn.now
     if not connector.capabilities.rereads or poller.stop.is_set():
         return None
-    if not poller.plan(claimed.account.platform, now).spares:
+    plan = poller.plan(claimed.account.platform, now)
+    if not (plan.spares or plan.rations):
         return None  # live reading goes first; the forecast's alert says so
     if can_read_many(connector):
-        if gate.everything:
+        if gate.everything and plan.spares:
             gate.deferred.append(Deferred(claimed=claimed, now=now, shown=frozenset(shown)))
         return None
     limit = REREADS_OF_A_PASS if gate.everything else REREADS_PER_CHECK
     ids = _due(poller, claimed, now, limit, everything=gate.everything)
-    if not ids:
+    if not ids or not poller.pacing.may_look(claimed.account.platform, plan):
         return None
     settle()
     look = _Look(poller=poller, connector=connector, gate=gate)
@@ -101,15 +102,19 @@ def read_due(poller: Poller, connector: Connector, platform: str, gate: Round) -
     The accounts are held meanwhile, as for a check (I9).
     """
     now = poller.clock()
-    if not poller.plan(platform, now).spares:
+    plan = poller.plan(platform, now)
+    if not (plan.spares or plan.rations):
         return  # live reading goes first; the forecast's alert says so
     window = poller.polling.recheck_window
     count, since = due_since(poller.db, platform=platform, now=now, window=window, full=FULL)
     patience = min(GATHERING, poller.polling.recheck_waits[0] / 4, poller.polling.recheck_confirm / 4)
     if since is None or (count < FULL and now - since < patience) or poller.stop.is_set():
         return
+    if not poller.pacing.may_look(platform, plan):
+        return
+    limit = PORTION if plan.spares else FULL
     forget_expired(poller.db, now=now, window=window)
-    held = claim_rereads(poller.db, platform=platform, now=now, lease=LEASE, window=window, limit=PORTION)
+    held = claim_rereads(poller.db, platform=platform, now=now, lease=LEASE, window=window, limit=limit)
     jobs = [_Job(claimed=claimed, now=now, ids=ids) for claimed, ids in held]
     try:
         yield from _Look(poller=poller, connector=connector, gate=gate).together(jobs)
