@@ -2,7 +2,7 @@
 
 import sys
 
-from monitor.signals import end_while_loading
+from monitor.signals import end_while_loading, loaded
 
 
 def main() -> None:
@@ -10,6 +10,7 @@ def main() -> None:
     end_while_loading(sys.argv[1:])
     from monitor.cli import main as command
 
+    loaded()
     command()
 
 

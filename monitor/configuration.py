@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, time
 from pathlib import Path
@@ -20,7 +20,7 @@ from monitor.problems import ConfigurationError, Problem, suggestion
 from monitor.rules.load import load_rules
 from monitor.rules.rule import RuleSet
 from monitor.settings import Secret, Settings
-from monitor.settings.load import read_settings
+from monitor.settings.load import name_variables, read_settings
 from monitor.settings.section import read_section
 
 
@@ -61,6 +61,7 @@ def load_configuration(folder: Path, environ: Mapping[str, str], *, today: date)
     if settings is not None:
         platforms = platform_settings(settings, accounts, problems)
         problems += smime.mistakes(settings.mail.certificates, now=datetime.combine(today, time(), tzinfo=MALAYSIA))
+        name_variables(problems, settings.source, environ)
     if problems or settings is None or rules is None:
         raise ConfigurationError(problems)
     return Configuration(
@@ -79,11 +80,14 @@ def read_register(folder: Path, problems: list[Problem]) -> tuple[list[Agency], 
     place = folder.resolve() / "register"
     agencies: list[Agency] = []
     accounts: list[Account] = []
-    if data := _bytes(place / "agencies.csv", problems):
+    data = _bytes(place / "agencies.csv", problems)
+    codes: Collection[str] | None = [] if data == b"" else None  # None: not known, as it cannot be read
+    if data:
         agencies, wrong = registers.read_agencies(data, file=str(place / "agencies.csv"))
+        codes = registers.named_codes(data)
         problems += wrong
     if data := _bytes(place / "accounts.csv", problems):
-        accounts, wrong = read_accounts(data, file=str(place / "accounts.csv"), agencies=agencies)
+        accounts, wrong = read_accounts(data, file=str(place / "accounts.csv"), agencies=codes)
         problems += wrong
     return agencies, accounts
 
@@ -100,25 +104,26 @@ def read_policy(folder: Path, agencies: Sequence[Agency], problems: list[Problem
     return policy
 
 
-def read_accounts(data: bytes, *, file: str, agencies: Sequence[Agency]) -> tuple[list[Account], list[Problem]]:
+def read_accounts(data: bytes, *, file: str, agencies: Collection[str] | None) -> tuple[list[Account], list[Problem]]:
     return registers.read_accounts(
         data,
         file=file,
-        agencies=[agency.code for agency in agencies],
+        agencies=agencies,
         platforms=connectors.CONNECTORS.keys(),
         aliases=connectors.ALIASES,
         match=addresses.match,
     )
 
 
-def _bytes(path: Path, problems: list[Problem]) -> bytes:
+def _bytes(path: Path, problems: list[Problem]) -> bytes | None:
+    """Return what a file holds; nothing when there is none, None when it cannot be read."""
     try:
         return path.read_bytes()
     except FileNotFoundError:
         return b""
     except OSError as error:
         problems.append(Problem(file=str(path), place="", message=f"cannot be read ({error.strerror})"))
-        return b""
+        return None
 
 
 def platform_settings(settings: Settings, accounts: Sequence[Account], problems: list[Problem]) -> dict[str, Any]:

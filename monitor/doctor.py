@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import importlib.util
+import os
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, nullcontext
@@ -93,6 +94,10 @@ def _database(configuration: Configuration) -> Iterator[Found]:
 
 def _disk(database: Path) -> Found:
     place = next(folder for folder in database.parents if folder.exists())
+    unwritable = [one for one in (place, database) if one.exists() and not os.access(one, os.W_OK)]
+    if unwritable:
+        message = f"{unwritable[0]}: Pantau's user may not write here; give it the right, or move database.url"
+        return Found(state="bad", subject="disk", message=message)
     free = shutil.disk_usage(place).free
     state = "bad" if free < LOW_SPACE_BYTES else "ok"
     return Found(state=state, subject="disk", message=f"{free / 1e9:.1f} GB free at {place}")

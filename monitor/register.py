@@ -57,6 +57,9 @@ class Row:
     cells: Mapping[str, str]
 
 
+WORKBOOK = b"PK\x03\x04"  # how an .xlsx file begins, whatever its name says
+
+
 def decode(data: bytes) -> str:
     """Return the text of a file in any of Excel's encodings: UTF-8 with or without BOM, UTF-16, Windows-1252."""
     if data[:2] in {b"\xff\xfe", b"\xfe\xff"}:
@@ -68,6 +71,9 @@ def decode(data: bytes) -> str:
 
 
 def _rows(data: bytes, columns: Sequence[str], *, file: str, problems: list[Problem]) -> Iterator[Row]:
+    if data.startswith(WORKBOOK):
+        problems.append(Problem(file=file, place="", message="is an Excel workbook; save it as CSV UTF-8"))
+        return
     text = decode(data)
     first = next((line for line in text.splitlines() if line.strip()), "")
     delimiter = max(",;\t", key=first.count)
@@ -249,6 +255,13 @@ def read_agencies(data: bytes, *, file: str) -> tuple[list[Agency], list[Problem
     return agencies, problems
 
 
+def named_codes(data: bytes) -> list[str] | None:
+    """Return the codes that agencies.csv names, also in rows with mistakes. None: not all of it could be read."""
+    problems: list[Problem] = []
+    codes = [row.cells["code"] for row in _rows(data, AGENCY_COLUMNS, file="", problems=problems)]
+    return None if problems else codes
+
+
 def _agency(cells: _Cells) -> Agency | None:
     code = cells.text("code", needed=True)
     name = cells.text("name", needed=True)
@@ -291,22 +304,25 @@ def read_accounts(
     data: bytes,
     *,
     file: str,
-    agencies: Collection[str],
+    agencies: Collection[str] | None,
     platforms: Collection[str],
     aliases: Mapping[str, str],
     match: Match,
 ) -> tuple[list[Account], list[Problem]]:
     """Read accounts.csv. `match` turns a pasted profile address into (platform, handle).
 
+    `agencies` are the codes that agencies.csv names; None when that is not known, because it cannot be read.
+
     Returns the sound rows and every mistake; use the rows only when there is none.
     """
     problems: list[Problem] = []
     accounts: list[Account] = []
     first_line: dict[tuple[str, str], int] = {}
-    codes = {code.casefold(): code for code in agencies}
+    codes = None if agencies is None else {code.casefold(): code for code in agencies}
     for row in _rows(data, ACCOUNT_COLUMNS, file=file, problems=problems):
         cells = _Cells(row, file, problems)
         account = _account(cells, codes, platforms, aliases, match)
+        codes = codes or None  # that there are no agencies at all is said once
         if account is None:
             continue
         key = account_key(account)
@@ -320,14 +336,14 @@ def read_accounts(
 
 def _account(
     cells: _Cells,
-    codes: Mapping[str, str],
+    codes: Mapping[str, str] | None,
     platforms: Collection[str],
     aliases: Mapping[str, str],
     match: Match,
 ) -> Account | None:
     agency = cells.text("agency", needed=True)
-    if agency and agency.casefold() not in codes:
-        known = suggestion(agency, codes.values()) if codes else "; agencies.csv names none"
+    if agency and codes is not None and agency.casefold() not in codes:
+        known = suggestion(agency, codes.values()) if codes else ", which names none yet; import the agencies first"
         cells.wrong("agency", f"'{agency}': not in agencies.csv{known}")
     handle, url = cells.text("handle"), cells.text("url")
     if not url and "/" in handle and ("://" in handle or match(handle)):
@@ -349,7 +365,7 @@ def _account(
     if not cells.sound:
         return None
     return Account(
-        agency=codes[agency.casefold()],
+        agency=agency if codes is None else codes[agency.casefold()],
         platform=platform,
         handle=handle,
         url=url,

@@ -13,15 +13,31 @@ from collections.abc import Sequence
 ASKED = (signal.SIGTERM, signal.SIGINT)
 WORKERS = frozenset({"run", "once", "demo"})  # the commands that a supervisor starts and ends
 CUT_AFTER_SECONDS = 6.0  # of the ten that the contract allows
+INTERRUPTED = 130  # what a shell tells of a command that Ctrl-C ended
 LAST_WORDS = "stopped with work in hand; nothing is lost, it is begun again the next time"
 LAST_WORDS_SECONDS = 1.0  # whoever reads our output may have stopped reading
 
 
 def end_while_loading(arguments: Sequence[str]) -> None:
-    """Let a signal end a worker with 0 while its modules load: nothing has begun that would have to be finished."""
+    """Let a signal end the process while its modules load: nothing has begun that would have to be finished.
+
+    A worker ends with 0, any other command on Ctrl-C with 130, as the shell has it; neither with a traceback.
+    """
     if WORKERS.intersection(arguments):
         for number in ASKED:
             signal.signal(number, lambda *_: os._exit(0))
+    elif signal.getsignal(signal.SIGINT) is signal.default_int_handler:  # else it was started to ignore it
+        signal.signal(signal.SIGINT, _end_interrupted)
+
+
+def loaded() -> None:
+    """Let Ctrl-C be heeded by the command from here on, which may have something to put away."""
+    if signal.getsignal(signal.SIGINT) is _end_interrupted:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def _end_interrupted(*_: object) -> None:
+    os._exit(INTERRUPTED)
 
 
 def stop_on_signals(*, within: float = CUT_AFTER_SECONDS) -> threading.Event:

@@ -5,6 +5,10 @@ from __future__ import annotations
 import csv
 import io
 import json
+import os
+import signal
+import subprocess
+import sys
 import threading
 from datetime import UTC, datetime, timedelta
 
@@ -321,6 +325,10 @@ def test_check_names_accounts_that_left_the_file_and_exceptions_that_end_soon(pa
     assert answer.code == 0
     assert "no longer in accounts.csv, and still read: 1 (myspace/hilang)" in answer.err
     assert f"the exception 'seats' ends on {ends}" in answer.err
+    register.unlink()
+    answer = pantau("check")
+    assert "no longer in accounts.csv, and still read: 2 (" in answer.err
+    assert "nothing is monitored" not in answer.err
 
 
 def test_check_names_the_missing_credential_of_a_registered_platform(pantau, here):
@@ -685,3 +693,33 @@ def test_learning_from_nothing_says_so(pantau):
     answer = pantau("rules", "learn")
     assert answer.code == 2
     assert "name files of labelled posts" in " ".join(answer.err.split())
+
+
+@pytest.mark.parametrize(
+    ("lines", "code", "said"),
+    [
+        ("end_while_loading(['check']); kill()", 130, ""),
+        ("end_while_loading(['once']); kill()", 0, ""),
+        ("end_while_loading(['check']); loaded(); kill()", -signal.SIGINT, "KeyboardInterrupt"),
+        ("signal.signal(signal.SIGINT, signal.SIG_IGN); end_while_loading(['check']); kill()", 0, ""),
+    ],
+    ids=[
+        "Ctrl-C while a command loads ends it without a traceback",
+        "Ctrl-C while a worker loads ends it with 0",
+        "a command that has loaded heeds it itself",
+        "a command that was started to ignore Ctrl-C goes on",
+    ],
+)
+def test_ctrl_c_while_the_modules_load(lines, code, said):
+    setup = "import os, signal; from monitor.signals import end_while_loading, loaded\n"
+    kill = "def kill(): os.kill(os.getpid(), signal.SIGINT)\n"
+    ran = subprocess.run([sys.executable, "-c", setup + kill + lines], capture_output=True, text=True, check=False)
+    assert ran.returncode == code
+    assert ran.stderr.strip().endswith(said) if said else ran.stderr == ""
+
+
+def test_doctor_says_that_the_database_s_folder_may_not_be_written(pantau, here, monkeypatch):
+    monkeypatch.setattr("os.access", lambda _path, mode, **_: mode != os.W_OK)
+    answer = pantau("doctor")
+    assert answer.code == 1
+    assert f"BAD   disk               {here.folder}: Pantau's user may not write here" in answer.out

@@ -1,13 +1,15 @@
 """The two doors of a database: one writer at a time, and nothing of a transaction that failed."""
 
+import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from sqlalchemy import exc, func, insert, select
+from sqlalchemy import exc, func, insert, select, text
 from sqlalchemy.exc import IntegrityError
 
 from monitor.store import database
+from monitor.store.database import DatabaseUnusableError, open_database, open_for_listing
 from monitor.store.tables import meta
 
 
@@ -87,3 +89,32 @@ def test_a_database_that_was_closed_opens_again(sqlite_db):
     put(sqlite_db, "k")
     sqlite_db.close()
     put(sqlite_db, "l")
+
+
+@pytest.mark.parametrize("opened", [open_database, open_for_listing])
+def test_the_tables_of_a_newer_pantau_are_refused_with_what_to_do(tmp_path, opened):
+    url = f"sqlite:///{tmp_path}/pantau.db"
+    db = open_database(url)
+    with db.write() as connection:
+        connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
+    db.close()
+    with pytest.raises(DatabaseUnusableError, match=r"9999, made by a newer Pantau.*install the newer one again"):
+        opened(url)
+
+
+@pytest.mark.parametrize("opened", [open_database, open_for_listing])
+def test_postgresql_without_its_driver_says_what_to_install(monkeypatch, opened):
+    monkeypatch.setitem(sys.modules, "psycopg", None)
+    with pytest.raises(DatabaseUnusableError, match=r"install pantau\[postgres\]"):
+        opened("postgresql://nobody@127.0.0.1/pantau")
+
+
+def test_what_is_stored_is_readable_to_our_user_alone(tmp_path):
+    db = open_database(f"sqlite:///{tmp_path}/var/pantau.db")
+    put(db, "k")
+    assert {one.name: one.stat().st_mode & 0o077 for one in (tmp_path / "var").glob("pantau.db*")} == {
+        "pantau.db": 0,
+        "pantau.db-wal": 0,
+        "pantau.db-shm": 0,
+    }
+    db.close()

@@ -1,12 +1,14 @@
 import csv
 import dataclasses
 from datetime import UTC, datetime
+from pathlib import Path
 
 import pytest
 from builders import account, agency
 
 from connectors import ALIASES, CONNECTORS
 from connectors.addresses import match
+from monitor.configuration import read_register
 from monitor.model import AccountStatus, Language
 from monitor.problems import suggestion
 from monitor.register import (
@@ -194,3 +196,41 @@ def test_importing_again_replaces_the_same_account_and_adds_the_new():
 def test_a_feed_is_the_same_account_by_its_address_not_by_its_name():
     first, second = (account("feed", "rss", url=f"https://a.my/{n}") for n in "ab")
     assert account_key(first) != account_key(second)
+
+
+def test_a_bad_row_in_agencies_csv_does_not_make_its_accounts_wrong_as_well(tmp_path):
+    register = tmp_path / "register"
+    register.mkdir()
+    (register / "agencies.csv").write_text(f"{AGENCY_HEAD}\n{ROW.replace('2026-01-01', '2026-02-31')}\n")
+    (register / "accounts.csv").write_text(f"{ACCOUNT_HEAD}\nJPD,x,jpd,,,\nJDP,x,jdp,,,\n")
+    assert [f"{one.place}: {one.message}" for one in mistakes_in(tmp_path)] == [
+        "line 2: head_since: '2026-02-31': expected a date such as 2026-01-31 or 31/1/2026",
+        "line 3: agency: 'JDP': not in agencies.csv; did you mean JPD?",
+    ]
+
+
+@pytest.mark.parametrize("head", [AGENCY_HEAD.replace("code", "kod"), f'{AGENCY_HEAD}\n"JPD'])
+def test_where_agencies_csv_cannot_be_read_nothing_is_said_of_what_it_names(tmp_path, head):
+    register = tmp_path / "register"
+    register.mkdir()
+    (register / "agencies.csv").write_text(f"{head}\n{ROW}\n")
+    (register / "accounts.csv").write_text(f"{ACCOUNT_HEAD}\nJPD,x,jpd,,,\n")
+    assert {Path(one.file).name for one in mistakes_in(tmp_path)} == {"agencies.csv"}
+
+
+def mistakes_in(folder):
+    problems = []
+    read_register(folder, problems)
+    return problems
+
+
+def test_accounts_before_agencies_are_told_the_order_once():
+    _, problems = accounts_of("JPD,x,jpd,,,\nKKM,x,kkm,,,\n", known=())
+    assert [str(one) for one in problems] == [
+        "accounts.csv: line 2: agency: 'JPD': not in agencies.csv, which names none yet; import the agencies first"
+    ]
+
+
+def test_an_excel_workbook_is_named_as_one_whatever_its_name():
+    _, problems = read_agencies(b"PK\x03\x04\x14\x00\x06\x00", file="agencies.csv")
+    assert [str(one) for one in problems] == ["agencies.csv: is an Excel workbook; save it as CSV UTF-8"]

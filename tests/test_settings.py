@@ -198,3 +198,28 @@ def test_a_mailbox_that_cannot_work_is_a_mistake(tmp_path, table, place, told):
     with pytest.raises(ConfigurationError) as caught:
         load_settings(tmp_path, {})
     assert [(problem.place, told in problem.message) for problem in caught.value.problems] == [(place, True)]
+
+
+@pytest.mark.parametrize(
+    ("toml", "name", "value"),
+    [("", "PANTAU_MAIL__HOTS", "x"), ("[polling]\nworkers = 2\n", "PANTAU_POLLING__WORKERS", "many")],
+)
+def test_a_mistake_in_a_variable_names_the_variable_and_not_the_file(tmp_path, toml, name, value):
+    (found,) = problems_of(tmp_path, toml, **{name: value})
+    assert found.startswith(f"environment: {name}: ")
+
+
+def test_a_secret_written_where_its_file_belongs_is_not_shown(tmp_path):
+    secret = "AAAAAAAAAAAAAAAAAAAAAMLheAAAAAAA0%2BuSeid"
+    (found,) = problems_of(tmp_path, f'[mail]\npassword_file = "{secret}"')
+    assert secret not in found
+    assert "write the secret into a file, and its name here" in found
+
+
+def test_a_secret_file_that_we_may_not_read_asks_for_the_right_to_it(tmp_path, monkeypatch):
+    def refuse(*_args, **_kwargs):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Path, "read_text", refuse)
+    (found,) = problems_of(tmp_path, '[mail]\npassword_file = "pw"')
+    assert found.endswith("pw: cannot be read (Permission denied); let Pantau's user read it")

@@ -54,7 +54,7 @@ def agencies_import(file: Annotated[Path, typer.Argument(metavar="FILE")]) -> No
 def accounts_import(file: Annotated[Path, typer.Argument(metavar="FILE")]) -> None:
     """Bring accounts.csv into the register. The same file again changes nothing."""
     settings, agencies, accounts = _present()
-    imported, wrong = read_accounts(_read(file), file=str(file), agencies=agencies)
+    imported, wrong = read_accounts(_read(file), file=str(file), agencies=[one.code for one in agencies])
     refuse(wrong)
     merged = registers.merge_accounts(accounts, imported)
     _write_register("accounts.csv", registers.write_accounts(merged))

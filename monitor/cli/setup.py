@@ -70,13 +70,17 @@ def check() -> None:
     configuration = configured()
     if missing := missing_credentials(configuration):
         raise ConfigurationError(missing)
-    for key, value in summary(configuration.settings):
-        out.print(f"{key:<22} {value}")
     active = sum(1 for one in configuration.accounts if one.status.value == "active")
-    out.print(f"{'agencies':<22} {len(configuration.agencies)}")
-    out.print(f"{'accounts':<22} {len(configuration.accounts)}, {active} active")
     live = sum(1 for rule in configuration.rules.rules if rule.status == "live")
-    out.print(f"{'rules':<22} {len(configuration.rules.rules)}, {live} live, set {configuration.rules.hash[:12]}")
+    lines = [
+        *summary(configuration.settings),
+        ("agencies", len(configuration.agencies)),
+        ("accounts", f"{len(configuration.accounts)}, {active} active"),
+        ("rules", f"{len(configuration.rules.rules)}, {live} live, set {configuration.rules.hash[:12]}"),
+    ]
+    width = max(len(key) for key, _ in lines)
+    for key, value in lines:
+        out.print(f"{key:<{width}}  {value}")
     for warning in _warnings(configuration):
         err.print(f"note: {warning}")
     out.print("all right")
@@ -84,7 +88,8 @@ def check() -> None:
 
 def _warnings(configuration: Configuration) -> Iterator[str]:
     settings = configuration.settings
-    if not configuration.accounts:
+    left = _left_the_register(configuration)
+    if not configuration.accounts and not left:
         yield "no accounts are registered: nothing is monitored yet; `pantau accounts import FILE`"
     if not settings.digest.recipients:
         yield "digest.recipients is empty: nobody gets the weekly digest"
@@ -98,7 +103,7 @@ def _warnings(configuration: Configuration) -> Iterator[str]:
         for excuse in rule.exceptions:
             if excuse.expires - today() <= SOON:
                 yield f"{rule.file}: the exception '{excuse.name}' ends on {excuse.expires}; from then on it is refused"
-    if left := _left_the_register(configuration):
+    if left:
         yield (
             f"no longer in accounts.csv, and still read: {len(left)} ({', '.join(left[:3])}"
             f"{', …' if len(left) > 3 else ''}); a row with the status retired ends that"
@@ -111,7 +116,7 @@ def _left_the_register(configuration: Configuration) -> list[str]:
 
     named = {account_key(one) for one in configuration.accounts}
     with listing() as db:
-        stored = registered(db) if db is not None and configuration.accounts else []
+        stored = registered(db) if db is not None else []
     return [one.label for one in stored if one.status is AccountStatus.ACTIVE and account_key(one) not in named]
 
 

@@ -50,7 +50,16 @@ def read_settings(folder: Path, environ: Mapping[str, str], problems: list[Probl
     files = _named_files(table, folder)
     settings = _resolved(Settings(folder=folder, source=source, connectors=connectors, files=files, **sections))
     problems += contradictions(settings)
+    name_variables(problems, source, environ)
     return settings
+
+
+def name_variables(problems: list[Problem], source: Path, environ: Mapping[str, str]) -> None:
+    """Name the variable instead of the key for what is wrong with a value that came from the environment."""
+    for number, one in enumerate(problems):
+        name = PREFIX + one.place.upper().replace(".", "__")
+        if one.file == str(source) and name in environ:
+            problems[number] = dataclasses.replace(one, file="environment", place=name)
 
 
 def _toml(source: Path) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 import types
 import typing
 from collections.abc import Mapping
@@ -70,11 +71,19 @@ def _value(hint: Any, raw: object, folder: Path, metadata: Mapping[str, Any]) ->
     return value
 
 
+# Such as a token that was written where the name of its file belongs.
+LIKE_A_SECRET = re.compile(r"(?=.*\d)(?=.*[A-Z])(?=.*[a-z])[^\s/\\]{30,}")
+
+
 def _secret_file(raw: object, folder: Path) -> Secret:
     path = (folder / Path(text(raw)).expanduser()).resolve()
     try:
         value = path.read_text(encoding="utf-8").strip()
+    except PermissionError:
+        raise ValueError(f"{path}: cannot be read (Permission denied); let Pantau's user read it") from None
     except OSError as error:
+        if LIKE_A_SECRET.fullmatch(text(raw)):  # which a terminal or a log must not show
+            raise ValueError("names no file that is there; write the secret into a file, and its name here") from None
         raise ValueError(f"{path}: cannot be read ({error.strerror}); write the secret into this file") from None
     except UnicodeDecodeError:
         raise ValueError(f"{path}: is not text; write the secret into this file as UTF-8") from None

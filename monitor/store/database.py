@@ -58,9 +58,7 @@ class Database:
             self._reader = _sqlite_engine(url, pool_size=8, query_only=True)
             self._writer = _sqlite_engine(url, pool_size=1, query_only=False)
         else:
-            self._reader = self._writer = create_engine(
-                _with_driver(url), pool_size=8, max_overflow=8, pool_pre_ping=True, hide_parameters=True
-            )
+            self._reader = self._writer = _server_engine(url)
 
     @property
     def path(self) -> Path | None:
@@ -170,6 +168,13 @@ class Database:
         self._writer.dispose()
 
 
+def _server_engine(url: str) -> Engine:
+    try:
+        return create_engine(_with_driver(url), pool_size=8, max_overflow=8, pool_pre_ping=True, hide_parameters=True)
+    except ImportError as error:
+        raise DatabaseUnusableError(_unusable(url, error)) from error
+
+
 def _with_driver(url: str) -> str:
     """Name the driver that the `postgres` extra installs, so that plain `postgresql://` works."""
     scheme, _, rest = url.partition("://")
@@ -218,11 +223,16 @@ def open_database(url: str) -> Database:
     try:
         if database.path is not None:
             database.path.parent.mkdir(parents=True, exist_ok=True)
+            database.path.touch(mode=0o600)  # it holds what leaked: for our user alone, like what SQLite puts beside it
         with database.alone(), database.write() as connection:
+            _refuse_newer(MigrationContext.configure(connection).get_current_revision())
             command.upgrade(_alembic(connection), "head")
     except (SQLAlchemyError, OSError, ImportError) as error:
         database.close()
         raise DatabaseUnusableError(_unusable(url, error)) from error
+    except DatabaseUnusableError:
+        database.close()
+        raise
     return database
 
 
@@ -238,13 +248,27 @@ def open_for_listing(url: str) -> Database | None:
         raise DatabaseUnusableError(_unusable(url, error)) from error
     if present is None:
         return None
-    wanted = ScriptDirectory.from_config(_alembic()).get_current_head()
-    if present != wanted:
+    _refuse_newer(present)
+    if present != (wanted := _versions().get_current_head()):
         raise DatabaseUnusableError(
             f"database.url: its tables are of version {present}, this Pantau needs {wanted}; "
             "`pantau once` or `pantau run` brings them up to date"
         )
     return database
+
+
+def _refuse_newer(present: str | None) -> None:
+    """Raise DatabaseUnusableError for tables that a newer Pantau made: this one does not know what they mean."""
+    known = [one.revision for one in _versions().walk_revisions()]
+    if present is not None and present not in known:
+        raise DatabaseUnusableError(
+            f"database.url: its tables are of version {present}, made by a newer Pantau than this one, which knows"
+            f" {known[0]}; install the newer one again, or restore the backup from before it"
+        )
+
+
+def _versions() -> ScriptDirectory:
+    return ScriptDirectory.from_config(_alembic())
 
 
 def _unusable(url: str, error: Exception) -> str:
