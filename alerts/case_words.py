@@ -253,6 +253,8 @@ def _technical(alert: Alert, language: Language) -> tuple[str, str]:
         platform, detail = forecast.platform, ""
     else:
         platform = ""
+    if alert.kind is AlertKind.CANARY_MISSING:
+        detail = wording.canary_failure(detail, language)
     if alert.kind is AlertKind.EVALUATION:  # an exception's message may quote the text it choked on; its name does not
         name = re.match(r"[A-Za-z_][\w.]{0,80}", detail)
         detail = name[0] if name else ""

@@ -129,9 +129,7 @@ def samples() -> tuple[Sample, ...]:
         _of_alert("dead_letter", _operators(AlertKind.DEAD_LETTER, _REFUSAL), step="operators"),
         _of_alert("evaluation", unchecked(), step="operators"),
         _of_alert("canary", replace(marking(), kind=AlertKind.CANARY), to="pantau-ujian@jpd.example.my", step="canary"),
-        _of_alert(
-            "canary_missing", _operators(AlertKind.CANARY_MISSING, "not accepted within the hour"), step="operators"
-        ),
+        _of_alert("canary_missing", _operators(AlertKind.CANARY_MISSING, CANARY_LATE), step="operators"),
         Sample(
             name="test", template="test", compose=lambda _, e: compose_test("pegawai@jpd.example.my", e, now=NOW)[1]
         ),
@@ -150,6 +148,7 @@ SHORT = Forecast(
     resets_at=next_month(NOW),
 )
 ENDING = Forecast(platform="facebook", name=CREDENTIAL, ends_at=NOW + timedelta(days=11))
+CANARY_LATE = "not accepted by the mail server within an hour: its mail waits for the mail server"
 _REFUSAL = "PTU-2026-000123 → timbalan@jpd.example.my: smtp.example.my:587: 550 5.1.1 no such user"
 
 

@@ -397,6 +397,15 @@ def forecast(what: Forecast, language: Language) -> str:
     return f"{name}: {spent} of {limit} for this month are spent; {end}"
 
 
+# What the store writes down of a proof that failed (monitor.store.canaries), for those who read Malay.
+CANARY_FAILURES: Mapping[str, str] = {
+    "the live rules do not find the canary": "peraturan yang berkuat kuasa tidak menemui teks ujian",
+    "not accepted by the mail server within an hour": "pelayan mel tidak menerimanya dalam masa sejam",
+    "its mail waits for the mail server": "e-melnya menunggu pelayan mel",
+    "nobody could be told: set canary.recipient": "tiada penerima: tetapkan canary.recipient",
+}
+
+
 def matter(kind: AlertKind, clause_refs: Iterable[str], language: Language) -> str:
     """Return what a subject says an alert is about, in capitals but for the letters of a paragraph."""
     words = MATTERS[language][kind]
@@ -408,7 +417,15 @@ def matter(kind: AlertKind, clause_refs: Iterable[str], language: Language) -> s
     names = listed([clause_name(ref) for ref in refs], language).replace(
         f" {AND[language]} ", f" {AND[language].upper()} "
     )
-    return f"{words} {'PERENGGAN' if language is MS else 'PARAGRAPH'} {names}"
+    paragraphs = "PERENGGAN" if language is MS else "PARAGRAPHS" if len(refs) > 1 else "PARAGRAPH"
+    return f"{words} {paragraphs} {names}"
+
+
+def canary_failure(why: str, language: Language) -> str:
+    """Return why the daily proof failed; what a rule or an exception adds stands as it is."""
+    for english, malay in CANARY_FAILURES.items() if language is MS else ():
+        why = why.replace(english, malay)
+    return why
 
 
 def reopened(reason: str, language: Language) -> str:

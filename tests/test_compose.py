@@ -15,11 +15,13 @@ from alerts.compose import compose_alert, compose_test
 from alerts.envelope import Envelope, envelope_of
 from alerts.message import letter_bytes, mail_bytes, mail_message
 from alerts.rendering import Letter
+from alerts.samples import ENDING
 from monitor import links
 from monitor.budget import Forecast, written
 from monitor.disclosure import _visible, one_line
 from monitor.model import AlertKind, Cause, Clause, Disclosure, Language, Media, MediaKind, Severity
 from monitor.settings.load import load_settings
+from monitor.store.canaries import NO_CONTACT
 
 DAY, HOUR = timedelta(days=1), timedelta(hours=1)
 ENVELOPE = Envelope(
@@ -118,6 +120,7 @@ def test_several_findings_of_one_post_are_one_mail_by_clause_strongest_first():
         ),
     )
     assert "PERENGGAN 3(c) DAN 4" in composed(about)["Subject"]
+    assert "PARAGRAPHS 3(c) AND 4" in composed(about, language=Language.EN)["Subject"]
     third, four = broken_clauses(about, Language.MS)
     assert (third.name, four.name) == ("3(c)", "4")
     assert [breach.title for breach in four.breaches] == ["MyKad", "Telefon"]
@@ -305,6 +308,36 @@ def test_a_budget_that_suffices_again_was_no_refused_token():
     mail = forecast_mail(forecast, recovered_at=NOW + HOUR)
     assert mail["Subject"] == "NOTICE OF A BUDGET OR CREDENTIAL THAT SUFFICES AGAIN – X (Twitter)"
     assert "refused" not in text_of(mail)
+
+
+@pytest.mark.parametrize(("language", "since"), [(Language.MS, "Diramalkan pada"), (Language.EN, "Forecast on")])
+def test_a_forecast_that_passed_tells_of_no_outage_that_never_was(language, since):
+    mail = forecast_mail(ENDING, language, recovered_at=NOW, cause=Cause.RATE_LIMIT, since=NOW - timedelta(hours=5))
+    text = text_of(mail)
+    assert since in text
+    for untrue in ("Terputus", "Sebab", "Lost since", "Cause"):
+        assert untrue not in text
+    assert re.search(r"\n\n4\. ", text.replace("\r", "")), "a paragraph of its own"
+
+
+def test_a_credential_that_ends_is_followed_by_word_of_the_new_one():
+    assert "apabila token yang baharu digunakan" in " ".join(text_of(forecast_mail(ENDING, Language.MS)).split())
+
+
+@pytest.mark.parametrize(
+    "why",
+    [
+        f"not accepted by the mail server within an hour: {NO_CONTACT}",
+        "not accepted by the mail server within an hour: its mail waits for the mail server",
+        "the live rules do not find the canary: mampu-2009/4/mykad: the rules raised ValueError",
+    ],
+)
+def test_why_the_daily_proof_failed_is_told_in_malay(why):
+    told = alert(kind=AlertKind.CANARY_MISSING, agency=None, account=None, post=None, findings=(), detail=why)
+    text = " ".join(text_of(composed(told, template="canary_missing", step="operators")).split())
+    assert re.search(r"Sebab : (pelayan mel tidak menerimanya dalam masa sejam|peraturan yang berkuat kuasa)", text)
+    for english in ("not accepted", "nobody could", "waits for", "do not find"):
+        assert english not in text
 
 
 def test_a_recovery_says_how_long_it_lasted():
