@@ -82,8 +82,6 @@ def convict_all(rules: RuleSet, suspicions: Sequence[Suspicion]) -> list[list[Fi
 
 
 def _convicted(rule: Rule, suspicion: Suspicion, opinions: _Opinions, absent: AbstractSet[str]) -> Sequence[Finding]:
-    if rule.opinion is OpinionUse.DECIDES and not opinions.lift(rule):
-        return ()  # whatever is found: and such a rule's words are in nearly every post
     suspected, subject, field, history = suspicion
     finding = judge(rule, suspected.text, subject, field, absent, history)
     return opinions.weighed(rule, finding) if finding is not None else ()
@@ -125,12 +123,11 @@ def judge(
 
 
 class _Opinions:
-    """What the learned opinions say of one text, each asked when a rule first does."""
+    """What the learned opinions say of one text, each asked when a rule does."""
 
     def __init__(self, opinions: Mapping[str, Opinion], text: Text) -> None:
         self._opinions = opinions
         self._text = text
-        self._views: dict[str, View] = {}
 
     def lift(self, rule: Rule) -> bool:
         """Tell whether there is an opinion for the rule, and it says yes."""
@@ -152,9 +149,7 @@ class _Opinions:
         return (finding,) if agreed else (replace(finding, severity=Severity.LOW),)
 
     def _view(self, name: str) -> View:
-        if name not in self._views:
-            self._views[name] = self._opinions[name].view(self._text)
-        return self._views[name]
+        return self._opinions[name].view(self._text)
 
 
 def _asks(rule: Rule, finding: Finding) -> bool:

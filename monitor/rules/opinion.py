@@ -84,10 +84,14 @@ class Opinion:
 
     def lifts(self, view: View, clause: str) -> bool:
         """Tell whether it is sure enough that just this clause is broken to lift a low finding."""
+        return clause in self.lifted(view)
+
+    def lifted(self, view: View) -> Sequence[str]:
+        """Return the clauses that `lifts` says yes of."""
         voice, lift = self.voice.get(view.clause, 1.0), self.lift.get(view.clause, 1.0)
         if view.hides:
             voice, lift = min(voice, FAINTEST), min(lift, self.confirm)
-        return clause in view.close and view.voice >= voice and view.sureness >= lift
+        return view.close if view.voice >= voice and view.sureness >= lift else ()
 
     def confirms(self, view: View, clause: str) -> bool:
         """Tell whether it is sure enough that just this clause is broken to let a finding stand."""
@@ -98,7 +102,13 @@ class Opinion:
         return min(view.sureness, view.voice) < self.doubt
 
     def view(self, text: Text) -> View:
-        """Return what the model thinks of a text."""
+        """Return what the model thinks of a text; it is worked out once."""
+        known: View | None = next((view for opinion, view in text.views if opinion is self), None)
+        if known is None:
+            text.views.append((self, known := self._view(text)))
+        return known
+
+    def _view(self, text: Text) -> View:
         words = words_of(text)
         *scores, voice = self.weights.scores(words, self.bias)
         highest = max(scores)

@@ -116,7 +116,9 @@ class RuleSet:
     @cached_property
     def sieve(self) -> Sieve:
         """Which of the active rules a text may break; made when the first post comes."""
-        return Sieve([rule for rule in self.rules if rule.active])
+        active = [rule for rule in self.rules if rule.active]
+        decided = [rule for rule in active if rule.opinion is OpinionUse.DECIDES]
+        return Sieve(active, {rule.id: self.opinions.get(rule.clause.instrument) for rule in decided})
 
     @cached_property
     def asking_for_copies(self) -> Mapping[str, timedelta]:

@@ -25,9 +25,11 @@ from monitor.rules.text import DISGUISED, SPACED, Squeezed, Text, fold, fold_pla
 from monitor.rules.together import NotTogether, Together
 
 if TYPE_CHECKING:
+    from monitor.rules.opinion import Opinion
     from monitor.rules.rule import Rule
 
 MOST_KNOWN = 10_000  # combinations of parts that a rule keeps
+FIRST_FEW = 50  # texts
 _PER_CHARACTER = 1e-4  # a long list of words matches more often than a short one, whatever the tests hold
 _DISGUISED, _SPACED, _ACROSS, _WORDS, _HISTORY, _ANYTHING, _FIRST_PART = (1 << bit for bit in range(7))  # what is seen
 
@@ -74,9 +76,13 @@ class _Looked:
 
 
 class Sieve:
-    """`rules` are those that count, in the order in which they are to be judged."""
+    """`rules` are those that count, in the order in which they are to be judged.
 
-    def __init__(self, rules: Sequence[Rule]) -> None:
+    `decided` names those that a learned opinion decides, and which; None: there is none to say yes. It is asked before
+    the other parts are looked for, because such a rule's signs are in nearly every post.
+    """
+
+    def __init__(self, rules: Sequence[Rule], decided: Mapping[str, Opinion | None] = MappingProxyType({})) -> None:
         rarity = _rarities(rules)
         bits = {triggers: _FIRST_PART << number for number, triggers in enumerate(rarity)}
         self._rules = [_Suspect(rule, bits) for rule in rules]
@@ -90,6 +96,7 @@ class Sieve:
             if signs is None:
                 self._always_with_history |= 1 << number
                 self._always |= rule.condition.possible(_texts(rule)) << number
+        self._decided = _decided_by(rules, decided)
         glance = {DISGUISED: (_DISGUISED, 0), SPACED: (_DISGUISED | _SPACED, 0), ACROSS: (_ACROSS, 0)}
         if words := sorted({phrase for one in asking for phrase in one.phrases}):
             glance[word_tree(words)] = (_WORDS, 0)
@@ -106,11 +113,20 @@ class Sieve:
 
     def suspected_of(self, originals: Sequence[str], *, history: bool = False) -> list[Suspected | None]:
         """Return what `suspected` does of each of many texts, in far less time."""
-        together = self._together if self._one_glance_tells else None
-        asked = together.touched(originals) if together is not None else range(len(originals))
+        asked = self._touched(originals)
         glanced = (self._glanced_at(number, originals[number], history=history) for number in asked)
         found = self._sifted([one for one in glanced if one is not None])
         return list(map(found.get, range(len(originals))))
+
+    def _touched(self, originals: Sequence[str]) -> Iterable[int]:
+        """Return which texts may show a sign. Where most do, as the first ones tell, no time is lost with asking."""
+        together = self._together if self._one_glance_tells else None
+        if together is None:
+            return range(len(originals))
+        first = together.touched(originals[:FIRST_FEW])
+        if len(first) > FIRST_FEW / 2:
+            return range(len(originals))
+        return [*first, *(number + FIRST_FEW for number in together.touched(originals[FIRST_FEW:]))]
 
     def _glanced_at(self, number: int, original: str, *, history: bool) -> _Looked | None:
         """Return what a text shows at the first glance. None: nothing; nearly every post is let through here."""
@@ -143,6 +159,9 @@ class Sieve:
             letters = [one.single()] if one.parts & _WORDS else []
             one.letters = [*letters, *(read for read in one.readings if self._glance(read) is not None)]
         self._signs.look(looked)
+        for decided in self._decided:
+            for one in looked:
+                one.rules = decided.left_of(one.rules, one.text)
         looked = [one for one in looked if one.rules]
         for one in looked:
             one.letters = [one.single(), *one.readings]
@@ -160,6 +179,37 @@ class Sieve:
             return Together(self._signs.folded.narrow)
         except NotTogether:
             return None
+
+
+class _Decided:
+    """The rules that one opinion decides, in bits, by their clauses."""
+
+    def __init__(self, opinion: Opinion | None) -> None:
+        self._opinion = opinion
+        self._all = 0
+        self._of: dict[str, int] = {}
+
+    def add(self, clause: str, bit: int) -> None:
+        self._all |= bit
+        self._of[clause] = self._of.get(clause, 0) | bit
+
+    def left_of(self, rules: int, text: Text) -> int:
+        """Return the rules without those to which the opinion says no."""
+        if not rules & self._all:
+            return rules
+        left = rules & ~self._all
+        for clause in self._opinion.lifted(self._opinion.view(text)) if self._opinion is not None else ():
+            left |= rules & self._of.get(clause, 0)
+        return left
+
+
+def _decided_by(rules: Sequence[Rule], decided: Mapping[str, Opinion | None]) -> Sequence[_Decided]:
+    found: dict[int, _Decided] = {}
+    for number, rule in enumerate(rules):
+        if rule.id in decided:
+            opinion = decided[rule.id]
+            found.setdefault(id(opinion), _Decided(opinion)).add(rule.clause.ref, 1 << number)
+    return list(found.values())
 
 
 class _Suspect:

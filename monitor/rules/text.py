@@ -20,6 +20,7 @@ import unicodedata
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cached_property, lru_cache
 from itertools import islice
+from typing import Any
 
 import re2
 
@@ -151,6 +152,7 @@ class Text:
     def __init__(self, original: str) -> None:
         self.original = original
         self.found: dict[int, list[Span]] = {}  # matches of parts that rules share, by their identity
+        self.views: list[tuple[Any, Any]] = []  # what learned opinions think of it
 
     @cached_property
     def exact(self) -> str:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
-from itertools import groupby
+from itertools import accumulate, groupby
 from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, DateTime, Select, Text, and_, bindparam, cast, func, or_, select
@@ -123,13 +123,12 @@ class Piece:
         found: Collection[int],
     ) -> None:
         self._rows, self._read, self._post, self._found = rows, read, post, found
-        self.texts: list[str] = []
-        self._first: list[int] = []  # by row, its first text's number
-        for row in rows:
-            self._first.append(len(self.texts))
-            self.texts.append(row[-1])
-            for told in read.get(row[4], ()):
-                self.texts += told.values()
+        self.texts: list[str] = [row[-1] for row in rows]
+        self._first: Sequence[int] = range(len(rows))  # by row, its first text's number
+        if read:
+            told = [[text for side in read.get(row[4], ()) for text in side.values()] for row in rows]
+            self.texts = [text for row, others in zip(rows, told, strict=True) for text in (row[-1], *others)]
+            self._first = [0, *accumulate(1 + len(others) for others in told)][:-1]
 
     @property
     def posts(self) -> int:
@@ -137,6 +136,8 @@ class Piece:
 
     @property
     def versions(self) -> int:
+        if not self._read:
+            return len(self._rows)
         return len(self._rows) + sum(1 for row in self._rows if row[4] in self._read and self._read[row[4]][1])
 
     def worth(self, numbers: Collection[int]) -> Iterator[ArchivedPost]:
