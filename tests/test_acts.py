@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import socket
 import stat
 import threading
@@ -157,6 +158,9 @@ def test_an_alert_is_acknowledged_resolved_and_opened_again_by_its_case_number(h
         "alert reopened",
     ]
     assert shown["events"][1]["actor"] == "Siti"
+    assert here.run("alerts", "resolve", case, "--as", "removed", "--note", "dipadam", "--by", "Siti").code == 0
+    state = next(one for one in here.run("alerts", "show", case).out.splitlines() if one.startswith("state"))
+    assert re.fullmatch(r"state +resolved: post removed, [\d-]+ [\d:]+, by Siti: “dipadam”", state)
 
 
 @pytest.mark.parametrize(

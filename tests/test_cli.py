@@ -6,6 +6,7 @@ import csv
 import io
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -153,8 +154,15 @@ def test_a_case_is_shown_without_the_post_s_text(read, listed, pantau):
     (alert,) = listed("alerts", "list")
     shown = pantau("alerts", "show", alert["case"].lower(), folder=read.folder)
     assert shown.code == 0
-    assert "ketua@jpd.example.my" in shown.out
+    lines = shown.out.splitlines()
+    assert lines[0] == f"{alert['case']}: suspected post, high"
+    assert "account    x/jpd" in lines
+    assert any(re.match(r"next +\d{4}-\d\d-\d\d \d\d:\d\d, unless somebody answers before", one) for one in lines)
+    assert any(one.endswith("accepted, first: ketua@jpd.example.my") for one in lines)
+    assert any(one.endswith("alert opened, by pantau") for one in lines)
     assert "Mesyuarat" not in shown.out
+    assert "None" not in shown.out
+    assert " – " not in shown.out
     (told,) = listed("alerts", "show", alert["case"])
     assert [mail["state"] for mail in told["mails"]] == ["accepted"]
     assert told["findings"][0]["spans"] == [[0, 5], [6, 11]]

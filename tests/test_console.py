@@ -144,6 +144,6 @@ def test_the_console_leads_from_the_accounts_to_an_alert_and_can_be_read_on_a_ph
             verdict = page.get_by_text("blind", exact=True).first.bounding_box()
             assert verdict["x"] + verdict["width"] <= 375  # seen without scrolling sideways
             page.get_by_role("link", name="PTU-2026-").first.click()
-            assert "suspected, " in page.locator("h1").inner_text()
+            assert "suspected post, " in page.locator("h1").inner_text()
             assert flaws(page, 375) == []
             page.close()

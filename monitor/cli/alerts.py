@@ -6,8 +6,9 @@ from typing import Annotated, Any
 
 import typer
 
+from monitor.cli.case import case_file
 from monitor.cli.root import AsJson, OfAgency, alert_of, alerts_app, bad, listing, registered_agency
-from monitor.cli.terminal import iso, out, print_facts, print_json, print_rows
+from monitor.cli.terminal import iso, out, print_json, print_rows
 from monitor.model import Alert, AlertState, Finding
 from monitor.reports import AlertLine
 from monitor.store.alerts import load_alert
@@ -53,26 +54,21 @@ def _alert_row(one: AlertLine) -> dict[str, Any]:
 
 @alerts_app.command("show")
 def alerts_show(case: Annotated[str, typer.Argument(metavar="CASE")], as_json: AsJson = False) -> None:
-    """Show one alert: what was found, and which mails went to whom. No text of the post."""
+    """Show one alert as a case file: what it is about, how it stands, who was told. No text of the post."""
     with listing() as db:
         alert_id = alert_of(db, case)
         assert db is not None
         alert, mails, events = load_alert(db, alert_id), mails_of(db, alert_id), events_of(db, alert_id)
         (line,) = list_alerts(db, ids=[alert_id], canaries=True)
+    if not as_json:
+        for words in case_file(alert, mails, events):
+            out.print(words)
+        return
     row = _alert_row(line) | _whole_row(line, alert)
     row["findings"] = [_finding_row(one) for one in alert.findings]
     row["mails"] = [_mail_row(one) for one in mails]
     row["events"] = [_event_row(one) for one in events]
-    if as_json:
-        print_json([row])
-        return
-    print_facts(row, but={"findings", "mails", "events"})
-    out.print("\nfindings")
-    print_rows(row["findings"], False, ("clause", "severity", "title", "rule", "field"))
-    out.print("\nmails")
-    print_rows(row["mails"], False, ("step", "recipient", "state", "accepted_at", "attempts", "error"))
-    out.print("\nevents")
-    print_rows([one | {"happened_at": one["at"]} for one in row["events"]], False, ("happened_at", "event", "actor"))
+    print_json([row])
 
 
 def _whole_row(line: AlertLine, alert: Alert) -> dict[str, Any]:

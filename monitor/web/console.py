@@ -18,10 +18,11 @@ from fastapi.responses import HTMLResponse, JSONResponse
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 
+from alerts import wording
 from monitor.budget import falls_short, said
 from monitor.disclosure import one_line
 from monitor.escalation import Escalation
-from monitor.model import MALAYSIA, Account, AlertState
+from monitor.model import MALAYSIA, Account, AlertState, Language
 from monitor.settings import Web
 from monitor.settings.values import is_loopback
 from monitor.store.alerts import find_case, load_alert
@@ -145,6 +146,7 @@ def _one_alert(console: Console, case: str) -> dict[str, Any]:
     mine = [one for one in seen if alert.account and (one.platform, one.account) == _named(alert.account)]
     return {
         "alert": alert,
+        "what": wording.KINDS[Language.EN][alert.kind],
         "mails": mails_of(console.db, alert_id),
         "seen": mine[0] if mine else None,
         "edits": _edits(mine),
