@@ -12,6 +12,7 @@ import multiprocessing
 import os
 import signal
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from concurrent.futures import FIRST_COMPLETED as FIRST
 from concurrent.futures import Future, ProcessPoolExecutor, wait
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
@@ -22,7 +23,7 @@ from itertools import islice
 from pathlib import Path
 
 from monitor.rules.backtest import Comparison, Outcome, between, from_json, replay, to_json, with_stored
-from monitor.rules.load import LISTS_FOLDER, load_rules
+from monitor.rules.load import INSTRUMENT_FILE, LISTS_FOLDER, load_rules
 from monitor.rules.opinion import Opinion
 from monitor.rules.rule import OpinionUse, Rule, RuleSet
 from monitor.rules.source import instrument_folder, read_source
@@ -56,10 +57,11 @@ class Task:
 def task_of(db: Database, after: Path, before: Path | None, *, today: date) -> Task:
     """Load the rules of both sides and say which differ. Raises ConfigurationError.
 
-    The tests of `before` are not run: those rules are in force.
+    The rules of `before` are in force: their tests are not run, nor those of files that are the same in `after`.
     """
-    later = load_rules(after, today=today)
-    earlier = load_rules(before, today=today, proven=True) if before is not None else None
+    earlier = load_rules(before, today=today, proven=lambda _: True) if before is not None else None
+    known = _files_alike(before, after) if before is not None else frozenset()
+    later = load_rules(after, today=today, proven=known.__contains__)
     if earlier is not None:
         differing = differing_rules(earlier, later)
         comparison = between(earlier, later, differing)
@@ -73,6 +75,23 @@ def task_of(db: Database, after: Path, before: Path | None, *, today: date) -> T
         differing=differing,
         comparison=comparison,
     )
+
+
+def _files_alike(before: Path, after: Path) -> AbstractSet[Path]:
+    """Return the files of `after` that say what those of `before` do; none where what all of them share differs."""
+    sides = [{file.relative_to(folder): file for file in folder.rglob("*.yaml")} for folder in (before, after)]
+    alike = {name for name in sides[0].keys() & sides[1].keys() if _same(sides[0][name], sides[1][name])}
+    shared = {
+        name for side in sides for name in side if name.name == INSTRUMENT_FILE or name.parent.name == LISTS_FOLDER
+    }
+    return {sides[1][name] for name in alike} if shared <= alike else frozenset()
+
+
+def _same(one: Path, other: Path) -> bool:
+    try:
+        return one.read_bytes() == other.read_bytes()
+    except OSError:
+        return False  # what reads the rules says so
 
 
 def differing_rules(before: RuleSet, after: RuleSet) -> list[str]:

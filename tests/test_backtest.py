@@ -18,6 +18,7 @@ from monitor import backtest
 from monitor.cli import backtest as command
 from monitor.cli import root
 from monitor.model import PostKind, Resolution, Severity
+from monitor.problems import ConfigurationError
 from monitor.rules.backtest import (
     ArchivedPost,
     Holder,
@@ -208,6 +209,25 @@ def test_another_opinion_makes_the_rules_that_it_lifts_differ(tmp_path):
     outcome = replay([stored_post(LEAK)], between(before, after, [MARKING_RULE]))
     assert changed(outcome) == (1, 1, 0, 0, 1)
     assert list(outcome.mails.values()) == [(0, 1)]
+
+
+BROKEN = (('quiet: [{text: "minit"}]', 'quiet: [{text: "SULIT minit"}]'),)
+
+
+def test_a_changed_file_is_tested_and_those_in_force_are_not(tmp_path, sqlite_db):
+    in_force, changed_since = folder(tmp_path / "old"), folder(tmp_path / "new", *BROKEN)
+    with pytest.raises(ConfigurationError, match="should stay quiet"):
+        backtest.task_of(sqlite_db, changed_since, in_force, today=TODAY)
+    same = folder(tmp_path / "same", *BROKEN)
+    assert backtest.task_of(sqlite_db, same, changed_since, today=TODAY).differing == []
+
+
+def test_where_a_shared_list_was_changed_every_file_is_tested(tmp_path, sqlite_db):
+    sides = [folder(tmp_path / side, *BROKEN) for side in ("old", "new")]
+    (sides[1] / "mampu-2009" / "lists").mkdir()
+    (sides[1] / "mampu-2009" / "lists" / "papers.yaml").write_text("phrases: [surat]\n")
+    with pytest.raises(ConfigurationError, match="should stay quiet"):
+        backtest.task_of(sqlite_db, sides[1], sides[0], today=TODAY)
 
 
 # ---------------------------------------------------------------- the archive

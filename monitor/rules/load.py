@@ -76,10 +76,12 @@ class TestResult:
     message: str = ""
 
 
-def load_rules(folder: Path, *, today: date, platforms: Collection[str] = (), proven: bool = False) -> RuleSet:
+def load_rules(
+    folder: Path, *, today: date, platforms: Collection[str] = (), proven: Callable[[Path], bool] = lambda _: False
+) -> RuleSet:
     """Read all rules below `folder`, run their tests, and return the set. Raises ConfigurationError.
 
-    Where `platforms` are given, a rule may name no other. `proven`: another process ran the tests of these files.
+    Where `platforms` are given, a rule may name no other. `proven` tells which files' tests are known to pass.
     """
     problems: list[Problem] = []
     files = _read_files(folder, problems)
@@ -89,7 +91,7 @@ def load_rules(folder: Path, *, today: date, platforms: Collection[str] = (), pr
     for path, data in files.items():
         if path.name in {OPINION_FILE, INSTRUMENT_FILE} or path.parent.name == LISTS_FOLDER:
             continue
-        rule = _rule(path, data, instruments, today, platforms, problems, proven=proven)
+        rule = _rule(path, data, instruments, today, platforms, problems, proven=proven(path))
         if rule is not None and rule.id in rules:
             message = f"'{rule.id}' is also the id of {rules[rule.id].file}; give one of the two another"
             problems.append(Problem(file=str(path), place="id", message=message))
