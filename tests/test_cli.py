@@ -731,3 +731,14 @@ def test_doctor_says_that_the_database_s_folder_may_not_be_written(pantau, here,
     answer = pantau("doctor")
     assert answer.code == 1
     assert f"BAD   disk               {here.folder}: Pantau's user may not write here" in answer.out
+
+
+def test_a_retired_account_is_in_its_week_s_coverage_and_not_in_today_s(pantau, here):
+    register = here.folder / "accounts.csv"
+    for status in ("active", "retired"):
+        register.write_text(f"agency,platform,handle,url,status,note\nJPD,myspace,lama,,{status},\n")
+        assert pantau("accounts", "import", str(register)).code == 0
+    year, week, _ = datetime.now(MALAYSIA).isocalendar()
+    assert "lama" not in {one["account"] for one in pantau("coverage", "--json").json}
+    then = pantau("coverage", "--week", f"{year}-W{week:02}", "--json").json
+    assert "lama" in {one["account"] for one in then}

@@ -25,7 +25,7 @@ from builders import (
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from mail_servers import read_mail
-from sqlalchemy import and_, delete, insert, update
+from sqlalchemy import and_, delete, insert, select, update
 from test_mail_templates import HOSTILE, assert_harmless, hostile_week
 from weeks import MONDAY, busy_week, rule_count
 
@@ -43,6 +43,7 @@ from alerts.policy import ACKNOWLEDGEMENT_ENDED, Policy, plan_digest
 from monitor import coverage as intervals
 from monitor.model import (
     MALAYSIA,
+    AccountStatus,
     AlertKind,
     AlertState,
     CanaryOutcome,
@@ -61,6 +62,7 @@ from monitor.settings.load import load_settings
 from monitor.store import audit, life, plans
 from monitor.store import outbox as store
 from monitor.store.accounts import claim_accounts
+from monitor.store.activity import active_spans
 from monitor.store.alerts import find_case
 from monitor.store.checks import Failure, save_failure
 from monitor.store.coverage import coverage_of
@@ -852,6 +854,37 @@ def test_a_week_s_coverage_is_the_same_as_from_all_intervals_there_ever_were(reg
     assert [(one.gaps, one.covered) for one in found] == [(intervals.gaps(wanted), intervals.covered(wanted))][
         : begin < end
     ]
+
+
+@pytest.mark.parametrize(
+    ("turns", "active"),
+    [
+        pytest.param([], [(0, 7)], id="an account that nothing happened to counts all week"),
+        pytest.param([(8, "retired")], [(0, 7)], id="one that was retired on the day of the digest was there all week"),
+        pytest.param([(3, "retired")], [(0, 3)], id="one that was retired on Thursday counts until then"),
+        pytest.param(
+            [(-2, "paused"), (8, "active")], [], id="one that was paused all week counts not, and is not blind"
+        ),
+        pytest.param([(-2, "paused"), (9, "retired")], [], id="nor when it was retired afterwards"),
+        pytest.param([(2, "paused"), (5, "active")], [(0, 2), (5, 7)], id="a pause is no gap"),
+    ],
+)
+def test_a_week_tells_of_the_accounts_that_were_active_in_it(sqlite_db, turns, active):
+    save_register(sqlite_db, [agency()], [account()], now=WEEK_START - 3 * DAY)
+    for day, status in turns:
+        changed = replace(account(), status=AccountStatus(status))
+        save_register(sqlite_db, [agency()], [changed], now=WEEK_START + day * DAY)
+    reads = [(-3, 30)] if active[-1:] != [(5, 7)] else [(-3, 2), (5, 30)]
+    with sqlite_db.write() as connection:
+        for first, last in reads:
+            times = {"start": WEEK_START + first * DAY, "end": WEEK_START + last * DAY}
+            connection.execute(insert(coverage), {"account_id": 1, "kind": "read", "cause": None} | times)
+    found = coverage_of(sqlite_db, start=WEEK_START, end=WEEK_START + WEEK, patience=HOUR)
+    assert [(one.verdict, one.covered, one.gaps) for one in found] == [(Verdict.FULL, 1.0, ())] * bool(active)
+    with sqlite_db.read() as connection:
+        rows = connection.execute(select(account_table)).mappings().all()
+        spans = active_spans(connection, rows, start=WEEK_START, end=WEEK_START + WEEK).get(1, ())
+    assert [tuple((at - WEEK_START) / DAY for at in one) for one in spans] == active
 
 
 def test_what_the_policy_escalated_is_overdue_and_a_shared_mail_tells_of_each(sqlite_db, tmp_path):

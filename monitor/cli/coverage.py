@@ -10,7 +10,7 @@ import typer
 
 from monitor.cli.root import AsJson, OfAgency, app, bad, begun, listing, registered_agency, settings_alone
 from monitor.cli.terminal import out, print_rows, shown_time
-from monitor.model import Language, Verdict
+from monitor.model import AccountStatus, Language, Verdict
 from monitor.reports import AccountWeek
 from monitor.store.coverage import coverage_of
 
@@ -42,6 +42,8 @@ def coverage(
                 degraded=degraded_platforms(registered(db)),
                 agency=code,
             )
+    if not week:  # how it stands, not how it was: without what was retired meanwhile
+        weeks = [one for one in weeks if one.account.status is AccountStatus.ACTIVE]
     rows = [_coverage_row(one) for one in weeks]
     if as_json:
         print_rows(rows, True, ())

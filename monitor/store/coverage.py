@@ -10,7 +10,6 @@ from sqlalchemy import (
     ColumnElement,
     Connection,
     RowMapping,
-    and_,
     bindparam,
     delete,
     func,
@@ -18,12 +17,14 @@ from sqlalchemy import (
     literal,
     or_,
     select,
+    true,
     update,
 )
 
 from monitor import coverage as intervals
-from monitor.model import AccountStatus, Cause, CoverageKind, Interval, Verdict
+from monitor.model import Cause, CoverageKind, Interval, Verdict
 from monitor.reports import AccountWeek
+from monitor.store.activity import active_spans
 from monitor.store.database import Database
 from monitor.store.register import to_account
 from monitor.store.silence import emptied, silences
@@ -104,29 +105,32 @@ def coverage_of(
     degraded: Collection[str] = (),
     agency: str = "",
 ) -> list[AccountWeek]:
-    """Return each active account's coverage of [start, end), from its registration on; of all agencies, or of one.
+    """Return each account's coverage of the time in [start, end) in which it was active; of all agencies, or of one.
 
     `patience` is how long an account may go unread before that is a gap; `degraded` names the dying platforms.
     """
-    wanted = account.c.status == AccountStatus.ACTIVE.value
-    if agency:
-        wanted = and_(wanted, func.lower(account.c.agency) == agency.lower())
+    wanted = func.lower(account.c.agency) == agency.lower() if agency else true()
     order = (account.c.agency, account.c.platform, account.c.key)
     with db.read() as connection:
-        rows = connection.execute(select(account).where(wanted).order_by(*order)).mappings().all()
+        present = connection.execute(select(account).where(wanted).order_by(*order)).mappings().all()
+        spans = active_spans(connection, present, start=start, end=end)
+        rows = [row for row in present if row["id"] in spans]
         stretches = _intervals(connection, start, end, wanted)
         counts = _posts_seen(connection, start, end)
         silent = silences(connection, [row["id"] for row in rows], now=end)
         vanished = emptied(connection, start=start, end=end)
     weeks = []
     for row in rows:
-        one = to_account(row)
-        begin = one.registered_at or start
-        if begin >= end:
-            continue
-        known = stretches.get(one.id, ())
-        whole = intervals.up_to(known, begin=begin, now=end, patience=patience, due=row["next_check_at"])
-        week = intervals.within(whole, start, end)
+        one, active = to_account(row), spans[row["id"]]
+        until = active[-1][1]
+        whole = intervals.up_to(
+            stretches.get(one.id, ()),
+            begin=one.registered_at or start,
+            now=until,
+            patience=patience,
+            due=row["next_check_at"] if until == end else None,
+        )
+        week = tuple(part for span in active for part in intervals.within(whole, *span))
         weeks.append(
             AccountWeek(
                 account=one,
@@ -135,7 +139,7 @@ def coverage_of(
                 gaps=intervals.gaps(week),
                 posts=counts.get(one.id, 0),
                 degraded=one.platform in degraded,
-                silent=silent.get(one.id) if week and week[-1].kind is CoverageKind.READ else None,
+                silent=silent.get(one.id) if until == end and week and week[-1].kind is CoverageKind.READ else None,
                 vanished=vanished.get(one.id, 0),
             )
         )

@@ -22,7 +22,7 @@ from alerts import wording
 from monitor.budget import falls_short, said
 from monitor.disclosure import one_line
 from monitor.escalation import Escalation
-from monitor.model import MALAYSIA, Account, AlertState, Language
+from monitor.model import MALAYSIA, Account, AccountStatus, AlertState, Language
 from monitor.settings import Web
 from monitor.settings.values import is_loopback
 from monitor.store.alerts import find_case, load_alert
@@ -128,9 +128,10 @@ def _health(console: Console) -> dict[str, Any]:
 def _overview(console: Console) -> dict[str, Any]:
     db, now = console.db, console.clock()
     week_ago = now - timedelta(days=7)
+    weeks = coverage_of(db, start=week_ago, end=now, patience=console.patience, degraded=console.degraded())
     expected = forecasts(db, now, longest=console.patience / 2)  # two of the promised intervals
     return {
-        "weeks": coverage_of(db, start=week_ago, end=now, patience=console.patience, degraded=console.degraded()),
+        "weeks": [one for one in weeks if one.account.status is AccountStatus.ACTIVE],
         "lines": {line.account.id: line for line in list_accounts(db)},
         "alerts": list_alerts(db, states=(AlertState.OPEN,), limit=SHOWN_ALERTS),
         "budgets": [(one.platform, said(one), falls_short(one, now)) for one in expected],
