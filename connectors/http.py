@@ -45,6 +45,8 @@ from monitor.settings import Network
 
 USER_AGENT = "Pantau/0.1 (government social-media monitor)"
 CHUNK = 65_536
+# A character beyond the first plane is written as two halves in JSON; here one stands alone.
+HALF = re.compile(r"\\u[dD][89abAB]..(?!\\u[dD][c-fC-F])|(?<!\\u[dD][89abAB][0-9a-fA-F]{2})\\u[dD][c-fC-F]", re.DOTALL)
 WHOLE_BODY = 6  # times network.timeout: a body that drips must not hold a worker for ever
 
 
@@ -321,11 +323,22 @@ def reset(headers: Mapping[str, str], name: str, now: datetime) -> datetime | No
     return retry_after(headers, now) if at is None else no_later(at, now)
 
 
+def whole_characters(value: Any) -> Any:
+    """Return parsed JSON with U+FFFD for halves of characters: they can be neither asked for nor stored."""
+    if isinstance(value, str):
+        return re.sub(r"[\ud800-\udfff]", "\ufffd", value)
+    if isinstance(value, list):
+        return [whole_characters(one) for one in value]
+    if isinstance(value, dict):
+        return {whole_characters(key): whole_characters(one) for key, one in value.items()}
+    return value
+
+
 def json_body(response: requests.Response, *, what: str) -> Any:
     """Return the JSON of an answer. HTML and endless nesting or numbers are SchemaDrift; cut short is Unavailable."""
     text = response.content.decode("utf-8", errors="replace").lstrip("\ufeff")
     try:
-        return json.loads(text)
+        return whole_characters(json.loads(text)) if HALF.search(text) else json.loads(text)
     except json.JSONDecodeError:
         begins = text.lstrip()[:1]
         if begins in {"{", "["}:

@@ -127,3 +127,5 @@ def stretch(answers: Iterable[Listed], start: datetime, end: datetime, *, promis
         yield Page(posts=posts, cursor=cursor, last=last, gap=gap)
         if last:
             return
+    rest = Gap(start=start, end=min(reached or end, end), cause=Cause.BURST)  # the listing gave up in the middle
+    yield Page(posts=(), cursor=cursor, last=True, gap=rest)

@@ -1,7 +1,8 @@
 """The fault hour: `python tests/bench_faults.py [MINUTES] [SEED]`, an hour without a word. See storm.py.
 
-Prints what the storm met, and whether I1 and I8 hold after it: once without wrongly empty answers, which nothing can
-tell from true ones, and once with them. Exit 1 when something is lost, crashed, or memory grew.
+Prints what the storm met, and whether I1 and I8 hold after it: once without answers that deceive (another value, an
+earlier answer, another platform's), of which some can be told from true ones by nothing, and once with them. Exit 1
+when something is lost, crashed, or memory grew.
 """
 
 from __future__ import annotations
@@ -52,7 +53,7 @@ def main() -> int:
     seed = int(sys.argv[2]) if len(sys.argv) > 2 else 1
     half = 30 * minutes
     held = [
-        weather("every fault but wrongly empty lists", TELLING, seconds=half, seed=seed),
+        weather("every fault but deceitful answers", TELLING, seconds=half, seed=seed),
         weather("every fault", FAULTS, seconds=half, seed=seed),
     ]
     return 0 if all(held) else 1

@@ -11,19 +11,19 @@ JUNK = (None, 7, True, [], {}, "", "x", [None], [{}], "\ud800")
 
 def spoiled(answer: Any) -> Iterator[Any]:
     """Yield copies of an answer, each with one value replaced."""
-    for path in _places(answer):
+    for path in places_in(answer):
         for value in JUNK:
-            yield _with(answer, path, value)
+            yield with_junk(answer, path, value)
 
 
-def _places(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
+def places_in(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
     inside = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
     for key, part in inside:
         yield (*path, key)
-        yield from _places(part, (*path, key))
+        yield from places_in(part, (*path, key))
 
 
-def _with(answer: Any, path: tuple[Any, ...], value: Any) -> Any:
+def with_junk(answer: Any, path: tuple[Any, ...], value: Any) -> Any:
     changed = copy.copy(answer)
-    changed[path[0]] = value if len(path) == 1 else _with(answer[path[0]], path[1:], value)
+    changed[path[0]] = value if len(path) == 1 else with_junk(answer[path[0]], path[1:], value)
     return changed

@@ -7,6 +7,7 @@ post that is believed deleted, more calls than a patient reader makes.
 
 from __future__ import annotations
 
+import gzip
 import ipaddress
 import json
 import random
@@ -18,6 +19,7 @@ from typing import Any, Self
 
 from builders import agency, first_hole, rule_set
 from conformance import SETUPS, TOKEN, Setup
+from junk import JUNK, places_in, with_junk
 from sqlalchemy import func, select
 
 import connectors
@@ -39,6 +41,7 @@ SECOND = timedelta(seconds=1)
 STEP = 60 * SECOND  # of the simulated clock
 TIMEOUT = 0.25  # seconds that a connector waits for an answer
 PAGE = 5  # posts of an answer, where there are pages
+KEPT_ANSWERS = 5  # to one question
 WINDOW = 17  # posts on a platform that shows its newest alone: all of them are served to the end
 BURSTS = 0.3
 BY_NUMBER = {"telegram"}  # its numbers follow time: nothing comes late
@@ -95,6 +98,75 @@ def _mapped(change: Callable[[list[Any]], list[Any]]) -> Spoiler:
     return spoil
 
 
+def _shuffled(storm: Storm, reply: Reply) -> Reply:
+    return _mapped(lambda items: storm.dice.sample(items, len(items)))(storm, reply)
+
+
+def _stale(storm: Storm, reply: Reply) -> Reply:
+    """Answer with what was once said to the same question, as a cache between does."""
+    return storm.dice.choice(storm.said.get(storm.question, [reply]))
+
+
+def _others(storm: Storm, reply: Reply) -> Reply:
+    """Answer with what another platform said."""
+    questions = sorted(one for one in storm.said if one[0] != storm.question[0])
+    return storm.dice.choice(storm.said[storm.dice.choice(questions)]) if questions else reply
+
+
+def _junked(storm: Storm, reply: Reply) -> Reply:
+    """Put junk in the place of one value of an answer of JSON."""
+    if reply.body[:1] not in {b"{", b"["}:
+        return reply
+    value = json.loads(reply.body)
+    places = list(places_in(value))
+    if not places:
+        return reply
+    changed = with_junk(value, storm.dice.choice(places), storm.dice.choice(JUNK))
+    return replace(reply, body=json.dumps(changed).encode())
+
+
+def _recoded(encoding: str) -> Spoiler:
+    return lambda _, reply: replace(reply, body=reply.body.decode("utf-8", "replace").encode(encoding, "replace"))
+
+
+def _headed(**headers: str) -> Spoiler:
+    named = {key.replace("_", "-"): value for key, value in headers.items()}
+    return lambda _, reply: replace(reply, headers={**reply.headers, **named})
+
+
+def _wild(storm: Storm, _reply: Reply) -> Reply:
+    """Ask for patience with a word that is no time."""
+    word = storm.dice.choice(
+        [
+            "-1",
+            "0",
+            "nan",
+            "1e9",
+            "9" * 30,
+            "soon",
+            "Thu, 01 Jan 1970 00:00:00 GMT",
+            "\u0663".encode().decode("latin-1"),
+        ]
+    )
+    names = ("retry-after", "x-rate-limit-reset", "ratelimit-reset", "x-ratelimit-reset", "x-rate-limit-remaining")
+    return Reply(status=storm.dice.choice([429, 503]), body=b"{}", headers=dict.fromkeys(names, word))
+
+
+def _promised(storm: Storm, reply: Reply) -> Reply:
+    """Say that there is a further page, wherever the answer tells of pages."""
+    if reply.body[:1] != b"{":
+        return reply
+    payload = json.loads(reply.body)
+    payload |= {"cursor": "lagi", "nextPageToken": "lagi"} if payload.keys() & {"feed", "records", "items"} else {}
+    for key, more in (
+        ("meta", {"next_token": "lagi"}),
+        ("paging", {"cursors": {"after": "lagi"}, "next": "https://a/?after=lagi"}),
+    ):
+        if isinstance(payload.get(key), dict):
+            payload[key] = {**payload[key], **more}
+    return replace(reply, body=json.dumps(payload).encode())
+
+
 SPOILERS: Mapping[str, Spoiler] = {
     "401": _status(401),
     "403": _status(403),
@@ -114,6 +186,28 @@ SPOILERS: Mapping[str, Spoiler] = {
     "an empty list": _mapped(lambda _: []),
     "twice": _mapped(lambda items: [*items, *items]),
     "backwards": _mapped(lambda items: items[::-1]),
+    "shuffled": _shuffled,
+    "stale": _stale,
+    "another's": _others,
+    "junk": _junked,
+    "promised": _promised,
+    "UTF-16": _recoded("utf-16"),
+    "not unpacked": _headed(content_encoding="gzip"),
+    "of no type": _headed(content_type=""),
+    "of a wrong type": _headed(content_type="image/png"),
+    "204": _status(204, b""),
+    "206": _status(206, b"{}"),
+    "304": _status(304, b""),
+    "300": _status(300, b"{}"),
+    "418": _status(418),
+    "451": _status(451),
+    "520": _status(520, HTML, content_type="text/html"),
+    "999": _status(999),
+    "wild": _wild,
+    "not a number": _status(200, b'{"data": NaN, "items": Infinity, "feed": -Infinity}'),
+    "too deep": _status(200, b"[" * 100_000),
+    "round in a circle": lambda _storm, _reply: Reply(status=302, headers={"location": "?"}),
+    "nowhere": _status(302, b""),
     "redirected": _redirected,
     "huge": _status(200, b'{"data": [' + b" " * 300_000 + b"]}"),
 }
@@ -121,15 +215,28 @@ ON_THE_WIRE: Mapping[str, Mapping[str, Any]] = {
     "hang": {"hang": TIMEOUT * 1.5},
     "reset": {"reset": True},
     "cut": {"cut": True},
+    "no HTTP": {"raw": b"\x16\x03\x01 garbage\r\n\r\n"},
+    "no answer": {"raw": b"\r\n"},
+    "a status that is none": {"raw": b"HTTP/1.1 two hundred OK\r\n\r\n"},
+    "HTTP/9": {"raw": b"HTTP/9.9 200 OK\r\nContent-Length: 2\r\n\r\n{}"},
+    "too many headers": {"raw": b"HTTP/1.1 200 OK\r\n" + b"X-A: b\r\n" * 500 + b"\r\n{}"},
+    "a header without end": {"raw": b"HTTP/1.1 200 OK\r\nX-A: " + b"b" * 100_000 + b"\r\n\r\n{}"},
+    "no headers at all": {"raw": b"HTTP/1.1 200 OK\r\n\r\n"},
+    "headers that are none": {"raw": b"HTTP/1.1 200 OK\r\n: : :\r\nContent-Length: x\r\n\r\n[]"},
+    "chunks that are none": {"raw": b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n{}\r\n"},
+    "chunks without end": {"raw": b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n[]\r\n"},
+    "half a gzip": {"raw": b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\n\r\n" + gzip.compress(b"[]" * 999)[:20]},
+    "longer than told": {"raw": b"HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\n[]"},
+    "shorter than told": {"raw": b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n[]"},
+    "without end of patience": {"raw": b"HTTP/1.1 100 Continue\r\n\r\n" * 50},
+    "a bomb": {"raw": b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\n\r\n" + gzip.compress(b" " * 9_000_000)},
 }
 
 
-WRONGLY_EMPTY = {"an empty list", "a list"}  # Mastodon's and others' answers are bare lists
-STOPPING = {"401", "403", "429", "429 with a reset"}  # a whole platform rests after it: less often, or nothing is asked
+STOPPING = {"401", "403", "429", "429 with a reset", "wild"}  # a whole platform rests after it: less often
 FAULTS = (*SPOILERS, *ON_THE_WIRE, *([*sorted(SPOILERS.keys() - STOPPING)] * 3))
-TELLING = tuple(
-    fault for fault in FAULTS if fault not in WRONGLY_EMPTY
-)  # an answer that is wrongly empty looks like a true one
+DECEITFUL = {"junk", "stale", "another's"}  # another value, time or page in its place may look like a true answer
+TELLING = tuple(fault for fault in FAULTS if fault not in DECEITFUL)
 
 
 def _missing(one: Published, stored: list[tuple[str, bool, bool]]) -> str:
@@ -152,10 +259,12 @@ class StormyWorld(World):
         self.rate = 0.0
         self.met: Counter[str] = Counter()
         self.fault = ""  # what the answer in hand meets
+        self.question = ("", "")
         self.faults: Sequence[str] = FAULTS
 
     def asked(self, platform: str, path: str, query: str) -> Fault | None:
         super().asked(platform, path, query)
+        self.question = (platform, f"{path}?{query}")
         hit = self.dice.random() < self.rate
         self.fault = self.dice.choice(self.faults) if hit else ""
         self.met[self.fault or "none"] += 1
@@ -188,10 +297,17 @@ class Storm:
         self.calls = 0.0  # what was measured of them at some time
         self.results: list[Checked] = []
         self.alive: dict[str, list[tuple[str, str]]] = {}  # by platform: (handle, native id)
+        self.question: tuple[str, str] = ("", "")
+        self.said: dict[tuple[str, str], list[Reply]] = {}  # what was answered to each question
 
     def _spoil(self, _platform: str, reply: Reply) -> Reply:
+        self.question = self.world.question
         spoiler = SPOILERS.get(self.world.fault)
-        return spoiler(self, reply) if spoiler else reply
+        spoilt = spoiler(self, reply) if spoiler else reply
+        said = self.said.setdefault(self.question, [])
+        said.append(reply)
+        del said[:-KEPT_ANSWERS]
+        return spoilt
 
     def __enter__(self) -> Self:
         self.sandbox.start()

@@ -85,6 +85,22 @@ PRIVATE = {
 }
 
 
+@pytest.mark.parametrize(
+    ("body", "value"),
+    [
+        (rb'{"id": "a\ud83d"}', {"id": "a\ufffd"}),
+        (rb'["\uDE00b", {"\ud800": null}]', ["\ufffdb", {"\ufffd": None}]),
+        (rb'["\ud83d\ude00"]', ["\U0001f600"]),
+    ],
+    ids=["a first half", "second halves, and keys", "a whole one"],
+)
+def test_half_a_character_in_json_is_none(body, value):
+    """It could be neither asked for again nor looked up, and ended in an internal error."""
+    with Replay(lambda _: Answer(body=body)) as server:
+        answer = http.open_session(base_url=server.url, network=Network()).get(server.url)
+    assert http.json_body(answer, what="x") == value
+
+
 def test_a_redirect_is_looked_at_like_any_address():
     """Every hop, with whatever it leads to: a picture's address may have been harmless when it was stored."""
     for url in filter(str.isascii, PRIVATE.values()):

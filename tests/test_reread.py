@@ -276,3 +276,23 @@ def test_what_was_too_much_for_one_look_comes_first_at_the_next(sqlite_db):
     for _ in range(3):
         desk.poll(after=11 * MINUTE)
     assert sorted(few.looked_at[:5]) == ["0", "1", "2", "3", "4"]
+
+
+@dataclass
+class Blinking(FewAtOnce):
+    """A platform whose every first look finds nothing: an empty list by a passing fault."""
+
+    def reread(self, holder, native_ids, *, now):
+        self.looked_at.append(" ".join(native_ids))
+        if len(self.looked_at) % 2:
+            return Reread(missing=frozenset(native_ids))
+        return FakePlatform(shown=self.shown).reread(holder, native_ids, now=now)
+
+
+def test_what_a_second_look_at_once_shows_is_not_in_doubt(sqlite_db):
+    """I1: two faults at two looks buried a living post."""
+    desk = Desk(sqlite_db, Blinking(shown={"jpd": [post(f"{n}", f"jpd {n}") for n in range(3)]}))
+    desk.poll()
+    for _ in range(3):
+        desk.poll(after=11 * MINUTE)
+    assert set(rows(desk, tables.post.c.missing_at).values()) == {None}

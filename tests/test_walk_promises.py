@@ -180,6 +180,12 @@ def test_a_stretch_is_proven_only_without_empty_pages(answers, proven):
     assert (pages[-1].gap is None) is proven
 
 
+def test_a_listing_that_gives_up_leaves_the_rest_of_a_stretch_a_gap():
+    pages = list(stretch(iter([shown(1, 2), EMPTY_MIDDLE]), NOW - HOUR, NOW))
+    assert [page.last for page in pages] == [False, False, True]
+    assert pages[-1].gap == Gap(start=NOW - HOUR, end=NOW - 2 * MINUTE, cause=Cause.BURST)
+
+
 def test_a_server_that_minds_no_cursor_is_not_asked_for_the_same_page_for_ever():
     pages = list(stretch(repeat(shown(1, 2)), NOW - HOUR, NOW))
     assert (len(pages), pages[-1].last, pages[-1].gap is None) == (3, True, False)

@@ -76,7 +76,8 @@ class Sdk:
                 self.budget.note(recorder.answer.headers, page, now)
         if recorder.answer is not None and recorder.answer.status_code >= 400:
             raise _refused(recorder.answer, result, now, what=what)
-        return result
+        is_broken = recorder.answer is not None and http.HALF.search(recorder.answer.content.decode("utf-8", "replace"))
+        return http.whole_characters(result) if is_broken else result
 
     def objects(
         self, ids: Sequence[str], fields: str, now: datetime, *, what: str, tries: int = TRIES_WITHOUT

@@ -151,8 +151,8 @@ def _app(world: World, origin: str) -> FastAPI:
         fault = world.asked(platform, f"/{path}", request.url.query)
         if wait := world.latency + (fault.hang if fault is not None else 0):
             await asyncio.sleep(wait)
-        if fault is not None and fault.reset:
-            return _Broken(b"")
+        if fault is not None and (fault.reset or fault.raw):
+            return _Broken(b"", raw=fault.raw)
         reply = _faulty(fault) if fault is not None and fault.status else None
         if reply is None:
             question = await _question(request, platform, path, world, origin)
@@ -184,7 +184,11 @@ async def _question(request: Request, platform: str, path: str, world: World, or
 
 
 class _Broken(Response):
-    """An answer whose connection breaks: after half of the body, or at once when there is none."""
+    """An answer whose connection breaks: after half of the body, or at once when there is none, or after raw bytes."""
+
+    def __init__(self, body: bytes, *, raw: bytes = b"", **more: Any) -> None:
+        super().__init__(body, **more)
+        self._raw = raw
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         transport: asyncio.Transport = scope["state"]["transport"]
@@ -193,6 +197,9 @@ class _Broken(Response):
             half = bytes(self.body)[: len(self.body) // 2]
             await send({"type": "http.response.body", "body": half, "more_body": True})
             transport.close()  # sends what is written, then ends
+        elif self._raw:
+            transport.write(self._raw)
+            transport.close()
         else:
             transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
             transport.abort()

@@ -130,7 +130,10 @@ def _microseconds(at: datetime) -> int:
 
 @dataclass(slots=True, kw_only=True)
 class Fault:
-    """How the next `times` requests whose path and query contain `path_contains` fail."""
+    """How the next `times` requests whose path and query contain `path_contains` fail.
+
+    `raw` is all that stands on the wire instead of an answer, HTTP or not, before the connection ends.
+    """
 
     platform: str
     times: int
@@ -141,6 +144,7 @@ class Fault:
     hang: float = 0
     reset: bool = False
     cut: bool = False
+    raw: bytes = b""
 
 
 class World:

@@ -134,7 +134,7 @@ class _Job:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Look:
-    """How a round looks again. A pass of `pantau once` looks twice and believes it; the daemon comes back later."""
+    """How a round looks again. What is missing at a pass of `pantau once` is believed; the daemon comes back later."""
 
     poller: Poller
     connector: Connector
@@ -146,11 +146,18 @@ class _Look:
         return replace(found, confirm=timedelta()) if self.gate.everything else found
 
     def answer_of(self, job: _Job) -> Reread:
-        """Ask for one account's posts. Raises ConnectorError."""
+        """Ask for one account's posts, and once more for what is missing: a passing fault looks the same.
+
+        Raises ConnectorError.
+        """
         answer = self._alone(job, job.ids)
         missing = answer.missing - job.shown
-        if missing and self.gate.everything:  # twice, because a passing fault or a lost permission looks the same
-            missing &= self._alone(job, sorted(missing)).missing
+        if missing:
+            try:
+                missing &= self._alone(job, sorted(missing)).missing
+            except ConnectorError as error:
+                self.gate.note(error, met_by=job.claimed.account.label)
+                missing = frozenset()
         return replace(answer, missing=missing)
 
     def _alone(self, job: _Job, ids: Sequence[str]) -> Reread:
@@ -173,10 +180,8 @@ class _Look:
                     yield checked
 
     def _answers(self, portion: Sequence[_Job]) -> Mapping[int, Reread | ConnectorError]:
-        """Ask once, and in a pass a second time for what was missing."""
+        """Ask once, and a second time for what was missing."""
         first = self._ask({job.claimed.account.id: (job, job.ids) for job in portion})
-        if not self.gate.everything:
-            return first
         doubted = {
             number: (job, sorted(missing))
             for job in portion
@@ -268,7 +273,7 @@ class _Look:
 
 def _confirmed(first: Reread | ConnectorError, second: Reread | ConnectorError | None) -> Reread | ConnectorError:
     """Return an answer in which only what two looks did not find is missing."""
-    if isinstance(first, ConnectorError):
+    if not isinstance(first, Reread):
         return first
     seen_again = second if isinstance(second, Reread) else Reread()
     return Reread(
