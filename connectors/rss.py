@@ -43,6 +43,9 @@ from connectors.seen import Seen, remembered, window_page
 from monitor.model import Account, Media, Post, Profile
 from monitor.settings import Network
 
+# Always Python's own parser; feedparser would look for another wherever modules may lie, for each feed anew.
+feedparser.api.PREFERRED_XML_PARSERS = []
+
 ACCEPT = "application/atom+xml, application/rss+xml, application/rdf+xml, application/xml;q=0.9, text/xml;q=0.8"
 ROOT_ENDS = re.compile(rb"</\s*([\w.-]+:)?(rss|feed|rdf)\s*(>|$)", re.IGNORECASE)
 # References into the range of half characters, and of what lies just before and behind it.
@@ -188,8 +191,9 @@ def parse_feed(body: bytes, *, headers: Mapping[str, str], url: str, what: str, 
     kind = headers.get("Content-Type", "")
     told = {"content-type": kind} if kind else {}
     # Not told where the feed lies: an id stays as it is written, and the same when the feed moves.
+    given = io.BytesIO(whole_characters(body))
     try:
-        found = feedparser.parse(io.BytesIO(whole_characters(body)), response_headers=told, sanitize_html=False)
+        found = feedparser.parse(given, response_headers=told, resolve_relative_uris=False, sanitize_html=False)
     except TRIPS as error:
         name = type(error).__name__
         raise SchemaDrift(f"{what}: feedparser trips over this feed ({name}); have the site validate it") from None
