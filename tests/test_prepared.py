@@ -31,6 +31,13 @@ def test_a_statement_s_own_values_stand_beside_those_it_is_given(db):
         assert [tuple(row) for row in AUTHORS.run(connection)] == [("other", "new"), ("ali", "r")]
 
 
+def test_rows_are_those_that_sqlalchemy_reads(db):
+    everything = select(silence)
+    with db.write() as connection:
+        NEW.run(connection, {"id": 1, **ROW})
+        assert Prepared(everything).rows(connection) == connection.execute(everything).mappings().all()
+
+
 def test_it_is_undone_with_its_transaction(db):
     with db.write() as connection:
         NEW.run(connection, {"id": 1, **ROW})

@@ -5,8 +5,23 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from typing import Any
 
-from sqlalchemy import Connection, RowMapping, and_, bindparam, func, insert, select, update
+from sqlalchemy import (
+    ARRAY,
+    JSON,
+    ColumnElement,
+    Connection,
+    Select,
+    Text,
+    and_,
+    any_,
+    bindparam,
+    func,
+    insert,
+    select,
+    update,
+)
 
 from monitor.model import Account, AlertKind, Disclosure, Finding, Json, MediaKind, Post, Severity
 from monitor.rechecks import Rechecks
@@ -72,12 +87,12 @@ def unseen(db: Database, account_id: int, posts: Sequence[Post]) -> list[Post]:
             latest[one.native_id] = one
     if not latest:
         return []
-    with db.read() as connection:
+    with db.read() as connection, connection.begin():
         known = _known(connection, account_id, list(latest))
         return [one for one in latest.values() if _is_news(connection, one, known.get(one.native_id))]
 
 
-def _is_news(connection: Connection, one: Post, known: RowMapping | None) -> bool:
+def _is_news(connection: Connection, one: Post, known: Mapping[str, Any] | None) -> bool:
     if known is None or any(known[mark] is not None for mark in UNSEEN):
         return True
     if known["content_hash"] == one.content_hash:
@@ -85,7 +100,7 @@ def _is_news(connection: Connection, one: Post, known: RowMapping | None) -> boo
     return one.own is None or not _is_poorer(connection, one, one.own, known)
 
 
-def _is_poorer(connection: Connection, one: Post, own: Json, known: RowMapping) -> bool:
+def _is_poorer(connection: Connection, one: Post, own: Json, known: Mapping[str, Any]) -> bool:
     """Say whether a post is the stored version again, served without something that it refers to."""
     newest = and_(post_version.c.post_id == known["id"], post_version.c.number == known["versions"])
     columns = (post_version.c.id, post_version.c.text, post_version.c.raw, post_version.c.purged_at)
@@ -98,16 +113,24 @@ def _is_poorer(connection: Connection, one: Post, own: Json, known: RowMapping) 
     return not has_more and all(version["raw"].get(key) == value for key, value in own.items())
 
 
-def _known(connection: Connection, account_id: int, native_ids: Sequence[str]) -> Mapping[str, RowMapping]:
-    found: dict[str, RowMapping] = {}
-    for begin in range(0, len(native_ids), 500):  # SQLite's limit of variables, with room
-        part = native_ids[begin : begin + 500]
-        rows = connection.execute(KNOWN, {"of": account_id, "ids": part})
-        found |= {row["native_id"]: row for row in rows.mappings()}
-    return found
+def _known(connection: Connection, account_id: int, native_ids: Sequence[str]) -> Mapping[str, Mapping[str, Any]]:
+    rows = KNOWN.rows(connection, {"of": account_id, "ids": native_ids})
+    return {row["native_id"]: row for row in rows}
 
 
-KNOWN = select(post).where(post.c.account_id == bindparam("of"), post.c.native_id.in_(bindparam("ids", expanding=True)))
+def _of_account(among: ColumnElement[bool]) -> Select[Any]:
+    states = (post.c[mark] for mark in UNSEEN)
+    columns = (post.c.id, post.c.native_id, post.c.content_hash, post.c.versions, *states)
+    return select(*columns, post.c.first_seen_at, post.c.back_catalogue).where(
+        post.c.account_id == bindparam("of"), among
+    )
+
+
+_LISTED = func.json_each(bindparam("ids", type_=JSON)).table_valued("value")
+KNOWN = Prepared(
+    _of_account(post.c.native_id.in_(select(_LISTED.c.value))),
+    postgresql=_of_account(post.c.native_id == any_(bindparam("ids", type_=ARRAY(Text)))),
+)
 
 
 def save_page(
@@ -170,7 +193,7 @@ def _save_judged(
     return saved
 
 
-def _reread_at(one: Judged, known: RowMapping | None, now: datetime, rechecks: Rechecks) -> datetime | None:
+def _reread_at(one: Judged, known: Mapping[str, Any] | None, now: datetime, rechecks: Rechecks) -> datetime | None:
     facts = {"published_at": one.post.published_at, "back_catalogue": one.back_catalogue}
     seen_at = now if known is None else known["first_seen_at"]
     return rechecks.after(watched_since(facts, rechecks.window, seen_at), now)
@@ -180,7 +203,7 @@ def _save_post(
     connection: Connection,
     holder: Account,
     judged: Judged,
-    known: RowMapping | None,
+    known: Mapping[str, Any] | None,
     rule_set: str,
     now: datetime,
     reread_at: datetime | None,

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias
 
-from sqlalchemy import BindParameter, Column, Connection, Insert, Table, bindparam, insert
+from sqlalchemy import BindParameter, Column, Connection, Insert, Select, Table, bindparam, insert
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import Dialect
 from sqlalchemy.exc import DBAPIError
@@ -32,9 +32,7 @@ class Prepared:
     def run(self, connection: Connection, values: Mapping[str, object] = NOTHING) -> Any:
         """Run it and return the driver's cursor, as PEP 249 has it. Raises SQLAlchemy's errors, like `execute`."""
         dialect = connection.dialect
-        form = self._forms.get(dialect.name)
-        if form is None:
-            form = self._forms[dialect.name] = _form(self._others.get(dialect.name, self._statement), dialect)
+        form = self._form(dialect)
         cursor = connection.connection.cursor()
         try:
             cursor.execute(form.sql, form.fill(values))
@@ -42,13 +40,37 @@ class Prepared:
             raise _wrapped(error, form.sql, dialect) from error
         return cursor
 
+    def rows(self, connection: Connection, values: Mapping[str, object] = NOTHING) -> list[dict[str, Any]]:
+        """Run a select and return its rows by the columns' names, with their types, like `mappings`."""
+        columns = self._form(connection.dialect).columns
+        return [
+            {
+                name: value if convert is None else convert(value)
+                for (name, convert), value in zip(columns, row, strict=True)
+            }
+            for row in self.run(connection, values).fetchall()
+        ]
+
+    def _form(self, dialect: Dialect) -> _Form:
+        form = self._forms.get(dialect.name)
+        if form is None:
+            form = self._forms[dialect.name] = _form(self._others.get(dialect.name, self._statement), dialect)
+        return form
+
+
+Conversion: TypeAlias = Callable[[Any], Any] | None
+
 
 @dataclass(frozen=True, slots=True)
 class _Form:
-    """A statement as one database's driver takes it. `places`: each value's name, its own value, and its conversion."""
+    """A statement as one database's driver takes it.
+
+    `places`: each value's name, its own value, and its conversion; `columns`: each column's name and conversion.
+    """
 
     sql: str
-    places: tuple[tuple[str, object, Callable[[Any], Any] | None], ...]
+    places: tuple[tuple[str, object, Conversion], ...]
+    columns: tuple[tuple[str, Conversion], ...]
     by_name: bool
 
     def fill(self, values: Mapping[str, object]) -> Any:
@@ -68,7 +90,11 @@ def _form(statement: CompilerElement, dialect: Dialect) -> _Form:
         (name, value.effective_value, value.type.dialect_impl(dialect).bind_processor(dialect))
         for name, value in ((name, compiled.binds[name]) for name in names)
     )
-    return _Form(str(compiled), places, by_name=not compiled.positional)
+    columns = tuple(
+        (column.name, column.type.dialect_impl(dialect).result_processor(dialect, None))
+        for column in (statement.selected_columns if isinstance(statement, Select) else ())
+    )
+    return _Form(str(compiled), places, columns, by_name=not compiled.positional)
 
 
 def _wrapped(error: Exception, sql: str, dialect: Dialect) -> BaseException:
