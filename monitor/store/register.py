@@ -58,8 +58,10 @@ def save_register(
     """
     changes = Changes()
     with db.write() as connection:
+        present_agencies = {r["code"]: r for r in connection.execute(select(agency)).mappings()}
+        tenures = _newest_tenures(connection)
         for row in agencies:
-            _save_agency(connection, row, now, changes)
+            _save_agency(connection, row, present_agencies.get(row.code), tenures.get(row.code), now, changes)
         known = {(r["platform"], r["key"]): r for r in connection.execute(select(account)).mappings()}
         named = {account_key(one) for one in accounts}
         for one in accounts:
@@ -71,9 +73,21 @@ def save_register(
     return changes
 
 
-def _save_agency(connection: Connection, row: Agency, now: datetime, changes: Changes) -> None:
+def _newest_tenures(connection: Connection) -> dict[str, RowMapping]:
+    """Return by agency the row of those who answer for it since last."""
+    in_order = select(contacts).order_by(contacts.c.since.is_not(None), contacts.c.since)
+    return {r["agency"]: r for r in connection.execute(in_order).mappings()}
+
+
+def _save_agency(
+    connection: Connection,
+    row: Agency,
+    present: RowMapping | None,
+    tenure: RowMapping | None,
+    now: datetime,
+    changes: Changes,
+) -> None:
     facts = {"name": row.name, "kind": row.kind.value, "state": row.state.value, "language": row.language.value}
-    present = connection.execute(select(agency).where(agency.c.code == row.code)).mappings().first()
     if present is None:
         connection.execute(insert(agency).values(code=row.code, **facts))
         connection.execute(_tenure(row, since=None))
@@ -84,7 +98,7 @@ def _save_agency(connection: Connection, row: Agency, now: datetime, changes: Ch
     changed = _differences(present, facts)
     if changed:
         connection.execute(update(agency).where(agency.c.code == row.code).values(**facts))
-    changed |= _save_contacts(connection, row, now)
+    changed |= _save_contacts(connection, row, tenure, now)
     if changed:
         changes.agencies_changed += 1
         changes.tell("agencies changed", row.code, changed)
@@ -104,14 +118,8 @@ def _tenure(row: Agency, *, since: datetime | None) -> Any:
     return insert(contacts).values(agency=row.code, since=since, declared_since=row.contacts.since, **people)
 
 
-def _save_contacts(connection: Connection, row: Agency, now: datetime) -> dict[str, Any]:
+def _save_contacts(connection: Connection, row: Agency, present: RowMapping | None, now: datetime) -> dict[str, Any]:
     """Correct the present tenure, or begin a new one when another person heads the agency. Returns what changed."""
-    newest = (
-        select(contacts)
-        .where(contacts.c.agency == row.code)
-        .order_by(contacts.c.since.is_(None), contacts.c.since.desc())
-    )
-    present = connection.execute(newest).mappings().first()
     people = {key: getattr(row.contacts, key) for key in PEOPLE}
     if present is None:
         connection.execute(_tenure(row, since=None))
