@@ -28,7 +28,8 @@ SHOWN_FRAMES = 4
 
 def fresh_posts(poller: Poller, holder: Account, posts: Sequence[Post]) -> list[Post]:
     """Return the new and changed posts of a page, as they can be stored."""
-    return unseen(poller.db, holder.id, [storable_post(post) for post in posts])
+    fresh = unseen(poller.db, holder.id, [storable_post(post) for post in posts])
+    return [replace(post, raw=storable(post.raw)) for post in fresh]
 
 
 def judge(
@@ -127,6 +128,7 @@ def storable(value: Any) -> Any:
 
 
 def storable_post(post: Post) -> Post:
+    """Make a post storable, all but its raw payload: that is the largest part, and most posts are known."""
     return replace(
         post,
         native_id=storable(post.native_id),
@@ -135,7 +137,6 @@ def storable_post(post: Post) -> Post:
         language=storable(post.language),
         links=tuple(storable(link) for link in post.links),
         media=tuple(replace(m, url=storable(m.url), text=storable(m.text)) for m in post.media),
-        raw=storable(post.raw),
         own=storable(post.own),
     )
 
