@@ -238,6 +238,7 @@ def refuse_entities(body: bytes, *, what: str) -> None:
 
 def _post(entry: Mapping[str, Any], base: str, seen: Seen, now: datetime) -> tuple[Post, bool]:
     """Return an entry as a post, and whether it has a date of its own."""
+    entry = dict(entry)  # feedparser's own mapping answers for a missing `updated` with `published`, and takes its time
     title = _text(_title(entry))
     parts = [*_dicts(entry.get("content")), *_dicts([entry.get("summary_detail"), entry.get("subtitle_detail")])]
     bodies = [_reading(part, base) for part in parts]
@@ -273,9 +274,8 @@ def _digest(title: str, stated: datetime | None, parts: Sequence[Mapping[str, An
 
 
 def _moment(entry: Mapping[str, Any], *names: str) -> datetime | None:
-    stated = dict(entry)  # feedparser's own mapping answers for a missing `updated` with `published`
     for name in names:
-        parsed = stated.get(f"{name}_parsed")
+        parsed = entry.get(f"{name}_parsed")
         if isinstance(parsed, time.struct_time):
             try:
                 return datetime.fromtimestamp(calendar.timegm(parsed), UTC)

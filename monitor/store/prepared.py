@@ -74,12 +74,11 @@ class _Form:
     by_name: bool
 
     def fill(self, values: Mapping[str, object]) -> Any:
-        found = (
-            (name, convert(value) if convert is not None else value)
+        found = [
+            values.get(name, own) if convert is None else convert(values.get(name, own))
             for name, own, convert in self.places
-            for value in (values.get(name, own),)
-        )
-        return dict(found) if self.by_name else [value for _, value in found]
+        ]
+        return {place[0]: value for place, value in zip(self.places, found, strict=True)} if self.by_name else found
 
 
 def _form(statement: CompilerElement, dialect: Dialect) -> _Form:
