@@ -61,7 +61,7 @@ def _write_whole(path: Path, content: bytes) -> None:
     """Write beside, flush to the disk, rename: a crash leaves the old file or the new one, never half of it."""
     beside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
-        with beside.open("wb") as handle:
+        with open(beside, "wb", opener=_for_us_alone) as handle:  # noqa: PTH123 (Path.open takes no opener)
             handle.write(content)
             handle.flush()
             os.fsync(handle.fileno())
@@ -73,3 +73,8 @@ def _write_whole(path: Path, content: bytes) -> None:
         os.fsync(directory)
     finally:
         os.close(directory)
+
+
+def _for_us_alone(path: str, flags: int) -> int:
+    """Open a file that nobody else reads: a mail may hold an excerpt, and links that are the right to answer."""
+    return os.open(path, flags, 0o600)

@@ -74,6 +74,7 @@ base_url = "{sandbox.base_url("facebook")}"
 [connectors.youtube]
 api_key = "{TOKEN}"
 base_url = "{sandbox.base_url("youtube")}"
+daily_units = 100000
 [connectors.linkedin]
 access_token = "{TOKEN}"
 base_url = "{sandbox.base_url("linkedin")}"

@@ -171,6 +171,10 @@ def test_an_alert_is_acknowledged_resolved_and_opened_again_by_its_case_number(h
         (("alerts", "ack", "CASE", "--for", "400d"), "--for: at most 30d"),
         (("alerts", "resolve", "CASE", "--as", "removd"), "did you mean removed?"),
         (
+            ("alerts", "resolve", "CASE"),
+            "--as: is missing; how did it end? accepted, action-taken, false-alarm, removed",
+        ),
+        (
             ("alerts", "resolve", "CASE", "--as", "gone"),
             "'gone': unknown; known: accepted, action-taken, false-alarm, removed\n",
         ),

@@ -12,6 +12,7 @@ import subprocess
 import sys
 import threading
 from datetime import UTC, datetime, timedelta
+from importlib.metadata import version
 
 import pytest
 from installation import AGENCY, LEAK, MARKING, Installation, eventually, rows
@@ -742,3 +743,14 @@ def test_a_retired_account_is_in_its_week_s_coverage_and_not_in_today_s(pantau, 
     assert "lama" not in {one["account"] for one in pantau("coverage", "--json").json}
     then = pantau("coverage", "--week", f"{year}-W{week:02}", "--json").json
     assert "lama" in {one["account"] for one in then}
+
+
+def test_the_version_is_told(pantau):
+    answer = pantau("--version")
+    assert (answer.code, answer.out) == (0, f"pantau {version('pantau')}\n")
+
+
+def test_the_record_of_a_folder_without_one_is_not_simply_whole(pantau, here):
+    answer = pantau("audit", "verify")
+    assert answer.code == 0
+    assert f"nothing is recorded yet; is {here.folder} the right --config?" in answer.err

@@ -15,6 +15,7 @@ def test_a_mail_is_one_file_with_crlf_line_ends(tmp_path):
     where = folder.send(b"Subject: a\n\nb\r\nc\n", recipient=WHO, message_id="<pantau.1@example.my>")
     assert where == str(tmp_path / "var" / "mail" / "pantau.1.eml")
     assert (folder.folder / "pantau.1.eml").read_bytes() == b"Subject: a\r\n\r\nb\r\nc\r\n"
+    assert (folder.folder / "pantau.1.eml").stat().st_mode & 0o777 == 0o600, "it holds a link that is a right"
 
 
 def test_the_same_message_id_is_the_same_file(tmp_path):

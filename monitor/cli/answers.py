@@ -58,12 +58,14 @@ def ack(
 @alerts_app.command("resolve")
 def resolve(
     case: Case,
-    resolution: Annotated[str, typer.Option("--as", help=f"How it ended: {', '.join(RESOLUTIONS)}.")],
+    resolution: Annotated[str, typer.Option("--as", help=f"How it ended: {', '.join(RESOLUTIONS)}.")] = "",
     by: By = "",
     note: Note = "",
 ) -> None:
     """End an alert. A post said to be removed is read again until its deletion is seen."""
     wanted = RESOLUTIONS.get(resolution)
+    if not resolution:
+        raise bad(f"--as: is missing; how did it end? {', '.join(sorted(RESOLUTIONS))}")
     if wanted is None:
         raise bad(f"--as: '{resolution}': unknown{suggestion(resolution, RESOLUTIONS)}")
     asked = {"alert": _known(case), "by": _person(by), "note": note, "resolution": wanted.value}

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from monitor.cli.root import AsJson, alert_of, audit_app, bad, listing, moment
+from monitor.cli.root import GIVEN, AsJson, alert_of, audit_app, bad, listing, moment
 from monitor.cli.terminal import SHOWN_ROWS, err, out, print_json, print_rows
 from monitor.store.audit import GENESIS, Break, Event, Head, Kind, Report, read_head
 
@@ -31,6 +31,8 @@ def audit_verify(
         out.print(f"whole: {report.entries} entries, {report.purged} of them emptied by a purge")
         out.print(f"head   {report.head}")
         out.print(_compared(report))
+        if not report.entries:
+            err.print(f"note: nothing is recorded yet; is {GIVEN.folder} the right --config?")
     raise typer.Exit(0 if report.broken is None else 1)
 
 

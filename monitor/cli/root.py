@@ -59,11 +59,22 @@ class Invocation:
 GIVEN = Invocation()
 
 
+def _print_version(asked: bool) -> None:
+    from importlib.metadata import version
+
+    if asked:
+        typer.echo(f"pantau {version('pantau')}")
+        raise typer.Exit
+
+
 @app.callback()
 def _before(
     config: Annotated[
         Path, typer.Option("--config", envvar=FOLDER_VARIABLE, help="The folder of pantau.toml.", show_default=True)
     ] = USUAL_FOLDER,
+    _version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print Pantau's version.")
+    ] = False,
 ) -> None:
     GIVEN.folder = config
 
