@@ -61,7 +61,7 @@ def _write_whole(path: Path, content: bytes) -> None:
     """Write beside, flush to the disk, rename: a crash leaves the old file or the new one, never half of it."""
     beside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
-        with open(beside, "wb", opener=_for_us_alone) as handle:  # noqa: PTH123 (Path.open takes no opener)
+        with open(beside, "wb", opener=_for_us_alone) as handle:
             handle.write(content)
             handle.flush()
             os.fsync(handle.fileno())
