@@ -12,7 +12,8 @@ import math
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
-from functools import cached_property
+from functools import cached_property, reduce
+from operator import or_
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 
 MOST_KNOWN = 10_000  # combinations of parts that a rule keeps
 FIRST_FEW = 50  # texts
+_EVERY = -1  # rule, in bits
 _PER_CHARACTER = 1e-4  # a long list of words matches more often than a short one, whatever the tests hold
 _DISGUISED, _SPACED, _ACROSS, _WORDS, _HISTORY, _ANYTHING, _FIRST_PART = (1 << bit for bit in range(7))  # what is seen
 
@@ -101,8 +103,10 @@ class Sieve:
         if words := sorted({phrase for one in asking for phrase in one.phrases}):
             glance[word_tree(words)] = (_WORDS, 0)
         self._signs = _Looks({one: (bits[one], numbers) for one, numbers in asking.items()}, glance)
-        self._others = _Looks({one: (bit, 0) for one, bit in bits.items() if one not in asking})
-        self._glance, self._glanced = self._signs.folded.sets.pop(0)
+        owners = _owners(rules)
+        others = {one: (bit, 0) for one, bit in bits.items() if one not in asking}
+        self._others = _Looks(others, owners=[owners[one] for one in others])
+        self._glance, self._glanced, _ = self._signs.folded.sets.pop(0)
         self._across = next(hit for hit, (parts, _) in enumerate(self._glanced) if parts & _ACROSS)
         self._one_glance_tells = not (self._signs.folded.sets or self._always_with_history)
 
@@ -256,10 +260,17 @@ def _ones(bits: int) -> Iterator[int]:
 class _Looks:
     """Some triggers: those that are looked for in the folded text, and those in texts without repeated letters."""
 
-    def __init__(self, behind: Mapping[Triggers, Behind], more: Mapping[str, Behind] = MappingProxyType({})) -> None:
-        self.folded = _Look([*((one.folded, bits) for one, bits in behind.items()), *(([p], more[p]) for p in more)])
-        self._single = _Look((map(single_pattern, one.phrases), bits) for one, bits in behind.items())
-        self._squeezed = _Look((one.squeezed, bits) for one, bits in behind.items())
+    def __init__(
+        self,
+        behind: Mapping[Triggers, Behind],
+        more: Mapping[str, Behind] = MappingProxyType({}),
+        owners: Sequence[int] = (),
+    ) -> None:
+        """`owners`, one for each, are the rules that have it; it is looked for where they are asked. None: anywhere."""
+        folded = [*((one.folded, bits) for one, bits in behind.items()), *(([p], more[p]) for p in more)]
+        self.folded = _Look(folded, owners)
+        self._single = _Look([(map(single_pattern, one.phrases), bits) for one, bits in behind.items()], owners)
+        self._squeezed = _Look([(one.squeezed, bits) for one, bits in behind.items()], owners)
 
     def look(self, looked: Sequence[_Looked]) -> None:
         """Look at texts without repeated letters: readings are such texts too."""
@@ -274,22 +285,37 @@ class _Look:
     one that is nearly everywhere under way nearly every character of every post would need a new one.
     """
 
-    def __init__(self, triggers: Iterable[tuple[Iterable[str], Behind]]) -> None:
+    def __init__(self, triggers: Sequence[tuple[Iterable[str], Behind]], owners: Sequence[int] = ()) -> None:
         behind: dict[str, Behind] = {}
-        for patterns, (parts, rules) in triggers:
+        of: dict[str, int] = {}
+        for (patterns, (parts, rules)), owner in zip(triggers, owners or [_EVERY] * len(triggers), strict=True):
             for pattern in patterns:
                 known = behind.get(pattern, (0, 0))
                 behind[pattern] = (known[0] | parts, known[1] | rules)
+                of[pattern] = of.get(pattern, 0) | owner
         wide = [pattern for pattern in behind if is_wide(pattern)]
         self.narrow = sorted(behind.keys() - set(wide))
         groups = [self.narrow, *([one] for one in wide)]
-        self.sets = [(pattern_set(group).Match, [behind[one] for one in group]) for group in groups if group]
+        self.sets = [
+            (pattern_set(group).Match, [behind[one] for one in group], reduce(or_, map(of.__getitem__, group)))
+            for group in groups
+            if group
+        ]
 
     def look(self, texts: Sequence[tuple[bytes, _Looked]]) -> None:
-        for match, behind in self.sets if texts else ():
+        for match, behind, owners in self.sets:
             for text, looked in texts:
-                if hits := match(text):
+                if (owners == _EVERY or owners & looked.rules) and (hits := match(text)):
                     looked.add(hits, behind)
+
+
+def _owners(rules: Sequence[Rule]) -> Mapping[Triggers, int]:
+    """Return by triggers the rules that have such a part, in bits."""
+    found: dict[Triggers, int] = {}
+    for number, rule in enumerate(rules):
+        for part in rule.parts.values():
+            found[part.triggers] = found.get(part.triggers, 0) | 1 << number
+    return found
 
 
 def pattern_set(patterns: Iterable[str]) -> Any:
