@@ -137,3 +137,13 @@ def test_of_a_text_with_more_strange_words_than_any_honest_one_the_first_are_rea
 def test_letters_apart_that_go_on_and_on_are_no_words():
     text = " ".join("sulit1" * 1_000)
     assert fold(text) == text
+
+
+def test_numbers_take_nothing_from_the_effort_for_strange_words():
+    numbers = " ".join(f"03-8811161{n % 10}/1161{n}" for n in range(200))
+    assert [one.text for one in edits(f"{numbers} rujuk m1n1t")] == ["minit"]
+
+
+def test_letters_without_end_before_a_line_take_no_time_of_their_square():
+    text = f"a{'b' * 1_000_000} c\nsu-\nlit"  # hours, with the square of it
+    assert [one.text for one in edits(text)] == ["sulit"]

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from itertools import islice, product
+
 import pytest
 
+from monitor.rules.jawi import MOST_WORDS
 from monitor.rules.text import Text, fold
 
 JAWI = [
@@ -36,3 +39,11 @@ def test_a_jawi_word_is_found_where_it_stands():
 
 def test_a_name_is_spelled_out():
     assert "nurliah" in fold("سناراي ڤنريما: نورلياه")
+
+
+def test_of_a_text_with_more_different_words_than_any_honest_one_the_first_are_read():
+    strange = ("".join(letters) for letters in product("ابتجدرسکلمنو", repeat=4))
+    text = f"سوليت {' '.join(islice(strange, 2 * MOST_WORDS))} مينيت مشوارت ڤڠوروسن"
+    read = fold(text)
+    assert read.startswith("sulit ")
+    assert read.endswith("مينيت مشوارت ڤڠوروسن")

@@ -43,7 +43,7 @@ SIGNS_AS_LETTERS = {
 MOST_EDITS = 500  # of one text; what comes later changes nothing
 MOST_TEXTS = 64  # that are kept: a text is asked for by the sieve, and again by what judges it
 MOST_KEPT = 50_000
-MOST_EFFORT = 8_000  # for the strange words of one text, in letters and readings; what comes later stands as it is
+MOST_EFFORT = 5_000  # for the strange words of one text, in letters and readings; what comes later stands as it is
 _LONGEST_KEPT = 40
 _LONGEST_RUN = 100  # letters apart from each other that are read as words
 SHORT = 500  # letters of a text that cannot hold too many strange words
@@ -115,7 +115,7 @@ _CHUNK = re.compile(r"\S+")
 _PIECE = re.compile(r"[^\s,;?()\"<>\[\]{}]+")
 _APART = re.compile(r"(?<![a-z0-9@$])[a-z0-9@$](?:[^a-z0-9@$#&]{1,4}[a-z0-9@$]){2,}(?![a-z0-9@$])")
 _ONE_APART = re.compile(r"([a-z0-9@$])([^a-z0-9@$]*)")
-_OVER_LINES = re.compile(r"([a-z]+)-?\n([a-z]+)(?![^\s.,;?!])")
+_OVER_LINES = re.compile(r"(?<![a-z])([a-z]+)-?\n([a-z]+)(?![^\s.,;?!])")
 _TAGS = re.compile(r"#[a-z]+(?:\s+#[a-z]+)+")
 # What is in every text with an edit that goes over spaces (_APART, _OVER_LINES, _TAGS), as RE2 takes it.
 ACROSS = (
@@ -222,7 +222,7 @@ def _passed_over(chunks: Sequence[str]) -> AbstractSet[str]:
 
 
 def _effort(chunk: str) -> int:
-    if chunk.isalpha():
+    if chunk.isalpha() or chunk.upper() == chunk:  # a number says nothing
         return len(chunk)
     either = sum(map(chunk.count, _EITHER))
     return len(chunk) * (_MOST_READINGS if "*" in chunk else min(_MOST_READINGS, 1 << either))

@@ -68,7 +68,7 @@ def options() -> Any:
 class Source:
     """A pattern for one view, or a few forms of phrases. `words`: in whatever a form matches stands its own of these.
 
-    A word is looked for in less time than a pattern, which must be compiled first: so only forms that may match are.
+    A word is looked for in less time than a pattern, which must be compiled first: mostly only one form may match.
     """
 
     view: str
@@ -89,7 +89,7 @@ class Source:
         if self.pattern:
             return self.pattern
         forms = tuple(form for form, word in zip(self.forms, self.words, strict=True) if word in text)
-        return _alternatives(forms) if forms else ""
+        return _alternatives(forms if len(forms) == 1 else self.forms) if forms else ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,17 +126,32 @@ class PatternPart:
 
 def _spans(pattern: Any, text: str) -> list[Span]:
     group = 1 if pattern.groups else 0
-    found = []
-    is_plain = text.isascii()  # a byte is a character then, and none is Jawi
-    for match in pattern.finditer(text.encode() if is_plain else text):
+    encoded = text.encode()
+    spans = []
+    for match in pattern.finditer(encoded):
         start, end = match.span(group)
         if start < 0:
             start, end = match.span()
-        if start < end and (is_plain or _whole_word(text, start, end)):
-            found.append((start, end))
-        if len(found) >= MOST_SPANS:
+        if start < end:
+            spans.append((start, end))
+        if len(spans) >= MOST_SPANS:
             break
-    return found
+    if len(encoded) == len(text):  # none of the characters is Jawi
+        return spans
+    return [span for span in _in_characters(spans, encoded) if _whole_word(text, *span)]
+
+
+def _in_characters(spans: Sequence[Span], encoded: bytes) -> Iterator[Span]:
+    """Yield spans of bytes, in order, as spans of characters."""
+    done = characters = 0
+    for start, end in spans:
+        characters += _characters(encoded, done, start)
+        done = start
+        yield characters, characters + _characters(encoded, start, end)
+
+
+def _characters(encoded: bytes, start: int, end: int) -> int:
+    return len(encoded[start:end].decode()) if start <= end else -len(encoded[end:start].decode())
 
 
 def _whole_word(text: str, start: int, end: int) -> bool:
