@@ -9,6 +9,7 @@ import re
 from collections.abc import Mapping
 from datetime import UTC, datetime, tzinfo
 
+from connectors.base import SchemaDrift
 from monitor.model import Json
 
 
@@ -30,6 +31,16 @@ def parts(item: Json, *keys: str) -> list[Json]:
 def string(item: Json, key: str) -> str:
     value = item.get(key)
     return value if isinstance(value, str) else ""
+
+
+def onward(item: Json, key: str) -> str:
+    """Return what leads to the next page; empty at the end. Raises SchemaDrift: what cannot be read is no end."""
+    value = item.get(key)
+    if value is None or isinstance(value, str):
+        return value or ""
+    if isinstance(value, int) and not isinstance(value, bool):
+        return str(value)
+    raise SchemaDrift(f"an answer does not say in words where its next page begins ({key})")
 
 
 def identifier(item: Json) -> str:

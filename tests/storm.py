@@ -42,6 +42,7 @@ STEP = 60 * SECOND  # of the simulated clock
 TIMEOUT = 0.25  # seconds that a connector waits for an answer
 PAGE = 5  # posts of an answer, where there are pages
 KEPT_ANSWERS = 5  # to one question
+KEPT_QUESTIONS = 400
 WINDOW = 17  # posts on a platform that shows its newest alone: all of them are served to the end
 BURSTS = 0.3
 BY_NUMBER = {"telegram"}  # its numbers follow time: nothing comes late
@@ -307,6 +308,8 @@ class Storm:
         said = self.said.setdefault(self.question, [])
         said.append(reply)
         del said[:-KEPT_ANSWERS]
+        while len(self.said) > KEPT_QUESTIONS:
+            del self.said[next(iter(self.said))]
         return spoilt
 
     def __enter__(self) -> Self:

@@ -9,9 +9,11 @@ import pytest
 from replay import recorded
 
 from connectors.base import SchemaDrift
+from connectors.bluesky.listing import parse_feed
 from connectors.graph.listing import next_question
 from connectors.instagram import posts as instagram
 from connectors.linkedin import posts as linkedin
+from connectors.payload import onward
 from connectors.threads import posts as threads
 from connectors.tiktok import posts as tiktok
 from monitor.model import Post, Profile
@@ -94,3 +96,28 @@ def test_a_strange_part_is_posts_or_drift_and_no_crash(payload, read):
                 continue
             assert all(is_whole(one) and one.content_hash for one in found), (place, new)
     assert tried > 100
+
+
+NO_WORDS = (True, 3.5, ["x"], {"x": 1})
+ENDS = {
+    "meta's next": lambda value: next_question({"data": [], "paging": {"next": value}}, {}),
+    "meta's cursor": lambda value: next_question({"data": [{}], "paging": {"cursors": {"after": value}}}, {}),
+    "bluesky's cursor": lambda value: parse_feed({"feed": [], "cursor": value}),
+    "youtube's and x's token": lambda value: onward({"nextPageToken": value}, "nextPageToken"),
+}
+
+
+@pytest.mark.parametrize("read", ENDS.values(), ids=ENDS)
+@pytest.mark.parametrize("value", NO_WORDS, ids=str)
+def test_what_does_not_lead_to_the_next_page_is_no_end(read, value):
+    """I1: at a first read all that lies below would be lost."""
+    with pytest.raises(SchemaDrift):
+        read(value)
+
+
+@pytest.mark.parametrize("value", [7, "x", True])
+def test_paging_that_is_no_object_is_no_end(value):
+    with pytest.raises(SchemaDrift):
+        next_question({"data": [{"id": "1"}], "paging": value}, {})
+    with pytest.raises(SchemaDrift):
+        tiktok.next_cursor({"has_more": "x", "cursor": 5}, None)

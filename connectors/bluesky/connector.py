@@ -57,7 +57,7 @@ from connectors.bluesky.refusals import (
     refusal,
     said,
 )
-from connectors.payload import inner, moment, string
+from connectors.payload import inner, moment, onward, string
 from connectors.portions import answer_for, portions
 from connectors.remembered import Belief
 from connectors.walk import LOOKS, Listed, Listing, Walk, begin_walk, walked
@@ -242,7 +242,7 @@ class BlueskyConnector:
                 self._get(f"/xrpc/{GET_PROFILE}", {"actor": actor_of(account)}, now, what=f"{account.label}: profile")
                 raise
             if not (yield parse_feed(payload)):
-                asked["cursor"] = string(payload, "cursor")
+                asked["cursor"] = onward(payload, "cursor")
 
     def _shown_again(self, account: Account, asked: Sequence[str], views: Mapping[str, Json], now: datetime) -> Reread:
         own = [one for one in asked if collection_of(one) == POST]

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 
 from connectors.base import SchemaDrift
 from connectors.bluesky.posts import CHANGED, listed_at, parse_repost, parse_view
-from connectors.payload import inner, objects, string
+from connectors.payload import inner, objects, onward, string
 from connectors.walk import Listed
 from monitor.model import Json
 
@@ -29,7 +29,7 @@ def parse_feed(payload: Json) -> Listed:
         posts=tuple(posts),
         times=tuple(times),
         ids=frozenset(post.native_id for post in posts),
-        more=bool(string(payload, "cursor")),
+        more=bool(onward(payload, "cursor")),
     )
 
 
@@ -58,7 +58,7 @@ class Stream:
         fresh = [item for item in records if string(item, "uri") not in self._keys]
         self._keys |= {string(item, "uri") for item in fresh}
         self.waiting += fresh
-        self.cursor = string(payload, "cursor")
+        self.cursor = onward(payload, "cursor")
         self.ended = not self.cursor or not fresh
         if fresh:
             self.reached = min(map(listed_at, fresh))

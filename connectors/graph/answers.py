@@ -10,7 +10,7 @@ from urllib.parse import parse_qs, urlsplit
 
 from connectors.base import AccountNotFound, CredentialRefused, PermissionMissing, SchemaDrift
 from connectors.graph.refusals import FACEBOOK, SUBCODES, Dialect
-from connectors.payload import identifier, inner, moment, number, objects, parts, string
+from connectors.payload import identifier, inner, moment, number, objects, onward, parts, string
 from monitor.model import Json, Media, MediaKind
 
 HIDDEN = frozenset({"access_token", "appsecret_proof", "input_token"})
@@ -69,14 +69,22 @@ def files_in(post: Json, *, page: str) -> Iterator[Media]:
 
 def has_next(payload: object) -> bool:
     """Say whether there is a further page: by Facebook's word the absence of `next`, and nothing else, is the end."""
-    return isinstance(payload, Mapping) and bool(inner(payload, "paging").get("next"))
+    return isinstance(payload, Mapping) and bool(onward(paging_of(payload), "next"))
+
+
+def paging_of(payload: Json) -> Json:
+    """Return what an answer says of its pages. Raises SchemaDrift where that cannot be read: it is no end."""
+    paging = payload.get("paging")
+    if paging and not isinstance(paging, Mapping):
+        raise SchemaDrift("an answer does not say in words whether there is a further page (paging)")
+    return inner(payload, "paging")
 
 
 def following(payload: object) -> Mapping[str, str]:
     """Return what asks for the next page: the cursor, and what stands in `next`, whose address carries the token."""
     if not isinstance(payload, Mapping) or not has_next(payload):
         return {}
-    paging = inner(payload, "paging")
+    paging = paging_of(payload)
     after = string(inner(paging, "cursors"), "after")
     try:
         told = parse_qs(urlsplit(string(paging, "next")).query)

@@ -6,8 +6,8 @@ from collections.abc import Callable, Generator, Mapping
 from dataclasses import replace
 
 from connectors.base import ConnectorError
-from connectors.graph.answers import following, has_next
-from connectors.payload import inner, string
+from connectors.graph.answers import following, has_next, paging_of
+from connectors.payload import inner, onward
 from connectors.walk import Listed, Listing, listed
 from monitor.model import Json, Post
 
@@ -23,7 +23,7 @@ def next_question(listing: Json, before: Mapping[str, str]) -> Mapping[str, str]
     """
     if has_next(listing):
         return following(listing)
-    after = string(inner(inner(listing, "paging"), "cursors"), "after")
+    after = onward(inner(paging_of(listing), "cursors"), "after")
     is_new = after and after != before.get("after") and listing.get("data")
     return {"after": after} if is_new else {}
 

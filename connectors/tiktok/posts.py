@@ -80,6 +80,8 @@ def again_from(cursor: int) -> int:
 
 def next_cursor(data: Json, before: int | None) -> int | None:
     """Return where the next page begins; None at the end, and where the server would lead to the same page again."""
+    if data.get("has_more") not in (True, False, None):
+        raise SchemaDrift(f"tiktok: an answer does not say whether there is more; {CHANGED}")
     cursor = data.get("cursor")
     told = int(cursor) if isinstance(cursor, int | str) and re.fullmatch(r"\d{1,16}", str(cursor)) else None
     return told if data.get("has_more") is True and told and told != before else None

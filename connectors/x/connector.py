@@ -29,6 +29,7 @@ from connectors.base import (
     SchemaDrift,
     Wanted,
 )
+from connectors.payload import onward
 from connectors.portions import answer_for, portions
 from connectors.remembered import Belief
 from connectors.x.billing import Bill
@@ -155,13 +156,13 @@ class XConnector:
         token, seen, barren, oldest, hollow = None, set[str](), 0, end, False
         while True:
             payload = self._timeline(account, bounds, token, now)
-            posts, following = parse_timeline(payload), object_in(payload, "meta").get("next_token")
+            posts, following = parse_timeline(payload), onward(object_in(payload, "meta"), "next_token")
             ids = {item["id"] for item in items_of(payload)}
             barren = 0 if ids - seen else barren + 1
             seen |= ids
             reached = min(map(listed_at, posts), default=None)
             oldest = min(filter(None, (oldest, reached)))
-            token = following if isinstance(following, str) and following and barren < BARREN else None
+            token = following if following and barren < BARREN else None
             hollow |= token is not None and not ids  # an empty page among others: perhaps a passing fault
             if token is not None:
                 yield Page(posts=posts, cursor={}, last=False, reached=reached)

@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from connectors.base import POST_BOUND, Cursor, Gap, Page
+from connectors.payload import onward
 from connectors.x.ids import FIRST_SNOWFLAKE, as_number, is_ahead
 from connectors.x.posts import items_of, object_in, parse_timeline
 from monitor.model import Account, Cause, Json, Post
@@ -55,8 +56,7 @@ class Walk:
         self._reached = min([*map(listed_at, posts), *filter(None, [self._reached])], default=None)
         if posts:
             self._is_back_catalogue = max(post.published_at for post in posts) < self.live_from
-        token = object_in(payload, "meta").get("next_token")
-        self.token = token if isinstance(token, str) and token else None
+        self.token = onward(object_in(payload, "meta"), "next_token") or None
         hollow = self._pages > 1 and not ids  # a page was promised and nothing came: perhaps a passing fault
         ended = (self.token is None and len(self._ids) < DEPTH and not hollow) or self._met(ids, posts)
         complete = ended or self._is_deep_enough()

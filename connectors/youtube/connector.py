@@ -28,7 +28,7 @@ from connectors.base import (
     SchemaDrift,
     Unavailable,
 )
-from connectors.payload import inner, string
+from connectors.payload import inner, onward, string
 from connectors.portions import portions
 from connectors.seen import remembered, window_page
 from connectors.walk import Listed, Walk, begin_walk
@@ -162,7 +162,7 @@ class YouTubeConnector:
         page = _dated(walk.take(self._listed(account, payload, walk, now, known)), known, now)
         while not page.last:
             yield page
-            payload = self._upload_page(account, channel, string(payload, "nextPageToken"), now)
+            payload = self._upload_page(account, channel, onward(payload, "nextPageToken"), now)
             page = _dated(walk.take(self._listed(account, payload, walk, now, known)), known, now)
         yield replace(page, cursor={**page.cursor, "page": mark, "shown": shown})
 
@@ -178,7 +178,7 @@ class YouTubeConnector:
         for left in reversed(range(self._bounds.page_limit)):
             payload = self._upload_page(account, channel, token, now)
             times = {video_id(item): listed_at(item) for item in items_of(payload, account.label)}
-            token = string(payload, "nextPageToken")
+            token = onward(payload, "nextPageToken")
             wanted = [item for item in items_of(payload, account.label) if start <= times[video_id(item)] < end]
             ended = not token or not times or max(times.values()) < start
             reached = min([end, *times.values()])
@@ -279,7 +279,7 @@ class YouTubeConnector:
         items = items_of(payload, account.label)
         times, ids = tuple(map(listed_at, items)), frozenset(map(video_id, items))
         reached = walk.since is not None and bool(ids & known) and min(times) < walk.since
-        more = bool(string(payload, "nextPageToken")) and not reached
+        more = bool(onward(payload, "nextPageToken")) and not reached
         return Listed(posts=self._posts(account, items, now), times=times, ids=ids, more=more)
 
     def _posts(self, account: Account, items: Sequence[Json], now: datetime) -> tuple[Post, ...]:
