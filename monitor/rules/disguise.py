@@ -11,11 +11,11 @@ from __future__ import annotations
 import re
 from bisect import bisect_left
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from functools import lru_cache
-from itertools import accumulate, filterfalse, islice, product
+from itertools import accumulate, islice, product
 
 from monitor.rules.jawi import has_arabic, jawi_edits
 from monitor.rules.lexicon import commonest, fitting, known, ranks, split, without_some_vowels, word_set
@@ -46,7 +46,7 @@ MOST_KEPT = 50_000
 MOST_EFFORT = 5_000  # for the strange words of one text, in letters and readings; what comes later stands as it is
 _LONGEST_KEPT = 40
 _LONGEST_RUN = 100  # letters apart from each other that are read as words
-SHORT = 500  # letters of a text that cannot hold too many strange words
+_SHORT = 500  # letters of a text that cannot hold too many strange words
 _MOST_READINGS = 64
 _FEW = 8  # readings, where each takes long
 _LEAST = 4  # letters of a word that is put together
@@ -168,11 +168,7 @@ class _Plain(set[str]):
     """What stands between spaces and says just what it shows: nearly all that comes, most of it again and again."""
 
     def all_of(self, chunks: Sequence[str]) -> bool:
-        return self.issuperset(chunks) or all(map(self._has, chunks))
-
-    def but_for(self, chunks: Iterable[str]) -> AbstractSet[str]:
-        """Return those that may say something else."""
-        return {chunk for chunk in set(filterfalse(self.__contains__, chunks)) if not self._has(chunk)}
+        return all(map(self._has, chunks))
 
     def _has(self, chunk: str) -> bool:
         if chunk in self:
@@ -189,20 +185,16 @@ class _Plain(set[str]):
 def is_plain(folded: str) -> bool:
     """Tell at a glance that nothing between spaces is to be read: then what there are edits of, ACROSS matches."""
     chunks = folded.split()
-    plain = _PLAIN.all_of(chunks) if len(folded) <= SHORT else _PLAIN.issuperset(chunks)
-    return plain and (folded.isascii() or not has_arabic(folded))
-
-
-def odd_chunks(folded: str) -> AbstractSet[str]:
-    """Return what stands between spaces in an ASCII text and may say something else than it shows."""
-    return _PLAIN.but_for(folded.split())
+    if not _PLAIN.issuperset(chunks) and (len(folded) > _SHORT or not _PLAIN.all_of(chunks)):
+        return False
+    return folded.isascii() or not has_arabic(folded)
 
 
 @lru_cache(maxsize=MOST_TEXTS)
 def edits(folded: str) -> Sequence[Edit]:
     """Return what to read instead, in order, none inside another."""
     chunks = folded.split()
-    passed = _passed_over(chunks) if len(folded) > SHORT else frozenset()
+    passed = _passed_over(chunks) if len(folded) > _SHORT else frozenset()
     odd = not _PLAIN.all_of([chunk for chunk in chunks if chunk not in passed] if passed else chunks)
     single = list(map(len, chunks)).count(1) >= _LEAST - 1
     if not (single or odd or "\n" in folded or folded.count("#") > 1 or jawi_edits(folded)):

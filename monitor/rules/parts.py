@@ -225,7 +225,7 @@ def _triggers(source: str, views: Sequence[str], *, exact: bool) -> Triggers:
 
 
 _MINDS_CASE = re.compile(r"\(\?[a-zA-Z]*-[a-zA-Z]*i|\\[pP]|\[\[:(?:upper|lower)")
-ATOM = re.compile(
+_ATOM = re.compile(
     r"(?P<group>\(\?(?:P?<\w+>|[a-zA-Z-]*:|[a-zA-Z-]*\))|\)(?:[*+?]|\{\d+(?:,\d*)?\})?\??|[(|^$])"
     r"|(?P<edge>\\[bBAz])"
     r"|(?P<one>\\[pP]\{\w+\}|\\x\{[0-9a-fA-F]+\}|\\x[0-9a-fA-F]{2}|\\.|\[\^?\]?(?:\[:\^?\w+:\]|\\.|[^\]\\])*\]|.)"
@@ -239,7 +239,7 @@ def _stretched(source: str) -> str:
 
     What comes out matches at least the texts whose squeezed form the source matches.
     """
-    return ATOM.sub(_stretched_atom, source)
+    return _ATOM.sub(_stretched_atom, source)
 
 
 def _stretched_atom(atom: re.Match[str]) -> str:
@@ -259,7 +259,7 @@ def is_wide(source: str) -> bool:
     if not any(int(most) >= _COUNTS_FAR for most in _COUNTED.findall(source)):
         return False
     met = [False]  # by open group
-    for atom in ATOM.finditer(source):
+    for atom in _ATOM.finditer(source):
         group, one, times = atom["group"] or "", atom["one"], atom["times"] or ""
         if group.startswith("(") and not group.endswith(")"):
             met.append(met[-1])

@@ -12,7 +12,7 @@ import math
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
-from functools import cached_property, reduce
+from functools import reduce
 from operator import or_
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -23,14 +23,12 @@ from monitor.rules.disguise import ACROSS
 from monitor.rules.history import HistoryPart
 from monitor.rules.parts import Part, Triggers, is_wide, options, single_pattern, word_tree
 from monitor.rules.text import DISGUISED, SPACED, Squeezed, Text, fold, fold_plain, readings, single
-from monitor.rules.together import NotTogether, Together
 
 if TYPE_CHECKING:
     from monitor.rules.opinion import Opinion
     from monitor.rules.rule import Rule
 
 MOST_KNOWN = 10_000  # combinations of parts that a rule keeps
-FIRST_FEW = 50  # texts
 _EVERY = -1  # rule, in bits
 _PER_CHARACTER = 1e-4  # a long list of words matches more often than a short one, whatever the tests hold
 _DISGUISED, _SPACED, _ACROSS, _WORDS, _HISTORY, _ANYTHING, _FIRST_PART = (1 << bit for bit in range(7))  # what is seen
@@ -116,21 +114,10 @@ class Sieve:
         return self._sifted([looked]).get(0) if looked is not None else None
 
     def suspected_of(self, originals: Sequence[str], *, history: bool = False) -> list[Suspected | None]:
-        """Return what `suspected` does of each of many texts, in far less time."""
-        asked = self._touched(originals)
-        glanced = (self._glanced_at(number, originals[number], history=history) for number in asked)
+        """Return what `suspected` does of each of many texts, in less time."""
+        glanced = (self._glanced_at(number, text, history=history) for number, text in enumerate(originals))
         found = self._sifted([one for one in glanced if one is not None])
         return list(map(found.get, range(len(originals))))
-
-    def _touched(self, originals: Sequence[str]) -> Iterable[int]:
-        """Return which texts may show a sign. Where most do, as the first ones tell, no time is lost with asking."""
-        together = self._together if self._one_glance_tells else None
-        if together is None:
-            return range(len(originals))
-        first = together.touched(originals[:FIRST_FEW])
-        if len(first) > FIRST_FEW / 2:
-            return range(len(originals))
-        return [*first, *(number + FIRST_FEW for number in together.touched(originals[FIRST_FEW:]))]
 
     def _glanced_at(self, number: int, original: str, *, history: bool) -> _Looked | None:
         """Return what a text shows at the first glance. None: nothing; nearly every post is let through here."""
@@ -176,13 +163,6 @@ class Sieve:
 
     def _candidates(self, rules: int, parts: int) -> list[Candidate]:
         return [one for number in _ones(rules) if (one := self._rules[number].candidate(parts)) is not None]
-
-    @cached_property
-    def _together(self) -> Together | None:
-        try:
-            return Together(self._signs.folded.narrow)
-        except NotTogether:
-            return None
 
 
 class _Decided:
@@ -294,8 +274,7 @@ class _Look:
                 behind[pattern] = (known[0] | parts, known[1] | rules)
                 of[pattern] = of.get(pattern, 0) | owner
         wide = [pattern for pattern in behind if is_wide(pattern)]
-        self.narrow = sorted(behind.keys() - set(wide))
-        groups = [self.narrow, *([one] for one in wide)]
+        groups = [sorted(behind.keys() - set(wide)), *([one] for one in wide)]
         self.sets = [
             (pattern_set(group).Match, [behind[one] for one in group], reduce(or_, map(of.__getitem__, group)))
             for group in groups

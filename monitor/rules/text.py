@@ -173,11 +173,11 @@ class Text:
 
     @cached_property
     def _shown(self) -> str:
-        return plain(spelled_out(_upright(self.original)))
+        return plain(_spelled_out(_upright(self.original)))
 
     @cached_property
     def _shown_small(self) -> str:
-        return _small(spelled_out(_upright(self.original)))
+        return _small(_spelled_out(_upright(self.original)))
 
     @cached_property
     def squeezed(self) -> tuple[Squeezed, ...]:
@@ -199,7 +199,7 @@ class Text:
         upright = _upright(self.original)
         places = _turned(self.original)
         places += [places[place] for _, place in _tags(upright)]
-        spelled = spelled_out(upright)
+        spelled = _spelled_out(upright)
         if not spelled.isascii():
             places = [place for place, character in zip(places, spelled, strict=True) for _ in _plain(character)]
         spans = [(place, place + 1) for place in places]
@@ -273,7 +273,7 @@ _FOLDED_WORDS = _FoldedWords()
 @lru_cache(maxsize=MOST_TEXTS)
 def fold(text: str) -> str:
     """Return the folded view of a text; it has the places of the exact one."""
-    small = _small(spelled_out(_upright(text)))
+    small = _small(_spelled_out(_upright(text)))
     changes = edits(small)
     if not changes and (text.isascii() or not _has_odd_letters(text)):
         return small
@@ -285,7 +285,7 @@ def fold_plain(text: str) -> str | None:
 
     Where ACROSS matches it, more words may be, and then it is not the folded view.
     """
-    spelled = spelled_out(text) if "#" in text else text
+    spelled = _spelled_out(text) if "#" in text else text
     if spelled.isascii():
         small = spelled.lower()
         return small if is_plain(small) else None
@@ -370,7 +370,7 @@ _TAG = re.compile(r"#\w*[a-z][A-Z]\w*")
 MOST_TAGS = 100
 
 
-def spelled_out(text: str) -> str:
+def _spelled_out(text: str) -> str:
     """Return the text with the words of hashtags once more at its end: `#SlotGacorMalamIni` is four of them."""
     if "#" not in text:
         return text
