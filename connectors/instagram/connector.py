@@ -105,7 +105,7 @@ class InstagramConnector:
 
     def pull(self, account: Account, cursor: Cursor | None, *, now: datetime) -> Iterator[Page]:
         """Yield pages newest first; the cursor moves on the last. Raises ConnectorError."""
-        walk = begin_walk(account, cursor, self._bounds, now)
+        walk = begin_walk(account, cursor, self._bounds, now, whole=True)
         yield from walked(walk, self._listing(account, now))
 
     def backfill(self, account: Account, start: datetime, end: datetime, *, now: datetime) -> Iterator[Page]:

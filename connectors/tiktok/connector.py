@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, ClassVar
@@ -136,7 +136,7 @@ class TikTokConnector:
 
     def pull(self, account: Account, cursor: Cursor | None, *, now: datetime) -> Iterator[Page]:
         """Yield pages newest first; the cursor moves on the last. Raises ConnectorError."""
-        walk = begin_walk(account, cursor, self._bounds, now, promises=True)
+        walk = begin_walk(account, cursor, self._bounds, now, promises=True, whole=True)
         yield from walked(walk, self._listing(account, now))
 
     def backfill(self, account: Account, start: datetime, end: datetime, *, now: datetime) -> Iterator[Page]:
@@ -235,10 +235,11 @@ class TikTokConnector:
             data = self._ask(account, "/v2/video/list/", VIDEO_FIELDS, now, body=body, what="videos")
             posts = parse_listing(data)
             further = next_cursor(data, cursor if begin == cursor else None)
-            if (yield listed(posts, more=further is not None)):
+            fresh = tuple(post for post in posts if post.native_id not in seen)
+            if (yield replace(listed(posts, more=further is not None), posts=fresh)):
                 continue
             cursor = further
-            barren = 0 if {post.native_id for post in posts} - seen else barren + 1
+            barren = 0 if fresh else barren + 1
             begin = again_from(cursor) if cursor is not None and not barren else cursor
             seen |= {post.native_id for post in posts}
             if cursor is None or barren >= BARREN:
