@@ -5,7 +5,7 @@ Live posts come first: this runs beside the checks, one slice of an account at a
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -17,6 +17,7 @@ from sqlalchemy.exc import OperationalError
 from connectors.base import Connector, ConnectorError, Gap, Page
 from monitor import backfill, work
 from monitor.backfill import Stretch, ToDo
+from monitor.model import Post
 from monitor.poll.judging import fresh_posts, judge
 from monitor.poll.poller import Checked, InternalError, Poller, Round, StorageFailedError, Turn
 from monitor.poll.profile import ProfileLook
@@ -152,11 +153,19 @@ class _Slice:
         return in_order and self._posts >= SLICE_POSTS and self._reached + backfill.STEP < stretch.end
 
     def _save(self, page: Page, now: datetime) -> None:
+        fresh = fresh_posts(self.poller, self.claimed.account, page.posts)
+        if fresh or not page.last:  # else nothing is to be written but what is left to read, and that comes next
+            self.saved.add(self._written(fresh, now))
+        self._posts += len(page.posts)
+        times = [post.published_at for post in page.posts]
+        self._oldest = min([self._oldest, *times])
+        self._reached = min([self._reached, *([page.reached] if page.reached else times)])
+
+    def _written(self, fresh: Sequence[Post], now: datetime) -> Saved:
         poller, claimed = self.poller, self.claimed
         turn = Turn(poller=poller, connector=self.connector, claimed=claimed, gate=self.gate, now=now)
-        fresh = fresh_posts(poller, claimed.account, page.posts)
         with poller.unsaved.holding(claimed.account, fresh):
-            saved = save_page(
+            return save_page(
                 poller.db,
                 claimed,
                 judge(poller, claimed.account, fresh, now, ProfileLook(turn=turn)),
@@ -167,11 +176,6 @@ class _Slice:
                 end=None,
                 held_until=poller.clock() + LEASE,
             )
-        self.saved.add(saved)
-        self._posts += len(page.posts)
-        times = [post.published_at for post in page.posts]
-        self._oldest = min([self._oldest, *times])
-        self._reached = min([self._reached, *([page.reached] if page.reached else times)])
 
     def _ended(
         self, todo: ToDo, stretch: Stretch, gap: Gap | None, anchor: datetime | None, now: datetime
