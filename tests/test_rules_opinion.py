@@ -160,6 +160,15 @@ def test_how_sure_it_must_be_stands_by_the_clause_that_the_text_most_resembles()
     assert replace(torn, lift={"1a": 1.0, "9z": 0.0}).lifts(view, "1a")
 
 
+def test_other_forms_of_a_word_are_known_by_their_stem():
+    posts = [Labelled(text=f"{word} {n}", clause="1a") for n in range(9) for word in ("dikunci", "menyiasat")]
+    posts += [Labelled(text=f"{word} {n}") for n in range(9) for word in ("dibaca", "menulis")]
+    heard = learn(posts, instrument="guide", bars=SURE)
+    told, other = heard.view(Text("kunci siasatan")).sureness, heard.view(Text("bacaan tulis")).sureness
+    assert told > 0.7
+    assert other < 0.3
+
+
 def test_what_a_single_post_says_tells_nothing_and_rare_words_tell_more_than_usual_ones():
     posts = [Labelled(text=f"satu {word}", clause="1a") for word in ("rare", "rare", "lone")]
     posts += [Labelled(text="satu dua") for _ in range(6)]
@@ -234,7 +243,7 @@ def test_the_longest_words_of_the_greatest_weights_do_not_run_over():
     for step in (127, -127):
         full = Weights(array("b", [step] * 8 * 3), [1.0, 2.0, 4.0])
         terms = 799
-        word = 1 + PIECE * (24 + 23 + 22)
+        word = 2 + PIECE * (24 + 23 + 22)  # itself, its stem, its pieces
         expected = step / 127 * (400 * word + 399) / math.sqrt(terms)
         assert full.scores(words, [0.0, 0.0, 1.0]) == pytest.approx([expected, 2 * expected, 4 * expected + 1])
 

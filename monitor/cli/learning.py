@@ -26,9 +26,9 @@ from monitor.store.archive import told_texts
 # office's page: chosen on texts that the model had not learned, so that of 20 alerts on look-alikes and breaches one is
 # false, and of 10,000 tweets and headlines three alert. What leaked (3c, 4) cannot be taken back, and hardly any chat
 # reads like it; of jokes, tempers and bets (3a, 3b) chat is full.
-LIFT = 0.63
-VOICE = {"3a": 0.7, "3b": 0.7, "3c": 0.5, "4": 0.5}
-OTHER_VOICE = 0.75  # of a clause of another instrument
+LIFT = 0.6
+VOICE = {"3a": 0.8, "3b": 0.8, "3c": 0.7, "4": 0.7}
+OTHER_VOICE = 0.85  # of a clause of another instrument
 CONFIRM = 0.4  # a rule's words speak for it as well
 DOUBT = 0.05  # one in twenty
 ORDINARY_WEIGHT = 0.5  # there are many of them, and nobody looked at each

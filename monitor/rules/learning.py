@@ -15,6 +15,7 @@ BUCKETS = 1 << 18
 STRENGTH = 20.0  # of the fit to what breaks a clause; greater trusts single posts more
 USUAL = 4.0  # how rare (log of one in so many posts) a bucket is that weighs as it stands; rarer ones tell more
 FEWEST = 2  # posts that must have a bucket: what only one has is chance
+EVEN = 0.3  # what a bucket weighs that breaches and other posts have equally often, squared
 STRENGTH_OF_VOICE = 20.0  # there are more texts, and it is a plainer question
 SURELY = 20.0  # the score of the voice where no text of others was learned: then every text has it
 
@@ -55,8 +56,7 @@ def learn(posts: Sequence[Labelled], *, instrument: str, bars: Bars) -> Opinion:
     counts = np.array([post.weight for post in posts])
     clauses = np.array([labels.index(post.clause) for post in posts])
     told = here if 0 in clauses[here] else here | True  # without look-alikes the texts of others must do
-    rarity = _rarity(every[told])
-    weights, bias = _fitted(every[told].multiply(rarity).tocsr(), clauses[told], counts[told], STRENGTH)
+    weights, bias = _mean_fit(every[told], clauses[told], counts[told])
     voice, sound = np.zeros((1, BUCKETS)), [SURELY]
     if not here.all():
         voice, sound = _fitted(every, here.astype(int), counts, STRENGTH_OF_VOICE)
@@ -64,7 +64,7 @@ def learn(posts: Sequence[Labelled], *, instrument: str, bars: Bars) -> Opinion:
     return Opinion(
         instrument=instrument,
         labels=labels,
-        weights=quantised(np.vstack([weights * rarity, voice]).T.ravel().tolist(), len(bias) + 1),
+        weights=quantised(np.vstack([weights, voice]).T.ravel().tolist(), len(bias) + 1),
         bias=(*map(float, bias), *map(float, sound)),
         lift=bars.lift,
         confirm=bars.confirm,
@@ -73,12 +73,37 @@ def learn(posts: Sequence[Labelled], *, instrument: str, bars: Bars) -> Opinion:
     )
 
 
+def _mean_fit(rows: Any, clauses: Any, counts: Any) -> tuple[Any, Any]:
+    """Return the mean of two fits that err differently: by how rare a bucket is, and also by how unequally breaches and
+    other posts have it.
+    """
+    import numpy as np
+
+    rarity = _rarity(rows)
+    fits = []
+    for share in (rarity, rarity * _one_sidedness(rows, clauses > 0)):
+        weights, bias = _fitted(rows.multiply(share).tocsr(), clauses, counts, STRENGTH)
+        fits.append((weights * share, bias))
+    return np.mean([weights for weights, _ in fits], axis=0), np.mean([bias for _, bias in fits], axis=0)
+
+
 def _rarity(rows: Any) -> Any:
     """Return what each bucket weighs: a word that few posts have tells more of them than one that most have."""
     import numpy as np
 
     having = np.bincount(rows.indices, minlength=BUCKETS)
     return np.where(having < FEWEST, 0.0, np.log(rows.shape[0] / np.maximum(1, having)) / USUAL)
+
+
+def _one_sidedness(rows: Any, broken: Any) -> Any:
+    """Return for each bucket how unequally the posts that broke a clause and the others have it."""
+    import numpy as np
+
+    shares = []
+    for some in (rows[broken], rows[~broken]):
+        having = np.bincount(some.indices, minlength=BUCKETS) + 1.0
+        shares.append(having / having.sum())
+    return np.sqrt(EVEN + np.abs(np.log(shares[0] / shares[1])))
 
 
 def _fitted(rows: Any, labels: Any, counts: Any, strength: float) -> tuple[Any, Any]:
@@ -107,7 +132,7 @@ def matrix(posts: Sequence[Labelled]) -> Any:
         for term in found:
             buckets = buckets_of(term, BUCKETS)
             columns.extend(buckets)
-            values.extend((share, *(PIECE * share,) * (len(buckets) - 1)))
+            values.extend((share, share, *(PIECE * share,) * (len(buckets) - 2)) if len(buckets) > 1 else (share,))
         starts.append(len(columns))
     parts = (np.asarray(values), np.asarray(columns), np.asarray(starts))
     made = csr_matrix(parts, shape=(len(posts), BUCKETS))

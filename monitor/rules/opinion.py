@@ -9,8 +9,8 @@ It asks two things of a text: does it read like an office's own page at all, wha
 papers' headlines speak of brawls, bets and bad ministers every day), and if so, does it read like a post that broke a
 clause, or like one of those that only resemble them?
 
-Both are linear models on the words of the squeezed text, their pairs, and the letters inside them, each once however
-often it stands there (`monitor.rules.weights`).
+Both are linear models on the words of the squeezed text, their stems, pairs of those, and the letters inside the words,
+each once however often it stands there (`monitor.rules.weights`).
 `monitor.rules.learning` makes the model, from the labelled posts of the project and from the verdicts on alerts.
 """
 
@@ -29,9 +29,9 @@ from itertools import chain, islice
 from monitor.rules.text import HIDING, Text
 from monitor.rules.weights import MOST_KEPT, Weights
 
-FORMAT = 3
+FORMAT = 4
 NONE = "none"  # the label of ordinary posts
-FAINT = 0.3  # how much of an office's voice is enough where a rule's own words tell as well
+FAINT = 0.6  # how much of an office's voice is enough where a rule's own words tell as well
 FAINTEST = 0.1  # and where words are hidden
 CLOSE = 0.15  # a clause that is this likely beside the likeliest may be meant as well
 MOST_WORDS = 400  # of one text: what comes later changes nothing

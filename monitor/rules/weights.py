@@ -11,7 +11,10 @@ import struct
 from array import array
 from collections.abc import Callable, Iterator, Sequence
 from itertools import cycle, pairwise
+from typing import TypeVar
 from zlib import crc32
+
+from monitor.rules.stems import stem
 
 STEPS = 127  # of each label's greatest weight; what a step is worth is the label's own
 SHORTEST_PIECE, LONGEST_PIECE = 3, 5  # letters
@@ -36,7 +39,8 @@ class Weights:
         self._lanes = struct.Struct(f"<{self.labels}I")
         self._units = [most / (STEPS * OF_WORD) for most in self.greatest]
         self._words = _Kept(self._of_word)
-        self._heads = _Kept(lambda word: crc32(f"{word} ".encode()))
+        self._heads = _Kept(lambda word: crc32(f"{stem(word)} ".encode()))
+        self._tails = _Kept(lambda word: stem(word).encode())
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Weights) and (self.steps, self.greatest) == (other.steps, other.greatest)
@@ -50,12 +54,12 @@ class Weights:
     def scores(self, words: Sequence[str], bias: Sequence[float]) -> list[float]:
         """Return what a text of these words comes to for each label.
 
-        Its terms are the words and the pairs of neighbours; each counts once. Pairs hardly come again: what they hash
-        to is not kept.
+        Its terms are the words and the pairs of neighbours' stems; each counts once. Pairs hardly come again: what they
+        hash to is not kept.
         """
         rows, buckets = self._rows, self.buckets
         once = set(words)
-        pairs = set(map(crc32, map(str.encode, words[1:]), map(self._heads.__getitem__, words)))
+        pairs = set(map(crc32, map(self._tails.__getitem__, words[1:]), map(self._heads.__getitem__, words)))
         total = sum(map(self._words.__getitem__, once)) + OF_WORD * sum([rows[one % buckets] for one in pairs])
         lanes = self._lanes.unpack((total + self._middle).to_bytes(self._lanes.size, "little"))
         share = scale(len(once) + len(pairs))
@@ -64,8 +68,8 @@ class Weights:
         ]
 
     def _of_word(self, word: str) -> int:
-        own, *pieces = (self._rows[one] for one in buckets_of(word, self.buckets))
-        return OF_WORD * own + OF_PIECE * sum(pieces)
+        own, root, *pieces = (self._rows[one] for one in buckets_of(word, self.buckets))
+        return OF_WORD * (own + root) + OF_PIECE * sum(pieces)
 
 
 def _rows(steps: array[int], labels: int) -> list[int]:
@@ -81,14 +85,17 @@ def _ones(labels: int) -> int:
     return sum(1 << 8 * _LANE * label for label in range(labels))
 
 
-class _Kept(dict[str, int]):
+_Found = TypeVar("_Found")
+
+
+class _Kept(dict[str, _Found]):
     """What was worked out of words, kept because the same ones come again and again."""
 
-    def __init__(self, work_out: Callable[[str], int]) -> None:
+    def __init__(self, work_out: Callable[[str], _Found]) -> None:
         super().__init__()
         self._work_out = work_out
 
-    def __missing__(self, word: str) -> int:
+    def __missing__(self, word: str) -> _Found:
         if len(self) >= MOST_KEPT:
             self.clear()
         self[word] = found = self._work_out(word)
@@ -108,13 +115,13 @@ def scale(terms: int) -> float:
 
 
 def terms(words: Sequence[str]) -> Sequence[str]:
-    """Return the words, and each pair of neighbours; each once, in the order in which they come."""
-    return list(dict.fromkeys((*words, *(f"{first} {second}" for first, second in pairwise(words)))))
+    """Return the words, and each pair of neighbours' stems; each once, in the order in which they come."""
+    return list(dict.fromkeys((*words, *(f"{first} {second}" for first, second in pairwise(map(stem, words))))))
 
 
 def buckets_of(term: str, buckets: int) -> Sequence[int]:
-    """Return the buckets of a term: its own first, and for a single word those of the pieces in it."""
-    inside = () if " " in term else _pieces(f"<{term}>")
+    """Return the buckets of a term: its own first, and for a single word that of its stem and those of its pieces."""
+    inside = () if " " in term else (f"{stem(term)} ", *_pieces(f"<{term}>"))
     return [crc32(one.encode()) % buckets for one in (term, *inside)]
 
 
