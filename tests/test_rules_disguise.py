@@ -44,6 +44,8 @@ READ = [
     ("a word broken over two lines", "doku-\nmen rah\nsia", "dokumen rahsia"),
     ("a hashtag in small letters", "#minitmesyuaratsulit", "#minit mesyuarat sulit"),
     ("a row of hashtags", "#kad #pengenalan", "kad pengenalan"),
+    ("words on their head beside others", "ɥopoq uɐᴉɹǝʇuǝɯǝʞ, mereka tak faham", ",kementerian bodoh mereka tak faham"),
+    ("capitals on their head", "minit ˥∀I┴NƎpIℲNOϽ itu", "minit CONFIdENTIAL itu"),
     ("words written as one", "suratamaran", "surat amaran"),
     ("underscores for spaces", "kad_pengenalan_dia", "kad pengenalan dia"),
 ]
@@ -72,6 +74,8 @@ HIDES = [
     ("zero-width characters", "ada s\u200bulit di sini ya"),
     ("letters of another script", "ada ѕulit di sini ya"),
     ("emoji in a word", "ada doku🔥men di sini ya"),
+    ("wide letters", "ada ＳＵＬＩＴ di sini ya"),
+    ("words on their head", "ɥopoq uɐᴉɹǝʇuǝɯǝʞ di sini ya"),
 ]
 HIDES_NOT = [
     ("stretched", "ada sulitttt di siniiii ya"),

@@ -314,7 +314,8 @@ _PLAIN_WORDS = _PlainWords()
 
 def _mark(original: str, small: str, changes: Sequence[Edit]) -> str:
     """Return what to put behind a folded text in which somebody hides words; of a few words nothing can be said."""
-    hidden = not original.isascii() and _has_odd_letters(original) and _HIDDEN.search(original)
+    odd = not original.isascii() and _has_odd_letters(original)
+    hidden = odd and (_HIDDEN.search(original) or _UPSIDE.search(original))
     if not (hidden or any(is_deliberate(edit, small) for edit in changes)):
         return ""
     return f"\n{HIDING}" if len(edited(small, changes).split()) >= LEAST_WORDS else ""
@@ -336,34 +337,42 @@ HIDING = "\ue000"  # for private use: no text has it, and rules can look for it
 LEAST_WORDS = 4
 _INVISIBLE = "\u200b-\u200f\u2060-\u2064\ufeff\u034f"
 _OTHER_SCRIPT = "\u0370-\u03ff\u0400-\u058f\u13a0-\u13ff"
-_HIDDEN = re.compile(f"[A-Za-z][{_INVISIBLE}]+[A-Za-z]|[A-Za-z][{_OTHER_SCRIPT}]|[{_OTHER_SCRIPT}][A-Za-z]")
-_UPSIDE_DOWN = dict(zip("ɐɔǝɟƃɓɥᴉıɾʞʃɯɹʇʌʍʎ∀ƆƎℲ⅁⅄˥", "acefgghiijklmrtvwyACEFGYL", strict=True))
+_WIDE = (
+    "\uff21-\uff3a\uff41-\uff5a"  # letters that come one by one where Chinese is written, and in words from who hides
+)
+_HIDDEN = re.compile(
+    f"[A-Za-z][{_INVISIBLE}]+[A-Za-z]|[A-Za-z][{_OTHER_SCRIPT}]|[{_OTHER_SCRIPT}][A-Za-z]|[{_WIDE}]{{4}}"
+)
+_UPSIDE_DOWN = dict(zip("ɐɔǝɟƃɓɥᴉıɾʞʃɯɹʇʌʍʎ∀ƆϽƎℲ⅁⅄˥┴∩Λ", "acefgghiijklmrtvwyACCEFGYLTUV", strict=True))
 _TURNED_TOO = dict(zip("bdpqunlosxzHINOSXZ", "qpdbnulosxzHINOSXZ", strict=True))
-_STANDING = "ɐɔǝɟƃɥᴉɾʞɯɹʇʌʍʎ"
+_STANDING = "ɐɔǝɟƃɥᴉɾʞɯɹʇʌʍʎ∀ƎℲ⅁˥┴"
 _UPSIDE = re.compile(f"(?:[{_STANDING}][^\n]*){{4}}")
-_ODD_LETTER = re.compile(f"[{_INVISIBLE}{_OTHER_SCRIPT}{_STANDING}]")  # one of them is in all that these two find
+_TURNED = f"(?:[{''.join(_UPSIDE_DOWN | _TURNED_TOO)}\\d_]|[^\\w\\s])++(?!\\S)"  # a word without any other letter
+_TURNED_WORDS = re.compile(rf"(?<!\S){_TURNED}(?:[ \t]+{_TURNED})*")
+_ODD_LETTER = re.compile(
+    f"[{_INVISIBLE}{_OTHER_SCRIPT}{_STANDING}{_WIDE}]"
+)  # one of them is in all that these two find
 _TURN = str.maketrans(_UPSIDE_DOWN | _TURNED_TOO)
 
 
 def _upright(text: str) -> str:
-    """Return the text with the lines that stand on their head turned round; nothing gets longer or shorter."""
-    if text.isascii() or not _has_odd_letters(text) or _UPSIDE.search(text) is None:
+    """Return the text with the words that stand on their head turned round; nothing gets longer or shorter."""
+    if not _has_upside_down(text):
         return text
-    return "\n".join(line.translate(_TURN)[::-1] if _UPSIDE.search(line) else line for line in text.split("\n"))
+    return _TURNED_WORDS.sub(lambda run: run[0].translate(_TURN)[::-1] if _UPSIDE.search(run[0]) else run[0], text)
 
 
 def _turned(text: str) -> list[int]:
     """Return for each character of the upright text its place in the text."""
     places = list(range(len(text)))
-    if text.isascii() or not _has_odd_letters(text) or _UPSIDE.search(text) is None:
-        return places
-    start = 0
-    for line in text.split("\n"):
-        end = start + len(line)
-        if _UPSIDE.search(line):
-            places[start:end] = reversed(places[start:end])
-        start = end + 1
+    for run in _TURNED_WORDS.finditer(text) if _has_upside_down(text) else ():
+        if _UPSIDE.search(run[0]):
+            places[run.start() : run.end()] = reversed(places[run.start() : run.end()])
     return places
+
+
+def _has_upside_down(text: str) -> bool:
+    return not text.isascii() and _has_odd_letters(text) and _UPSIDE.search(text) is not None
 
 
 _TAG = re.compile(r"#\w*[a-z][A-Z]\w*")
