@@ -24,12 +24,12 @@ from monitor.store.archive import told_texts
 
 # How sure it must be to make an alert of what a rule finds broadly, and by clause how much the text must read like an
 # office's page: chosen on texts that the model had not learned, so that of 20 alerts on look-alikes and breaches one is
-# false, and of 10,000 tweets and headlines three alert. What leaked (3c, 4) cannot be taken back, and hardly any chat
+# false, and of 10,000 tweets, sentences and headlines seven alert. What leaked (3c, 4) cannot be taken back, and hardly any chat
 # reads like it; of jokes, tempers and bets (3a, 3b) chat is full.
-LIFT = 0.6
-VOICE = {"3a": 0.8, "3b": 0.8, "3c": 0.7, "4": 0.7}
-OTHER_VOICE = 0.85  # of a clause of another instrument
-CONFIRM = 0.4  # a rule's words speak for it as well
+LIFT = 0.63
+VOICE = {"3a": 0.75, "3b": 0.75, "3c": 0.55, "4": 0.5}
+OTHER_VOICE = 0.75  # of a clause of another instrument
+CONFIRM = 0.45  # a rule's words speak for it as well
 DOUBT = 0.05  # one in twenty
 ORDINARY_WEIGHT = 0.5  # there are many of them, and nobody looked at each
 FIRED_WEIGHT = 10.0  # of one on which a rule fires: only of such is the opinion ever asked
