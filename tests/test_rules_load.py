@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import textwrap
 from datetime import date
 from pathlib import Path
@@ -157,6 +159,32 @@ def test_a_folder_without_rules_says_how_to_get_them(tmp_path):
         load_rules(tmp_path, today=TODAY)
     with pytest.raises(ConfigurationError, match="is no folder; `pantau init` writes"):
         load_rules(tmp_path / "none", today=TODAY)
+
+
+def test_a_folder_that_cannot_be_read_is_a_mistake_and_not_an_empty_one(tmp_path, monkeypatch):
+    write(tmp_path)
+    shut, scandir = tmp_path / "guide" / "2", os.scandir
+    shut.mkdir()
+
+    def refuses(place):
+        if Path(place) == shut:
+            raise PermissionError(errno.EACCES, "Permission denied", str(place))
+        return scandir(place)
+
+    monkeypatch.setattr(os, "scandir", refuses)  # root, as whom tests may run, is refused nothing
+    with pytest.raises(ConfigurationError) as caught:
+        load_rules(tmp_path, today=TODAY)
+    assert [(one.file, one.message[:14]) for one in caught.value.problems] == [(str(shut), "cannot be read")]
+
+
+def test_a_lost_instrument_is_told_once(tmp_path):
+    for name in ("marking", "other"):
+        write(tmp_path, RULE.replace("guide/1a/marking", f"guide/1a/{name}"), name)
+    (tmp_path / "guide" / "instrument.yaml").unlink()
+    with pytest.raises(ConfigurationError) as caught:
+        load_rules(tmp_path, today=TODAY)
+    (only,) = caught.value.problems
+    assert "no instrument.yaml says which clauses there are" in str(only)
 
 
 def test_a_rule_fires_with_its_clause_its_version_and_its_spans(tmp_path):

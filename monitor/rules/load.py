@@ -9,6 +9,7 @@ rules/<instrument>/…/<name>.yaml        one rule each
 from __future__ import annotations
 
 import hashlib
+import os
 import re
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -86,6 +87,11 @@ def load_rules(
     problems: list[Problem] = []
     files = _read_files(folder, problems)
     instruments = _instruments(files, problems)
+    if files and not instruments:  # without clauses every rule would be wrong for the same reason
+        message = (
+            f"no {INSTRUMENT_FILE} says which clauses there are; `pantau init` writes one into an empty folder: copy it"
+        )
+        raise ConfigurationError(problems or [Problem(file=str(folder), place="", message=message)])
     opinions = _opinions(files, problems)
     rules: dict[str, Rule] = {}
     for path, data in files.items():
@@ -153,7 +159,7 @@ def _read_files(folder: Path, problems: list[Problem]) -> dict[Path, bytes]:
     if not folder.is_dir():
         problems.append(Problem(file=str(folder), place="", message="is no folder; `pantau init` writes one"))
         return files
-    for path in sorted(folder.rglob("*")):
+    for path in _paths(folder, problems):
         if path.name.startswith(".") or not path.is_file():
             continue
         if path.suffix == ".yml":
@@ -165,6 +171,16 @@ def _read_files(folder: Path, problems: list[Problem]) -> dict[Path, bytes]:
         except OSError as error:
             problems.append(Problem(file=str(path), place="", message=f"cannot be read ({error.strerror})"))
     return files
+
+
+def _paths(folder: Path, problems: list[Problem]) -> list[Path]:
+    """Return all files below a folder; a folder that cannot be read is a mistake, and not an empty one."""
+
+    def refused(error: OSError) -> None:
+        message = f"cannot be read ({error.strerror}); give Pantau's user the right to, or take it away"
+        problems.append(Problem(file=str(error.filename), place="", message=message))
+
+    return sorted(Path(place, name) for place, _, names in os.walk(folder, onerror=refused) for name in names)
 
 
 def _digest(folder: Path, files: Mapping[Path, bytes]) -> str:
@@ -402,7 +418,9 @@ def _listed(value: Value, lists: Mapping[str, Sequence[str]]) -> list[str]:
     words: list[str] = []
     for name in value.texts():
         if name not in lists:
-            value.wrong(f"'{name}': no such list{suggestion(name, lists)}")
+            value.wrong(
+                f"'{name}': no such list{suggestion(name, lists)}; its words stand in {LISTS_FOLDER}/{name}.yaml"
+            )
         words += lists.get(name, ())
     return words
 
