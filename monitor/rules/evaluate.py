@@ -35,7 +35,7 @@ def evaluate(rules: RuleSet, subject: Subject, history: History | None = None) -
 def evaluate_all(
     rules: RuleSet, subjects: Sequence[Subject], histories: Sequence[History] = ()
 ) -> list[tuple[Finding, ...]]:
-    """Return what `evaluate` does of each subject, in far less time where most show no sign of anything.
+    """Return what `evaluate` does of each subject, in less time where many rules are asked.
 
     `histories` are as many as the subjects, or none.
     """
