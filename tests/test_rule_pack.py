@@ -3,7 +3,8 @@
 Floors on the posts that the pack and the second opinion were made with guard what was reached, and prove nothing more.
 The frozen parts were written by models that did not see the rules; no rule was tuned on them and the opinion never
 learned them. But the totals of the first were looked at when the opinion's threshold was chosen, and those of the second
-between the last settings. Their floors stand a little below what was reached.
+between the last settings. The third is of a writer of whom nothing was learned, the fourth of writers whose other posts
+were. Their floors stand a little below what was reached.
 """
 
 from __future__ import annotations
@@ -27,10 +28,10 @@ FLOORS = [  # part, precision, recall, right clause
     ("posts", 0.97, 0.95, 0.95),
     ("dev-3a-3b", 0.95, 0.95, 0.95),
     ("dev-3c-4", 0.95, 0.95, 0.95),
-    ("frozen", 0.94, 0.84, 0.96),
-    ("frozen-2", 0.93, 0.88, 0.95),
-    ("frozen-3", 0.87, 0.75, 0.92),
-    ("frozen-4", 0.78, 0.64, 0.88),
+    ("frozen", 0.95, 0.85, 0.97),
+    ("frozen-2", 0.93, 0.88, 0.96),
+    ("frozen-3", 0.87, 0.77, 0.93),
+    ("frozen-4", 0.81, 0.69, 0.89),
 ]
 
 

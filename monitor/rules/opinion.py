@@ -31,7 +31,7 @@ from monitor.rules.weights import MOST_KEPT, Weights
 
 FORMAT = 4
 NONE = "none"  # the label of ordinary posts
-FAINT = 0.5  # how much of an office's voice is enough where a rule's own words tell as well
+FAINT = 0.4  # how much of an office's voice is enough where a rule's own words tell as well
 FAINTEST = 0.1  # and where words are hidden
 CLOSE = 0.15  # a clause that is this likely beside the likeliest may be meant as well
 MOST_WORDS = 400  # of one text: what comes later changes nothing
