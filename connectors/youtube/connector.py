@@ -151,10 +151,8 @@ class YouTubeConnector:
         if not self._key:
             yield self._window(account, cursor, now)
             return
-        walk, channel = (
-            begin_walk(account, cursor, self._bounds, now, promises=True, whole=True),
-            self._id_of(account, now),
-        )
+        channel = self._id_of(account, now)
+        walk = begin_walk(account, cursor, self._bounds, now, promises=True, whole=True)
         payload = self._upload_page(account, channel, "", now)
         mark = fingerprint(items_of(payload, account.label))
         if cursor and cursor.get("page") == mark and "lost_after" not in cursor:
