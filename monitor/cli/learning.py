@@ -23,10 +23,9 @@ from monitor.rules.suggest import Answer
 from monitor.store.archive import told_texts
 
 # How sure it must be to make an alert of what a rule finds broadly, and by clause how much the text must read like an
-# office's page: chosen on posts of writers that the model had not learned, so that of 20 alerts on look-alikes and
-# breaches one is false; of 10,000 texts from elsewhere that it had not learned seven alert, of those that it had none.
-# What leaked (3c, 4) cannot be taken back, and hardly any chat reads like it; of jokes, tempers and bets (3a, 3b) chat
-# is full.
+# office's page: chosen on posts that the model had not learned, so that of 20 alerts one is false (of eight, where the
+# writer was unknown to it as well), and seven of 10,000 texts from elsewhere alert. What leaked (3c, 4) cannot be taken
+# back, and hardly any chat reads like it; of jokes, tempers and bets (3a, 3b) chat is full.
 LIFT = 0.63
 VOICE = {"3a": 0.65, "3b": 0.65, "3c": 0.45, "4": 0.4}
 OTHER_VOICE = 0.65  # of a clause of another instrument
