@@ -45,7 +45,7 @@ class Walk:
     """One pull's way. `live_from` parts what must be read from the back catalogue, of which so many are a choice.
 
     A listing that ends by an empty page before it has come down to what is known may have met a passing fault: a gap
-    says so, and the back-fill finds out.  At a first pull nothing is known that could tell: there such a page
+    says so, and the back-fill finds out. At a first pull nothing is known that could tell: there such a page
     is asked for some times before it is believed. `promises`: of this one every page that is told of has posts on it,
     so that an empty one among others proves nothing either. `whole`: it shows all that there is, whatever is known, so
     that it ends below what is known; an end above that is none.

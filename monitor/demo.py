@@ -84,6 +84,7 @@ base_url = "{sandbox.base_url("tiktok")}"
 [connectors.threads]
 access_token = "{TOKEN}"
 base_url = "{sandbox.base_url("threads")}"
+daily_calls = 1000000
 [connectors.instagram]
 access_token = "{TOKEN}"
 base_url = "{sandbox.base_url("instagram")}"

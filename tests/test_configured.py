@@ -43,6 +43,7 @@ WRONG = {
     "a refresh token alone": ('[connectors.tiktok]\nrefresh_token = "rft.1"', ".refresh_token", "client_key"),
     "half of an app": ('[connectors.tiktok]\nclient_key = "aw1"', ".client_secret", "together"),
     "a username for an id": ('[connectors.instagram]\nuser_id = "jpd.demo"', "instagram.user_id", "numeric id"),
+    "no calls at all": ("[connectors.threads]\ndaily_calls = 0", "threads.daily_calls", "like 1000"),
     "another version that is none": ('[connectors.instagram]\napi_version = "v"', "instagram.api_version", '"v26.0"'),
     "a token in two words": ('[connectors.x]\nbearer_token = "RAHSIA token"', "connectors.x.bearer_token", "copy"),
     "a token with a line break": ('[connectors.x]\nbearer_token = "RAHSIA\\ntoken"', ".bearer_token", "line break"),

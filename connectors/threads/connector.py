@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import ClassVar
 
+from connectors import configured
 from connectors.addresses import threads as addresses
 from connectors.addresses.parts import named_by
 from connectors.base import (
@@ -46,7 +47,6 @@ from monitor.model import Account, Json, Profile
 from monitor.settings import Network
 
 PAGE_SIZE = 100
-DISCOVERIES = 1000  # calls in 24 hours, for profiles of others; no header tells how many are left
 EARLIEST = datetime(2023, 7, 3, tzinfo=UTC)  # `since` takes nothing before Threads began
 REFERRED = 25  # posts of others looked up for one page: they are part of the text, and none is worth the budget
 REMEMBERED = timedelta(hours=12)
@@ -56,8 +56,15 @@ ASK_AGAIN = timedelta(hours=1)  # what a server did not tell may have been a pas
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ThreadsSettings(GraphSettings):
+    """`daily_calls` is what Threads allows in 24 hours for profiles of others; no header tells how many are left."""
+
     api_version: str = "v1.0"
     base_url: str = "https://graph.threads.com"
+    daily_calls: int = 1000
+
+    def problems(self) -> configured.Problems:
+        without = "expected how many calls a day Threads allows for profiles of others, like 1000"
+        return [*GraphSettings.problems(self), *configured.only(daily_calls="" if self.daily_calls > 0 else without)]
 
 
 def username_of(account: Account) -> str:
@@ -84,7 +91,7 @@ class ThreadsConnector:
     def __init__(self, settings: ThreadsSettings, network: Network, bounds: Bounds = BOUNDS) -> None:
         self._bounds = bounds
         self._graph = GraphHttp(DIALECT, settings, network)
-        self._day = DayCount(DISCOVERIES)
+        self._day = DayCount(settings.daily_calls)
         self._referred: Remembered[Json] = Remembered(REMEMBERED)
         self._me: Json | None = None  # the token's own profile; empty where the server does not tell
         self._me_asked_at = datetime.min.replace(tzinfo=UTC)
