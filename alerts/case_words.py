@@ -73,17 +73,18 @@ def case_words(alert: Alert, delivery: Delivery, envelope: Envelope, now: dateti
         **_forecast_words(alert, language),
         **_refused(alert, envelope),
         **_missing(alert, delivery),
-        "console": "" if answer and _is_contact(alert.agency, delivery.recipient) else _console(alert.case, envelope),
+        "console": "" if answer and _roles_of(alert.agency, delivery.recipient) else _console(alert.case, envelope),
         "answer": answer,
     }
 
 
 def progress_words(
-    alert: Alert, told: Iterable[tuple[datetime, str]], next_to: Iterable[Role], language: Language, now: datetime
+    alert: Alert, delivery: Delivery, told: Iterable[tuple[datetime, str]], next_to: Iterable[Role], now: datetime
 ) -> dict[str, object]:
     """Return who was told so far, why the case is open again, and what comes next."""
-    before = sorted(told)
-    roles = tuple(next_to)
+    language, before = delivery.language, sorted(told)
+    reminded = {Role.HEAD, *_roles_of(alert.agency, delivery.recipient)}  # who reads this is not told of himself
+    others = [role for role in next_to if role not in reminded]
     upcoming = alert.next_action_at if alert.state is AlertState.OPEN else None
     return {
         "told": tuple((wording.moment(at, language), one_line(who)) for at, who in before[-TOLD_ROWS:]),
@@ -91,8 +92,8 @@ def progress_words(
         "round": alert.round,
         "reopened_why": wording.reopened(alert.reopened_for, language),
         "next_step_at": wording.moment(upcoming, language) if upcoming and upcoming > now else "",
-        "next_step_to": wording.roles((role for role in roles if role is not Role.HEAD), language),
-        "next_reminds": Role.HEAD in roles,
+        "next_step_to": wording.roles(others, language),
+        "next_reminds": bool(reminded.intersection(next_to)),
     }
 
 
@@ -205,11 +206,18 @@ def _missing(alert: Alert, delivery: Delivery) -> dict[str, object]:
     return {"no_contact": concerned and headless and not others, "no_head": concerned and headless and others}
 
 
-def _is_contact(agency: Agency | None, address: str) -> bool:
-    """Say whether the address is one of the agency's: its people have the page to answer, and seldom the console."""
+def _roles_of(agency: Agency | None, address: str) -> frozenset[Role]:
+    """Return what the address is in the agency: its people have the page to answer, and seldom the console."""
     people = agency.contacts if agency else None
-    known = (people.head_email, people.deputy_email, people.ictso_email, people.comms_email) if people else ()
-    return address.casefold() in {one.casefold() for one in known if one}
+    if people is None or not address:
+        return frozenset()
+    of_role = {
+        Role.HEAD: people.head_email,
+        Role.DEPUTY: people.deputy_email,
+        Role.ICTSO: people.ictso_email,
+        Role.COMMS: people.comms_email,
+    }
+    return frozenset(role for role, known in of_role.items() if known.casefold() == address.casefold())
 
 
 def _console(case: str, envelope: Envelope) -> str:

@@ -48,7 +48,7 @@ def compose_alert(
     """
     words = case_words(alert, delivery, envelope, now)
     language = delivery.language
-    letter = fill_in(delivery.template, language, {**words, **progress_words(alert, told, next_to, language, now)})
+    letter = fill_in(delivery.template, language, {**words, **progress_words(alert, delivery, told, next_to, now)})
     urgent = alert.severity >= Severity.HIGH and delivery.template in URGENT_TEMPLATES
     headers = [("Importance", "high")] if urgent else []
     return _mail(letter.folded(), delivery, envelope, now=now, outside=alert.case, headers=headers)

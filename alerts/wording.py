@@ -10,6 +10,7 @@ from monitor.budget import CREDENTIAL, Forecast
 from monitor.disclosure import one_line
 from monitor.escalation import Role
 from monitor.model import MALAYSIA, AlertKind, AlertState, Cause, Language, Severity, Verdict
+from monitor.reports import CANARY_NO_CONTACT, CANARY_NOT_ACCEPTED, CANARY_NOT_FOUND, CANARY_WAITS
 
 MS, EN = Language.MS, Language.EN
 
@@ -397,12 +398,11 @@ def forecast(what: Forecast, language: Language) -> str:
     return f"{name}: {spent} of {limit} for this month are spent; {end}"
 
 
-# What the store writes down of a proof that failed (monitor.store.canaries), for those who read Malay.
-CANARY_FAILURES: Mapping[str, str] = {
-    "the live rules do not find the canary": "peraturan yang berkuat kuasa tidak menemui teks ujian",
-    "not accepted by the mail server within an hour": "pelayan mel tidak menerimanya dalam masa sejam",
-    "its mail waits for the mail server": "e-melnya menunggu pelayan mel",
-    "nobody could be told: set canary.recipient": "tiada penerima: tetapkan canary.recipient",
+CANARY_FAILURES: Mapping[str, str] = {  # for those who read Malay
+    CANARY_NOT_FOUND: "peraturan yang berkuat kuasa tidak menemui teks ujian",
+    CANARY_NOT_ACCEPTED: "pelayan mel tidak menerimanya dalam masa sejam",
+    CANARY_WAITS: "e-melnya menunggu pelayan mel",
+    CANARY_NO_CONTACT: "tiada penerima: tetapkan canary.recipient",
 }
 
 

@@ -323,22 +323,30 @@ def reset(headers: Mapping[str, str], name: str, now: datetime) -> datetime | No
     return retry_after(headers, now) if at is None else no_later(at, now)
 
 
-def whole_characters(value: Any) -> Any:
-    """Return parsed JSON with U+FFFD for halves of characters: they can be neither asked for nor stored."""
+def utf8(response: requests.Response) -> str:
+    return response.content.decode("utf-8", errors="replace")
+
+
+def without_halves(value: Any, text: str) -> Any:
+    """Return the JSON of a text with U+FFFD for halves of characters: they can be neither asked for nor stored."""
+    return _without_halves(value) if HALF.search(text) else value
+
+
+def _without_halves(value: Any) -> Any:
     if isinstance(value, str):
         return re.sub(r"[\ud800-\udfff]", "\ufffd", value)
     if isinstance(value, list):
-        return [whole_characters(one) for one in value]
+        return [_without_halves(one) for one in value]
     if isinstance(value, dict):
-        return {whole_characters(key): whole_characters(one) for key, one in value.items()}
+        return {_without_halves(key): _without_halves(one) for key, one in value.items()}
     return value
 
 
 def json_body(response: requests.Response, *, what: str) -> Any:
     """Return the JSON of an answer. HTML and endless nesting or numbers are SchemaDrift; cut short is Unavailable."""
-    text = response.content.decode("utf-8", errors="replace").lstrip("\ufeff")
+    text = utf8(response).lstrip("\ufeff")
     try:
-        return whole_characters(json.loads(text)) if HALF.search(text) else json.loads(text)
+        return without_halves(json.loads(text), text)
     except json.JSONDecodeError:
         begins = text.lstrip()[:1]
         if begins in {"{", "["}:

@@ -48,6 +48,13 @@ class AccountWeek:
     vanished: int = 0  # so many recent posts were deleted in this time, and none of theirs is left
 
 
+# Why a day's canary failed, as it is written down; `alerts.wording` has them in Malay.
+CANARY_NOT_FOUND = "the live rules do not find the canary"
+CANARY_NOT_ACCEPTED = "not accepted by the mail server within an hour"
+CANARY_WAITS = "its mail waits for the mail server"
+CANARY_NO_CONTACT = "nobody could be told: set canary.recipient"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CanaryDay:
     """How the proof of one Malaysian calendar day went: begun, judged by the live rules, its mail accepted."""

@@ -20,8 +20,8 @@ from monitor import links
 from monitor.budget import Forecast, written
 from monitor.disclosure import _visible, one_line
 from monitor.model import AlertKind, Cause, Clause, Disclosure, Language, Media, MediaKind, Severity
+from monitor.reports import CANARY_NO_CONTACT, CANARY_NOT_ACCEPTED, CANARY_NOT_FOUND, CANARY_WAITS
 from monitor.settings.load import load_settings
-from monitor.store.canaries import NO_CONTACT
 
 DAY, HOUR = timedelta(days=1), timedelta(hours=1)
 ENVELOPE = Envelope(
@@ -327,9 +327,9 @@ def test_a_credential_that_ends_is_followed_by_word_of_the_new_one():
 @pytest.mark.parametrize(
     "why",
     [
-        f"not accepted by the mail server within an hour: {NO_CONTACT}",
-        "not accepted by the mail server within an hour: its mail waits for the mail server",
-        "the live rules do not find the canary: mampu-2009/4/mykad: the rules raised ValueError",
+        f"{CANARY_NOT_ACCEPTED}: {CANARY_NO_CONTACT}",
+        f"{CANARY_NOT_ACCEPTED}: {CANARY_WAITS}",
+        f"{CANARY_NOT_FOUND}: mampu-2009/4/mykad: the rules raised ValueError",
     ],
 )
 def test_why_the_daily_proof_failed_is_told_in_malay(why):

@@ -164,6 +164,19 @@ def test_the_letter_says_until_when_an_answer_is_awaited_and_who_is_told_then(ne
 
 
 @pytest.mark.parametrize(
+    ("next_to", "expected"),
+    [
+        ((Role.HEAD, Role.DEPUTY, Role.ICTSO), "dipanjangkan kepada Pegawai Keselamatan ICT (ICTSO)."),
+        ((Role.DEPUTY,), "satu peringatan akan dihantar."),
+    ],
+)
+def test_a_letter_to_the_deputy_is_not_passed_on_to_the_deputy(next_to, expected):
+    about = alert(next_action_at=NOW + timedelta(hours=4))
+    for words in both(letter(about, next_to=next_to, recipient=about.agency.contacts.deputy_email)):
+        assert expected in words
+
+
+@pytest.mark.parametrize(
     "about",
     [
         pytest.param(alert(), id="nothing is planned"),

@@ -2,9 +2,9 @@
 
 Floors on the posts that the pack and the second opinion were made with guard what was reached, and prove nothing more.
 The frozen parts were written by models that did not see the rules; no rule was tuned on them and the opinion never
-learned them. But the totals of the first were looked at when the opinion's threshold was chosen, and those of the second
-between the last settings. The third is of a writer of whom nothing was learned, the fourth of writers whose other posts
-were. Their floors stand a little below what was reached.
+learned them. But the totals of all four were looked at while its thresholds were chosen: what they say is a little too
+good. The third is of a writer of whom nothing was learned, the fourth of writers whose other posts were. Their floors
+stand a little below what was reached.
 """
 
 from __future__ import annotations

@@ -7,7 +7,6 @@ from datetime import timedelta
 from builders import rule, rule_set
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from test_rules_sieve import pack, texts  # noqa: F401 (a fixture)
 
 from monitor.model import Subject
 from monitor.rules.evaluate import evaluate, evaluate_all
@@ -28,11 +27,6 @@ def test_texts_judged_together_have_the_findings_that_each_has_alone(originals):
     )
     subjects = [Subject(fields={"text": text, "picture:0": text[::-1]}) for text in originals]
     assert evaluate_all(rules, subjects) == [evaluate(rules, one) for one in subjects]
-
-
-def test_what_the_pack_finds_in_a_page_is_what_it_finds_in_each_post(pack):  # noqa: F811
-    subjects = [Subject(fields={"text": text}) for text in list(texts(pack))[::8]]
-    assert evaluate_all(pack, subjects) == [evaluate(pack, one) for one in subjects]
 
 
 def test_each_post_is_asked_for_with_its_own_history():

@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from monitor.model import Subject
-from monitor.rules.evaluate import evaluate, judge
+from monitor.rules.evaluate import evaluate, evaluate_all, judge
 from monitor.rules.load import load_rules
 from monitor.rules.parts import _stretched, compiled, is_wide, pattern, phrases, single_pattern, word_tree
 from monitor.rules.rule import OpinionUse
@@ -47,6 +47,11 @@ def test_no_finding_of_the_pack_is_hidden_by_the_sieve(pack):
         if list(evaluate(pack, subject)) != alone:
             hidden.append(text)
     assert hidden == []
+
+
+def test_what_the_pack_finds_in_a_page_is_what_it_finds_in_each_post(pack):
+    subjects = [Subject(fields={"text": text}) for text in list(texts(pack))[::8]]
+    assert evaluate_all(pack, subjects) == [evaluate(pack, one) for one in subjects]
 
 
 def test_most_ordinary_posts_are_let_through_at_once(pack):

@@ -76,8 +76,7 @@ class Sdk:
                 self.budget.note(recorder.answer.headers, page, now)
         if recorder.answer is not None and recorder.answer.status_code >= 400:
             raise _refused(recorder.answer, result, now, what=what)
-        is_broken = recorder.answer is not None and http.HALF.search(recorder.answer.content.decode("utf-8", "replace"))
-        return http.whole_characters(result) if is_broken else result
+        return result if recorder.answer is None else http.without_halves(result, http.utf8(recorder.answer))
 
     def objects(
         self, ids: Sequence[str], fields: str, now: datetime, *, what: str, tries: int = TRIES_WITHOUT

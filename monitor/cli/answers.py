@@ -63,9 +63,9 @@ def resolve(
     note: Note = "",
 ) -> None:
     """End an alert. A post said to be removed is read again until its deletion is seen."""
-    wanted = RESOLUTIONS.get(resolution)
     if not resolution:
         raise bad(f"--as: is missing; how did it end? {', '.join(sorted(RESOLUTIONS))}")
+    wanted = RESOLUTIONS.get(resolution)
     if wanted is None:
         raise bad(f"--as: '{resolution}': unknown{suggestion(resolution, RESOLUTIONS)}")
     asked = {"alert": _known(case), "by": _person(by), "note": note, "resolution": wanted.value}

@@ -193,9 +193,9 @@ def _by_halves(do: Callable[[Sequence[T]], Sequence[R]], texts: Sequence[T], not
     try:
         return list(do(texts))
     except Exception:  # noqa: BLE001 (one poison text must not stop a million others)
-        if len(texts) == 1:
-            outcome.failed += 1
-            return [nothing]
+        if len(texts) <= 1:
+            outcome.failed += len(texts)
+            return [nothing] * len(texts)
     middle = len(texts) // 2
     return [one for half in (texts[:middle], texts[middle:]) for one in _by_halves(do, half, nothing, outcome)]
 

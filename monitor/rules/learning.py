@@ -74,8 +74,9 @@ def learn(posts: Sequence[Labelled], *, instrument: str, bars: Bars) -> Opinion:
 
 
 def _mean_fit(rows: Any, clauses: Any, counts: Any) -> tuple[Any, Any]:
-    """Return the mean of two fits that err differently: by how rare a bucket is, and also by how unequally breaches and
-    other posts have it.
+    """Return the mean of two fits that err differently.
+
+    One weighs buckets by how rare they are, the other also by how unequally breaches and other posts have them.
     """
     import numpy as np
 

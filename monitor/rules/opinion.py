@@ -103,7 +103,7 @@ class Opinion:
 
     def view(self, text: Text) -> View:
         """Return what the model thinks of a text; it is worked out once."""
-        known: View | None = next((view for opinion, view in text.views if opinion is self), None)
+        known = next((view for opinion, view in text.views if opinion is self), None)
         if known is None:
             text.views.append((self, known := self._view(text)))
         return known

@@ -20,11 +20,14 @@ import unicodedata
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cached_property, lru_cache
 from itertools import islice
-from typing import Any
+from typing import TYPE_CHECKING
 
 import re2
 
 from monitor.rules.disguise import MOST_TEXTS, Edit, edited, edits, is_deliberate, is_plain
+
+if TYPE_CHECKING:
+    from monitor.rules.opinion import Opinion, View
 
 # Letters of other scripts that look like Latin ones and have no ASCII form of their own (by eye).
 _LOOK_ALIKES = {
@@ -152,7 +155,7 @@ class Text:
     def __init__(self, original: str) -> None:
         self.original = original
         self.found: dict[int, list[Span]] = {}  # matches of parts that rules share, by their identity
-        self.views: list[tuple[Any, Any]] = []  # what learned opinions think of it
+        self.views: list[tuple[Opinion, View]] = []  # what learned opinions think of it
 
     @cached_property
     def exact(self) -> str:
@@ -337,9 +340,8 @@ HIDING = "\ue000"  # for private use: no text has it, and rules can look for it
 LEAST_WORDS = 4
 _INVISIBLE = "\u200b-\u200f\u2060-\u2064\ufeff\u034f"
 _OTHER_SCRIPT = "\u0370-\u03ff\u0400-\u058f\u13a0-\u13ff"
-_WIDE = (
-    "\uff21-\uff3a\uff41-\uff5a"  # letters that come one by one where Chinese is written, and in words from who hides
-)
+# Letters that come one by one where Chinese is written, and in whole words from who hides them.
+_WIDE = "\uff21-\uff3a\uff41-\uff5a"
 _HIDDEN = re.compile(
     f"[A-Za-z][{_INVISIBLE}]+[A-Za-z]|[A-Za-z][{_OTHER_SCRIPT}]|[{_OTHER_SCRIPT}][A-Za-z]|[{_WIDE}]{{4}}"
 )
@@ -349,9 +351,7 @@ _STANDING = "ɐɔǝɟƃɥᴉɾʞɯɹʇʌʍʎ∀ƎℲ⅁˥┴"
 _UPSIDE = re.compile(f"(?:[{_STANDING}][^\n]*){{4}}")
 _TURNED = f"(?:[{''.join(_UPSIDE_DOWN | _TURNED_TOO)}\\d_]|[^\\w\\s])++(?!\\S)"  # a word without any other letter
 _TURNED_WORDS = re.compile(rf"(?<!\S){_TURNED}(?:[ \t]+{_TURNED})*")
-_ODD_LETTER = re.compile(
-    f"[{_INVISIBLE}{_OTHER_SCRIPT}{_STANDING}{_WIDE}]"
-)  # one of them is in all that these two find
+_ODD_LETTER = re.compile(f"[{_INVISIBLE}{_OTHER_SCRIPT}{_STANDING}{_WIDE}]")  # in all that _HIDDEN and _UPSIDE find
 _TURN = str.maketrans(_UPSIDE_DOWN | _TURNED_TOO)
 
 

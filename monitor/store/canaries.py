@@ -9,7 +9,7 @@ from datetime import date, datetime, timedelta
 from sqlalchemy import ColumnElement, Connection, RowMapping, Select, and_, func, select, update
 
 from monitor.model import MALAYSIA, AlertKind, AlertState, CanaryOutcome, Disclosure, NotificationState, Severity
-from monitor.reports import CanaryDay
+from monitor.reports import CANARY_NO_CONTACT, CANARY_NOT_ACCEPTED, CANARY_NOT_FOUND, CANARY_WAITS, CanaryDay
 from monitor.store import audit
 from monitor.store.database import Database, insert_if_new
 from monitor.store.life import ALIVE
@@ -19,7 +19,6 @@ from monitor.store.tables import alert, canary, meta, notification
 ON_TIME = timedelta(hours=1)  # a proof that takes longer is none
 REFUSED = frozenset({NotificationState.DEAD, NotificationState.BOUNCED})
 UNJUDGED = and_(canary.c.alert_id.is_(None), canary.c.error == "")
-NO_CONTACT = "nobody could be told: set canary.recipient"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,7 +80,7 @@ def save_canary(
             opened = _open(connection, key, now)
             connection.execute(update(canary).where(canary.c.id == number).values(alert_id=opened))
         elif day is not None:
-            _miss(connection, key, f"the live rules do not find the canary: {error}", now)
+            _miss(connection, key, f"{CANARY_NOT_FOUND}: {error}", now)
     return True
 
 
@@ -127,8 +126,8 @@ def settle_canaries(db: Database, *, now: datetime) -> list[str]:
             elif REFUSED & states.keys():
                 _end(connection, row["alert_id"], "its mail was refused: a dead letter tells of it", at=now, now=now)
             elif row["day"] and now - row["began_at"] > ON_TIME and not _is_missed(connection, row["key"]):
-                why = "its mail waits for the mail server" if states else NO_CONTACT
-                _miss(connection, row["key"], f"not accepted by the mail server within an hour: {why}", now)
+                why = CANARY_WAITS if states else CANARY_NO_CONTACT
+                _miss(connection, row["key"], f"{CANARY_NOT_ACCEPTED}: {why}", now)
                 missing.append(row["key"])
     return missing
 
