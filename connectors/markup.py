@@ -40,7 +40,17 @@ def read_html(markup: str, *, base: str) -> Reading:
     return Reading(text=tidy("".join(reader.pieces)), links=unique(reader.links), media=unique(reader.media))
 
 
-def feed_whole(parser: HTMLParser, page: str) -> None:
+class LenientParser(HTMLParser):
+    """Takes a page for what a browser makes of it: a strange declaration (`<![`) is a comment, and no failure."""
+
+    def parse_marked_section(self, i: int, report: bool = True) -> int:
+        try:
+            return super().parse_marked_section(i, report)
+        except AssertionError:  # how html.parser says that it knows no such section
+            return self.parse_bogus_comment(i)
+
+
+def feed_whole(parser: LenientParser, page: str) -> None:
     """Have a whole page read. Of tags that never end, only so many are looked into; then what is left is text.
 
     For each of them html.parser looks through all the rest of the page, which for a hostile one takes hours.
@@ -89,7 +99,7 @@ def media_of(url: str, *, kind: str = "", text: str = "") -> Media | None:
     return None
 
 
-class _Reader(HTMLParser):
+class _Reader(LenientParser):
     def __init__(self, base: str) -> None:
         super().__init__(convert_charrefs=True)
         self.pieces: list[str] = []

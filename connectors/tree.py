@@ -8,9 +8,8 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, field
 from html import escape
-from html.parser import HTMLParser
 
-from connectors.markup import feed_whole
+from connectors.markup import LenientParser, feed_whole
 
 VOID = frozenset({"area", "base", "br", "col", "embed", "hr", "img", "input", "link", "meta", "source", "track", "wbr"})
 # A new one of these ends an open one beside it: their end tags may be left out.
@@ -124,7 +123,7 @@ def read_tree(page: str) -> Element:
     return builder.root
 
 
-class _Builder(HTMLParser):
+class _Builder(LenientParser):
     def __init__(self) -> None:
         super().__init__(convert_charrefs=True)
         self.root = Element(tag="")

@@ -540,6 +540,11 @@ def test_a_page_of_endless_nesting_and_tags_that_never_end_is_read_in_a_moment()
     assert main_text(read_page("<br>" * 40_001, SITE)) is None
 
 
+@pytest.mark.parametrize("noise", ["<![", "<![ ", "<![siapa ", "<![if IE]>", "<![CDATA[", "<![" * 3])
+def test_a_declaration_that_means_nothing_is_no_failure(noise):
+    assert said(f"{noise}<p>perkataan</p><p>rahsia</p>").text.endswith("rahsia")
+
+
 @settings(max_examples=60, deadline=None)
 @given(st.text(alphabet="<>/= \"'{}[]:,@artice-!\n", max_size=200), st.integers(0, 700))
 def test_whatever_a_page_holds_is_an_article_or_one_of_our_errors(noise, place):

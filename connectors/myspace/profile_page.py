@@ -7,12 +7,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from html import escape
-from html.parser import HTMLParser
 from urllib.parse import urlsplit
 
 from connectors.base import SchemaDrift, Unavailable
 from connectors.links import absolute
-from connectors.markup import feed_whole, read_html
+from connectors.markup import LenientParser, feed_whole, read_html
 from connectors.myspace.shown import Shown
 from connectors.payload import moment
 from connectors.seen import Seen
@@ -90,7 +89,7 @@ class _Entry:
     permalink: str = ""
 
 
-class _PageReader(HTMLParser):
+class _PageReader(LenientParser):
     """Collects the landmarks of a profile and the markup of each post."""
 
     def __init__(self) -> None:
