@@ -102,8 +102,14 @@ def test_the_first_page_names_the_blind_account_and_its_cause(console):
     assert "0 fully monitored" in page
 
 
-def test_an_unknown_case_is_not_found(console):
-    assert console("/alerts/PTU-2026-999999").status_code == 404
+@pytest.mark.parametrize(
+    ("path", "said"), [("/alerts/PTU-2026-999999", "No alert has this case number"), ("/rules", "Not found")]
+)
+def test_what_is_not_there_is_a_page_that_leads_on(console, path, said):
+    answer = console(path)
+    assert (answer.status_code, answer.headers["X-Frame-Options"]) == (404, "DENY")
+    assert said in answer.text
+    assert '<a href="/alerts">' in answer.text
 
 
 def test_another_host_name_is_refused(console):

@@ -13,9 +13,10 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from fastapi import FastAPI, HTTPException, Request, Response
+from fastapi import FastAPI, Request, Response
 from fastapi.responses import HTMLResponse, JSONResponse
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from starlette.exceptions import HTTPException
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 
 from alerts import wording
@@ -71,8 +72,8 @@ def build(console: Console) -> FastAPI:
     app.middleware("http")(_harden)
     pages = _templates()
 
-    def page(name: str, **content: object) -> HTMLResponse:
-        return HTMLResponse(pages.get_template(name).render(now=console.clock(), **content))
+    def page(name: str, *, status: int = 200, **content: object) -> HTMLResponse:
+        return HTMLResponse(pages.get_template(name).render(now=console.clock(), **content), status_code=status)
 
     @app.get("/healthz")
     def health() -> JSONResponse:
@@ -90,6 +91,12 @@ def build(console: Console) -> FastAPI:
     @app.get("/alerts/{case}")
     def one(case: str) -> HTMLResponse:
         return page("alert.html", **_one_alert(console, case))
+
+    @app.exception_handler(HTTPException)
+    def refused(_: Request, error: HTTPException) -> HTMLResponse:
+        answer = page("error.html", status=error.status_code, reason=error.detail)
+        answer.headers.update(error.headers or {})
+        return answer
 
     if console.link_key:
         app.include_router(answer.router(_answering(console, pages)))
