@@ -151,13 +151,11 @@ def _platforms(configuration: Configuration) -> Iterator[Found]:
         try:
             message = connector.check()
             state = "note" if connector.capabilities.degraded else "ok"
-            yield Found(state=state, subject=name, message=message)
         except ConnectorError as error:
-            usable = name not in used or connector.capabilities.degraded
-            message = (
-                f"{error}. Needed: {connector.obtain}" if isinstance(error, ConnectorMisconfigured) else str(error)
-            )
-            yield Found(state="note" if usable else "bad", subject=name, message=message)
+            needed = f". Needed: {connector.obtain}" if isinstance(error, ConnectorMisconfigured) else ""
+            message = f"{error}{needed}"
+            state = "note" if name not in used or connector.capabilities.degraded else "bad"
+        yield Found(state=state, subject=name, message=message.removeprefix(f"{name}: "))
 
 
 def _others(configuration: Configuration) -> Iterator[Found]:
@@ -188,10 +186,9 @@ def _clock(configuration: Configuration, now: Callable[[], datetime] = utc_now) 
         except (requests.RequestException, KeyError, ValueError):
             continue
         off = abs(theirs - now())
-        state = "bad" if off > CLOCK_TOLERANCE else "ok"
-        yield Found(
-            state=state, subject="clock", message=f"{off.total_seconds():.0f} s from that of {name}; set it by NTP"
-        )
+        far = off > CLOCK_TOLERANCE
+        message = f"{off.total_seconds():.0f} s from that of {name}{'; set it by NTP' if far else ''}"
+        yield Found(state="bad" if far else "ok", subject="clock", message=message)
         return
     yield Found(state="note", subject="clock", message=f"{now():%Y-%m-%d %H:%M:%S} UTC; no platform to compare with")
 

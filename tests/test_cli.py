@@ -606,6 +606,8 @@ def test_doctor_tries_each_credential(read, pantau):
     ran = pantau("doctor", folder=read.folder)
     assert ran.code == 0, ran.out
     assert "the bearer token is accepted" in ran.out
+    assert "x: the bearer" not in ran.out  # its line begins with the name already
+    assert "set it by NTP" not in ran.out
     assert "1 of them failing" in ran.out
 
 
