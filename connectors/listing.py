@@ -10,15 +10,15 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 
-from connectors.base import PAGE_BOUND, Cursor, Gap, Page, Reread
+from connectors.base import PAGE_BOUND, POST_BOUND, Cursor, Gap, Page, Reread
 from connectors.walk import LOOKS, Listed, Listing, listed
 from monitor.model import Cause, Post
 
-LOOKED_THROUGH = 40  # pages of one look for known posts
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 FAR = datetime(9999, 1, 1, tzinfo=UTC)
 SAME_TIME = timedelta(seconds=1)  # posts of one second stand in no order
 MOST_REPEATS = 1  # pages in a row that show what was shown: a server that minds no cursor has no end
+MOST_EMPTY = 40  # pages in a row
 
 
 def merged(*listings: Listing) -> Listing:
@@ -69,18 +69,18 @@ def _ready(
 def reread_listed(answers: Iterable[Listed], published: Mapping[str, datetime | None]) -> Reread:
     """Look known posts up in a listing, by id with the time each was published (None: not known).
 
-    Missing is what the listing should have shown: it ended without it, or came to posts older than it. What was
-    published before the last page looked at stays undecided.
+    Missing is what the listing should have shown: it ended without it, or came to posts older than it. It is read as
+    deep as that lies, however small its pages are; where it has no end, what lies deeper stays undecided.
     """
     sought = dict(published)
     found: dict[str, Post] = {}
     reached: datetime | None = None
-    ended, repeats = False, _Repeats()
-    for number, answer in enumerate(answers, start=1):
+    ended, depth = False, _Depth()
+    for answer in answers:
         found |= {post.native_id: post for post in answer.posts if post.native_id in sought}
         reached = min([*answer.times, *([reached] if reached else [])], default=None)
         ended = not answer.more
-        lost = number >= LOOKED_THROUGH or repeats.too_many(answer)
+        lost = depth.is_endless(answer) or len(depth.seen) >= POST_BOUND
         if ended or lost or not _still_sought(sought, found, reached):
             break
     missing = {one for one, at in sought.items() if one not in found and (ended or _passed(at, reached))}
@@ -96,16 +96,21 @@ def _passed(at: datetime | None, reached: datetime | None) -> bool:
 
 
 @dataclass(slots=True)
-class _Repeats:
-    """Tells when a listing goes round in a circle: whoever asked on would spend the whole day's calls."""
+class _Depth:
+    """Tells when a listing has no end or goes round in a circle: whoever asked on would spend the whole day's calls."""
 
     seen: set[str] = field(default_factory=set)
-    in_a_row: int = 0
+    pages: int = 0
+    repeats: int = 0  # in a row
+    empty: int = 0  # in a row
 
-    def too_many(self, answer: Listed) -> bool:
-        self.in_a_row = self.in_a_row + 1 if answer.ids and answer.ids <= self.seen else 0
+    def is_endless(self, answer: Listed) -> bool:
+        self.pages += 1
+        self.repeats = self.repeats + 1 if answer.ids and answer.ids <= self.seen else 0
+        self.empty = 0 if answer.ids else self.empty + 1
         self.seen |= answer.ids
-        return self.in_a_row > MOST_REPEATS
+        circles = self.repeats > MOST_REPEATS or self.empty >= MOST_EMPTY
+        return circles or self.pages >= PAGE_BOUND
 
 
 def stretch(answers: Iterable[Listed], start: datetime, end: datetime, *, promises: bool = False) -> Iterator[Page]:
@@ -115,12 +120,12 @@ def stretch(answers: Iterable[Listed], start: datetime, end: datetime, *, promis
     """
     cursor: Cursor = {}
     reached: datetime | None = None
-    hollow, repeats = False, _Repeats()
+    hollow, depth = False, _Depth()
     for number, answer in enumerate(answers, start=1):
         posts = tuple(post for post in answer.posts if start <= post.published_at < end)
         reached = min([*answer.times, *([reached] if reached else [])], default=None)
         past = bool(answer.times) and max(answer.times) < start
-        last = past or not answer.more or number >= PAGE_BOUND or repeats.too_many(answer)
+        last = depth.is_endless(answer) or past or not answer.more
         hollow |= promises and not answer.ids and (answer.more or number > 1)
         cut = last and ((not past and answer.more) or hollow)
         gap = Gap(start=start, end=min(reached or end, end), cause=Cause.BURST) if cut else None

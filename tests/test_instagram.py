@@ -360,19 +360,6 @@ def test_a_post_that_the_listing_should_have_shown_is_missing():
         assert replay.paths == ["/v26.0/", f"/v26.0/{ASKER}"] * 2
 
 
-def test_a_post_older_than_what_was_looked_through_is_not_decided():
-    numbers = itertools.count(1)
-
-    def script(_):
-        return as_json(discovered([item(number := next(numbers))], after=f"c{number}"))
-
-    with Replay(by_path({f"/{ASKER}": script})) as replay:
-        known = {"1790000999": NOW - 500 * HOUR}
-        answer = connector(replay.url).reread_listed(JPD, known, now=NOW)
-        assert len(replay.asked) == 1 + 40
-    assert (answer.posts, answer.missing) == ((), frozenset())
-
-
 # ---------------------------------------------------------------- refusals and budget
 
 

@@ -4,21 +4,21 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import timedelta
-from itertools import repeat
+from itertools import count, repeat
 
 import pytest
 from builders import NOW, account, post
 from test_x import page as answer_of
 from test_x import post as tweet
 
-from connectors.base import Bounds, Gap
+from connectors.base import PAGE_BOUND, Bounds, Gap
 from connectors.listing import merged, reread_listed, stretch
 from connectors.seen import remembered, window_page
 from connectors.walk import Listed, begin_walk, listed, walked
 from connectors.x.timeline import Walk as XWalk
 from monitor.model import Cause
 
-MINUTE, HOUR = timedelta(minutes=1), timedelta(hours=1)
+SECOND, MINUTE, HOUR = timedelta(seconds=1), timedelta(minutes=1), timedelta(hours=1)
 EMPTY_END, EMPTY_MIDDLE = Listed(posts=(), times=(), ids=frozenset(), more=False), listed([], more=True)
 JPD = account(registered_at=NOW - 30 * HOUR)
 
@@ -208,6 +208,28 @@ def test_a_server_that_minds_no_cursor_is_not_asked_for_the_same_page_for_ever()
     answers = (shown(1, 2) for _ in asked)
     assert not reread_listed(answers, {"x": NOW - HOUR}).missing
     assert next(asked) == 3
+
+
+def test_a_server_of_empty_pages_is_not_asked_for_ever():
+    assert len(list(stretch(repeat(EMPTY_MIDDLE), NOW - HOUR, NOW))) < 100
+    asked = iter(range(999))
+    assert not reread_listed((EMPTY_MIDDLE for _ in asked), {"x": NOW - HOUR}).missing
+    assert next(asked) < 100
+
+
+def test_in_a_listing_without_end_a_post_that_lies_deeper_than_anybody_reads_is_not_decided():
+    asked = count(1)
+    answers = (listed([post(str(n), published_at=NOW)], more=True) for n in asked)
+    assert not reread_listed(answers, {"x": NOW - HOUR}).missing
+    assert next(asked) == PAGE_BOUND + 1
+
+
+def test_a_known_post_is_looked_up_as_deep_as_it_lies_however_small_the_pages():
+    """Fault 22: what lay below the fortieth page was undecided for ever, and its edits were never seen."""
+    answers = (shown(n, more=n < 99) for n in range(1, 100))
+    answer = reread_listed(answers, {"90": NOW - 90 * MINUTE, "gone": NOW - 80 * MINUTE - 30 * SECOND})
+    assert ([one.native_id for one in answer.posts], answer.missing) == (["90"], {"gone"})
+    assert next(answers).ids == {"91"}  # no further than it must
 
 
 def test_x_s_promise_of_a_further_page_is_kept_or_is_a_gap():
