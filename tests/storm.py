@@ -13,7 +13,7 @@ import json
 import random
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, Self
 
@@ -41,6 +41,7 @@ SECOND = timedelta(seconds=1)
 STEP = 60 * SECOND  # of the simulated clock
 TIMEOUT = 0.25  # seconds that a connector waits for an answer
 PAGE = 5  # posts of an answer, where there are pages
+MORE_CALLS = {"threads": {"daily_calls": 1000 * 100 // PAGE}}  # what a day's calls are for real pages
 KEPT_ANSWERS = 5  # to one question
 KEPT_QUESTIONS = 400
 WINDOW = 17  # posts on a platform that shows its newest alone: all of them are served to the end
@@ -251,6 +252,24 @@ def _missing(one: Published, stored: list[tuple[str, bool, bool]]) -> str:
     return "" if any(newest for _, newest in found) else "an old version"
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answered:
+    """An answer that got as far as being made; `true` was to be told."""
+
+    at: datetime
+    question: tuple[str, str]
+    fault: str
+    true: Reply
+    told: Reply
+
+    def of(self, native_id: str) -> str:
+        """Say what became of a post that the true answer held; nothing where it held none."""
+        if native_id.encode() not in self.true.body:
+            return ""
+        came = "shown" if self.told.status == 200 and native_id.encode() in self.told.body else "hidden"
+        return f"{self.at:%d. %H:%M:%S} {came} by {self.fault or 'a true answer'} to {self.question[1]}"
+
+
 class StormyWorld(World):
     """A world each of whose answers meets one fault at random, with the probability `rate`."""
 
@@ -300,11 +319,16 @@ class Storm:
         self.alive: dict[str, list[tuple[str, str]]] = {}  # by platform: (handle, native id)
         self.question: tuple[str, str] = ("", "")
         self.said: dict[tuple[str, str], list[Reply]] = {}  # what was answered to each question
+        self.log: list[Answered] | None = None  # of every answer, where somebody wants to know
 
     def _spoil(self, _platform: str, reply: Reply) -> Reply:
         self.question = self.world.question
         spoiler = SPOILERS.get(self.world.fault)
         spoilt = spoiler(self, reply) if spoiler else reply
+        if self.log is not None:
+            self.log.append(
+                Answered(at=self.now, question=self.question, fault=self.world.fault, true=reply, told=spoilt)
+            )
         said = self.said.setdefault(self.question, [])
         said.append(reply)
         del said[:-KEPT_ANSWERS]
@@ -346,7 +370,7 @@ class Storm:
 
     def _connector(self, setup: Setup) -> Any:
         cls = connectors.load(setup.platform)
-        given: dict[str, object] = dict(setup.settings)
+        given: dict[str, object] = {**setup.settings, **MORE_CALLS.get(setup.platform, {})}
         if setup.based:
             given[setup.base] = self.sandbox.base_url(setup.twin or setup.platform)
         if setup.credential:
@@ -426,6 +450,10 @@ class Storm:
                     found.append(f"{holder.label} {one.native_id} of {one.at:%H:%M:%S}: {what}")
         return found
 
+    def history(self, native_id: str) -> list[str]:
+        """Return what became of each answer that held a post, where the answers were kept."""
+        return [line for one in self.log or () if (line := one.of(native_id))]
+
     def buried_wrongly(self) -> int:
         return sum(line.endswith("believed deleted") for line in self.lost())
 
@@ -460,9 +488,9 @@ class Storm:
 
     def calls_per_account(self) -> float:
         """Return the most that any platform was asked for, for each of its accounts."""
-        counted = Counter(platform for platform, _ in self.world.requests)
         twins = {setup.twin or name: name for name, setup in self.setups.items()}
-        return max((n / len(self.handles(twins[one])) for one, n in counted.items()), default=0.0)
+        counted = self.world.asked_in_all.items()
+        return max((n / len(self.handles(twins[one])) for one, n in counted), default=0.0)
 
     def crashes(self) -> list[str]:
         return sorted({one.failure for one in self.results if one.failure and "Pantau itself" in one.failure})
