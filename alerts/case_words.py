@@ -182,7 +182,7 @@ def _case_row(alert: Alert, delivery: Delivery, envelope: Envelope, now: datetim
     refs = [finding.clause.ref for finding in alert.findings]
     return CaseRow(
         case=alert.case,
-        what=wording.clause_names(refs, language) or wording.KINDS[language][alert.kind],
+        what=wording.paragraphs(refs, language) or wording.KINDS[language][alert.kind],
         severity=wording.SEVERITIES[language][alert.severity],
         account=_account_name(alert),
         at=wording.short(alert.post.published_at if alert.post else alert.opened_at),

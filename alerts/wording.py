@@ -345,6 +345,16 @@ def clause_names(refs: Iterable[str], language: Language) -> str:
     return listed([clause_name(ref) for ref in sorted(set(refs))], language)
 
 
+def paragraphs(refs: Iterable[str], language: Language) -> str:
+    """Return "paragraphs 3(b) and 4"; "" without any."""
+    found = set(refs)
+    return f"{_paragraph_word(len(found), language)} {clause_names(found, language)}" if found else ""
+
+
+def _paragraph_word(count: int, language: Language) -> str:
+    return "perenggan" if language is MS else "paragraphs" if count > 1 else "paragraph"
+
+
 def cause(why: Cause | None, language: Language) -> tuple[str, str]:
     """Return the cause in plain words, and what to do about it."""
     return UNKNOWN_CAUSE[language] if why is None else CAUSES[language][why]
@@ -417,8 +427,7 @@ def matter(kind: AlertKind, clause_refs: Iterable[str], language: Language) -> s
     names = listed([clause_name(ref) for ref in refs], language).replace(
         f" {AND[language]} ", f" {AND[language].upper()} "
     )
-    paragraphs = "PERENGGAN" if language is MS else "PARAGRAPHS" if len(refs) > 1 else "PARAGRAPH"
-    return f"{words} {paragraphs} {names}"
+    return f"{words} {_paragraph_word(len(refs), language).upper()} {names}"
 
 
 def canary_failure(why: str, language: Language) -> str:

@@ -79,6 +79,17 @@ def test_every_sample_can_be_read(folder, width, scheme):
     assert wrong == {}
 
 
+@pytest.mark.parametrize("name", ["en-group", "ms-group", "ms-group-flood"])
+def test_a_list_of_cases_shows_each_number_on_one_line(folder, name):
+    with chromium() as browser:
+        page = browser.new_page(viewport={"width": 375, "height": 800})
+        page.set_content((folder / f"{name}.html").read_text())
+        numbers = page.locator("td strong")
+        lines = numbers.evaluate_all("cells => cells.map(cell => [cell.textContent, cell.getClientRects().length])")
+    assert lines
+    assert [(case, count) for case, count in lines if not case.startswith("PTU-") or count > 1] == []
+
+
 def test_a_page_is_at_most_600_pixels_wide_on_a_wide_screen(folder):
     with chromium() as browser:
         page = browser.new_page(viewport={"width": 1400, "height": 800})
