@@ -40,18 +40,21 @@ def weather(name: str, faults: tuple[str, ...], *, seconds: float, seed: int, pl
             calls = storm.calls_per_account() / storm.ticks
             grown = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - (early or sys.maxsize)
             storm.calm()
-            lost, holes, crashes = storm.lost(), storm.holes(), storm.crashes()
+            lost, holes, crashes, strange = storm.lost(), storm.holes(), storm.crashes(), storm.strange()
     print(
         f"{name}: {sum(storm.world.met.values())} answers, {storm.ticks} ticks, {calls:.1f} calls a tick and account at most"
     )
-    print(f"  lost {len(lost)}, holes {len(holes)}, crashes {len(crashes)}, memory {max(grown, 0) / 1000:+.0f} MB")
+    print(
+        f"  lost {len(lost)}, of others {len(strange)}, holes {len(holes)}, crashes {len(crashes)}, "
+        f"memory {max(grown, 0) / 1000:+.0f} MB"
+    )
     for (platform, what), count in sorted(Counter(map(kind_of, lost)).items()):
         print(f"    {platform}: {count} {what}")
-    for line in [*lost[:20], *holes, *crashes]:
+    for line in [*lost[:20], *strange, *holes, *crashes]:
         print(f"    {line}")
         for told in storm.history(line.split(" ")[1])[-HISTORY:] if line in lost else ():
             print(f"        {told[:200]}")
-    return not (holes or crashes or grown > GROWTH) and (not lost or faults is FAULTS)
+    return not (holes or crashes or strange or grown > GROWTH) and (not lost or faults is FAULTS)
 
 
 def kind_of(line: str) -> tuple[str, str]:

@@ -48,6 +48,9 @@ WINDOW = 17  # posts on a platform that shows its newest alone: all of them are 
 BURSTS = 0.3
 BY_NUMBER = {"telegram"}  # its numbers follow time: nothing comes late
 OF_ONE_TOKEN = {"tiktok", "linkedin"}  # the token is one account's
+NAMELESS = {setup.platform for setup in SETUPS if not setup.names_owner}  # another's answer cannot be told there
+DOMAINS = {"bluesky": ".example.my"}  # handles are domains there
+STRANGE = "Kata jiran"  # of whom nobody watches
 LOOPBACK = (ipaddress.ip_network("127.0.0.1/32"),)
 POLLING = Polling(
     min_interval=20 * SECOND,
@@ -232,6 +235,7 @@ ON_THE_WIRE: Mapping[str, Mapping[str, Any]] = {
     "shorter than told": {"raw": b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n[]"},
     "without end of patience": {"raw": b"HTTP/1.1 100 Continue\r\n\r\n" * 50},
     "a bomb": {"raw": b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\n\r\n" + gzip.compress(b" " * 9_000_000)},
+    "another account's": {"mistaken": True},  # only where an answer says whose it is
 }
 
 
@@ -289,6 +293,8 @@ class StormyWorld(World):
         self.fault = self.dice.choice(self.faults) if hit else ""
         self.met[self.fault or "none"] += 1
         how = ON_THE_WIRE.get(self.fault)
+        if how and how.get("mistaken") and platform in NAMELESS:
+            return None
         return Fault(platform=platform, times=1, headers={}, **how) if how else None
 
 
@@ -339,6 +345,7 @@ class Storm:
     def __enter__(self) -> Self:
         self.sandbox.start()
         for platform in self.setups:
+            self._settle_neighbour(platform)
             for handle in self.handles(platform):
                 self.world.add_account(platform, handle, name="Jabatan Demo")
                 for hour in (1, 5, 40, 90):
@@ -363,7 +370,15 @@ class Storm:
 
     def handles(self, platform: str) -> list[str]:
         count = 1 if platform in OF_ONE_TOKEN else self.each
-        return [f"{platform}akaun{n}{'.example.my' if platform == 'bluesky' else ''}" for n in range(count)]
+        return [f"{platform}akaun{n}{DOMAINS.get(platform, '')}" for n in range(count)]
+
+    def _settle_neighbour(self, platform: str) -> None:
+        """Open an account that nobody watches: what it publishes must be stored nowhere."""
+        handle = f"{platform}jiran{DOMAINS.get(platform, '')}"
+        self.world.add_account(platform, handle, name="Jabatan Jiran")
+        for hour in (1, 3, 40):
+            text = f"{STRANGE} {self.dice.randrange(10**9)}"
+            self.world.publish(platform, handle, text, at=self.now - timedelta(hours=hour))
 
     def _account(self, setup: Setup, handle: str) -> Account:
         return Account(agency="JPD", platform=setup.platform, handle=handle, url=setup.address(self.sandbox, handle))
@@ -453,6 +468,10 @@ class Storm:
     def history(self, native_id: str) -> list[str]:
         """Return what became of each answer that held a post, where the answers were kept."""
         return [line for one in self.log or () if (line := one.of(native_id))]
+
+    def strange(self) -> list[str]:
+        """Return what is stored of accounts that nobody watches."""
+        return [text for one in registered(self.db) for text, *_ in self._stored(one.id) if STRANGE in text]
 
     def buried_wrongly(self) -> int:
         return sum(line.endswith("believed deleted") for line in self.lost())

@@ -6,13 +6,15 @@ import itertools
 import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 from conformance import NOW, PATIENCE, PLANTED, SETUPS, Case, Setup, first_line, open_case, shown, texts
 from storm import SPOILERS
 
-from connectors.base import ConnectorError, ConnectorMisconfigured, CredentialRefused
+from connectors.base import ConnectorError, ConnectorMisconfigured, CredentialRefused, PermissionMissing
+from connectors.owners import AnotherAccount
 from connectors.sandbox.reply import Reply
 from connectors.sandbox.server import Sandbox
 from connectors.sandbox.world import PAGE_SIZES, World
@@ -39,6 +41,17 @@ def case(request, sandbox) -> Case:
 @pytest.fixture(params=PAGED, ids=lambda setup: setup.name)
 def paged(request, sandbox) -> Case:
     return fresh(request.param, sandbox)
+
+
+@pytest.fixture(params=[setup for setup in SETUPS if setup.names_owner], ids=lambda setup: setup.name)
+def naming(request) -> Iterator[Case]:
+    """A platform whose answers say whose they are, in a world of its own with one other account."""
+    setup, domain = request.param, ".example.my" if request.param.platform == "bluesky" else ""
+    with Sandbox(World()) as running:
+        running.world.add_account(setup.platform, f"jiran{domain}", name="Jabatan Jiran")
+        for number in range(2):
+            running.world.publish(setup.platform, f"jiran{domain}", f"lain {number}", at=NOW - (number + 2) * MINUTE)
+        yield open_case(setup, running, f"jabatan{domain}")
 
 
 @pytest.fixture(params=WITH_TOKEN, ids=lambda setup: setup.name)
@@ -204,6 +217,43 @@ def test_a_deleted_post_is_missing_when_read_again_and_its_neighbour_is_not(page
     answer = paged.connector().reread(paged.account, [gone, stays], now=NOW)
     assert answer.missing == {gone}
     assert [post.native_id for post in answer.posts] == [stays]
+
+
+def test_the_answer_about_another_account_is_refused_and_says_whose_it_is(naming):
+    """A cache with a wrong key, a proxy that mixes answers up: nothing of it is stored, or moves a cursor."""
+    naming.publish("lama", at=NOW - 30 * MINUTE)
+    cursor = naming.pull()[-1].cursor
+    naming.publish("baharu", at=NOW)
+    other = naming.sandbox.world.holders(naming.setup.platform)[0]
+    for begin in (None, cursor):
+        naming.fail(times=9, mistaken=True)
+        with pytest.raises(AnotherAccount) as refused:
+            naming.pull(begin, now=NOW + MINUTE)
+        assert any(name in str(refused.value) for name in (other.native_id, other.handle, other.native_id[2:]))
+        naming.sandbox.world.heal()
+    assert "baharu" in texts(naming.pull(cursor, now=NOW + MINUTE))
+
+
+def test_an_answer_about_another_account_buries_nothing_when_posts_are_read_again(naming):
+    for number in range(4):
+        naming.publish(f"hantaran {number}", at=NOW - (30 - number) * MINUTE)
+    known = {post.native_id for post in shown(naming.pull())}
+    naming.sandbox.world.fail(naming.setup.twin or naming.setup.platform, times=99, mistaken=True)
+    try:
+        answer = naming.connector().reread(naming.account, sorted(known), now=NOW)
+    except (AnotherAccount, PermissionMissing):  # the latter where an answer for a token is an answer for its account
+        return
+    assert (answer.missing, answer.hidden) == (frozenset(), frozenset())
+    assert {post.native_id for post in answer.posts} <= known
+
+
+@pytest.mark.parametrize("knows_id", [True, False], ids=["by its id", "by its name"])
+def test_the_profile_of_another_account_is_no_profile_of_this_one(naming, knows_id):
+    asked = naming.account if knows_id else replace(naming.account, native_id="")
+    naming.sandbox.world.fail(naming.setup.twin or naming.setup.platform, times=99, mistaken=True)
+    with pytest.raises(ConnectorError) as refused:
+        naming.connector().resolve(asked)
+    assert isinstance(refused.value, AnotherAccount | PermissionMissing)
 
 
 FAULTS = {

@@ -331,7 +331,7 @@ def new(*handles: str) -> list[object]:
 
 def test_pages_are_read_in_one_call():
     page = recorded("facebook/page")
-    both = {"jpd.demo": page, "kcm.demo": {**page, "id": "2"}}
+    both = {"jpd.demo": page, "kcm.demo": {**page, "id": "2", "username": "kcm.demo"}}
     with Replay(by_path({"/v26.0/": both})) as replay:
         found = connector(replay.url).resolve_many(new("jpd.demo", "kcm.demo"))
         assert len(replay.asked) == 1

@@ -284,7 +284,12 @@ def test_a_page_is_looked_up_by_its_number(native_id):
 
 
 def test_a_showcase_page_keeps_its_whole_urn():
-    brand = {**ORGANISATIONS["elements"][0], "id": 5, "$URN": "urn:li:organizationBrand:5"}
+    brand = {
+        **ORGANISATIONS["elements"][0],
+        "id": 5,
+        "$URN": "urn:li:organizationBrand:5",
+        "vanityName": "program-demo",
+    }
     routes = {"/rest/organizations": {"elements": [brand]}, "/rest/posts": listing(item(1))}
     with Replay(by_path(routes)) as replay:
         pull(replay.url, of=account("program-demo", "linkedin"))

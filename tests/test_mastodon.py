@@ -26,6 +26,7 @@ from connectors.mastodon.listing import following, parse_statuses
 from connectors.mastodon.places import Place, place_of
 from connectors.mastodon.posts import parse_account, parse_status
 from connectors.mastodon.refusals import AccountHidden, ServerLimited
+from connectors.owners import AnotherAccount
 from connectors.sandbox.server import Sandbox
 from connectors.sandbox.world import World
 from monitor.model import Account, MediaKind, PostKind
@@ -164,8 +165,8 @@ def test_a_profile_says_where_it_has_moved_to_and_what_its_fields_say():
 
 
 def test_another_account_s_posts_are_drift():
-    with pytest.raises(SchemaDrift, match="another account"):
-        parse_statuses([status(1, owner="7")], more=False, owner=OWNER)
+    with pytest.raises(AnotherAccount, match=f"mastodon/jpd: asked for {OWNER}, the answer is about 7;"):
+        parse_statuses([status(1, owner="7")], more=False, owner=OWNER, what="mastodon/jpd")
 
 
 # ---------------------------------------------------------------- paging

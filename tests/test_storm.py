@@ -37,10 +37,19 @@ def test_in_a_storm_of_faults_no_post_is_lost_and_nothing_crashes(sqlite_db):
     storm = weather(sqlite_db, (), ticks=10)
     assert len(storm.world.met) > 20
     assert storm.lost() == []
+    assert storm.strange() == []
     assert storm.holes() == []
     assert storm.crashes() == []
     assert storm.still_failing() == []
     assert list_posts(sqlite_db)
+
+
+def test_answers_about_other_accounts_store_nothing_and_bury_nothing(sqlite_db):
+    storm = weather(sqlite_db, (), ticks=8, seed=7, faults=("another account's",))
+    assert storm.world.met["another account's"] > 20
+    assert storm.strange() == []
+    assert storm.lost() == []
+    assert storm.still_failing() == []
 
 
 def test_lists_that_are_wrong_lose_nothing_and_are_no_edits(sqlite_db):

@@ -159,7 +159,7 @@ def test_a_pin_is_no_post_but_a_change_of_the_name_is(posts, preview):
 
 
 def test_a_message_by_itself_is_the_same_message_though_its_picture_has_another_address(posts):
-    post = parse_single(SINGLE, name="jpdemo", what="telegram/jpdemo").post
+    post = parse_single(SINGLE, name="jpdemo", number="203", what="telegram/jpdemo").post
     assert post.media[0].url != posts[203].media[0].url
     assert post.own == posts[203].own
     assert post.own["edited"] is True
@@ -173,7 +173,7 @@ def test_a_message_by_itself_is_the_same_message_though_its_picture_has_another_
     ],
 )
 def test_other_words_or_another_picture_are_another_version(posts, change):
-    assert parse_single(change(SINGLE), name="jpdemo", what="telegram/jpdemo").post.own != posts[203].own
+    assert parse_single(change(SINGLE), name="jpdemo", number="203", what="telegram/jpdemo").post.own != posts[203].own
 
 
 # ---------------------------------------------------------------- pages that are none

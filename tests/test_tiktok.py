@@ -160,7 +160,8 @@ def test_a_stretch_of_the_past_begins_where_it_ends():
 
 
 def test_known_videos_are_read_twenty_a_call_and_what_is_left_out_is_missing():
-    with Replay(by_path({"/v2/user/info/": USER, "/v2/video/query/": listing(video(1))})) as replay:
+    queried = [listing(video(1)), listing()]
+    with Replay(by_path({"/v2/user/info/": USER, "/v2/video/query/": queried})) as replay:
         answer = connector(replay.url).reread(JPD, [str(7000 + n) for n in range(1, 26)], now=NOW)
         sizes = [len(json.loads(asked.body)["filters"]["video_ids"]) for asked in replay.asked[1:]]
     assert sizes == [20, 5]

@@ -20,7 +20,7 @@ from monitor.settings import Network, Secret
 
 NOW = datetime(2026, 11, 24, 2, 0, tzinfo=UTC)
 DAY = timedelta(days=1)
-ACCOUNT = Account(agency="JPD", platform="x", handle="jpdemo", native_id="1500000000000000001", id=1)
+ACCOUNT = Account(agency="JPD", platform="x", handle="jpdemo", native_id="1410060000000000001", id=1)
 CURSORS = {
     "the first time": None,
     "since a settled post": {"v": 1, "newest_id": "1992000000000000000", "settled": True},

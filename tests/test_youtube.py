@@ -25,7 +25,13 @@ JPD = account("jpdemo", "youtube", id=1, native_id=CHANNEL)
 CHANNEL_ANSWER, UPLOADS, VIDEOS = (recorded(f"youtube/{name}") for name in ("channel", "uploads", "videos"))
 NO_CHANNEL = {"kind": "youtube#channelListResponse", "pageInfo": {"totalResults": 0, "resultsPerPage": 5}}
 NO_UPLOADS = as_json({"error": {"code": 404, "errors": [{"reason": "playlistNotFound"}]}}, status=404)
-ROUTES = {"/channels": CHANNEL_ANSWER, "/playlistItems": UPLOADS, "/videos": VIDEOS}
+
+
+def videos_of(asked: Asked) -> dict[str, object]:
+    return {**VIDEOS, "items": [one for one in VIDEOS["items"] if one["id"] in asked.query["id"].split(",")]}
+
+
+ROUTES = {"/channels": CHANNEL_ANSWER, "/playlistItems": UPLOADS, "/videos": videos_of}
 FEED = (DATA / "youtube" / "feed.xml").read_bytes()
 
 

@@ -28,7 +28,15 @@ from connectors.base import (
     SchemaDrift,
     Wanted,
 )
-from connectors.bluesky.listing import Stream, begun, listed_in, parse_feed, ready, shallowest
+from connectors.bluesky.listing import (
+    Stream,
+    begun,
+    listed_in,
+    must_be_records_of,
+    parse_feed,
+    ready,
+    shallowest,
+)
 from connectors.bluesky.posts import (
     CHANGED,
     POST,
@@ -57,6 +65,7 @@ from connectors.bluesky.refusals import (
     refusal,
     said,
 )
+from connectors.owners import must_answer, must_be
 from connectors.payload import inner, moment, onward, string
 from connectors.portions import answer_for, portions
 from connectors.remembered import Belief
@@ -106,10 +115,29 @@ class BlueskyConnector:
         if not self._plain_server.holds(now):
             try:
                 payload = self._get(f"/xrpc/{GET_PROFILE}", {"actor": actor}, now, what=f"{account.label}: profile")
-                return parse_profile_view(payload)
+                return self._own_profile(account, parse_profile_view(payload), now)
             except NoAppView:
                 pass
-        return self._profile_record(account, now)
+        return self._own_profile(account, self._profile_record(account, now), now)
+
+    def _own_profile(self, account: Account, profile: Profile, now: datetime) -> Profile:
+        """Return the profile where it is the one asked for. Raises AnotherAccount.
+
+        A name may lead to an account that calls itself by another one: then the name is asked for by itself.
+        """
+        actor, told = actor_of(account), profile.handle
+        if actor.startswith("did:"):
+            must_be(account.label, [actor], [profile.native_id])
+        elif told not in addresses.NOT_HANDLES | {actor} and self._leads_to(actor, now) != profile.native_id:
+            must_be(account.label, [actor], [told])
+        return profile
+
+    def _leads_to(self, handle: str, now: datetime) -> str:
+        asked = {"handle": handle}
+        try:
+            return string(self._get("/xrpc/com.atproto.identity.resolveHandle", asked, now, what="bluesky"), "did")
+        except (NoAppView, RecordNotFound, ConnectorError):
+            return ""
 
     def resolve_many(self, accounts: Sequence[Account]) -> Mapping[int, Profile | ConnectorError]:
         """Return each account's profile, or why there is none, by account id; 25 a call.
@@ -241,7 +269,7 @@ class BlueskyConnector:
             except AccountNotFound:  # an AppView says so of a deactivated account as well; its profile says why
                 self._get(f"/xrpc/{GET_PROFILE}", {"actor": actor_of(account)}, now, what=f"{account.label}: profile")
                 raise
-            if not (yield parse_feed(payload)):
+            if not (yield parse_feed(payload, owner=_did_in(account), what=account.label)):
                 asked["cursor"] = onward(payload, "cursor")
 
     def _shown_again(self, account: Account, asked: Sequence[str], views: Mapping[str, Json], now: datetime) -> Reread:
@@ -262,7 +290,9 @@ class BlueskyConnector:
         asked, found = [one for one in uris if is_post(one)], dict[str, Json]()
         for part in portions(asked, POSTS_PER_CALL):
             payload = self._get("/xrpc/app.bsky.feed.getPosts", {"uris": part}, now, what="bluesky: known posts")
-            found |= {string(view, "uri"): view for view in listed_in(payload, "posts")}
+            views = {string(view, "uri"): view for view in listed_in(payload, "posts")}
+            must_answer("bluesky: known posts", part, views)
+            found |= views
         return found
 
     def _subjects(self, account: Account, uris: Sequence[str], now: datetime) -> Iterator[tuple[str, str]]:
@@ -310,10 +340,12 @@ class BlueskyConnector:
 
     def _records(self, account: Account, asked: Mapping[str, str], now: datetime) -> Json:
         try:
-            return self._plain("com.atproto.repo.listRecords", asked, now, what=f"{account.label}: posts")
+            payload = self._plain("com.atproto.repo.listRecords", asked, now, what=f"{account.label}: posts")
         except AccountNotFound:  # a PDS says so of a suspended account as well
             self._described(account, asked["repo"], now)
             raise
+        must_be_records_of(asked["repo"], payload, what=f"{account.label}: posts")
+        return payload
 
     def _held_again(self, account: Account, asked: Sequence[str], now: datetime) -> Reread:
         posts, missing = [], set()
@@ -330,7 +362,10 @@ class BlueskyConnector:
         return Reread(posts=tuple(posts), missing=frozenset(missing))
 
     def _described(self, account: Account, did: str, now: datetime) -> Json:
-        return self._plain("com.atproto.repo.describeRepo", {"repo": did}, now, what=f"{account.label}: profile")
+        what = f"{account.label}: profile"
+        found = self._plain("com.atproto.repo.describeRepo", {"repo": did}, now, what=what)
+        must_be(what, [did if did.startswith("did:") else ""], [string(found, "did")])
+        return found
 
     def _parsed(self, account: Account, item: Json) -> Post:
         return parse_record(item, blobs=f"{self._base}{BLOBS}", handle=addresses.named(account.handle) or "")
@@ -350,7 +385,7 @@ class BlueskyConnector:
         did, what = self._did(account, now), f"{account.label}: profile"
         described = self._described(account, did, now)
         handle = string(described, "handle")
-        if string(described, "did") != did or not handle:
+        if not string(described, "did") or not handle:
             raise SchemaDrift(f"{what}: a repository without did or handle; {CHANGED}")
         try:
             record = inner(self._record(account, f"at://{did}/{PROFILE}/self", now), "value")
@@ -427,6 +462,10 @@ def actor_of(account: Account) -> str:
     if not actor:
         raise AccountNotFound(f"{account.label}: names no Bluesky account; {WRITE}")
     return actor
+
+
+def _did_in(account: Account) -> str:
+    return account.native_id if account.native_id.startswith("did:") else ""
 
 
 def _again(native_id: str, view: Json) -> Post:

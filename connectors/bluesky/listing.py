@@ -7,15 +7,17 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 from connectors.base import SchemaDrift
-from connectors.bluesky.posts import CHANGED, listed_at, parse_repost, parse_view
+from connectors.bluesky.posts import CHANGED, listed_at, parse_repost, parse_view, parts_of
+from connectors.owners import must_be
 from connectors.payload import inner, objects, onward, string
 from connectors.walk import Listed
 from monitor.model import Json
 
 
-def parse_feed(payload: Json) -> Listed:
-    """Return one answer of an author's feed. Raises SchemaDrift."""
+def parse_feed(payload: Json, *, owner: str = "", what: str = "bluesky") -> Listed:
+    """Return one answer of an author's feed. Raises SchemaDrift; AnotherAccount unless it is the owner's."""
     items = listed_in(payload, "feed")
+    must_be(what, [owner], map(_shown_by, items))
     posts, times = [], []
     for item in items:
         reason = inner(item, "reason")
@@ -31,6 +33,20 @@ def parse_feed(payload: Json) -> Listed:
         ids=frozenset(post.native_id for post in posts),
         more=bool(onward(payload, "cursor")),
     )
+
+
+def _shown_by(item: Json) -> str:
+    """Return in whose feed an item stands: the author's, or of who passes it on; empty for another reason."""
+    reason = inner(item, "reason")
+    if string(reason, "$type").endswith("#reasonRepost"):
+        return string(inner(reason, "by"), "did")
+    return "" if reason else string(inner(item, "post", "author"), "did")
+
+
+def must_be_records_of(did: str, payload: Json, *, what: str) -> None:
+    """Raise AnotherAccount for records out of another repository. Raises SchemaDrift."""
+    repositories = (parts_of(item.get("uri"))[0] for item in listed_in(payload, "records"))
+    must_be(what, [did], (one for one in repositories if one.startswith("did:")))
 
 
 def listed_in(payload: Json, key: str) -> list[Json]:

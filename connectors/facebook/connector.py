@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, ClassVar, cast
-from urllib.parse import quote
+from urllib.parse import quote, unquote
 
 from connectors.addresses import facebook as addresses
 from connectors.addresses.parts import named_by
@@ -30,6 +30,7 @@ from connectors.facebook.posts import (
     POST_FIELDS,
     PROFILE_FIELDS,
     is_published,
+    must_hold_posts_of,
     parse_post,
     parse_posts,
     parse_profile,
@@ -40,7 +41,8 @@ from connectors.facebook.ways import PAGE_SIZE, Stretch, Way
 from connectors.graph.answers import UNTOLD, describe_token, end_of_token, items_of
 from connectors.graph.refusals import FACEBOOK, Refused, is_too_much, lacks_way
 from connectors.graph.settings import GraphSettings
-from connectors.payload import inner, string
+from connectors.owners import must_answer, must_be
+from connectors.payload import identifier, inner, string
 from connectors.portions import answer_for, portions
 from connectors.remembered import Belief, Remembered
 from connectors.walk import Walk, begin_walk
@@ -207,7 +209,7 @@ class FacebookConnector:
             payload = self._sdk.ask(
                 lambda graph: graph.get_object(page, fields=BASIC_PROFILE_FIELDS), now, what=what, page=page
             )
-        return parse_profile(payload, handle=account.handle)
+        return _own_profile(payload, account)
 
     def _profile_by_posts(self, account: Account, now: datetime, refused: ConnectorError) -> Profile:
         """Return id and name as the page's posts give them, for a server that shows no page by itself."""
@@ -237,7 +239,7 @@ class FacebookConnector:
 
     def _profile_from(self, account: Account, item: object, now: datetime) -> Profile | ConnectorError:
         try:
-            return parse_profile(item, handle=account.handle) if item else self._profile(account, now)
+            return _own_profile(item, account) if item else self._profile(account, now)
         except ConnectorError as error:
             return error
 
@@ -259,6 +261,8 @@ class FacebookConnector:
                 if not lacks_way(refused.refusal):
                     break
             else:
+                if edge != "feed":  # visitors' posts stand in it, and may be all of a page
+                    must_hold_posts_of(account.native_id, payload, what=account.label)
                 if edge != known:
                     self._edges.keep([page], {page: edge}, now)
                 return payload
@@ -291,9 +295,11 @@ class FacebookConnector:
         known: dict[str, Json | None] = {}
         for native_id in ids:
             try:
-                known[native_id] = found.get(native_id) or self._post_alone(owners[native_id], native_id, now)
+                item = found.get(native_id) or self._post_alone(owners[native_id], native_id, now)
             except _Undecided:
                 continue
+            must_answer(f"{owners[native_id].label}: known posts", [native_id], [identifier(item or {})])
+            known[native_id] = item
         return known
 
     def _post_alone(self, account: Account, native_id: str, now: datetime) -> Json | None:
@@ -315,6 +321,21 @@ class FacebookConnector:
         if not isinstance(item, Mapping):
             raise SchemaDrift(f"{what}: the answer is no object; {FACEBOOK.changed}")
         return item
+
+
+def _own_profile(payload: object, account: Account) -> Profile:
+    """Return a page's profile. Raises AnotherAccount for another page's.
+
+    A number from the register may be one that Facebook itself answers with another (the page's profile has one, too);
+    in usernames dots mean nothing.
+    """
+    profile = parse_profile(payload, handle=account.handle)
+    page = page_of(account)
+    if account.native_id:
+        must_be(account.label, [page], [profile.native_id])
+    elif not page.isdigit() and isinstance(payload, Mapping):
+        must_be(account.label, [unquote(page).replace(".", "")], [string(payload, "username").replace(".", "")])
+    return profile
 
 
 def _page_or_none(account: Account) -> str | None:

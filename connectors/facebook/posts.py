@@ -9,6 +9,7 @@ from urllib.parse import parse_qs, urlsplit
 from connectors.graph.answers import has_next, items_of, time_of, without_credentials
 from connectors.graph.refusals import FACEBOOK
 from connectors.markup import DOCUMENT_SUFFIXES
+from connectors.owners import must_hold_own
 from connectors.payload import inner, parts, string
 from connectors.walk import Listed
 from monitor.model import Json, Media, MediaKind, Post, PostKind, Profile
@@ -34,6 +35,17 @@ def parse_listing(payload: object, *, only: str = "") -> Listed:
         ids=frozenset(string(item, "id") for item in items),
         more=has_next(payload),
     )
+
+
+def must_hold_posts_of(page: str, payload: object, *, what: str) -> None:
+    """Raise AnotherAccount where none of an answer's posts is the page's, by publisher or id. Raises SchemaDrift.
+
+    Posts that others have published with the page may stand among its own.
+    """
+    told = (
+        (string(inner(item, "from"), "id"), *re.findall(r"^(\d+)_\d", string(item, "id"))) for item in items_of(payload)
+    )
+    must_hold_own(what, [page], told)
 
 
 def _is_from(item: Json, page: str) -> bool:

@@ -11,7 +11,7 @@ import requests
 
 from connectors.base import Bounds, Page, SchemaDrift, Unavailable
 from connectors.facebook.groups import Asked, batched, fields, groups, named_in, page_alone, page_shared
-from connectors.facebook.posts import EDGES, POST_FIELDS, parse_listing
+from connectors.facebook.posts import EDGES, POST_FIELDS, must_hold_posts_of, parse_listing
 from connectors.facebook.sdk import Sdk
 from connectors.facebook.ways import Way
 from connectors.graph.budget import retry_at
@@ -76,6 +76,7 @@ class Together:
         if not isinstance(edge, Mapping):
             return None  # an edge without posts is left out, and so may be one that the token must not see
         try:
+            must_hold_posts_of(one[0].native_id, edge, what=WHAT)
             return page_shared(parse_listing(edge), one, self._bounds, now)
         except SchemaDrift:
             return None  # alone it says the same, and in whose name
@@ -129,6 +130,7 @@ class Together:
                 raise error
             return None
         try:
+            must_hold_posts_of(one[0].native_id, payload, what=WHAT)
             return page_alone(parse_listing(payload), one, self._bounds, now)
         except SchemaDrift:
             return None  # alone it says the same, and in whose name

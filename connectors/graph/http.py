@@ -30,6 +30,8 @@ from connectors.graph.answers import UNTOLD, describe_token, end_of_token
 from connectors.graph.budget import Budget, retry_at
 from connectors.graph.refusals import Dialect, Refusal, Refused, is_too_much, lacks_way, parse_refusal, refused
 from connectors.graph.settings import GraphSettings
+from connectors.owners import must_answer
+from connectors.payload import identifier
 from connectors.portions import portions
 from connectors.remembered import Belief
 from monitor.model import Json
@@ -141,7 +143,10 @@ class GraphHttp:
             self._singly.take(now)
             return None
         items = {one: found.get(one) for one in ids}
-        return {one: item for one, item in items.items() if isinstance(item, Mapping) and item.get("id")}
+        shown = {one: item for one, item in items.items() if isinstance(item, Mapping) and item.get("id")}
+        for one, item in shown.items():
+            must_answer(what, [one], [identifier(item)])
+        return shown
 
     def _alone(self, one: str, fields: str, now: datetime, *, what: str) -> Json | None:
         """Read one object; None when the answer does not decide whether it is there."""
@@ -152,6 +157,7 @@ class GraphHttp:
                 return self.gone
             self._pass_on(refused)
             return None
+        must_answer(what, [one], [identifier(item)])
         return item if item.get("id") else None
 
     def _pass_on(self, refused: Refused) -> None:

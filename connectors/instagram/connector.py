@@ -41,6 +41,7 @@ from connectors.instagram.posts import (
 )
 from connectors.instagram.refusals import DIALECT, names_a_field, not_own
 from connectors.listing import reread_listed, stretch
+from connectors.owners import AnotherAccount, must_be, must_hold_own
 from connectors.payload import identifier, inner, parts, string
 from connectors.remembered import Belief
 from connectors.walk import Listed, Listing, begin_walk, walked
@@ -241,7 +242,22 @@ class InstagramConnector:
             return self._graph.attempt(f"{own}/media", asked, now, what=what, holder=own)
 
         listing = self._fitting("own", ask, now)
+        self._must_hold_own(own, listing, now, what=what)
         return listing, following(listing)
+
+    def _must_hold_own(self, own: str, listing: Json, now: datetime, *, what: str) -> None:
+        """Raise AnotherAccount for a page on which no post is the own account's.
+
+        Posts published together with others may bear their names. The account may have another name since it was asked
+        for: it is asked for again.
+        """
+        try:
+            must_hold_own(
+                what, [self._own(now).get(own, "")], ([string(item, "username")] for item in parts(listing, "data"))
+            )
+        except AnotherAccount:
+            self._owned = {self._user_id: ""} if self._user_id else {}
+            raise
 
     def _discovered_page(
         self, account: Account, question: Mapping[str, str], now: datetime
@@ -285,7 +301,7 @@ class InstagramConnector:
         asker, username = self._asker(now), username_of(account)
         asked = {"fields": f"business_discovery.username({username}){{{fields}}}"}
         try:
-            return self._graph.attempt(asker, asked, now, what=what, holder=username)
+            found = self._graph.attempt(asker, asked, now, what=what, holder=username)
         except Refused as refused:
             words = refused.refusal.message
             if "(business_discovery)" in words:
@@ -295,6 +311,8 @@ class InstagramConnector:
             if refused.refusal.code == 100 and f"'{asker}'" in words:
                 raise not_own(asker) from None
             raise
+        must_be(what, [username], [inner(found, "business_discovery").get("username")])
+        return found
 
 
 def _named(accounts: Iterable[Json]) -> Mapping[str, str]:

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import ClassVar
-from urllib.parse import quote
+from urllib.parse import quote, unquote
 
 import requests
 
@@ -45,7 +45,8 @@ from connectors.linkedin.refusals import NEW_TOKEN, Refused, refusal
 from connectors.linkedin.token import Bearer
 from connectors.listing import stretch
 from connectors.markup import unique
-from connectors.payload import string
+from connectors.owners import must_be
+from connectors.payload import parts, string
 from connectors.portions import portions
 from connectors.remembered import Remembered
 from connectors.walk import Listed, Listing, begin_walk, walked
@@ -101,6 +102,10 @@ def page_of(account: Account) -> str:
     return page
 
 
+def _number(urn: str) -> str:
+    return urn.rpartition(":")[2]
+
+
 def urn_of(native_id: str) -> str:
     return native_id if native_id.startswith("urn:") else ORGANISATION + native_id
 
@@ -140,13 +145,16 @@ class LinkedInConnector:
         now, what = datetime.now(UTC), f"{account.label}: profile"
         page = account.native_id.removeprefix(ORGANISATION) or page_of(account)
         if page.isdigit():
-            return parse_profile(self._ask(f"organizations/{page}", {}, now, what=what))
+            profile = parse_profile(self._ask(f"organizations/{page}", {}, now, what=what))
+            must_be(what, [page], [_number(profile.native_id)])
+            return profile
         if page.startswith("urn:"):
             page = page_of(account)
         asked = {"q": "vanityName", "vanityName": quote(page, safe="%")}
         elements = elements_of(self._ask("organizations", asked, now, what=what, method="FINDER"), what=what)
         if not elements:
             raise AccountNotFound(f"{what}: no page has this name; correct the handle in the register")
+        must_be(what, [unquote(page)], [unquote(string(elements[0], "vanityName"))])
         return parse_profile(elements[0])
 
     def pull(self, account: Account, cursor: Cursor | None, *, now: datetime) -> Iterator[Page]:
@@ -224,7 +232,10 @@ class LinkedInConnector:
 
     def _page(self, urn: str, start: int, now: datetime, *, what: str) -> Json:
         asked = {"author": quote(urn, safe=""), "q": "author", "count": str(PAGE_SIZE), "sortBy": "LAST_MODIFIED"}
-        return self._ask("posts", {**asked, "start": str(start)}, now, what=what, method="FINDER")
+        payload = self._ask("posts", {**asked, "start": str(start)}, now, what=what, method="FINDER")
+        authors = (string(item, "author") for item in parts(payload, "elements"))
+        must_be(what, [_number(urn)], map(_number, authors))  # a page's brand is an urn of its own, with one number
+        return payload
 
     def _parsed(self, items: Sequence[Json], now: datetime, *, what: str) -> tuple[Post, ...]:
         """Return posts with what they pass on and the addresses of their files, in a few calls for all."""

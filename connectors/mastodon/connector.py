@@ -32,6 +32,7 @@ from connectors.mastodon.listing import floor_of, following, parse_statuses, sta
 from connectors.mastodon.places import Place, place_of
 from connectors.mastodon.posts import CHANGED, identified, is_suspended, parse_account, parse_status
 from connectors.mastodon.refusals import SUSPENDED, AccountHidden, parse_allowance, refusal
+from connectors.owners import must_answer, must_be
 from connectors.payload import parts, string
 from connectors.portions import portions
 from connectors.remembered import Belief, Remembered
@@ -186,11 +187,16 @@ class MastodonConnector:
             f"{place.user}@{place.domain}" if self._base and place.domain != urlsplit(self._base).netloc else place.user
         )
         what = f"{account.label}: profile"
-        return self._object(f"{place.base}/api/v1/accounts/lookup", {"acct": acct}, now, what=what)
+        told = self._object(f"{place.base}/api/v1/accounts/lookup", {"acct": acct}, now, what=what)
+        must_be(what, [place.user], [told.get("username")])
+        return told
 
     def _account(self, account: Account, place: Place, now: datetime) -> Json:
         url = f"{place.base}/api/v1/accounts/{quote(account.native_id, safe='')}"
-        return self._object(url, {}, now, what=f"{account.label}: profile")
+        what = f"{account.label}: profile"
+        told = self._object(url, {}, now, what=what)
+        must_be(what, [account.native_id], [told.get("id")])
+        return told
 
     def _id(self, account: Account, place: Place, now: datetime) -> str:
         return account.native_id or identified(self._lookup(account, place, now), "an account")
@@ -210,7 +216,7 @@ class MastodonConnector:
             if is_first and not statuses and is_suspended(self._account(replace(account, native_id=owner), place, now)):
                 raise AccountHidden(f"{account.label}: {SUSPENDED}")
             is_first, further = False, following(response, statuses)
-            if not (yield parse_statuses(statuses, more=bool(further), owner=owner)):
+            if not (yield parse_statuses(statuses, more=bool(further), owner=owner, what=what)):
                 asked["max_id"] = further
 
     def _statuses(self, account: Account, place: Place, ids: Sequence[str], now: datetime) -> dict[str, Json]:
@@ -230,7 +236,10 @@ class MastodonConnector:
 
     def _status(self, account: Account, place: Place, native_id: str, now: datetime) -> Json:
         url = f"{place.base}/api/v1/statuses/{quote(native_id, safe='')}"
-        return self._object(url, {}, now, what=f"{account.label}: a known post")
+        what = f"{account.label}: a known post"
+        found = self._object(url, {}, now, what=what)
+        must_answer(what, [native_id], [identified(found, "a status")])
+        return found
 
     # One question.
 

@@ -10,16 +10,16 @@ import requests
 
 from connectors.base import Cursor, SchemaDrift
 from connectors.mastodon.posts import CHANGED, identified, parse_status
+from connectors.owners import must_be
 from connectors.payload import objects
 from connectors.walk import Listed, Walk, listed
 from monitor.model import Json, Post
 
 
-def parse_statuses(payload: object, *, more: bool, owner: str = "") -> Listed:
-    """Map one answer of an account's statuses. Raises SchemaDrift, also when they are another account's."""
+def parse_statuses(payload: object, *, more: bool, owner: str = "", what: str = "mastodon") -> Listed:
+    """Map one answer of an account's statuses, boosts among them. Raises SchemaDrift; AnotherAccount, when not his."""
     items = statuses_in(payload)
-    if owner and any(identified(item.get("account"), "a status's author") != owner for item in items):
-        raise SchemaDrift(f"mastodon: the server lists another account's posts; {CHANGED}")
+    must_be(what, [owner], (identified(item.get("account"), "a status's author") for item in items))
     return listed([parse_status(item) for item in items], more=more)
 
 

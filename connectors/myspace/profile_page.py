@@ -13,6 +13,7 @@ from connectors.base import SchemaDrift, Unavailable
 from connectors.links import absolute
 from connectors.markup import LenientParser, feed_whole, read_html
 from connectors.myspace.shown import Shown
+from connectors.owners import must_be
 from connectors.payload import moment
 from connectors.seen import Seen
 from connectors.tree import VOID
@@ -27,11 +28,14 @@ def parse_page(page: str, *, handle: str, url: str, what: str, seen: Seen, now: 
     reader = _PageReader()
     feed_whole(reader, page)
     native_id = reader.profile_id or _id_in_scripts(reader.scripts, handle)
-    own = urlsplit(reader.meta.get("og:url", "")).path.strip("/").rpartition("/")[2].casefold() == handle.casefold()
+    path = urlsplit(reader.meta.get("og:url", "")).path.strip("/")
+    own = path.rpartition("/")[2].casefold() == handle.casefold()
     if not native_id and not (own and reader.meta.get("og:title")):
         raise SchemaDrift(f"{what}: the page shows no profile any more; retire the account if it is abandoned")
     if "</html" not in page[-2000:].lower():
         raise Unavailable(f"{what}: the page was cut short")
+    is_beside = path.rpartition("/")[0] == urlsplit(url).path.strip("/").rpartition("/")[0]
+    must_be(what, [handle], [path.rpartition("/")[2] if native_id and is_beside else ""])
     posts = [_shown_post(entry, url, seen, now) for entry in reader.entries]
     profile = Profile(
         native_id=native_id or handle,

@@ -31,6 +31,7 @@ from connectors.sandbox import (
     x_twin,
     youtube_twin,
 )
+from connectors.sandbox.mistaken import mistaken
 from connectors.sandbox.reply import Question, Reply
 from connectors.sandbox.world import Fault, World
 
@@ -156,6 +157,8 @@ def _app(world: World, origin: str) -> FastAPI:
         reply = _faulty(fault) if fault is not None and fault.status else None
         if reply is None:
             question = await _question(request, platform, path, world, origin)
+            if fault is not None and fault.mistaken:
+                question = mistaken(world, platform, question)
             reply = world.spoil(platform, TWINS[platform](world, question))
         headers = {**reply.headers, **(fault.headers if fault is not None else {})}
         if fault is not None and fault.cut:

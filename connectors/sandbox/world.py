@@ -132,7 +132,8 @@ def _microseconds(at: datetime) -> int:
 class Fault:
     """How the next `times` requests whose path and query contain `path_contains` fail.
 
-    `raw` is all that stands on the wire instead of an answer, HTTP or not, before the connection ends.
+    `raw` is all that stands on the wire instead of an answer, HTTP or not, before the connection ends. `mistaken`: what
+    is answered is the question about another account.
     """
 
     platform: str
@@ -145,6 +146,7 @@ class Fault:
     reset: bool = False
     cut: bool = False
     raw: bytes = b""
+    mistaken: bool = False
 
 
 class World:
@@ -268,11 +270,13 @@ class World:
         hang: float = 0,
         reset: bool = False,
         cut: bool = False,
+        mistaken: bool = False,
     ) -> None:
         """Make the next `times` matching requests fail.
 
         `hang` seconds pass before the answer; `reset` closes the connection instead of answering; `cut` closes it in
-        the middle of the body. With a `status` the answer is that status and `body`; `headers` are added to either.
+        the middle of the body; `mistaken` answers about another account. With a `status` the answer is that status and
+        `body`; `headers` are added to either.
         """
         fault = Fault(
             platform=platform,
@@ -284,6 +288,7 @@ class World:
             hang=hang,
             reset=reset,
             cut=cut,
+            mistaken=mistaken,
         )
         with self._lock:
             self._faults.append(fault)
@@ -315,6 +320,11 @@ class World:
         with self._lock:
             native_id = self._handles.get((platform, name.casefold()), name)
             return self._holders.get((platform, native_id))
+
+    def holders(self, platform: str) -> list[Holder]:
+        """Return the accounts of a platform, that which was opened first at the head."""
+        with self._lock:
+            return [one for (name, _), one in self._holders.items() if name == platform]
 
     def last_holder(self, platform: str) -> Holder | None:
         """Return the account of a platform that was opened last."""

@@ -139,11 +139,7 @@ class TelegramConnector:
     def _preview(self, account: Account, before: int | None, now: datetime) -> Preview:
         name = channel_of(account)
         page = self._get(account, f"/s/{quote(name)}", {} if before is None else {"before": str(before)}, now)
-        shown = parse_preview(page, name=name, what=account.label)
-        told, known = shown.profile.native_id, account.native_id
-        if told and known.isdecimal() and told != known:
-            raise AccountNotFound(f"{account.label}: the name now belongs to another channel; correct the register")
-        return shown
+        return parse_preview(page, name=name, what=account.label, known=account.native_id)
 
     def _older(self, account: Account, shown: Preview, now: datetime) -> Preview:
         older = self._preview(account, min(shown.numbers), now)
@@ -154,7 +150,7 @@ class TelegramConnector:
     def _single(self, account: Account, number: int, now: datetime) -> Single:
         name = channel_of(account)
         page = self._get(account, f"/{quote(name)}/{number}", {"embed": "1"}, now)
-        return parse_single(page, name=name, what=account.label)
+        return parse_single(page, name=name, number=str(number), what=account.label, known=account.native_id)
 
     def _get(self, account: Account, path: str, asked: Mapping[str, str], now: datetime) -> str:
         try:

@@ -6,13 +6,14 @@ import base64
 import binascii
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
 from connectors.base import AccountNotFound, ConnectorError, PermissionMissing, SchemaDrift, Unavailable
 from connectors.markup import read_html, tidy
-from connectors.telegram.posts import CHANGED, is_service, number_of, parse_message, time_of
+from connectors.owners import must_answer, must_be
+from connectors.telegram.posts import CHANGED, channel_of, is_service, number_of, parse_message, time_of
 from connectors.tree import Element, read_tree
 from monitor.model import Post, Profile
 
@@ -28,10 +29,11 @@ class Preview:
     more: bool  # there are older messages
 
 
-def parse_preview(page: str, *, name: str, what: str) -> Preview:
+def parse_preview(page: str, *, name: str, what: str, known: str = "") -> Preview:
     """Map a page of a channel. Raises SchemaDrift without its landmarks, Unavailable when it was cut short.
 
-    Raises AccountNotFound or PermissionMissing for the contact page that stands for a channel without a preview.
+    `known` is the channel's own number where there is one. Raises AnotherAccount for the page of another channel,
+    AccountNotFound or PermissionMissing for the contact page that stands for a channel without a preview.
     """
     tree = read_tree(page)
     info, history = tree.first(cls="tgme_channel_info"), tree.first(cls="tgme_channel_history")
@@ -44,6 +46,8 @@ def parse_preview(page: str, *, name: str, what: str) -> Preview:
     ]
     if not blocks and tree.first(cls="tme_no_messages_found") is None and history is None:
         raise SchemaDrift(f"{what}: the page shows neither messages nor that there are none; {CHANGED}")
+    profile = _profile(tree, blocks, name)
+    must_be_of(profile.native_id, (profile.handle, *map(channel_of, blocks)), name=name, known=known, what=what)
     found = [(number_of(block, what), time_of(block), block) for block in blocks]
     if any(at is None and not is_service(block) for _, at, block in found):
         raise SchemaDrift(f"{what}: a message has no time; {CHANGED}")
@@ -51,12 +55,23 @@ def parse_preview(page: str, *, name: str, what: str) -> Preview:
         post for _, at, block in reversed(found) if at and (post := parse_message(block, at, name=name, what=what))
     ]
     return Preview(
-        profile=_profile(tree, blocks, name),
+        profile=profile,
         posts=tuple(posts),
         numbers=tuple(number for number, _, _ in found),
         times=tuple(at for _, at, _ in found if at),
         more=tree.first("a", cls="tme_messages_more", having="data-before") is not None or _has_older(tree),
     )
+
+
+def must_be_of(told: str, names: Iterable[str], *, name: str, known: str, what: str) -> None:
+    """Raise AnotherAccount for another channel's page, AccountNotFound where the name has passed to another channel.
+
+    A channel may go by several names: its number says that it is the same. What it passes on bears its own name.
+    """
+    if not (told and told == known):
+        must_be(what, [name], names)
+        if told and known.isdecimal():
+            raise AccountNotFound(f"{what}: the name now belongs to another channel; correct the register")
 
 
 def _has_older(tree: Element) -> bool:
@@ -122,7 +137,7 @@ class Single:
     hidden: bool = False
 
 
-def parse_single(page: str, *, name: str, what: str) -> Single:
+def parse_single(page: str, *, name: str, number: str, what: str, known: str = "") -> Single:
     """Map the embedded form of a message. Raises AccountNotFound when there is no such channel any more."""
     tree = read_tree(page)
     error = tree.first(cls="tgme_widget_message_error")
@@ -132,6 +147,8 @@ def parse_single(page: str, *, name: str, what: str) -> Single:
     at = time_of(block) if block is not None else None
     if block is None or at is None:
         return Single()
+    must_be_of(channel_number([block]), [channel_of(block)], name=name, known=known, what=what)
+    must_answer(what, [number], [str(number_of(block, what))])
     return Single(post=parse_message(block, at, name=name, what=what))
 
 

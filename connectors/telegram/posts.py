@@ -19,6 +19,11 @@ PICTURE = re.compile(r"url\(\s*['\"]?([^'\")]+)['\"]?\s*\)")
 PICTURE_ID = re.compile(r"\d{6,}(?:_\d+)?")
 
 
+def channel_of(block: Element) -> str:
+    """Return the name of the channel in which a message stands, whoever said it first."""
+    return block.get("data-post").partition("/")[0]
+
+
 def number_of(block: Element, what: str) -> int:
     """Return a message's number in its channel. Raises SchemaDrift."""
     number = block.get("data-post").rpartition("/")[2]

@@ -27,6 +27,7 @@ from connectors.graph.refusals import Refused, is_too_much, lacks_way
 from connectors.graph.settings import GraphSettings
 from connectors.listing import merged, reread_listed, stretch
 from connectors.markup import unique
+from connectors.owners import AnotherAccount, must_be
 from connectors.payload import identifier, parts, string
 from connectors.remembered import Belief, Remembered
 from connectors.threads.day_count import DayCount
@@ -35,6 +36,7 @@ from connectors.threads.posts import (
     OWN_PROFILE_FIELDS,
     PROFILE_FIELDS,
     SHOWN,
+    authors_in,
     parse_items,
     parse_post,
     parse_profile,
@@ -104,7 +106,9 @@ class ThreadsConnector:
             return parse_profile(self._graph.ask("me", {"fields": OWN_PROFILE_FIELDS}, now, what=what))
         asked = {"username": username_of(account), "fields": PROFILE_FIELDS}
         self._day.count(now)
-        return parse_profile(self._graph.ask("profile_lookup", asked, now, what=what))
+        profile = parse_profile(self._graph.ask("profile_lookup", asked, now, what=what))
+        must_be(what, [username_of(account)], [profile.handle])
+        return profile
 
     def pull(self, account: Account, cursor: Cursor | None, *, now: datetime) -> Iterator[Page]:
         """Yield pages newest first; the cursor moves on the last. Raises ConnectorError."""
@@ -175,9 +179,20 @@ class ThreadsConnector:
     def _way(self, account: Account, path: str, asked: Mapping[str, str], now: datetime) -> Listing:
         def ask(question: Mapping[str, str]) -> tuple[Json, Mapping[str, str]]:
             listing = self._page(account, path, {**asked, **question}, now)
+            self._must_be_of(account, path, listing)
             return self._with_references(listing, now), next_question(listing, question)
 
         return pages(ask, parse_items, peek=True)
+
+    def _must_be_of(self, account: Account, path: str, listing: Json) -> None:
+        """Raise AnotherAccount for the posts of another profile. The own one may be called otherwise by now."""
+        is_own = path != "profile_posts"
+        own = [string(self._me or {}, "username")] if is_own else [username_of(account)]
+        try:
+            must_be(f"{account.label}: posts", own, authors_in(listing))
+        except AnotherAccount:
+            self._me = None if is_own else self._me
+            raise
 
     def _page(self, account: Account, path: str, asked: Mapping[str, str], now: datetime) -> Json:
         """Read one page: with fewer fields where some are refused, a smaller one where this one is too large."""

@@ -33,6 +33,12 @@ def parse_items(listing: Json) -> tuple[Post, ...]:
     return tuple(map(parse_post, items_of(listing, DIALECT)))
 
 
+def authors_in(listing: Json) -> Iterator[str]:
+    """Yield who has published what one page shows, but for reposts: whose name those bear is nowhere said."""
+    items = items_of(listing, DIALECT)
+    yield from (string(item, "username") for item in items if _kind(item) is not PostKind.REPOST)
+
+
 def parse_post(item: Json) -> Post:
     """Return one post. Raises SchemaDrift when it has no id or no time."""
     raw = without_credentials(item)

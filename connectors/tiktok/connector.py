@@ -29,6 +29,7 @@ from connectors.base import (
 )
 from connectors.lifetime import in_seconds
 from connectors.listing import stretch
+from connectors.owners import AnotherAccount, must_answer, must_be
 from connectors.payload import string
 from connectors.portions import portions
 from connectors.tiktok.posts import (
@@ -37,6 +38,7 @@ from connectors.tiktok.posts import (
     USER_FIELDS,
     VIDEO_FIELDS,
     again_from,
+    author_of,
     next_cursor,
     parse_listing,
     parse_profile,
@@ -151,11 +153,13 @@ class TikTokConnector:
         for part in portions(asked, PAGE_SIZE):
             body = {"filters": {"video_ids": list(part)}}
             data = self._ask(account, "/v2/video/query/", VIDEO_FIELDS, now, body=body, what="known videos")
-            posts |= {post.native_id: post for post in parse_listing({**data, "has_more": False})}
+            found = {post.native_id: post for post in parse_listing({**data, "has_more": False})}
+            must_answer(f"{account.label}: known videos", part, found)
+            posts |= found
         if asked and not posts:  # a consent that shows nothing any more looks the same: the newest must be readable
             posts = {post.native_id: post for post in next(self._listing(account, now)).posts}
-        found = {one: post for one, post in posts.items() if one in asked}
-        return Reread(posts=tuple(found.values()), missing=frozenset(asked) - found.keys())
+        shown = {one: post for one, post in posts.items() if one in asked}
+        return Reread(posts=tuple(shown.values()), missing=frozenset(asked) - shown.keys())
 
     def check(self) -> str:
         """Return a sentence on whose tokens there are. Raises ConnectorError."""
@@ -181,7 +185,25 @@ class TikTokConnector:
     # Whose tokens are whose.
 
     def _must_be_own(self, account: Account, now: datetime) -> None:
-        self._compare(account, self._user(account, now, remembered=True))
+        try:
+            self._compare(account, self._user(account, now, remembered=True))
+        except PermissionMissing:  # or it was another's answer: the next check asks again
+            self._forget(account)
+            raise
+
+    def _forget(self, account: Account) -> None:
+        with self._lock:
+            self._users.pop(username_of(account), None)
+
+    def _must_be_videos_of(self, account: Account, posts: Sequence[Post]) -> None:
+        """Raise AnotherAccount for another's videos. The account may have a new name: it is asked for again."""
+        with self._lock:
+            user = self._users.get(username_of(account), {})
+        try:
+            must_be(f"{account.label}: videos", [string(user, "username")], map(author_of, posts))
+        except AnotherAccount:
+            self._forget(account)
+            raise
 
     def _compare(self, account: Account, user: Json) -> None:
         """Raise PermissionMissing where the token is another account's: it would show that one's videos.
@@ -234,6 +256,7 @@ class TikTokConnector:
             body: dict[str, Any] = {"max_count": PAGE_SIZE, **({"cursor": begin} if begin is not None else {})}
             data = self._ask(account, "/v2/video/list/", VIDEO_FIELDS, now, body=body, what="videos")
             posts = parse_listing(data)
+            self._must_be_videos_of(account, posts)
             further = next_cursor(data, cursor if begin == cursor else None)
             fresh = tuple(post for post in posts if post.native_id not in seen)
             if (yield replace(listed(posts, more=further is not None), posts=fresh)):

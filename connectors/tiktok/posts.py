@@ -50,6 +50,12 @@ def parse_post(item: Json) -> Post:
     )
 
 
+def author_of(post: Post) -> str:
+    """Return whose video it is by its address, which need not say so."""
+    named = re.match(r"https?://[^/]+/@([^/?#]+)/", post.url)
+    return named[1] if named else ""
+
+
 def parse_profile(user: Json, *, handle: str = "") -> Profile:
     """Return what an account says of itself; `handle` serves a consent that shows no username. Raises SchemaDrift."""
     open_id = string(user, "open_id")

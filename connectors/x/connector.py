@@ -29,6 +29,7 @@ from connectors.base import (
     SchemaDrift,
     Wanted,
 )
+from connectors.owners import must_be
 from connectors.payload import onward
 from connectors.portions import answer_for, portions
 from connectors.remembered import Belief
@@ -192,6 +193,7 @@ class XConnector:
             raise withheld(payload, account)
         if not payload.get("data") and object_in(payload, "meta").get("result_count") and not payload.get("errors"):
             raise SchemaDrift(f"{account.label}: X counts posts in its answer, but there are none in it")
+        must_be(account.label, [account.native_id], (item.get("author_id") for item in items_of(payload)))
         return payload
 
     def reread(self, account: Account, native_ids: Sequence[str], *, now: datetime) -> Reread:

@@ -18,6 +18,7 @@ TWEET_FIELDS = [
     "entities",
     "lang",
     "in_reply_to_user_id",
+    "author_id",
 ]
 EXPANSIONS = [
     "attachments.media_keys",

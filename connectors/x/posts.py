@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from connectors.base import AccountNotFound, ConnectorError, PermissionMissing, SchemaDrift
+from connectors.owners import AnotherAccount
 from connectors.payload import objects
 from connectors.x.ids import EPOCH_MS, FIRST_SNOWFLAKE, as_number
 from monitor.model import Account, Json, Media, MediaKind, Post, PostKind, Profile
@@ -85,14 +86,18 @@ def withheld(payload: Json, account: Account) -> ConnectorError:
 
 
 def profiles_in(payload: Json, asked: Mapping[str, Account], key: str) -> dict[int, Profile | ConnectorError]:
+    """Return each account's profile, or why there is none; `asked` are the accounts by what they were asked for as."""
     found = {str(user.get(key, "")).casefold(): user for user in objects_in(payload, "data")}
     denied = {_named_in(e).casefold() for e in objects_in(payload, "errors") if not _is_not_found(e)}
+    others = found.keys() - asked.keys()
     answers: dict[int, Profile | ConnectorError] = {}
     for name, account in asked.items():
         if name in found:
             answers[account.id] = parse_profile(found[name])
         elif name in denied:
             answers[account.id] = PermissionMissing(f"{account.label}: suspended or protected; X does not show it")
+        elif others:
+            answers[account.id] = AnotherAccount(account.label, asked=[name], told=sorted(others))
         else:
             answers[account.id] = AccountNotFound(f"{account.label}: X knows no such account; check the handle")
     return answers

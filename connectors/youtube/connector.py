@@ -28,6 +28,7 @@ from connectors.base import (
     SchemaDrift,
     Unavailable,
 )
+from connectors.owners import must_answer, must_be, must_hold_own
 from connectors.payload import inner, onward, string
 from connectors.portions import portions
 from connectors.seen import remembered, window_page
@@ -240,6 +241,7 @@ class YouTubeConnector:
                 self._ask("channels", {"part": CHANNEL_PARTS, **asked}, now, what=account.label), account.label
             )
             if items:
+                must_be(account.label, *_names(asked, items[0]))
                 return items[0]
         raise AccountNotFound(
             f"{account.label}: YouTube knows no such channel; correct the register, or it was deleted"
@@ -255,7 +257,7 @@ class YouTubeConnector:
         usual = re.sub(r"^UC", "UU", channel)
         playlist = self._uploads.get(channel, usual)
         try:
-            return self._playlist(account, playlist, token, now)
+            return self._playlist(account, channel, playlist, token, now)
         except _Refused as refused:
             if "playlistNotFound" not in refused.reasons:
                 raise refused.error from None
@@ -268,11 +270,15 @@ class YouTubeConnector:
             raise Unavailable(f"{account.label}: YouTube counts videos of this channel, but does not list them now")
         return {"items": []}
 
-    def _playlist(self, account: Account, playlist: str, token: str, now: datetime) -> Json:
+    def _playlist(self, account: Account, channel: str, playlist: str, token: str, now: datetime) -> Json:
         asked = {"part": ITEM_PARTS, "playlistId": playlist, "maxResults": str(PAGE_SIZE)}
         more = {"pageToken": token} if token else {}
         payload = self._try("playlistItems", {**asked, **more}, now, what=f"{account.label}: uploads")
-        items_of(payload, account.label)
+        items = items_of(payload, account.label)  # videos of others may stand in it: published with them, or passed on
+        told = (inner(item, "snippet") for item in items)
+        must_hold_own(
+            account.label, [playlist, channel], ([one.get("playlistId"), one.get("channelId")] for one in told)
+        )
         return payload
 
     def _listed(self, account: Account, payload: Json, walk: Walk, now: datetime, known: frozenset[str]) -> Listed:
@@ -300,7 +306,8 @@ class YouTubeConnector:
         for part in portions(ids, IDS_PER_CALL):
             asked = {"part": VIDEO_PARTS, "id": ",".join(part), "maxResults": str(PAGE_SIZE)}
             items = items_of(self._ask("videos", asked, now, what=f"{account.label}: videos"), account.label)
-            found |= {string(item, "id"): item for item in items if string(item, "id") in part}
+            must_answer(f"{account.label}: videos", part, (string(item, "id") for item in items))
+            found |= {string(item, "id"): item for item in items if string(item, "id")}
         return found
 
     def _ask(self, method: str, asked: Mapping[str, str], now: datetime, *, what: str) -> Json:
@@ -354,7 +361,9 @@ class YouTubeConnector:
     def _feed(self, account: Account, now: datetime) -> tuple[Profile, tuple[Post, ...]]:
         channel = self._id_by_page(account, now)
         response = self._get("/feeds/videos.xml", {"channel_id": channel}, account, now)
-        return parse_feed(response.content, what=account.label)
+        profile, posts = parse_feed(response.content, what=account.label)
+        must_be(account.label, [channel, channel.removeprefix("UC")], [profile.native_id])  # it is told without UC
+        return profile, posts
 
     def _id_by_page(self, account: Account, now: datetime) -> str:
         """Return the channel's id, read from its page where the register does not have it."""
@@ -379,6 +388,14 @@ class YouTubeConnector:
         if refused is not None:
             raise refused
         return response
+
+
+def _names(asked: Mapping[str, str], channel: Json) -> tuple[list[str], list[str]]:
+    """Return what a channel was asked for by, and what it says of that. A user's name of old is told nowhere."""
+    told = string(inner(channel, "snippet"), "customUrl")
+    if "id" in asked:
+        return [asked["id"]], [string(channel, "id")]
+    return ([asked["forHandle"]], [told]) if "forHandle" in asked and told.startswith("@") else ([], [])
 
 
 def _dated(page: Page, known: frozenset[str], now: datetime) -> Page:
