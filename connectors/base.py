@@ -74,13 +74,14 @@ class Reread:
     `missing` are deleted as far as this answer tells; `hidden` are there, but the platform no longer shows them to us
     (made private, withheld, the account locked). An id in none of the three could not be decided this time, and stays
     as it is: unreachable is no deletion. `left` were not even looked at, for they were too many: they come first the
-    next time.
+    next time. `passed` is what else was shown on the way, where known posts are looked up in a listing.
     """
 
     posts: tuple[Post, ...] = ()
     missing: frozenset[str] = frozenset()
     hidden: frozenset[str] = frozenset()
     left: frozenset[str] = frozenset()
+    passed: tuple[Post, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

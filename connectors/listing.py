@@ -70,21 +70,26 @@ def reread_listed(answers: Iterable[Listed], published: Mapping[str, datetime | 
     """Look known posts up in a listing, by id with the time each was published (None: not known).
 
     Missing is what the listing should have shown: it ended without it, or came to posts older than it. It is read as
-    deep as that lies, however small its pages are; where it has no end, what lies deeper stays undecided.
+    deep as that lies, however small its pages are; where it has no end, what lies deeper stays undecided. What the
+    pages show above the oldest that is sought is `passed`.
     """
     sought = dict(published)
     found: dict[str, Post] = {}
+    passed: dict[str, Post] = {}
     reached: datetime | None = None
     ended, depth = False, _Depth()
     for answer in answers:
-        found |= {post.native_id: post for post in answer.posts if post.native_id in sought}
+        for post in answer.posts:
+            (found if post.native_id in sought else passed)[post.native_id] = post
         reached = min([*answer.times, *([reached] if reached else [])], default=None)
         ended = not answer.more
         lost = depth.is_endless(answer) or len(depth.seen) >= POST_BOUND
         if ended or lost or not _still_sought(sought, found, reached):
             break
     missing = {one for one, at in sought.items() if one not in found and (ended or _passed(at, reached))}
-    return Reread(posts=tuple(found.values()), missing=frozenset(missing))
+    deepest = min(filter(None, [*sought.values(), *(post.published_at for post in found.values())]), default=FAR)
+    above = tuple(post for post in passed.values() if post.published_at > deepest)
+    return Reread(posts=tuple(found.values()), missing=frozenset(missing), passed=above)
 
 
 def _still_sought(sought: Mapping[str, datetime | None], found: Mapping[str, Post], reached: datetime | None) -> bool:

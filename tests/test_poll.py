@@ -447,6 +447,29 @@ def test_where_posts_are_looked_up_in_the_listing_the_times_of_their_publication
     assert [what for what, _ in platform.calls if what in {"reread", "listed"}] == ["listed", "listed"]
 
 
+def test_what_a_listing_shows_in_passing_is_kept_as_well(db):
+    """I1: what a fault hid before, or made look deleted."""
+
+    class Listing(FakePlatform):
+        passed: tuple = ()
+
+        def reread_listed(self, holder, published, *, now):
+            known = {one.native_id: one for one in self.shown[holder.handle]}
+            found = tuple(known[one] for one in published if one in known and one not in self.gone)
+            return Reread(posts=found, missing=self.gone & set(published), passed=self.passed)
+
+    platform = Listing(shown={"jpd": [said("a", "1", 2), said("b", "2", 1)]})
+    desk = Desk(db, platform)
+    desk.poll()
+    whole, platform.gone, platform.shown["jpd"] = platform.shown["jpd"], {"1"}, [said("b", "2", 1)]
+    desk.poll(after=HOUR)
+    desk.poll(after=HOUR)
+    assert {line.native_id: line.deleted for line in list_posts(db)} == {"1": True, "2": False}
+    platform.gone, platform.passed = set(), (whole[0], said("c", "3", 1))
+    desk.poll(after=24 * HOUR)
+    assert {line.native_id: line.deleted for line in list_posts(db)} == {"1": False, "2": False, "3": False}
+
+
 def test_who_polls_by_the_second_sees_a_deletion_within_half_a_minute(desk, platform):
     second = timedelta(seconds=1)
     quick = replace(desk.polling, min_interval=2 * second, max_interval=5 * second)

@@ -232,6 +232,12 @@ def test_a_known_post_is_looked_up_as_deep_as_it_lies_however_small_the_pages():
     assert next(answers).ids == {"91"}  # no further than it must
 
 
+def test_what_the_pages_show_above_what_is_sought_is_handed_on():
+    answer = reread_listed([shown(1, 2), shown(3, 4), shown(5, 6)], {"2": NOW - 2 * MINUTE, "4": NOW - 4 * MINUTE})
+    assert [one.native_id for one in answer.posts] == ["2", "4"]
+    assert [one.native_id for one in answer.passed] == ["1", "3"]
+
+
 def test_x_s_promise_of_a_further_page_is_kept_or_is_a_gap():
     begin = {"v": 1, "newest_id": tweet(1)["id"], "newest_at": (NOW - HOUR).isoformat(), "found_at": NOW.isoformat()}
     walk = XWalk(

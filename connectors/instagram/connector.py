@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import ClassVar
 
@@ -138,7 +138,7 @@ class InstagramConnector:
         answer = reread_listed(self._listing(account, now), left)
         if not found and len(answer.posts) == len(published):
             self._only_own_by_id.take(now)
-        return Reread(posts=(*found.values(), *answer.posts), missing=answer.missing)
+        return replace(answer, posts=(*found.values(), *answer.posts))
 
     def _at_once(self, account: Account, ids: Sequence[str], now: datetime) -> Mapping[str, Post]:
         if self._only_own_by_id.holds(now):

@@ -243,10 +243,13 @@ class _Look:
         return f"{label}: recent posts could not be read again: {error}"
 
     def save(self, job: _Job, answer: Reread) -> Saved:
-        """Save edited posts as versions, and mark what is gone, hidden or still there. Raises LeaseLostError."""
+        """Save edited posts as versions, and mark what is gone, hidden or still there. Raises LeaseLostError.
+
+        What was shown in passing is saved as well: it may have been taken for deleted, or hidden by a fault before.
+        """
         poller, claimed, now = self.poller, job.claimed, job.now
         turn = Turn(poller=poller, connector=self.connector, claimed=claimed, gate=self.gate, now=now)
-        fresh = fresh_posts(poller, claimed.account, answer.posts)
+        fresh = fresh_posts(poller, claimed.account, (*answer.posts, *answer.passed))
         rechecks = self.rechecks
         saved = Saved()
         if fresh:
