@@ -96,9 +96,33 @@ def test_the_choices_of_a_poll_are_text(timeline):
 
 
 def test_pictures_and_videos_come_with_their_description(timeline):
-    picture, video = timeline["media"].media
+    picture, still, film = timeline["media"].media
     assert (picture.kind, picture.text) == (MediaKind.PICTURE, "Poster jadual kaunter")
-    assert (video.kind, video.url) == (MediaKind.VIDEO, "https://pbs.twimg.com/ext_tw_video_thumb/Contoh2.jpg")
+    assert (still.kind, still.url) == (MediaKind.PICTURE, "https://pbs.twimg.com/ext_tw_video_thumb/Contoh2.jpg")
+    assert (film.kind, film.url) == (MediaKind.VIDEO, "https://video.twimg.com/contoh2.mp4")
+
+
+def film_of(*files, **how):
+    item = {"id": "1410000000000000009", "text": "a", "attachments": {"media_keys": ["7_1"]}}
+    media = [{"media_key": "7_1", "type": "video", "variants": list(files), **how}]
+    (post,) = parse_timeline({"data": [item], "includes": {"media": media}})
+    return post
+
+
+SMALL, LARGE = ({"content_type": "video/mp4", "bit_rate": n, "url": f"https://video.twimg.com/{n}.mp4"} for n in (1, 2))
+PIECES = {"content_type": "application/x-mpegURL", "url": "https://video.twimg.com/pl.m3u8"}
+
+
+def test_a_film_is_its_best_file_else_its_post():
+    films = [film_of(*files).media[-1].url for files in ((SMALL, LARGE, PIECES), (PIECES,), ({"url": 7},), ())]
+    page = "https://x.com/i/status/1410000000000000009"
+    assert films == [LARGE["url"], PIECES["url"], page, page]
+    assert [one.kind for one in film_of(SMALL, preview_image_url=None).media] == [MediaKind.VIDEO]
+
+
+def test_a_better_file_of_a_film_is_no_edit():
+    """Versions are told apart by their own id and words alone; see test_store_posts.py, "poorer"."""
+    assert film_of(SMALL).own == film_of(SMALL, LARGE).own == {"id": "1410000000000000009", "text": "a"}
 
 
 def test_a_link_is_where_it_ends_and_ampersands_are_what_a_reader_sees(timeline):
@@ -176,7 +200,7 @@ def test_a_post_says_which_part_of_it_is_its_own_when_the_answer_lacks_what_it_r
 
 
 def test_a_post_whose_references_are_in_the_answer_is_whole(timeline):
-    assert {name for name, one in timeline.items() if one.own is not None} == set()
+    assert {name for name, one in timeline.items() if one.own is not None} == {"media"}  # a film
     (reply,) = parse_timeline({"data": [{**post(1), "referenced_tweets": [{"type": "replied_to", "id": "999"}]}]})
     assert reply.own is None
 

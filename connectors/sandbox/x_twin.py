@@ -229,5 +229,6 @@ def _media(post: Published, number: int, media: Media) -> dict[str, Any]:
     if media.kind is MediaKind.PICTURE:
         item |= {"type": "photo", "url": media.url}
     else:
-        item |= {"type": "video", "preview_image_url": media.url}
+        files = [{"bit_rate": 832000, "content_type": "video/mp4", "url": media.url}]
+        item |= {"type": "video", "preview_image_url": f"{media.url}.jpg", "variants": files}
     return item | ({"alt_text": media.text} if media.text else {})

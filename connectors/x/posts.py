@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
 from connectors.base import AccountNotFound, ConnectorError, PermissionMissing, SchemaDrift
 from connectors.owners import AnotherAccount
-from connectors.payload import objects
+from connectors.payload import number, objects, string
 from connectors.x.ids import EPOCH_MS, FIRST_SNOWFLAKE, as_number
 from monitor.model import Account, Json, Media, MediaKind, Post, PostKind, Profile
 
@@ -142,18 +142,22 @@ def parse_post(item: Json, known: Mapping[str, Json]) -> Post:
     is_edited = item["id"] != first
     kind = _kind(item)
     shown = _reposted(item, known) if kind is PostKind.REPOST else item
+    url = f"https://x.com/i/status/{item['id']}"
+    media = tuple(file for one in _attached(shown, "media_keys", known) for file in _media(one, page=url))
+    # Of a film better files may be made later, which is no edit: an edit has an id of its own.
+    is_unsure = _lacks(item, shown, known) or any(one.kind is MediaKind.VIDEO for one in media)
     return Post(
         native_id=first,
-        url=f"https://x.com/i/status/{item['id']}",
+        url=url,
         published_at=_time(None, first, default=created) if is_edited else created,
         edited_at=created if is_edited else None,
         text=_text(shown, known),
         kind=kind,
         language=str(item.get("lang") or ""),
-        media=tuple(_media(one) for one in _attached(shown, "media_keys", known)),
+        media=media,
         links=tuple(dict.fromkeys((*_links(item), *_links(shown)))),
         raw=dict(item),
-        own={key: item[key] for key in OWN if key in item} if _lacks(item, shown, known) else None,
+        own={key: item[key] for key in OWN if key in item} if is_unsure else None,
     )
 
 
@@ -220,11 +224,22 @@ def _time(text: object, native_id: str, default: datetime | None = None) -> date
     return default
 
 
-def _media(item: Json) -> Media:
-    alt = str(item.get("alt_text") or "")
-    if item.get("type") == "photo":
-        return Media(kind=MediaKind.PICTURE, url=str(item.get("url") or ""), text=alt)
-    return Media(kind=MediaKind.VIDEO, url=str(item.get("preview_image_url") or ""), text=alt)
+def _media(item: Json, *, page: str) -> Iterator[Media]:
+    """Yield a picture, or a film after the picture that stands for it. A film without a file is named by its post."""
+    alt, picture = str(item.get("alt_text") or ""), item.get("url") or item.get("preview_image_url")
+    if isinstance(picture, str):
+        yield Media(kind=MediaKind.PICTURE, url=picture, text=alt)
+    if item.get("type") != "photo":
+        yield Media(kind=MediaKind.VIDEO, url=_file_of(item) or page, text=alt)
+
+
+def _file_of(film: Json) -> str:
+    """Return the address of a film's best file; one in pieces (HLS) where there is no other."""
+    files = [one for one in objects_in(film, "variants") if isinstance(one.get("url"), str)]
+    best = max(
+        files, key=lambda one: (one.get("content_type") == "video/mp4", number(one.get("bit_rate")) or 0), default={}
+    )
+    return string(best, "url")
 
 
 def _links(item: Json) -> tuple[str, ...]:
