@@ -101,6 +101,24 @@ def test_what_is_shared_is_a_repost_with_the_other_page_s_words(posts):
     assert "Laporan penuh majlis penyerahan" in posts["share"].text
 
 
+@pytest.mark.parametrize(
+    ("url", "kind"),
+    [
+        ("https://www.facebook.com/kcm.demo/posts/1", PostKind.REPOST),
+        ("https://ms-my.facebook.com/kcm.demo/videos/1/", PostKind.REPOST),
+        ("https://facebook.com/events/1", PostKind.REPOST),
+        ("https://ai.facebook.com/blog/taklimat/", PostKind.ORIGINAL),
+        ("https://about.facebook.com/", PostKind.ORIGINAL),
+        ("https://myfacebook.com/x", PostKind.ORIGINAL),
+    ],
+)
+def test_a_link_to_a_blog_of_facebook_is_no_repost(url, kind):
+    attached = {"media_type": "link", "type": "share", "url": url, "unshimmed_url": url}
+    item = {"id": f"{PAGE}_1", "created_time": "2026-11-23T01:00:00+0000", "status_type": "shared_story"}
+    (post,) = parse_posts({"data": [{**item, "attachments": {"data": [attached]}}]})
+    assert (post.kind, post.links) == (kind, (url,))
+
+
 def test_a_video_comes_with_its_picture(posts):
     assert {media.kind for media in posts["video"].media} == {MediaKind.PICTURE, MediaKind.VIDEO}
 

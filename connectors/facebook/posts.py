@@ -128,7 +128,7 @@ def _is_repost(item: Json, attachments: Iterable[Json]) -> bool:
     if item.get("parent_id"):
         return True
     targets = (_target(a) for a in attachments)
-    return item.get("status_type") == "shared_story" and any(_is_own_host(target) for target in targets)
+    return item.get("status_type") == "shared_story" and any(_is_on_facebook(target) for target in targets)
 
 
 def _target(attachment: Json) -> str:
@@ -146,6 +146,15 @@ def _target(attachment: Json) -> str:
 def _unmarked(url: str) -> str:
     """Drop `fbclid`, which is another one at each reading and would look like an edit."""
     return re.sub(r"\?$", "", re.sub(r"([?&])fbclid=[^&#]*(?:&|(?=#|$))", r"\1", url)).rstrip("&")
+
+
+def _is_on_facebook(url: str) -> bool:
+    """Say whether an address leads to what people publish there: other hosts of Facebook are blogs and documents."""
+    try:
+        host = urlsplit(url).hostname or ""
+    except ValueError:
+        return False
+    return re.fullmatch(r"(?:(?:www|m|web|mbasic|touch|[a-z]{2}-[a-z]{2})\.)?facebook\.com", host) is not None
 
 
 def _is_own_host(url: str) -> bool:
