@@ -114,6 +114,7 @@ def test_a_repost_shows_the_other_s_words_files_and_address(posts):
 
 def test_a_quotation_brings_the_quoted_words_once(posts):
     assert posts[3].text == "Lihat\n\nMinit mesyuarat SULIT"
+    assert posts[3].links == ("https://mastodon.example.my/@kcm/90",)
     assert posts[3].own is None
     assert posts[2].own == {"content": "<p>Dipadam</p>", "spoiler_text": "", "edited_at": None}
 

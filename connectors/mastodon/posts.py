@@ -59,7 +59,7 @@ def parse_status(status: Json) -> Post:
         kind=_kind(status, quoted),
         language=string(shown, "language").partition("-")[0].lower()[:3],
         media=unique(_media(shown)),
-        links=unique([*reading.links, *filter(None, [string(inner(shown, "card"), "url")])]),
+        links=unique([*reading.links, *_quoted_links(shown), *filter(None, [string(inner(shown, "card"), "url")])]),
         raw=status,
         own=None if reblog else _own(shown, reading, quoted),
     )
@@ -69,6 +69,11 @@ def read_content(status: Json) -> Reading:
     """Return a status's words and links; content is HTML, and of some servers plain text."""
     content = QUOTE_INLINE.sub("", string(status, "content"))
     return read_html(NAMES.sub("<span>", content), base=string(status, "url"))
+
+
+def _quoted_links(status: Json) -> tuple[str, ...]:
+    """Return the address of what is quoted, which stands beside the words."""
+    return read_html("".join(QUOTE_INLINE.findall(string(status, "content"))), base=string(status, "url")).links
 
 
 def _parts(status: Json, reading: Reading) -> Iterator[str]:
