@@ -48,6 +48,9 @@ feedparser.api.PREFERRED_XML_PARSERS = []
 
 ACCEPT = "application/atom+xml, application/rss+xml, application/rdf+xml, application/xml;q=0.9, text/xml;q=0.8"
 ROOT_ENDS = re.compile(rb"</\s*([\w.-]+:)?(rss|feed|rdf)\s*(>|$)", re.IGNORECASE)
+CHANNEL_ENDS = re.compile(rb"</\s*channel\s*>\s*$", re.IGNORECASE)
+COMMENT, FIRST_ELEMENT = re.compile(rb"<!--.*?-->", re.DOTALL), re.compile(rb"<([A-Za-z][\w:.-]*)")
+LONGEST_HEAD = 4000
 # References into the range of half characters, and of what lies just before and behind it.
 HALVES = re.compile(rb"(?:&#(?:x0{0,4}[de][0-9a-f]{3}|0{0,4}5[5-7]\d{3});)+", re.IGNORECASE)
 SETTLED = timedelta(minutes=1)
@@ -197,9 +200,10 @@ def parse_feed(body: bytes, *, headers: Mapping[str, str], url: str, what: str, 
     except TRIPS as error:
         name = type(error).__name__
         raise SchemaDrift(f"{what}: feedparser trips over this feed ({name}); have the site validate it") from None
-    if not found.get("version"):
+    is_bare = not found.get("version") and bool(found.entries) and is_bare_channel(body)
+    if not found.get("version") and not is_bare:
         raise SchemaDrift(f"{what}: the answer is no feed ({kind[:60] or 'no content type'}); correct the url column")
-    if found.get("bozo") and not ROOT_ENDS.search(body[-4000:].replace(b"\0", b"")):
+    if found.get("bozo") and not (CHANNEL_ENDS if is_bare else ROOT_ENDS).search(body[-4000:].replace(b"\0", b"")):
         raise Unavailable(f"{what}: the feed was cut short")
     profile = Profile(
         native_id=url,
@@ -212,6 +216,12 @@ def parse_feed(body: bytes, *, headers: Mapping[str, str], url: str, what: str, 
     latest = {post.native_id: post for post, _ in reversed(posts)}  # of an id that stands twice the upper one counts
     undated = frozenset(post.native_id for post, dated in posts if not dated)
     return Feed(profile=profile, posts=tuple(latest.values())[::-1], undated=undated)
+
+
+def is_bare_channel(body: bytes) -> bool:
+    """Say whether a document is a channel by itself: an older kind of feed (CDF), or RSS without its root."""
+    first = FIRST_ELEMENT.search(COMMENT.sub(b"", body[:LONGEST_HEAD]))
+    return first is not None and first[1].lower() == b"channel"
 
 
 def whole_characters(body: bytes) -> bytes:
@@ -242,7 +252,7 @@ def _post(entry: Mapping[str, Any], base: str, seen: Seen, now: datetime) -> tup
     title = _text(_title(entry))
     parts = [*_dicts(entry.get("content")), *_dicts([entry.get("summary_detail"), entry.get("subtitle_detail")])]
     bodies = [_reading(part, base) for part in parts]
-    link = str(entry.get("link") or "")
+    link = _link(entry)
     stated = _moment(entry, "published", "created", "updated")
     native_id = str(entry.get("id") or link or _digest(title, stated, parts))
     published = stated or seen.first_sight(native_id, now)
@@ -253,7 +263,9 @@ def _post(entry: Mapping[str, Any], base: str, seen: Seen, now: datetime) -> tup
         published_at=published,
         edited_at=updated if updated and updated > published else None,
         text=joined([title, *(body.text for body in bodies)]),
-        links=unique([*(one for body in bodies for one in body.links), *_other_files(entry, base)]),
+        links=unique(
+            [*(one for body in bodies for one in body.links), *_beside(entry, base), *_other_files(entry, base)]
+        ),
         media=unique([*_files(entry, base), *(one for body in bodies for one in body.media)]),
         raw=_raw(entry),
     )
@@ -316,6 +328,21 @@ def _files(entry: Mapping[str, Any], base: str) -> Iterator[Media]:
         found = media_of(address, kind=kind.lower(), text=words) if address else None
         if found is not None:
             yield found
+
+
+def _link(entry: Mapping[str, Any]) -> str:
+    """Return where an entry is read; of one that has files as well, feedparser may take a file's address for it."""
+    link, links = str(entry.get("link") or ""), _dicts(entry.get("links"))
+    pages = [str(one["href"]) for one in links if one.get("rel") == "alternate" and one.get("href")]
+    is_file = link not in pages and any(one.get("href") == link for one in _enclosures(entry))
+    return pages[0] if is_file and pages else link
+
+
+def _beside(entry: Mapping[str, Any], base: str) -> Iterator[str]:
+    """Yield what an entry refers to beside its words, as Atom's `related` and `via`."""
+    for one in _dicts(entry.get("links")):
+        if one.get("rel") in {"related", "via"} and (address := absolute(base, str(one.get("href") or ""))):
+            yield address
 
 
 def _enclosures(entry: Mapping[str, Any]) -> list[Mapping[str, Any]]:

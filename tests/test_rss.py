@@ -349,6 +349,33 @@ def test_what_is_no_feed_is_never_no_news(body):
         parse(body, kind="")
 
 
+@pytest.mark.parametrize(
+    "body",
+    [
+        b'<?xml version="1.0"?><!-- <rss> --><CHANNEL HREF="/"><ITEM HREF="/a"><TITLE>Hebahan</TITLE></ITEM></CHANNEL>',
+        b"<channel><title>J</title><item><title>Hebahan</title><link>/a</link></item></channel>",
+    ],
+    ids=["CDF", "RSS without its outermost element"],
+)
+def test_a_channel_by_itself_is_a_feed(body):
+    (post,) = parse(body).posts
+    assert (post.text, post.url) == ("Hebahan", "https://www.jpd.example.my/a")
+    with pytest.raises(Unavailable):
+        parse(body[:-12])
+    with pytest.raises(SchemaDrift):
+        parse(b"<html>" + body + b"</html>")
+
+
+def test_what_an_entry_of_atom_refers_to_is_a_link_of_it():
+    feed = b"""<feed xmlns='http://www.w3.org/2005/Atom'><entry><id>1</id><title>a</title>
+    <link rel='enclosure' type='audio/mpeg' href='/a.mp3'/><link rel='alternate' href='/a'/>
+    <link rel='related' href='https://kcm.example.my/b'/><link rel='via' href='/c'/><link rel='self' href='/d'/>
+    </entry></feed>"""
+    (post,) = parse(feed).posts
+    assert post.url == "https://www.jpd.example.my/a"
+    assert set(post.links) == {"https://kcm.example.my/b", "https://www.jpd.example.my/c"}
+
+
 def test_an_empty_feed_is_empty():
     with serve(feed_file("empty")) as replay:
         page = pull(replay.url)
