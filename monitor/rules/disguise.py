@@ -11,11 +11,11 @@ from __future__ import annotations
 import re
 from bisect import bisect_left
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from functools import lru_cache
-from itertools import accumulate, islice, product
+from itertools import accumulate, filterfalse, islice, product
 
 from monitor.rules.jawi import has_arabic, jawi_edits
 from monitor.rules.lexicon import commonest, fitting, known, ranks, split, without_some_vowels, word_set
@@ -168,11 +168,9 @@ class _Plain(set[str]):
     """What stands between spaces and says just what it shows: nearly all that comes, most of it again and again."""
 
     def all_of(self, chunks: Sequence[str]) -> bool:
-        return all(map(self._has, chunks))
+        return all(map(self._takes, filterfalse(self.__contains__, chunks)))
 
-    def _has(self, chunk: str) -> bool:
-        if chunk in self:
-            return True
+    def _takes(self, chunk: str) -> bool:
         if _READ[chunk]:
             return False
         if len(chunk) <= _LONGEST_KEPT:
@@ -188,6 +186,11 @@ def is_plain(folded: str) -> bool:
     if not _PLAIN.issuperset(chunks) and (len(folded) > _SHORT or not _PLAIN.all_of(chunks)):
         return False
     return folded.isascii() or not has_arabic(folded)
+
+
+def are_known_plain(folded: Iterable[str]) -> Iterator[bool]:
+    """Tell of each ASCII text, in little time, whether it is plain as others were; `is_plain` knows of more."""
+    return map(_PLAIN.issuperset, map(str.split, folded))
 
 
 @lru_cache(maxsize=MOST_TEXTS)

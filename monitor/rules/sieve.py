@@ -22,7 +22,7 @@ import re2
 from monitor.rules.disguise import ACROSS
 from monitor.rules.history import HistoryPart
 from monitor.rules.parts import Part, Triggers, is_wide, options, single_pattern, word_tree
-from monitor.rules.text import DISGUISED, SPACED, Squeezed, Text, fold, fold_plain, readings, single
+from monitor.rules.text import DISGUISED, SPACED, Squeezed, Text, fold, fold_plain, fold_plain_all, readings, single
 
 if TYPE_CHECKING:
     from monitor.rules.opinion import Opinion
@@ -110,32 +110,38 @@ class Sieve:
 
     def suspected(self, original: str, *, history: bool = False) -> Suspected | None:
         """Return the rules that a text may break; None: no one. `history`: there is one to be asked."""
-        looked = self._glanced_at(0, original, history=history)
+        folded = fold_plain(original)
+        hits = self._glance(folded.encode()) if folded is not None else ()
+        looked = self._looked_at(0, original, folded, hits, history=history)
         return self._sifted([looked]).get(0) if looked is not None else None
 
     def suspected_of(self, originals: Sequence[str], *, history: bool = False) -> list[Suspected | None]:
         """Return what `suspected` does of each of many texts, in less time."""
-        glanced = (self._glanced_at(number, text, history=history) for number, text in enumerate(originals))
-        found = self._sifted([one for one in glanced if one is not None])
+        every = fold_plain_all(originals)
+        glances = map(self._glance, [folded.encode() if folded is not None else b"" for folded in every])
+        looked = [
+            self._looked_at(number, originals[number], folded, hits, history=history)
+            for number, (folded, hits) in enumerate(zip(every, glances, strict=True))
+            if not (hits is None and folded is not None and self._one_glance_tells)
+        ]
+        found = self._sifted([one for one in looked if one is not None])
         return list(map(found.get, range(len(originals))))
 
-    def _glanced_at(self, number: int, original: str, *, history: bool) -> _Looked | None:
-        """Return what a text shows at the first glance. None: nothing; nearly every post is let through here."""
-        folded = fold_plain(original)
-        encoded = folded.encode() if folded is not None else b""
-        hits = self._glance(encoded) if folded is not None else ()
+    def _looked_at(
+        self, number: int, original: str, folded: str | None, hits: Iterable[int] | None, *, history: bool
+    ) -> _Looked | None:
+        """Return what a text shows at the first glance; None: nothing. `folded`: where it `hits`, if it is plain."""
+        if folded is None or (hits and self._across in hits):
+            folded = fold(original)
+            hits = self._glance(folded.encode())
         if hits is None and self._one_glance_tells:
             return None
         text = Text(original)
-        if folded is None or (hits and self._across in hits):
-            encoded = text.folded.encode()
-            hits = self._glance(encoded)
-        else:
-            text.folded = folded
+        text.folded = folded
         if history:
-            looked = _Looked(number, text, encoded, _ANYTHING | _HISTORY, self._always_with_history)
+            looked = _Looked(number, text, folded.encode(), _ANYTHING | _HISTORY, self._always_with_history)
         else:
-            looked = _Looked(number, text, encoded, _ANYTHING, self._always)
+            looked = _Looked(number, text, folded.encode(), _ANYTHING, self._always)
         looked.add(hits, self._glanced)
         return looked
 

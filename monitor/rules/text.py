@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING
 
 import re2
 
-from monitor.rules.disguise import MOST_TEXTS, Edit, edited, edits, is_deliberate, is_plain
+from monitor.rules.disguise import MOST_TEXTS, Edit, are_known_plain, edited, edits, is_deliberate, is_plain
 
 if TYPE_CHECKING:
     from monitor.rules.opinion import Opinion, View
@@ -288,31 +288,47 @@ def fold_plain(text: str) -> str | None:
 
     Where ACROSS matches it, more words may be, and then it is not the folded view.
     """
-    spelled = _spelled_out(text) if "#" in text else text
+    spelled = _spelled_out(text)
     if spelled.isascii():
         small = spelled.lower()
         return small if is_plain(small) else None
-    try:
-        return _PLAIN_WORDS.in_text(spelled)
-    except _DisguisedError:
-        return None
+    return _if_plain(_PLAIN_WORDS.in_text(spelled))
 
 
-class _DisguisedError(Exception):
-    """A word may say something else than it shows."""
+def fold_plain_all(texts: Sequence[str]) -> list[str | None]:
+    """Return what `fold_plain` does of each text, in less time: most are ASCII, of words that are known to be plain."""
+    simple = [text if text.isascii() and "#" not in text else "" for text in texts]
+    small = list(map(str.lower, simple))
+    strange = _fold_plain_strange([text for text in texts if not text.isascii()])
+    return [
+        folded if plain and folded else fold_plain(text) if text.isascii() else next(strange)
+        for text, folded, plain in zip(texts, small, are_known_plain(small), strict=True)
+    ]
+
+
+def _fold_plain_strange(texts: Sequence[str]) -> Iterator[str | None]:
+    """Yield what `fold_plain` does of each text that is not ASCII: they are read as if they were one."""
+    whole = _BETWEEN_TEXTS.join(map(_spelled_out, texts))
+    if whole.count(_BETWEEN_TEXTS.strip(" ")) != len(texts) - 1:
+        return map(fold_plain, texts)
+    return map(_if_plain, _PLAIN_WORDS.in_text(whole).split(_BETWEEN_TEXTS))
+
+
+def _if_plain(folded: str) -> str | None:
+    return folded if _DISGUISED_SIGN not in folded else None
 
 
 class _PlainWords(_Words):
-    """Folded words, of those that are not disguised. Raises _DisguisedError for others."""
+    """Folded words, of those that are not disguised; a sign stands for others."""
 
     def _read(self, word: str) -> str:
         small = _FOLDED_WORDS[word]
-        if _ODD_LETTER.search(word) or not is_plain(small):
-            raise _DisguisedError
-        return small
+        return small if not _ODD_LETTER.search(word) and is_plain(small) else _DISGUISED_SIGN
 
 
 _PLAIN_WORDS = _PlainWords()
+_DISGUISED_SIGN = "\x1d"  # a text that has it is merely not folded in one step
+_BETWEEN_TEXTS = " \x1e "
 
 
 def _mark(original: str, small: str, changes: Sequence[Edit]) -> str:
