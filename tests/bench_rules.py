@@ -175,7 +175,10 @@ def hostile() -> Iterable[tuple[str, Sequence[str]]]:
     """Yield kinds of posts as long as any platform lets through that try what engines are bad at, a few of each."""
     dice = random.Random(7)
     for seed in REPEATED:
-        yield repr(seed), [(f"{number} {seed * (LONGEST // len(seed) + 1)}")[:LONGEST] for number in range(ROUNDS)]
+        yield (
+            repr(seed),
+            [(f"{number} {seed * (LONGEST // len(seed) + 1)}")[: LONGEST - number] for number in range(ROUNDS)],
+        )
     for kind, word in _made_words(dice).items():
         yield kind, [" ".join(word() for _ in range(LONGEST // 4))[:LONGEST] for _ in range(ROUNDS)]
 

@@ -6,7 +6,7 @@ from itertools import islice, product
 
 import pytest
 
-from monitor.rules.jawi import MOST_WORDS
+from monitor.rules.jawi import LONGEST_WORD, MOST_WORDS
 from monitor.rules.text import Text, fold
 
 JAWI = [
@@ -47,3 +47,8 @@ def test_of_a_text_with_more_different_words_than_any_honest_one_the_first_are_r
     read = fold(text)
     assert read.startswith("sulit ")
     assert read.endswith("مينيت مشوارت ڤڠوروسن")
+
+
+def test_a_row_of_letters_longer_than_any_word_stands_as_it_is():
+    row = "ا" * (LONGEST_WORD + 1)
+    assert fold(f"سوليت ڤڠوروسن {row}").split()[::2] == ["sulit", row]

@@ -27,6 +27,7 @@ _AS_VOWEL = {"a": "A", "e": "I", "i": "I", "o": "W", "u": "W", "w": "W", "y": "I
 _OMITTED = {"a": 0.2, "e": 0.1, "i": 0.6, "o": 0.6, "u": 0.6, "w": 0.9, "y": 0.9}
 _UNHEARD = 0.8  # a vowel that is written and not in the word
 MOST_WORDS = 800  # different ones of one text, more than an honest one has; what comes later stands as it is
+LONGEST_WORD = 40  # letters; a longer row of them is no word, and would be fitted for a second
 _MOST_FITTED = 40  # words with the same consonants
 _GOOD = 0.75  # what a word's vowels may cost, alone among Latin ones
 _FAIR = 1.3
@@ -62,7 +63,8 @@ def jawi_edits(folded: str) -> Sequence[tuple[int, int, str]]:
     words = list(_ARABIC.finditer(folded))
     if not words:
         return ()
-    fitted = set(islice(dict.fromkeys(word[0] for word in words), MOST_WORDS))
+    likely = (word[0] for word in words if len(word[0]) <= LONGEST_WORD)
+    fitted = set(islice(dict.fromkeys(likely), MOST_WORDS))
     read = [_read(word[0]) if word[0] in fitted else ("", _FAIR * 2) for word in words]
     if not _MALAY_LETTERS.search(folded) and not _reads_well([cost for _, cost in read], folded):
         return ()
