@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from monitor.model import Subject
 from monitor.rules.evaluate import evaluate, evaluate_all, judge
 from monitor.rules.load import load_rules
-from monitor.rules.parts import _stretched, compiled, is_wide, pattern, phrases, single_pattern, word_tree
+from monitor.rules.parts import _stretched, compiled, counts_far, is_wide, pattern, phrases, single_pattern, word_tree
 from monitor.rules.rule import OpinionUse
 from monitor.rules.text import Text, single
 
@@ -131,3 +131,11 @@ def test_the_words_that_are_looked_for_before_a_pattern_never_hide_a_match(words
 )
 def test_a_pattern_is_wide_when_it_counts_far_from_nearly_every_place(source, wide):
     assert is_wide(source) is wide
+
+
+def test_patterns_that_count_far_are_looked_for_apart_from_the_others():
+    far, near = r"kod [^\n]{0,40}[0-9]", r"kata [^\n]{0,4}[0-9]"
+    rules = rule_set(rule({"a": pattern(far), "b": pattern(near)}, "a or b"))
+    assert (counts_far(far), counts_far(near)) == (True, False)
+    assert [len(one.behind) for one in rules.sieve._signs.folded.sets] == [1, 1]
+    assert all(rules.sieve.suspected(text) for text in ("kod rahsia ialah 7", "kata 7"))

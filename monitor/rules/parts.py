@@ -254,9 +254,14 @@ _COUNTED = re.compile(r"\{\d*,?(\d+)\}")
 _LETTER = re.compile(r"[^\s.\[\\]|\\[^a-zA-Z0-9\s]")  # itself, or a sign that stands for itself
 
 
+def counts_far(source: str) -> bool:
+    r"""Tell whether a pattern counts many characters, as `kod [^\n]{0,40}[0-9]` does."""
+    return any(int(most) >= _COUNTS_FAR for most in _COUNTED.findall(source))
+
+
 def is_wide(source: str) -> bool:
     """Tell whether a pattern counts characters without having met a letter first, as `[a-z ]{3,30} bin` does."""
-    if not any(int(most) >= _COUNTS_FAR for most in _COUNTED.findall(source)):
+    if not counts_far(source):
         return False
     met = [False]  # by open group
     for atom in _ATOM.finditer(source):

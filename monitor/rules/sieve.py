@@ -10,9 +10,10 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from functools import reduce
+from itertools import count
 from operator import or_
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -21,7 +22,7 @@ import re2
 
 from monitor.rules.disguise import ACROSS
 from monitor.rules.history import HistoryPart
-from monitor.rules.parts import Part, Triggers, is_wide, options, single_pattern, word_tree
+from monitor.rules.parts import Part, Triggers, counts_far, is_wide, options, single_pattern, word_tree
 from monitor.rules.text import DISGUISED, SPACED, Squeezed, Text, fold, fold_plain, fold_plain_all, readings, single
 
 if TYPE_CHECKING:
@@ -34,6 +35,7 @@ _PER_CHARACTER = 1e-4  # a long list of words matches more often than a short on
 _DISGUISED, _SPACED, _ACROSS, _WORDS, _HISTORY, _ANYTHING, _FIRST_PART = (1 << bit for bit in range(7))  # what is seen
 
 Candidate = tuple["Rule", AbstractSet[str]]  # with the parts that are known not to match
+Hits = Sequence[int] | None  # patterns of a set that were seen, by their number
 Behind = tuple[int, int]  # bits of the parts that may match now, and of the rules that are now to be asked
 
 
@@ -54,7 +56,7 @@ class _Looked:
         self.readings: Sequence[bytes] = ()
         self.letters: Sequence[bytes] = ()  # texts without repeated letters, in which words are looked for
 
-    def add(self, hits: Iterable[int] | None, behind: Sequence[Behind]) -> None:
+    def add(self, hits: Hits, behind: Sequence[Behind]) -> None:
         """Note what stands behind the patterns that were seen."""
         for hit in hits or ():
             parts, rules = behind[hit]
@@ -97,44 +99,49 @@ class Sieve:
                 self._always_with_history |= 1 << number
                 self._always |= rule.condition.possible(_texts(rule)) << number
         self._decided = _decided_by(rules, decided)
-        glance = {DISGUISED: (_DISGUISED, 0), SPACED: (_DISGUISED | _SPACED, 0), ACROSS: (_ACROSS, 0)}
-        if words := sorted({phrase for one in asking for phrase in one.phrases}):
-            glance[word_tree(words)] = (_WORDS, 0)
-        self._signs = _Looks({one: (bits[one], numbers) for one, numbers in asking.items()}, glance)
+        self._signs = _Looks({one: (bits[one], numbers) for one, numbers in asking.items()})
         owners = _owners(rules)
         others = {one: (bit, 0) for one, bit in bits.items() if one not in asking}
         self._others = _Looks(others, owners=[owners[one] for one in others])
-        self._glance, self._glanced, _ = self._signs.folded.sets.pop(0)
-        self._across = next(hit for hit, (parts, _) in enumerate(self._glanced) if parts & _ACROSS)
-        self._one_glance_tells = not (self._signs.folded.sets or self._always_with_history)
+        words = _glance_set(asking)
+        self._has_words = words.match  # or rather: may have; phrases, and what is disguised
+        self._across = words.behind.index((_ACROSS, 0))
+        self._glances = (words, *self._signs.folded.sets)
+        self._one_glance_tells = not self._always_with_history
 
     def suspected(self, original: str, *, history: bool = False) -> Suspected | None:
         """Return the rules that a text may break; None: no one. `history`: there is one to be asked."""
         folded = fold_plain(original)
-        hits = self._glance(folded.encode()) if folded is not None else ()
+        hits = self._glance(folded) if folded is not None else ()
         looked = self._looked_at(0, original, folded, hits, history=history)
         return self._sifted([looked]).get(0) if looked is not None else None
 
     def suspected_of(self, originals: Sequence[str], *, history: bool = False) -> list[Suspected | None]:
         """Return what `suspected` does of each of many texts, in less time."""
         every = fold_plain_all(originals)
-        glances = map(self._glance, [folded.encode() if folded is not None else b"" for folded in every])
+        encoded = [folded.encode() if folded is not None else b"" for folded in every]
+        hits_of = zip(*[list(map(one.match, encoded)) for one in self._glances], strict=True)
         looked = [
             self._looked_at(number, originals[number], folded, hits, history=history)
-            for number, (folded, hits) in enumerate(zip(every, glances, strict=True))
-            if not (hits is None and folded is not None and self._one_glance_tells)
+            for number, folded, hits in zip(count(), every, hits_of, strict=False)
+            if folded is None or any(hits) or not self._one_glance_tells
         ]
         found = self._sifted([one for one in looked if one is not None])
         return list(map(found.get, range(len(originals))))
 
+    def _glance(self, folded: str) -> Sequence[Hits]:
+        """Return what each of the sets that are looked for in every text finds in one."""
+        encoded = folded.encode()
+        return [one.match(encoded) for one in self._glances]
+
     def _looked_at(
-        self, number: int, original: str, folded: str | None, hits: Iterable[int] | None, *, history: bool
+        self, number: int, original: str, folded: str | None, hits: Sequence[Hits], *, history: bool
     ) -> _Looked | None:
         """Return what a text shows at the first glance; None: nothing. `folded`: where it `hits`, if it is plain."""
-        if folded is None or (hits and self._across in hits):
+        if folded is None or (hits[0] and self._across in hits[0]):
             folded = fold(original)
-            hits = self._glance(folded.encode())
-        if hits is None and self._one_glance_tells:
+            hits = self._glance(folded)
+        if self._one_glance_tells and not any(hits):
             return None
         text = Text(original)
         text.folded = folded
@@ -142,7 +149,8 @@ class Sieve:
             looked = _Looked(number, text, folded.encode(), _ANYTHING | _HISTORY, self._always_with_history)
         else:
             looked = _Looked(number, text, folded.encode(), _ANYTHING, self._always)
-        looked.add(hits, self._glanced)
+        for seen, one in zip(hits, self._glances, strict=True):
+            looked.add(seen, one.behind)
         return looked
 
     def _sifted(self, looked: Sequence[_Looked]) -> dict[int, Suspected]:
@@ -150,11 +158,10 @@ class Sieve:
 
         Each pattern looks at all texts before the next one does: it is at hand in the processor then.
         """
-        self._signs.folded.look([(one.folded, one) for one in looked])
         for one in looked:
             one.read()
             letters = [one.single()] if one.parts & _WORDS else []
-            one.letters = [*letters, *(read for read in one.readings if self._glance(read) is not None)]
+            one.letters = [*letters, *filter(self._has_words, one.readings)]
         self._signs.look(looked)
         for decided in self._decided:
             for one in looked:
@@ -246,15 +253,9 @@ def _ones(bits: int) -> Iterator[int]:
 class _Looks:
     """Some triggers: those that are looked for in the folded text, and those in texts without repeated letters."""
 
-    def __init__(
-        self,
-        behind: Mapping[Triggers, Behind],
-        more: Mapping[str, Behind] = MappingProxyType({}),
-        owners: Sequence[int] = (),
-    ) -> None:
+    def __init__(self, behind: Mapping[Triggers, Behind], owners: Sequence[int] = ()) -> None:
         """`owners`, one for each, are the rules that have it; it is looked for where they are asked. None: anywhere."""
-        folded = [*((one.folded, bits) for one, bits in behind.items()), *(([p], more[p]) for p in more)]
-        self.folded = _Look(folded, owners)
+        self.folded = _Look([(one.folded, bits) for one, bits in behind.items()], owners)
         self._single = _Look([(map(single_pattern, one.phrases), bits) for one, bits in behind.items()], owners)
         self._squeezed = _Look([(one.squeezed, bits) for one, bits in behind.items()], owners)
 
@@ -264,11 +265,20 @@ class _Looks:
         self._squeezed.look([(text, one) for one in looked for text in one.readings])
 
 
-class _Look:
-    """Sets of patterns for one view of a text, and what stands behind each pattern.
+class _Set(NamedTuple):
+    """Patterns that are looked for together, what stands behind each, and the rules that have any of them."""
 
-    A wide pattern has a set of its own: RE2 keeps a state for every combination of places in its patterns, and with
-    one that is nearly everywhere under way nearly every character of every post would need a new one.
+    match: Callable[[bytes], Hits]
+    behind: Sequence[Behind]
+    owners: int
+
+
+class _Look:
+    """Sets of patterns for one view of a text.
+
+    RE2 keeps a state for every combination of places in a set's patterns, and makes it when a text first leads there.
+    Patterns that count far are under way in many combinations, so they stand apart from the others; a wide one is
+    under way nearly everywhere, and stands alone.
     """
 
     def __init__(self, triggers: Sequence[tuple[Iterable[str], Behind]], owners: Sequence[int] = ()) -> None:
@@ -279,10 +289,11 @@ class _Look:
                 known = behind.get(pattern, (0, 0))
                 behind[pattern] = (known[0] | parts, known[1] | rules)
                 of[pattern] = of.get(pattern, 0) | owner
-        wide = [pattern for pattern in behind if is_wide(pattern)]
-        groups = [sorted(behind.keys() - set(wide)), *([one] for one in wide)]
+        wide = set(filter(is_wide, behind))
+        far = set(filter(counts_far, behind)) - wide
+        groups = [sorted(behind.keys() - wide - far), sorted(far), *([one] for one in sorted(wide))]
         self.sets = [
-            (pattern_set(group).Match, [behind[one] for one in group], reduce(or_, map(of.__getitem__, group)))
+            _Set(pattern_set(group).Match, [behind[one] for one in group], reduce(or_, map(of.__getitem__, group)))
             for group in groups
             if group
         ]
@@ -292,6 +303,14 @@ class _Look:
             for text, looked in texts:
                 if (owners == _EVERY or owners & looked.rules) and (hits := match(text)):
                     looked.add(hits, behind)
+
+
+def _glance_set(signs: Iterable[Triggers]) -> _Set:
+    """Return the set of what is looked for before anything else: any phrase of the signs, and what is disguised."""
+    patterns = {DISGUISED: _DISGUISED, SPACED: _DISGUISED | _SPACED, ACROSS: _ACROSS}
+    if words := sorted({phrase for one in signs for phrase in one.phrases}):
+        patterns[word_tree(words)] = _WORDS
+    return _Set(pattern_set(patterns).Match, [(seen, 0) for seen in patterns.values()], _EVERY)
 
 
 def _owners(rules: Sequence[Rule]) -> Mapping[Triggers, int]:
