@@ -13,7 +13,28 @@ from monitor.rules.evaluate import evaluate, evaluate_all
 from monitor.rules.history import Posts, Stated
 from monitor.rules.parts import pattern, phrases
 
-PIECES = ("sulit", "su", "lit", "lul", "i", "t", "5", " ", ".", "\n", "🔥", "é", "#AbCd", "\0", "suuulit", "s.u.l.i.t")
+PIECES = (
+    "sulit",
+    "su",
+    "lit",
+    "lul",
+    "i",
+    "t",
+    "5",
+    " ",
+    ".",
+    "\n",
+    "🔥",
+    "é",
+    "#AbCd",
+    "\0",
+    "\x1d",
+    " \x1e ",
+    "suuulit",
+    "s.u.l.i.t",
+    "’",
+    "ѕulit",
+)
 TEXT = st.lists(st.sampled_from(PIECES), max_size=6).map("".join)
 
 

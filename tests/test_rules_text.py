@@ -7,9 +7,9 @@ import re2
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from monitor.rules.disguise import ACROSS
+from monitor.rules.disguise import ACROSS, SHORT
 from monitor.rules.parts import BadPattern, phrases
-from monitor.rules.text import HIDING, Text, fold, fold_plain, readings
+from monitor.rules.text import HIDING, Text, fold, fold_plain, fold_plain_all, readings
 
 DISGUISES = [
     ("plain", "ini SULIT ya", "SULIT"),
@@ -201,6 +201,12 @@ def test_a_text_without_a_disguise_is_folded_in_one_step(text):
     plain = fold_plain(text)
     if plain is not None and re2.search(ACROSS, plain) is None:
         assert plain == fold(text)
+
+
+@settings(deadline=None)
+@given(st.lists(st.lists(st.sampled_from([*PIECES, "\x1d", "\x1e", " ", "é", "x" * SHORT]), max_size=5).map("".join)))
+def test_texts_folded_together_are_folded_as_each_is_alone(texts):
+    assert fold_plain_all(texts) == [fold_plain(text) for text in texts]
 
 
 def test_nearly_every_post_is_folded_in_one_step():

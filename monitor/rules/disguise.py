@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from functools import lru_cache
-from itertools import accumulate, filterfalse, islice, product
+from itertools import accumulate, filterfalse, islice, product, takewhile
 
 from monitor.rules.jawi import has_arabic, jawi_edits
 from monitor.rules.lexicon import commonest, fitting, known, ranks, split, without_some_vowels, word_set
@@ -46,7 +46,7 @@ MOST_KEPT = 50_000
 MOST_EFFORT = 5_000  # for the strange words of one text, in letters and readings; what comes later stands as it is
 _LONGEST_KEPT = 40
 _LONGEST_RUN = 100  # letters apart from each other that are read as words
-_SHORT = 500  # letters of a text that cannot hold too many strange words
+SHORT = 500  # letters of a text that cannot hold too many strange words
 _MOST_READINGS = 64
 _FEW = 8  # readings, where each takes long
 _LEAST = 4  # letters of a word that is put together
@@ -183,7 +183,7 @@ class _Plain(set[str]):
 def is_plain(folded: str) -> bool:
     """Tell at a glance that nothing between spaces is to be read: then what there are edits of, ACROSS matches."""
     chunks = folded.split()
-    if not _PLAIN.issuperset(chunks) and (len(folded) > _SHORT or not _PLAIN.all_of(chunks)):
+    if not _PLAIN.issuperset(chunks) and (len(folded) > SHORT or not _PLAIN.all_of(chunks)):
         return False
     return folded.isascii() or not has_arabic(folded)
 
@@ -197,7 +197,7 @@ def are_known_plain(folded: Iterable[str]) -> Iterator[bool]:
 def edits(folded: str) -> Sequence[Edit]:
     """Return what to read instead, in order, none inside another."""
     chunks = folded.split()
-    passed = _passed_over(chunks) if len(folded) > _SHORT else frozenset()
+    passed = _passed_over(chunks) if len(folded) > SHORT else frozenset()
     odd = not _PLAIN.all_of([chunk for chunk in chunks if chunk not in passed] if passed else chunks)
     single = list(map(len, chunks)).count(1) >= _LEAST - 1
     if not (single or odd or "\n" in folded or folded.count("#") > 1 or jawi_edits(folded)):
@@ -212,8 +212,8 @@ def edits(folded: str) -> Sequence[Edit]:
 def _passed_over(chunks: Sequence[str]) -> AbstractSet[str]:
     """Return what is not read in a text with more strange words than any honest one: reading them takes too long."""
     strange = [chunk for chunk in dict.fromkeys(chunks) if chunk.strip(_PUNCTUATION) not in ranks()]
-    efforts = accumulate(map(_effort, strange))
-    return frozenset(chunk for chunk, effort in zip(strange, efforts, strict=True) if effort > MOST_EFFORT)
+    read = takewhile(lambda effort: effort <= MOST_EFFORT, accumulate(map(_effort, strange)))
+    return frozenset(strange[sum(1 for _ in read) :])
 
 
 def _effort(chunk: str) -> int:
@@ -299,6 +299,7 @@ def _words_of_run(run: re.Match[str]) -> Iterator[tuple[int, int, str]]:
         yield start, every[-1][0] + 1, letters
 
 
+@lru_cache(maxsize=4_096)
 def _shape(gap: str) -> tuple[int, bool]:
     spaces = sum(map(str.isspace, gap))
     return spaces, len(gap) > spaces

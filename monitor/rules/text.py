@@ -17,14 +17,16 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cached_property, lru_cache
-from itertools import islice
+from itertools import accumulate, chain, islice, repeat
+from operator import itemgetter
 from typing import TYPE_CHECKING
 
 import re2
 
-from monitor.rules.disguise import MOST_TEXTS, Edit, are_known_plain, edited, edits, is_deliberate, is_plain
+from monitor.rules.disguise import MOST_TEXTS, SHORT, Edit, are_known_plain, edited, edits, is_deliberate, is_plain
 
 if TYPE_CHECKING:
     from monitor.rules.opinion import Opinion, View
@@ -197,37 +199,42 @@ class Text:
         return self.original.isascii() and not self.edits
 
     @cached_property
-    def _origin(self) -> Sequence[Span]:
-        """Return for each character of the folded text the span of the original that it stands for."""
+    def _places(self) -> Sequence[int]:
+        """Return for each character of the text before it was read its place in the original."""
         upright = _upright(self.original)
         places = _turned(self.original)
         places += [places[place] for _, place in _tags(upright)]
         spelled = _spelled_out(upright)
-        if not spelled.isascii():
-            places = [place for place, character in zip(places, spelled, strict=True) for _ in _plain(character)]
-        spans = [(place, place + 1) for place in places]
-        if self.edits:
-            spans = _edited_spans(spans, self.edits)
-        return [*spans, *[(0, len(self.original))] * len(self._mark)]
+        if spelled.isascii():
+            return places
+        return list(chain.from_iterable(map(repeat, places, map(len, map(_plain, spelled)))))
+
+    @cached_property
+    def _edited_at(self) -> Sequence[int]:
+        """Return where in the folded text what was read begins."""
+        longer = accumulate((len(edit.text) - (edit.end - edit.start) for edit in self.edits), initial=0)
+        return [edit.start + more for edit, more in zip(self.edits, longer, strict=False)]
+
+    def _origin(self, place: int) -> Span:
+        """Return what is behind one character in the original: of a word that was read, all that it was read from."""
+        if place >= len(self.folded) - len(self._mark):
+            return 0, len(self.original)
+        number = bisect_right(self._edited_at, place) - 1
+        if number >= 0:
+            edit = self.edits[number]
+            behind = place - self._edited_at[number] - len(edit.text)
+            if behind < 0:
+                whole = self._places[edit.start : edit.end]
+                return min(whole), max(whole) + 1
+            place = edit.end + behind
+        return self._places[place], self._places[place] + 1
 
     def original_span(self, start: int, end: int) -> Span:
         """Return the half-open span of the original text behind [start, end) of the folded one."""
         if self._keeps_places and end <= len(self.original):
             return start, end
-        first, last = self._origin[start], self._origin[end - 1]
+        first, last = self._origin(start), self._origin(end - 1)
         return min(first[0], last[0]), max(first[1], last[1])
-
-
-def _edited_spans(spans: Sequence[Span], changes: Sequence[Edit]) -> list[Span]:
-    """Return the spans after the edits: a word that was read stands for all that it was read from."""
-    found: list[Span] = []
-    done = 0
-    for edit in changes:
-        found += spans[done : edit.start]
-        whole = spans[edit.start : edit.end]
-        found += [(min(start for start, _ in whole), max(end for _, end in whole))] * len(edit.text)
-        done = edit.end
-    return [*found, *spans[done:]]
 
 
 # ---------------------------------------------------------------- words, read once
@@ -292,6 +299,8 @@ def fold_plain(text: str) -> str | None:
     if spelled.isascii():
         small = spelled.lower()
         return small if is_plain(small) else None
+    if len(spelled) > SHORT and not _PLAIN_WORDS.keys() >= set(spelled.split(" ")):
+        return None  # to read so many words may take long: `edits` knows a bound
     return _if_plain(_PLAIN_WORDS.in_text(spelled))
 
 
@@ -299,15 +308,17 @@ def fold_plain_all(texts: Sequence[str]) -> list[str | None]:
     """Return what `fold_plain` does of each text, in less time: most are ASCII, of words that are known to be plain."""
     simple = [text if text.isascii() and "#" not in text else "" for text in texts]
     small = list(map(str.lower, simple))
-    strange = _fold_plain_strange([text for text in texts if not text.isascii()])
+    others = _fold_plain_others([text for text in texts if not text.isascii()])
     return [
-        folded if plain and folded else fold_plain(text) if text.isascii() else next(strange)
+        folded if plain and folded else fold_plain(text) if text.isascii() else next(others)
         for text, folded, plain in zip(texts, small, are_known_plain(small), strict=True)
     ]
 
 
-def _fold_plain_strange(texts: Sequence[str]) -> Iterator[str | None]:
-    """Yield what `fold_plain` does of each text that is not ASCII: they are read as if they were one."""
+def _fold_plain_others(texts: Sequence[str]) -> Iterator[str | None]:
+    """Yield what `fold_plain` does of each text that is not ASCII: short ones are read as if they were one."""
+    if max(map(len, texts), default=0) > SHORT:
+        return map(fold_plain, texts)
     whole = _BETWEEN_TEXTS.join(map(_spelled_out, texts))
     if whole.count(_BETWEEN_TEXTS.strip(" ")) != len(texts) - 1:
         return map(fold_plain, texts)
@@ -447,7 +458,7 @@ def _plain_part(part: str) -> str:
 
 class _SingleWords(_Words):
     def _read(self, word: str) -> str:
-        return _AGAIN.sub(r"\1", word)
+        return _AGAIN.sub(itemgetter(1), word)  # a template takes longer
 
 
 _SINGLE_WORDS = _SingleWords()
@@ -480,7 +491,14 @@ class _ReadWords(_Words):
         return _DISGUISED_WORD.sub(lambda word: _without_signs(word[0], self._signs), joined)
 
 
-_READ_WORDS = tuple(map(_ReadWords, AS_LETTERS))
+class _OtherwiseReadWords(_ReadWords):
+    """The same with the other letter of a sign that stands for either of two."""
+
+    def _read(self, word: str) -> str:
+        return self.whole(word) if _EITHER.search(word) else _READ_WORDS[word]
+
+
+_READ_WORDS, _OTHERWISE_READ_WORDS = _ReadWords(AS_LETTERS[0]), _OtherwiseReadWords(AS_LETTERS[1])
 
 
 class Squeezed:
@@ -513,7 +531,7 @@ def readings(folded: str, *, spaced: bool) -> Iterator[Squeezed]:
 
     `spaced`: there are letters with spaces between.
     """
-    either, other = (words.whole if spaced else words.in_text for words in _READ_WORDS)
+    either, other = (words.whole if spaced else words.in_text for words in (_READ_WORDS, _OTHERWISE_READ_WORDS))
     first = Squeezed(folded, either(folded))
     yield first
     if _EITHER.search(folded):
