@@ -119,6 +119,32 @@ def test_a_link_to_a_blog_of_facebook_is_no_repost(url, kind):
     assert (post.kind, post.links) == (kind, (url,))
 
 
+def test_what_an_old_answer_says_of_a_link_beside_the_post_is_read():
+    """Before version 3.3, and on servers that answer so, a post had no attachments."""
+    item = {
+        "id": f"{PAGE}_1",
+        "created_time": "2014-11-23T01:00:00+0000",
+        "status_type": "shared_story",
+        "type": "link",
+    }
+    item |= {"message": "Baca", "name": "Hebahan", "description": "Penuh", "caption": "kcm.example.my"}
+    item |= {"link": "https://kcm.example.my/1", "picture": "https://external.xx.fbcdn.net/safe_image.php?w=130"}
+    shared = {
+        **item,
+        "link": "https://www.facebook.com/kcm/photos/1",
+        "type": "photo",
+        "full_picture": "https://a.my/1.jpg",
+    }
+    post, repost = parse_posts({"data": [item, shared]})
+    assert (post.text, post.links) == ("Baca\n\nHebahan\n\nPenuh", ("https://kcm.example.my/1",))
+    assert (post.kind, [one.url for one in post.media]) == (PostKind.ORIGINAL, [item["picture"]])
+    assert (repost.kind, repost.links, [one.url for one in repost.media]) == (
+        PostKind.REPOST,
+        (),
+        ["https://a.my/1.jpg"],
+    )
+
+
 def test_a_video_comes_with_its_picture(posts):
     assert {media.kind for media in posts["video"].media} == {MediaKind.PICTURE, MediaKind.VIDEO}
 

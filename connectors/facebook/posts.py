@@ -104,7 +104,7 @@ def is_published(item: Json) -> bool:
 def _attachments(item: Json) -> list[Json]:
     """Return the attachments, each followed by those inside it (an album's pictures)."""
     if item.get("attachments") is None:
-        return []
+        return _attached_of_old(item)
     if not isinstance(inner(item, "attachments").get("data"), list):
         raise FACEBOOK.drift("a post's attachments hold no list (data)")
     return [
@@ -112,6 +112,20 @@ def _attachments(item: Json) -> list[Json]:
         for outer in parts(item, "attachments", "data")
         for part in (outer, *parts(outer, "subattachments", "data"))
     ]
+
+
+def _attached_of_old(item: Json) -> list[Json]:
+    """Return what a post of an answer in the words of versions before 3.3 links to: it stood in the post itself."""
+    words = {"title": string(item, "name"), "description": string(item, "description")}
+    media = {
+        "image": {"src": string(item, "full_picture") or string(item, "picture")},
+        "source": string(item, "source"),
+    }
+    return (
+        [{**words, "url": string(item, "link"), "type": string(item, "type"), "media": media}]
+        if item.get("link")
+        else []
+    )
 
 
 def _text(item: Json, attachments: Iterable[Json]) -> str:
