@@ -137,8 +137,22 @@ def test_a_status_without_its_landmarks_is_drift(key):
         parse_status({name: value for name, value in status(1).items() if name != key})
 
 
+@pytest.mark.parametrize("marks", ['class="hashtag"', 'rel="tag"', 'class="x" rel="nofollow tag ugc"'])
+def test_a_topic_is_a_word_and_no_address(marks):
+    content = f'<p>Hari ini <a href="https://jpd.gov.my/tags/b" {marks}>#<span>Banjir</span></a></p>'
+    read = parse_status(status(1) | {"content": content})
+    assert (read.text, read.links) == ("Hari ini #Banjir", ())
+
+
+@pytest.mark.parametrize("marks", ['rel="tag"', 'rel="tagged"', 'rel="nofollow"'])
+def test_a_link_that_is_no_topic_is_an_address(marks):
+    word = "Hebahan" if marks == 'rel="tag"' else "#Hebahan"
+    read = parse_status(status(1) | {"content": f'<p><a href="https://kcm.my/b" {marks}>{word}</a></p>'})
+    assert read.links == ("https://kcm.my/b",)
+
+
 def test_markup_that_never_ends_is_read_in_no_time():
-    content = '<a class="mention ' * 20_000 + '<p class="quote-inline">' * 20_000
+    content = '<a rel="tag ' * 20_000 + '<a class="mention ' * 20_000 + '<p class="quote-inline">' * 20_000
     assert parse_status(status(1) | {"content": content}).published_at
 
 

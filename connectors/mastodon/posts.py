@@ -15,9 +15,12 @@ from connectors.payload import inner, moment, parts, string
 from monitor.model import Json, Media, MediaKind, Post, PostKind, Profile
 
 CHANGED = "the server's API is not Mastodon's, or has changed"
-# Links to people and topics, which are words and no addresses to a reader.
+# Links to people and topics, which are words and no addresses to a reader; some servers mark topics by `rel` alone.
 NAMES = re.compile(
-    r"<a\b[^<>]{0,2000}?\bclass=[\"'][^\"'<>]{0,200}\b(?:mention|hashtag)\b[^<>]{0,2000}>", re.IGNORECASE
+    r"<a\b[^<>]{0,2000}?\b"
+    r"(?:class=[\"'][^\"'<>]{0,200}\b(?:mention|hashtag)\b[^<>]{0,2000}>"
+    r"|rel=[\"'](?:[^\"'<>]{0,200}\s)?tag\b[^<>]{0,2000}>(?=(?:<[^<>]{0,200}>)?#))",
+    re.IGNORECASE,
 )
 # Mastodon 4.5 repeats the address of what is quoted for servers that show no quotations.
 QUOTE_INLINE = re.compile(r"<p class=\"quote-inline\">[^<]*(?:<(?!/?p\b)[^<]*)*</p>")
