@@ -18,6 +18,7 @@ from connectors.base import AccountNotFound, ConnectorError, ConnectorMisconfigu
 from connectors.instagram import InstagramConnector, InstagramSettings
 from connectors.instagram.connector import username_of
 from connectors.instagram.posts import parse_items, parse_post
+from connectors.owners import AnotherAccount
 from connectors.sandbox.instagram_twin import OWN
 from connectors.sandbox.server import Sandbox
 from connectors.sandbox.world import World
@@ -245,6 +246,34 @@ def test_one_that_signed_in_to_instagram_itself_is_found_as_well():
     }
     with Replay(by_path(routes)) as replay:
         assert ids(pull(replay.url, user_id="", of=account("pantau.demo", "instagram"))) == ["01", "02"]
+
+
+def test_one_that_signed_in_itself_keeps_the_id_it_is_asked_for_by():
+    """To such a token it tells another id of itself, which no question takes."""
+    routes = {
+        "/me/accounts": Answer(status=404),
+        "/me": {"id": "28001", "user_id": ASKER, "username": "pantau.demo"},
+        f"/{ASKER}": {"id": "28001", "username": "pantau.demo", "name": "Pantau"},
+    }
+    with Replay(by_path(routes)) as replay:
+        one = connector(replay.url, user_id="")
+        mine = account("pantau.demo", "instagram")
+        assert one.resolve(mine).native_id == ASKER
+        replay.script = by_path({f"/{ASKER}": {"id": "28002", "username": "kcm.demo", "name": "KCM"}})
+        with pytest.raises(AnotherAccount, match=r"about 28002;"):
+            one.resolve(mine)
+
+
+def test_the_own_account_s_page_without_a_post_of_its_own_is_another_s_but_one_with_some_is_not():
+    """Posts published together with others may bear their names."""
+    items = [{"id": f"1{n}", "timestamp": "2026-11-23T01:00:00+0000", "username": "kcm.demo"} for n in (1, 2)]
+    mixed = [items[0], {**items[1], "username": "Pantau.Demo"}]
+    routes = {"/me/accounts": PAGES, f"/{ASKER}/media": [{"data": mixed}, {"data": items}]}
+    with Replay(by_path(routes)) as replay:
+        one, mine = connector(replay.url, user_id=""), account("pantau.demo", "instagram", native_id=ASKER)
+        assert ids(list(one.pull(mine, None, now=NOW))) == ["11", "12"]
+        with pytest.raises(AnotherAccount, match=r"asked for pantau\.demo, the answer is about kcm\.demo;"):
+            list(one.pull(mine, None, now=NOW))
 
 
 def test_a_token_without_an_account_of_its_own_names_the_remedy():

@@ -97,12 +97,22 @@ class InstagramConnector:
         now, what = datetime.now(UTC), f"{account.label}: profile"
         own = self._own_id(account, now)
         if own:
-            return parse_profile(self._graph.ask(own, {"fields": PROFILE_FIELDS}, now, what=what, holder=own))
+            return self._own_profile(account, own, now, what=what)
         payload = self._discover(account, PROFILE_FIELDS, now, what=what)
         found = payload.get("business_discovery")
         if not isinstance(found, Mapping):
             raise SchemaDrift(f"{what}: an answer has no business_discovery; {DIALECT.changed}")
         return parse_profile(found)
+
+    def _own_profile(self, account: Account, own: str, now: datetime, *, what: str) -> Profile:
+        """Return the own account's profile under the id it is asked for by.
+
+        To a token of Instagram's own login it calls itself by another id, one for this app alone.
+        """
+        profile = parse_profile(self._graph.ask(own, {"fields": PROFILE_FIELDS}, now, what=what, holder=own))
+        names = [own, self._own(now).get(own, ""), account.handle.strip().removeprefix("@")]
+        must_hold_own(what, names, [[profile.native_id, profile.handle]])
+        return replace(profile, native_id=own)
 
     def pull(self, account: Account, cursor: Cursor | None, *, now: datetime) -> Iterator[Page]:
         """Yield pages newest first; the cursor moves on the last. Raises ConnectorError."""
