@@ -17,10 +17,26 @@ PATIENCE = 50  # tags without an end that are looked into
 PICTURE_SUFFIXES = (".png", ".jpg", ".jpeg", ".gif", ".webp", ".bmp", ".tif", ".tiff")
 VIDEO_SUFFIXES = (".mp4", ".mov", ".webm", ".m4v", ".mp3", ".m4a", ".ogg")
 DOCUMENT_SUFFIXES = (".pdf", ".doc", ".docx", ".xls", ".xlsx", ".ppt", ".pptx", ".odt", ".ods", ".odp", ".rtf", ".csv")
+HOLDERS = frozenset({"video", "audio", "source", "iframe", "embed", "object"})  # of files
 UNSEEN = frozenset({"script", "style", "template", "noscript", "head", "title"})
 BLOCKS = frozenset(
     {"p", "div", "br", "li", "ul", "ol", "tr", "table", "h1", "h2", "h3", "h4", "h5", "h6", "blockquote", "section"}
-    | {"article", "header", "footer", "pre", "figure", "figcaption", "dt", "dd", "hr"}
+    | {
+        "article",
+        "header",
+        "footer",
+        "pre",
+        "figure",
+        "figcaption",
+        "dt",
+        "dd",
+        "hr",
+        "main",
+        "aside",
+        "nav",
+        "address",
+    }
+    | {"details", "summary", "option", "caption", "legend", "fieldset", "form"}
 )
 
 
@@ -99,6 +115,11 @@ def media_of(url: str, *, kind: str = "", text: str = "") -> Media | None:
     return None
 
 
+def _largest(candidates: str) -> str:
+    """Return the address of the last picture of a `srcset`, which by custom is the largest."""
+    return next(iter(re.split(r",\s", candidates.strip(", \n"))[-1].split()), "")
+
+
 class _Reader(LenientParser):
     def __init__(self, base: str) -> None:
         super().__init__(convert_charrefs=True)
@@ -119,8 +140,10 @@ class _Reader(LenientParser):
             self._targets.append((absolute(self._base, given.get("href", "")), len(self.pieces)))
         elif tag == "img":
             self._picture(given)
-        elif tag in {"video", "audio", "source", "iframe", "embed"} and given.get("src"):
-            self._keep_link(absolute(self._base, given["src"]))
+        elif tag in HOLDERS:
+            self._keep_link(absolute(self._base, given.get("src") or given.get("data", "")))
+            if still := absolute(self._base, given.get("poster", "")):
+                self.media.append(Media(kind=MediaKind.PICTURE, url=still))
 
     def handle_endtag(self, tag: str) -> None:
         if tag in UNSEEN:
@@ -147,7 +170,10 @@ class _Reader(LenientParser):
 
     def _picture(self, given: dict[str, str]) -> None:
         address, alt = absolute(self._base, given.get("src", "")), given.get("alt", "").strip()
-        address = address or absolute(self._base, given.get("data-src", ""))  # loaded when it comes into view
+        others = (given.get("data-src", ""), *map(_largest, (given.get("srcset", ""), given.get("data-srcset", ""))))
+        address = address or next(
+            filter(None, (absolute(self._base, one) for one in others)), ""
+        )  # loaded once in view
         if alt:
             self.pieces.append(f" {alt} ")
         if address:

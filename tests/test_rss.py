@@ -191,6 +191,35 @@ def test_what_feedparser_trips_over_is_said_so():
         parse(body)
 
 
+FILES = {
+    "a picture of several sizes": ('<img srcset="/1.jpg 300w, /2,b.jpg 900w" alt="Peta">', "Peta", ["/2,b.jpg"]),
+    "a picture that is loaded once in view": (
+        '<img src="data:image/gif;base64,R0" data-srcset="/1.jpg 1x,\n/2.jpg 2x">',
+        "",
+        ["/2.jpg"],
+    ),
+    "no size at all": ('<img srcset=" , ">', "", []),
+    "a film's still": ('<video src="/a.mp4" poster="/a.png"></video>', "", ["/a.png"]),
+    "a document that is shown inside": (
+        '<object data="/a.pdf"></object><embed src="/b.pdf">',
+        "",
+        ["/a.pdf", "/b.pdf"],
+    ),
+}
+
+
+@pytest.mark.parametrize(("markup", "text", "files"), FILES.values(), ids=FILES)
+def test_files_are_found_however_markup_holds_them(markup, text, files):
+    read = read_html(markup, base=ADDRESS)
+    found = [media.url.removeprefix("https://www.jpd.example.my") for media in read.media]
+    assert (read.text, found) == (text, files)
+
+
+def test_what_opens_stands_on_a_line_of_its_own():
+    read = read_html("<details><summary>Soalan</summary>Jawapan</details><address>Aras 1</address>", base="")
+    assert read.text.split() == ["Soalan", "Jawapan", "Aras", "1"]
+
+
 def test_tags_that_never_end_are_text_and_hold_nobody_up():
     text = read_html("<p>satu</p>" + "<a href='x" * 20_000, base=ADDRESS).text
     assert text.startswith("satu\n<a href='x")
