@@ -247,13 +247,17 @@ def test_an_answer_about_another_account_buries_nothing_when_posts_are_read_agai
     assert {post.native_id for post in answer.posts} <= known
 
 
+@pytest.mark.parametrize("times", [1, 2, 3, 99])
 @pytest.mark.parametrize("knows_id", [True, False], ids=["by its id", "by its name"])
-def test_the_profile_of_another_account_is_no_profile_of_this_one(naming, knows_id):
+def test_the_profile_of_another_account_is_no_profile_of_this_one(naming, knows_id, times):
     asked = naming.account if knows_id else replace(naming.account, native_id="")
-    naming.sandbox.world.fail(naming.setup.twin or naming.setup.platform, times=99, mistaken=True)
-    with pytest.raises(ConnectorError) as refused:
-        naming.connector().resolve(asked)
-    assert isinstance(refused.value, AnotherAccount | PermissionMissing)
+    naming.sandbox.world.fail(naming.setup.twin or naming.setup.platform, times=times, mistaken=True)
+    try:
+        profile = naming.connector().resolve(asked)
+    except (AnotherAccount, PermissionMissing):
+        return
+    assert times < 99  # some ask something else first
+    assert profile.handle == naming.account.handle
 
 
 FAULTS = {

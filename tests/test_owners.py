@@ -206,6 +206,20 @@ def test_a_channel_s_feed_tells_its_id_with_or_without_its_first_letters(told):
                 pulled(youtube, other)
 
 
+@pytest.mark.parametrize("name", ["JPDemo", "kcm", ""])
+def test_a_channel_s_page_is_believed_where_it_tells_the_name_that_was_asked_for(name):
+    told = f'"vanityChannelUrl":"http://www.youtube.com/@{name}"' if name else ""
+    page = f'<meta itemprop="identifier" content="UCJabatanPerkhidmatanDem"><script>{{{told}}}</script>'
+    routes = {"/@jpdemo": Answer(body=page.encode()), "/feeds/videos.xml": Answer(body=FEED.encode())}
+    with Replay(by_path(routes)) as server:
+        youtube = YouTubeConnector(YouTubeSettings(feed_url=server.url), Network())
+        if name == "kcm":
+            with pytest.raises(AnotherAccount, match="asked for jpdemo, the answer is about kcm;"):
+                youtube.resolve(account("jpdemo", "youtube"))
+        else:
+            assert youtube.resolve(account("jpdemo", "youtube")).native_id == "UCJabatanPerkhidmatanDem"
+
+
 def test_whose_a_video_is_stands_in_its_address_on_tiktok():
     def listing(name: str) -> dict[str, Any]:
         video = {

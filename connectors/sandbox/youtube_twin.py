@@ -229,6 +229,7 @@ def _page(holder: Holder) -> Reply:
         f'<title>{escape(holder.name)} - YouTube</title><meta itemprop="identifier" content="{holder.native_id}">'
         f'<link rel="alternate" type="application/rss+xml" title="RSS" href="{feed}">'
         f'<link rel="canonical" href="https://www.youtube.com/channel/{holder.native_id}">'
+        f'<script>var data = {{"vanityChannelUrl":"http://www.youtube.com/@{holder.handle}"}};</script>'
     )
 
 

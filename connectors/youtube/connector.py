@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import ClassVar
-from urllib.parse import quote
+from urllib.parse import quote, unquote
 
 import requests
 
@@ -68,6 +68,7 @@ ID_ON_PAGE = re.compile(
     r"|/feeds/videos\.xml\?channel_id=)"
     rf"({channel_addresses.CHANNEL_ID.pattern})"
 )
+NAME_ON_PAGE = re.compile(r"\"vanityChannelUrl\":\"https?:(?:\\?/){2}www\.youtube\.com\\?/@([^\"\\/?]{1,300})\"")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -377,6 +378,8 @@ class YouTubeConnector:
             raise SchemaDrift(
                 f"{account.label}: the channel's page shows no id; write the id (UC…) into the handle column"
             )
+        told = NAME_ON_PAGE.search(response.text)
+        must_be(account.label, [] if user else [unquote(name)], [unquote(told[1]) if told else ""])
         return found[1]
 
     def _get(self, path: str, asked: Mapping[str, str], account: Account, now: datetime) -> requests.Response:
