@@ -31,8 +31,8 @@ class AnotherAccount(SchemaDrift):
 def must_be(what: str, asked: Iterable[str], told: Iterable[object]) -> None:
     """Raise AnotherAccount unless every name that an answer tells is one of those asked for. Empty ones say nothing."""
     asked = list(filter(None, asked))
-    own, strange = set(map(str.casefold, asked)), list(_named(told))
-    strange = [name for name in strange if own and name.casefold() not in own]
+    own = set(map(str.casefold, asked))
+    strange = [name for name in _named(told) if own and name.casefold() not in own]
     if strange:
         raise AnotherAccount(what, asked=asked, told=strange)
 
@@ -54,7 +54,6 @@ def must_answer(what: str, asked: Iterable[str], shown: Iterable[str]) -> None:
 
     What such an answer leaves out would else count as deleted.
     """
-    asked = list(asked)
     must_be(what, asked, shown)
 
 

@@ -12,6 +12,7 @@ from replay import DATA, Answer, Replay, by_path, recorded
 
 from connectors.base import SchemaDrift
 from connectors.bluesky.listing import parse_feed
+from connectors.facebook import FacebookConnector, FacebookSettings
 from connectors.facebook.posts import must_hold_posts_of
 from connectors.linkedin import LinkedInConnector, LinkedInSettings
 from connectors.mastodon.listing import parse_statuses
@@ -103,6 +104,15 @@ def test_what_others_publish_with_a_page_is_told_by_its_id_or_by_the_page_s_own_
         must_hold_posts_of(
             "1", {"data": [post_of("2", publisher="2"), post_of("3", publisher="")]}, what="facebook/jpd"
         )
+
+
+def test_a_feed_of_visitors_posts_alone_is_the_page_s_and_one_of_another_page_s_visitors_is_not():
+    feed = {"data": [post_of("1", publisher="7"), {**post_of("1", publisher="8"), "id": "1_8"}]}
+    with Replay(by_path({"/1/feed": feed, "/2/feed": feed})) as server:
+        settings = FacebookSettings(access_token=Secret("t"), base_url=server.url)
+        assert pulled(FacebookConnector(settings, Network()), account("jpd", "facebook", native_id="1", id=1)) == []
+        with pytest.raises(AnotherAccount, match="asked for 2, the answer is about 7, 8;"):
+            pulled(FacebookConnector(settings, Network()), account("kcm", "facebook", native_id="2", id=1))
 
 
 PAGE = (DATA / "telegram" / "preview.html").read_text()

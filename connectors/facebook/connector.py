@@ -261,8 +261,7 @@ class FacebookConnector:
                 if not lacks_way(refused.refusal):
                     break
             else:
-                if edge != "feed":  # visitors' posts stand in it, and may be all of a page
-                    must_hold_posts_of(account.native_id, payload, what=account.label)
+                must_hold_posts_of(account.native_id, payload, what=account.label)
                 if edge != known:
                     self._edges.keep([page], {page: edge}, now)
                 return payload

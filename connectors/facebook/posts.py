@@ -40,7 +40,7 @@ def parse_listing(payload: object, *, only: str = "") -> Listed:
 def must_hold_posts_of(page: str, payload: object, *, what: str) -> None:
     """Raise AnotherAccount where none of an answer's posts is the page's, by publisher or id. Raises SchemaDrift.
 
-    Posts that others have published with the page may stand among its own.
+    Posts that others have published with the page may stand among its own, and a visitor's on its wall bears its id.
     """
     told = (
         (string(inner(item, "from"), "id"), *re.findall(r"^(\d+)_\d", string(item, "id"))) for item in items_of(payload)
