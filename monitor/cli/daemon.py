@@ -43,7 +43,9 @@ def _run(configuration: Configuration, stop: threading.Event, *, prepare: Prepar
     from monitor import logs
     from monitor.app.daemon import end_process
     from monitor.app.service import open_service
+    from monitor.memory import return_what_is_freed
 
+    return_what_is_freed()
     logs.start_logging(configuration.settings.log, secrets_of(configuration))
     logs.start_error_reports(configuration.settings.sentry, release=version("pantau"))
     with open_service(configuration, stop=stop) as service:
