@@ -47,6 +47,7 @@ USER_AGENT = "Pantau/0.1 (government social-media monitor)"
 CHUNK = 65_536
 # A character beyond the first plane is written as two halves in JSON; here one stands alone.
 HALF = re.compile(r"\\u[dD][89abAB]..(?!\\u[dD][c-fC-F])|(?<!\\u[dD][89abAB][0-9a-fA-F]{2})\\u[dD][c-fC-F]", re.DOTALL)
+LONGEST_BAN = timedelta(days=31)  # of a wait that is meant
 WHOLE_BODY = 6  # times network.timeout: a body that drips must not hold a worker for ever
 
 
@@ -305,12 +306,17 @@ def retry_after(headers: Mapping[str, str], now: datetime) -> datetime | None:
     """Return when Retry-After (seconds or an HTTP date) lets us come back, a day at most; None without a usable one."""
     text = headers.get("Retry-After", "").strip()
     if re.fullmatch(r"\d{1,9}", text):
-        return no_later(now + timedelta(seconds=int(text)), now)
+        return _believed(now + timedelta(seconds=int(text)), now)
     try:
         at = parsedate_to_datetime(text)
     except (ValueError, OverflowError):
         return None
-    return no_later(at if at.tzinfo else at.replace(tzinfo=UTC), now)
+    return _believed(at if at.tzinfo else at.replace(tzinfo=UTC), now)
+
+
+def _believed(at: datetime, now: datetime) -> datetime | None:
+    """Return when to come back, unless no server can mean it: a slip of one answer would cost a day of reading."""
+    return no_later(at, now) if at - now <= LONGEST_BAN else None
 
 
 def reset(headers: Mapping[str, str], name: str, now: datetime) -> datetime | None:
@@ -320,7 +326,8 @@ def reset(headers: Mapping[str, str], name: str, now: datetime) -> datetime | No
     """
     said = headers.get(name, "").strip()
     at = datetime.fromtimestamp(int(said), UTC) if re.fullmatch(r"[0-9]{9,11}", said) else moment(said)
-    return retry_after(headers, now) if at is None else no_later(at, now)
+    believed = None if at is None else _believed(at, now)
+    return believed or retry_after(headers, now)
 
 
 def utf8(response: requests.Response) -> str:
@@ -354,6 +361,7 @@ def json_body(response: requests.Response, *, what: str) -> Any:
         if not begins:
             raise SchemaDrift(f"{what}: the answer is empty; something between may have swallowed it") from None
         kind = response.headers.get("Content-Type", "no content type")
-        raise SchemaDrift(f"{what}: expected JSON, found {kind}") from None
+        found = f"what calls itself {kind} and is none" if "json" in kind.lower() else kind
+        raise SchemaDrift(f"{what}: expected JSON, found {found}") from None
     except (RecursionError, ValueError):
         raise SchemaDrift(f"{what}: the JSON is nested too deep, or holds a number too long") from None
