@@ -339,6 +339,9 @@ class Resting(Silent):
             raise self.limit
         return super().pull(account, cursor, now=now)
 
+    def check(self):
+        raise self.limit
+
 
 LIMITS = pytest.mark.parametrize("kind", [SiteLimited, RateLimited], ids=["the account's own", "the platform's"])
 

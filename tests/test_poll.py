@@ -529,9 +529,9 @@ def many(db, platform, monkeypatch):
 
 
 def test_a_dead_credential_stops_all_its_accounts_after_the_first_refusal_and_is_one_alert(many, platform):
-    platform.failures = [CredentialRefused("x: the bearer token is refused"), ...]
+    platform.dead = CredentialRefused("x: the bearer token is refused")
     checked = many.poll()
-    assert len(platform.calls) == 1
+    assert [what for what, _ in platform.calls] == ["resolve", "check"]
     assert len(checked) == 50
     assert {one.cause for one in checked} == {Cause.CREDENTIAL}
     assert sum(one.asked for one in checked) == 1
@@ -544,7 +544,7 @@ def test_a_dead_credential_stops_all_its_accounts_after_the_first_refusal_and_is
     many.poll(after=5 * HOUR)
     assert many.kinds() == ["credential"]
     assert many.mails_left() == ["credential"]
-    platform.failures = []
+    platform.dead = None
     many.poll(after=HOUR)
     many.poll(after=HOUR)
     assert many.mails_left() == ["credential"]  # that it works again
@@ -556,6 +556,41 @@ REFUSED = CredentialRefused("x/jpd000: X refuses the bearer token")
 SILENT = Unavailable("x/jpd000: X answered (HTTP 503)")
 LIMITED = RateLimited("x/jpd000: the rate limit is used up")
 NO_NAME = AccountNotFound("x/jpd000: is no X username")
+
+
+def test_a_refusal_that_the_platform_takes_back_at_once_stops_the_accounts_for_a_moment_and_alerts_nobody(
+    many, platform
+):
+    """Fault 18: a 401 may be a passing fault, like any answer."""
+    platform.failures = [REFUSED]
+    assert {one.cause for one in many.poll()} == {Cause.CREDENTIAL}
+    assert many.poll(after=MINUTE / 2) == []
+    many.poll(after=2 * MINUTE)
+    assert many.count(tables.account, tables.account.c.last_ok_at.is_not(None)) == 50
+    assert many.kinds() == []
+
+
+@pytest.mark.parametrize(("everything", "kinds"), [(False, []), (True, ["credential"])], ids=["daemon", "pass"])
+def test_where_the_credential_itself_cannot_be_asked_about_a_pass_believes_the_refusal(
+    many, platform, monkeypatch, everything, kinds
+):
+    def silent():
+        raise SILENT
+
+    monkeypatch.setattr(platform, "check", silent)
+    platform.failures = [REFUSED]
+    many.poll(everything=everything)
+    assert many.kinds() == kinds
+
+
+@pytest.mark.parametrize("then", [REFUSED, SILENT], ids=["said again", "never taken back"])
+def test_a_refusal_of_accounts_alone_is_a_dead_credential_once_it_lasts(many, platform, then):
+    platform.failures = [REFUSED, then, ...]
+    many.poll()
+    assert many.kinds() == []
+    for _ in range(20 if then is SILENT else 1):
+        many.poll(after=MINUTE)
+    assert many.kinds() == ["credential"]
 
 
 @pytest.mark.parametrize("between", [SILENT, LIMITED, RuntimeError("a bug")], ids=["503", "rate limit", "a bug"])
@@ -608,7 +643,7 @@ def test_where_every_account_is_refused_for_itself_the_platform_is_asked_about_t
     platform.dead = None
     desk.poll(after=HOUR, everything=True)
     assert desk.mails_left() == ["credential"]
-    assert platform.calls.count(("check", "")) == 2
+    assert platform.calls.count(("check", "")) == 3
 
 
 def test_a_platform_s_refusal_names_no_other_account(many, platform):

@@ -19,7 +19,7 @@ from monitor.poll.judging import look_again as judge_again
 from monitor.poll.poller import Checked, Poller, Report, Round, Word
 from monitor.poll.reread import can_read_many, read_deferred, read_due
 from monitor.store.accounts import Claimed, account_ids, claim_accounts
-from monitor.store.credentials import Shut, open_platform, shut_platform, shut_platforms
+from monitor.store.credentials import ONE_ALERT_IN_ALL, Shut, open_platform, shut_platform, shut_platforms
 from monitor.store.database import explained
 from monitor.store.history import Fired
 
@@ -55,7 +55,7 @@ def poll_platform(
         if gate is None or gate.unstored:
             break
         if gate.refusal is not None:
-            visit.fail_the_rest(_shut(poller, platform, gate.refusal))
+            visit.fail_the_rest(_shut(poller, platform, gate.refusal, heard=gate.heard, is_pass=everything))
             break
         if shut is not None:
             open_platform(poller.db, platform, now=poller.clock())
@@ -98,10 +98,15 @@ def _rests(shut: Shut, now: datetime, *, everything: bool) -> bool:
     return until is not None and until > now
 
 
-def _shut(poller: Poller, platform: str, refusal: Word) -> Word:
-    """Write the refusal down. Returns what stands now: a rate limit does not outrank a dead credential."""
-    now = poller.clock()
-    probe_at = max(now + poller.polling.max_interval, refusal.retry_at or now)
+def _shut(poller: Poller, platform: str, refusal: Word, *, heard: bool = True, is_pass: bool = False) -> Word:
+    """Write the refusal down. Returns what stands now: a rate limit does not outrank a dead credential.
+
+    A credential that is not known for sure to be dead is tried again soon. `heard`: the platform has just said so.
+    """
+    now, polling = poller.clock(), poller.polling
+    is_sure = _is_sure(poller, platform, refusal, heard=heard, is_pass=is_pass)
+    wait = polling.max_interval if is_sure else polling.min_interval
+    probe_at = max(now + wait, refusal.retry_at or now)
     if refusal.retry_at is not None and refusal.cause is Cause.RATE_LIMIT:
         probe_at = refusal.retry_at
     standing = shut_platform(
@@ -112,9 +117,33 @@ def _shut(poller: Poller, platform: str, refusal: Word) -> Word:
         retry_at=refusal.retry_at,
         probe_at=probe_at,
         now=now,
+        is_sure=is_sure,
     )
     log.warning("platform refuses", platform=platform, cause=standing.cause.value, reason=standing.error)
     return Word(cause=standing.cause, words=standing.error, retry_at=standing.retry_at)
+
+
+def _is_sure(poller: Poller, platform: str, refusal: Word, *, heard: bool, is_pass: bool) -> bool:
+    """Say whether people are to be told: one refusal of a credential may be a passing fault, like any answer.
+
+    It is sure once the platform says it a second time, or has not taken it back for long. After a pass nobody may ask
+    for a long time: there it is sure unless it is taken back at once.
+    """
+    if refusal.cause not in ONE_ALERT_IN_ALL:
+        return True
+    standing = shut_platforms(poller.db).get(platform)
+    if standing is None or standing.cause not in ONE_ALERT_IN_ALL:
+        return _refuses_again(poller, platform, otherwise=is_pass)
+    return heard or poller.clock() - standing.since >= poller.polling.max_interval
+
+
+def _refuses_again(poller: Poller, platform: str, *, otherwise: bool) -> bool:
+    """Ask about the credential itself. `otherwise`: what holds where the answer is about something else."""
+    try:
+        poller.connectors[platform].check()
+    except ConnectorError as error:
+        return otherwise or error.cause in ONE_ALERT_IN_ALL
+    return False
 
 
 @dataclass(slots=True, kw_only=True)

@@ -119,6 +119,7 @@ class Round:
 
     everything: bool
     refusal: Word | None = None  # its words name no account: each of the platform's meets it
+    heard: bool = False  # the platform itself has said so in this round
     proven: bool = False  # an answer has shown that the credential is good
     unstored: bool = False  # the database failed: what is fetched from here on could not be kept
     fired: list[Fired] = field(default_factory=list)  # posts whose text stands elsewhere too, by a rule's word
@@ -128,6 +129,7 @@ class Round:
         """Keep an error that the next account would meet as well."""
         if error.whole_platform:
             self.refusal = replace(word_of(error), words=str(error).removeprefix(f"{met_by}: "))
+            self.heard = True
 
 
 Report = Callable[[Checked], None]

@@ -54,10 +54,12 @@ def shut_platform(
     retry_at: datetime | None,
     probe_at: datetime,
     now: datetime,
+    is_sure: bool = True,
 ) -> Shut:
     """Remember that a platform refuses its credential, or that its budget is used up; a dead one is one alert.
 
-    It is dead until an answer proves it good: a rate limit that is met meanwhile changes only when to ask again.
+    That waits until it `is_sure`. It is dead until an answer proves it good: a rate limit that is met meanwhile changes
+    only when to ask again.
     """
     given = Shut(platform=platform, cause=cause, error=error[:500], since=now, retry_at=retry_at, probe_at=probe_at)
     with db.write() as connection:
@@ -69,7 +71,7 @@ def shut_platform(
         else:
             same = credential.c.platform == platform
             connection.execute(update(credential).where(same).values(**_shut_values(standing)))
-        if cause in ONE_ALERT_IN_ALL:
+        if cause in ONE_ALERT_IN_ALL and is_sure:
             opening.open_alert(
                 connection,
                 dedup_key=f"credential:{platform}:{standing.since.isoformat()}",
