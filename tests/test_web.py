@@ -359,6 +359,14 @@ def test_an_article_that_is_a_file_is_a_document():
     assert (post.text, [one.kind for one in post.media]) == ("minit-sulit.pdf", [MediaKind.DOCUMENT])
 
 
+@pytest.mark.parametrize("kind", ["image/png", "application/pdf", "application/octet-stream", ""])
+def test_a_page_under_the_name_of_a_file_is_a_page_all_the_same(kind):
+    named = Answer(body=b"\xef\xbb\xbf" + article(text="Hebahan").encode(), headers={"Content-Type": kind})
+    with site({"/berita": listing("/berita/1"), "/berita/1": named}) as replay:
+        (post,) = pull(at(replay)).posts
+    assert (post.text.splitlines()[-1], post.media) == ("Hebahan", ())
+
+
 @pytest.mark.parametrize("where", ["http://10.0.0.1/rahsia", "http://[::1]/", "file:///etc/passwd"])
 def test_a_list_leads_nowhere_that_the_register_did_not_allow(where):
     hidden = Answer(status=302, headers={"Location": where})

@@ -39,6 +39,14 @@ def is_feed(body: bytes) -> bool:
     return re.search(rb"<(?:rss|feed|rdf:RDF|(?:\w+:)?feed)[\s>]", body[:4000]) is not None
 
 
+def is_page(body: bytes) -> bool:
+    """Say whether a body begins as a page does, whatever its header says: that slip would make an article a file."""
+    return (
+        re.match(rb"(?i)\s*(?:\xef\xbb\xbf)?\s*(?:<\?xml[^>]*>\s*)?<(?:!doctype\s+html|html)\b", body[:4000])
+        is not None
+    )
+
+
 def decoded(body: bytes, kind: str) -> str:
     """Return a page's characters by its header, else by its own word, else as UTF-8."""
     named = re.search(r"charset=[\"']?([\w-]+)", kind)

@@ -27,7 +27,7 @@ from connectors.base import (
 )
 from connectors.rss import Feed, conditions, name_of, parse_feed, validators
 from connectors.seen import remembered, window_page
-from connectors.web.answers import Answer, Way, is_feed, main_text
+from connectors.web.answers import Answer, Way, is_feed, is_page, main_text
 from connectors.web.articles import (
     Article,
     WebPage,
@@ -345,7 +345,7 @@ class WebConnector:
         if not same_site(answer.url, wanted.url) or _is_front(answer.url, wanted.url):
             raise SchemaDrift(f"{what}: leads to the front page, or to another site")
         kind = answer.kind.partition(";")[0].strip()
-        if "html" not in kind and (file := file_of(wanted, kind)) is not None:
+        if not ("html" in kind or is_page(answer.body)) and (file := file_of(wanted, kind)) is not None:
             return file, True
         page = self._page(answer, what)
         article = parse_article(page, guess=self._guess)
