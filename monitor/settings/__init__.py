@@ -150,7 +150,7 @@ class Polling:
     min_interval: timedelta = timedelta(minutes=1)
     max_interval: timedelta = timedelta(minutes=15)
     typical_interval: timedelta | None = None  # on average over the accounts; None: half of max_interval
-    workers: int = 16
+    workers: int = 32
     live_window: timedelta = timedelta(hours=24)
     overlap: timedelta = timedelta(minutes=10)
     back_catalogue: int = 1000
