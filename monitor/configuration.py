@@ -6,6 +6,7 @@ import hashlib
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, time
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +25,7 @@ from monitor.settings.load import name_variables, read_settings
 from monitor.settings.section import read_section
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)  # without slots, for what is found once
 class Configuration:
     """A whole configuration, found right."""
 
@@ -36,7 +37,7 @@ class Configuration:
     escalation: Escalation = field(default_factory=Escalation)
     fingerprint: str = ""  # of register, rules and policy, taken before they were read
 
-    @property
+    @cached_property
     def kinds(self) -> Mapping[str, AgencyKind]:
         return {agency.code: agency.kind for agency in self.agencies}
 

@@ -13,6 +13,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, time, timedelta
 from enum import StrEnum
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -63,7 +64,7 @@ CRITICAL = (
 )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)  # without slots, for what is found once
 class Escalation:
     """A whole policy. The defaults hold when there is no file.
 
@@ -85,7 +86,7 @@ class Escalation:
         """Return the policy as it is kept with the alerts that begin with it; equal policies are equal texts."""
         return json.dumps(_to_table(self), sort_keys=True, ensure_ascii=False)
 
-    @property
+    @cached_property
     def hash(self) -> str:
         return hashlib.sha256(self.as_json().encode()).hexdigest()[:16]
 

@@ -6,7 +6,6 @@ import io
 from collections.abc import Iterator
 from typing import Any
 
-from monitor.media import recognise
 from monitor.media.limits import MOST_PIXELS, Budget, Unreadable
 
 FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF")
@@ -37,6 +36,8 @@ def unique_lines(texts: Iterator[str]) -> str:
 
 def lines_on(image: Any, budget: Budget) -> str:
     """Return the lines on a decoded picture, or nothing when the budget is used up."""
+    from monitor.media import recognise  # numpy takes as long to import as all of ours
+
     pieces = (piece for piece in _pieces(_plain(image)) if budget.picture())
     return unique_lines("\n".join(recognise.lines(piece)) for piece in pieces)
 
