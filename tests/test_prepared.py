@@ -51,3 +51,16 @@ def test_its_errors_are_those_of_sqlalchemy_and_repeat_no_value(db):
         NEW.run(connection, {"id": 1, **ROW, "reason": None, "author": "s3cret"})
     assert "s3cret" not in explained(failed.value)
     assert failed.value.params is None
+
+
+def test_it_runs_for_each_of_some_values_in_their_order(db):
+    with db.write() as connection:
+        NEW.run_each(connection, ({"id": n, **ROW, "author": name} for n, name in enumerate(("ali", "siti"), start=1)))
+        RENAME.run_each(connection, [{"who": "ali", "to": "a"}, {"who": "other", "to": "b"}])
+        assert [tuple(row) for row in AUTHORS.run(connection)] == [("other", "b"), ("siti", "r")]
+
+
+def test_where_one_of_some_values_cannot_be_written_the_error_repeats_none(db):
+    with pytest.raises(IntegrityError) as failed, db.write() as connection:
+        NEW.run_each(connection, [{"id": 1, **ROW}, {"id": 1, **ROW, "author": "s3cret"}])
+    assert "s3cret" not in explained(failed.value)

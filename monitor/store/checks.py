@@ -18,6 +18,7 @@ from monitor.store.blind import open_blind
 from monitor.store.coverage import Tail, save_tail, save_tails
 from monitor.store.credentials import ONE_ALERT_IN_ALL, is_dead
 from monitor.store.database import Database
+from monitor.store.prepared import Prepared
 from monitor.store.tables import account, coverage
 
 
@@ -56,7 +57,7 @@ def finish_reads(connection: Connection, ended: Sequence[Ended]) -> None:
             lost = (coverage.c.account_id == one.claimed.account.id, coverage.c.cause == Cause.BURST.value)
             connection.execute(update(coverage).where(*lost).values(kind=CoverageKind.READ.value, cause=None))
     save_tails(connection, {one.claimed.account.id: partial(_after_read, one) for one in ended})
-    connection.execute(FINISH, [_finished(one) for one in ended])
+    _FINISH.run_each(connection, map(_finished, ended))
     for one in ended:
         _note_past(connection, one)
     now = max(one.now for one in ended)
@@ -78,7 +79,7 @@ def _after_read(one: Ended, tail: Tail) -> Tail:
     return intervals.after_read(tail, begin=begin, now=one.now, hole=one.end.hole)
 
 
-FINISH = (
+_FINISH = Prepared(
     update(account)
     .where(account.c.id == bindparam("one"))
     .values(

@@ -26,6 +26,7 @@ from monitor.model import Cause, CoverageKind, Interval, Verdict
 from monitor.reports import AccountWeek
 from monitor.store.activity import active_spans
 from monitor.store.database import Database
+from monitor.store.prepared import Prepared, as_new
 from monitor.store.register import to_account
 from monitor.store.silence import emptied, silences
 from monitor.store.tables import account, coverage, post
@@ -52,11 +53,11 @@ def save_tails(connection: Connection, changes: Mapping[int, Change]) -> None:
         for row, interval in zip(rows, new, strict=False):
             values = _interval_values(interval)
             if any(row[key] != value for key, value in values.items()):
-                changed.append({"row": row["id"], **{f"new_{key}": value for key, value in values.items()}})
+                changed.append({"row": row["id"], **as_new(values)})
         added += [{"account_id": account_id, **_interval_values(interval)} for interval in new[len(rows) :]]
         surplus += [row["id"] for row in rows[len(new) :]]
     if changed:
-        connection.execute(CHANGE_INTERVAL, changed)
+        _CHANGE_INTERVAL.run_each(connection, changed)
     if added:
         connection.execute(insert(coverage), added)
     if surplus:
@@ -79,7 +80,7 @@ TAILS = (  # the last READ interval of each account, and what failed after it
     .where(coverage.c.start >= func.coalesce(_last_read, literal(BEFORE_ALL, coverage.c.start.type)))
     .order_by(coverage.c.account_id, coverage.c.start)
 )
-CHANGE_INTERVAL = (
+_CHANGE_INTERVAL = Prepared(
     update(coverage)
     .where(coverage.c.id == bindparam("row"))
     .values({key: bindparam(f"new_{key}") for key in ("kind", "start", "end", "cause")})

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from difflib import SequenceMatcher
 
-from sqlalchemy import Connection, and_, bindparam, exists, insert, select, update
+from sqlalchemy import Connection, and_, bindparam, exists, select, update
 
 from monitor.disclosure import profile_detail
 from monitor.model import (
@@ -24,7 +24,7 @@ from monitor.model import (
     Severity,
 )
 from monitor.store import audit, life
-from monitor.store.prepared import Prepared, as_new, new_row_if_new
+from monitor.store.prepared import Prepared, as_new, new_row, new_row_if_new
 from monitor.store.tables import alert, finding, notification, notification_alert, post, post_version
 
 RESEMBLING = 0.6  # of difflib's ratio, 0 to 1
@@ -139,8 +139,11 @@ def note_findings(
     )
     if findings:
         shared = {"post_version_id": version_id, "alert_id": alert_id, "rule_set": rule_set, "found_at": now}
-        connection.execute(insert(finding), [shared | _finding_values(one) for one in findings])
+        _FINDING.run_each(connection, (as_new(shared | _finding_values(one)) for one in findings))
     return alert_id
+
+
+_FINDING = Prepared(new_row(finding, *(column.name for column in finding.c if not column.primary_key)))
 
 
 def _finding_values(one: Finding) -> dict[str, object]:

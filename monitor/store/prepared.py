@@ -5,7 +5,7 @@ SQLAlchemy's own way to a statement that it has compiled before takes some ten t
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
@@ -31,14 +31,13 @@ class Prepared:
 
     def run(self, connection: Connection, values: Mapping[str, object] = NOTHING) -> Any:
         """Run it and return the driver's cursor, as PEP 249 has it. Raises SQLAlchemy's errors, like `execute`."""
-        dialect = connection.dialect
-        form = self._form(dialect)
-        cursor = connection.connection.cursor()
-        try:
-            cursor.execute(form.sql, form.fill(values))
-        except dialect.loaded_dbapi.Error as error:
-            raise _wrapped(error, form.sql, dialect) from error
-        return cursor
+        form = self._form(connection.dialect)
+        return _run(connection, form, lambda cursor: cursor.execute(form.sql, form.fill(values)))
+
+    def run_each(self, connection: Connection, rows: Iterable[Mapping[str, object]]) -> None:
+        """Run it once for each of these values, in their order."""
+        form = self._form(connection.dialect)
+        _run(connection, form, lambda cursor: cursor.executemany(form.sql, [form.fill(row) for row in rows]))
 
     def rows(self, connection: Connection, values: Mapping[str, object] = NOTHING) -> list[dict[str, Any]]:
         """Run a select and return its rows by the columns' names, with their types, like `mappings`."""
@@ -79,6 +78,16 @@ class _Form:
             for name, own, convert in self.places
         ]
         return {place[0]: value for place, value in zip(self.places, found, strict=True)} if self.by_name else found
+
+
+def _run(connection: Connection, form: _Form, execute: Callable[[Any], object]) -> Any:
+    dialect = connection.dialect
+    cursor = connection.connection.cursor()
+    try:
+        execute(cursor)
+    except dialect.loaded_dbapi.Error as error:
+        raise _wrapped(error, form.sql, dialect) from error
+    return cursor
 
 
 def _form(statement: CompilerElement, dialect: Dialect) -> _Form:
