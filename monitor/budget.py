@@ -19,6 +19,7 @@ DAY = timedelta(days=1)
 PRIOR = 1.0  # posts a day: what is believed of an account before it has shown anything
 PRIOR_DAYS = 2.0  # how much of its own history outweighs that belief
 MEMORY = timedelta(days=14)  # a change of habits is believed by two thirds after it
+MEMORY_DAYS = MEMORY / DAY
 WINDOW = 2 * MEMORY  # of the history that a first estimate looks at
 LATE = timedelta(days=1)  # a post served later than this after its publication tells nothing of the present
 RAREST = 0.01  # posts a day: an account is never believed to be dead
@@ -31,16 +32,36 @@ def moments(times: Iterable[datetime]) -> int:
     return len({int(at.timestamp()) // 60 for at in times})
 
 
-def first_rate(times: Collection[datetime], now: datetime) -> float:
-    """Estimate posts a day from the history that was read, of whatever length; `PRIOR` weighs as two days of it."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rate:
+    """How often an account posts, as it is believed: posts a day, and how many days of watching that rests on.
+
+    A Gamma belief in the rate of a Poisson process, of which old evidence fades (Harvey and Fernandes, "Time Series
+    Models for Count or Qualitative Observations", 1989): `days` is its scale, which tends to `MEMORY`. So a new account
+    is soon judged by what it shows, and one that is known for long is not misled by a day.
+    """
+
+    per_day: float
+    days: float = MEMORY_DAYS
+
+
+def first_rate(times: Collection[datetime], now: datetime) -> Rate:
+    """Estimate from the history that was read, of whatever length; `PRIOR` weighs as two days of it."""
     past = [min(at, now) for at in times]
     recent = [at for at in past if now - at <= WINDOW]
     span = min(now - min(past), WINDOW) if past else timedelta()
-    return max(RAREST, (moments(recent) + PRIOR * PRIOR_DAYS) / (span / DAY + PRIOR_DAYS))
+    per_day = (moments(recent) + PRIOR * PRIOR_DAYS) / (span / DAY + PRIOR_DAYS)
+    return Rate(per_day=max(RAREST, per_day), days=_faded(PRIOR_DAYS, span))
 
 
-def next_rate(previous: float, times: Iterable[datetime], *, since: datetime | None, now: datetime) -> float:
-    """Return posts a day after another read: what is older counts less, and a back catalogue counts nothing.
+def _faded(days: float, elapsed: timedelta) -> float:
+    """Return the days that a belief rests on after so much more watching."""
+    kept = math.exp(-elapsed / MEMORY)
+    return days * kept + MEMORY_DAYS * (1 - kept)
+
+
+def next_rate(previous: Rate, times: Iterable[datetime], *, since: datetime | None, now: datetime) -> Rate:
+    """Return what is believed after another read: what is older counts less, and a back catalogue counts nothing.
 
     `times`: when the posts that are new in this read were published; `since`: the read before. Steps of the clock count
     as no time (backwards) or as `MEMORY` at most.
@@ -48,7 +69,9 @@ def next_rate(previous: float, times: Iterable[datetime], *, since: datetime | N
     begin = min(since or now, now)
     elapsed = min(now - begin, MEMORY)
     news = moments(min(at, now) for at in times if at > begin - LATE)
-    return max(RAREST, previous * math.exp(-elapsed / MEMORY) + news / (MEMORY / DAY))
+    days = _faded(previous.days, elapsed)
+    before = previous.per_day * previous.days * math.exp(-elapsed / MEMORY)
+    return Rate(per_day=max(RAREST, (before + news) / days), days=days)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,3 +1,4 @@
+import math
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
@@ -13,6 +14,7 @@ from monitor.budget import (
     RAREST,
     Forecast,
     Grant,
+    Rate,
     falls_short,
     first_rate,
     fits_again,
@@ -55,17 +57,17 @@ def daily(number, *, every=DAY, begin=timedelta()):
     ],
 )
 def test_a_first_estimate(times, low, high):
-    assert low <= first_rate(times, NOW) <= high
+    assert low <= first_rate(times, NOW).per_day <= high
 
 
 def read_each(interval, *, per_day, days, begin=PRIOR):
-    rate, now, posted = begin, NOW, 0.0
+    rate, now, posted = Rate(per_day=begin), NOW, 0.0
     while now < NOW + days * DAY:
         before, now = now, now + interval
         posted += per_day * (interval / DAY)
         new, posted = int(posted), posted % 1
         rate = next_rate(rate, [now - n * MINUTE for n in range(new)], since=before, now=now)
-    return rate
+    return rate.per_day
 
 
 @pytest.mark.parametrize("per_day", [0.5, 4, 40])
@@ -81,12 +83,12 @@ def test_an_account_that_falls_silent_is_believed_to_be_within_weeks_but_never_d
 
 def test_a_back_catalogue_that_appears_changes_nothing():
     old = [NOW - 30 * DAY - n * HOUR for n in range(500)]
-    assert next_rate(3.0, old, since=NOW - MINUTE, now=NOW) == pytest.approx(3.0, rel=0.001)
+    assert next_rate(Rate(per_day=3.0), old, since=NOW - MINUTE, now=NOW).per_day == pytest.approx(3.0, rel=0.001)
 
 
 def test_a_thread_counts_as_one_moment():
     thread = [NOW - timedelta(seconds=n) for n in range(1, 25)]
-    assert next_rate(1.0, thread, since=NOW - MINUTE, now=NOW.replace(second=30)) < 1.15
+    assert next_rate(Rate(per_day=1.0), thread, since=NOW - MINUTE, now=NOW.replace(second=30)).per_day < 1.15
 
 
 @pytest.mark.parametrize(
@@ -98,7 +100,45 @@ def test_a_thread_counts_as_one_moment():
     ],
 )
 def test_a_step_of_the_clock_moves_an_estimate_by_no_more_than_two_weeks_would(since):
-    assert 5 / 3 < next_rate(5.0, [], since=since, now=NOW) <= 5
+    assert 5 / 3 < next_rate(Rate(per_day=5.0), [], since=since, now=NOW).per_day <= 5
+
+
+@pytest.mark.parametrize("per_day", [0.25, 4, 40])
+def test_a_new_account_is_judged_by_what_it_shows_within_a_week(per_day):
+    rate, each = first_rate([], NOW), DAY / per_day
+    for n in range(7 * 24):
+        before, now = NOW + n * HOUR, NOW + (n + 1) * HOUR
+        posted = [NOW + k * each for k in range(1, int(7 * per_day) + 1) if before < NOW + k * each <= now]
+        rate = next_rate(rate, posted, since=before, now=now)
+    assert rate.per_day == pytest.approx(per_day, rel=0.5, abs=0.1)
+
+
+@given(days=st.floats(0.1, 14), parts=st.lists(st.floats(0.001, 5), min_size=1, max_size=30))
+def test_what_an_estimate_rests_on_is_the_time_of_watching_however_often_it_was_read(days, parts):
+    rate, now = Rate(per_day=1.0, days=days), NOW
+    for part in parts:
+        rate, now = next_rate(rate, [], since=now, now=now + part * DAY), now + part * DAY
+    total = sum(parts)
+    assert rate.days == pytest.approx(14 - (14 - days) * math.exp(-total / 14), rel=1e-6)
+
+
+@given(known=st.floats(RAREST, 200), days=st.floats(0.1, 14), elapsed=st.floats(0.01, 13), news=st.integers(0, 400))
+def test_a_read_moves_an_estimate_towards_what_it_has_shown_and_never_past_it(known, days, elapsed, news):
+    now = NOW + elapsed * DAY
+    posted = [now - n * elapsed * DAY / (news + 1) for n in range(1, news + 1)]
+    shown = len({int(at.timestamp()) // 60 for at in posted}) / elapsed
+    rate = next_rate(Rate(per_day=known, days=days), posted, since=NOW, now=now)
+    low, high = sorted((known, shown))
+    # What was shown counts in full, as if all of it were of this moment: at most so much too high.
+    assert max(RAREST, low) * (1 - 1e-9) <= rate.per_day <= high * math.exp(elapsed / 14) + 1e-9
+
+
+@given(days=st.floats(0.1, 13), elapsed=st.floats(0.01, 13))
+def test_the_longer_an_account_is_known_the_less_a_silence_is_believed(days, elapsed):
+    new, known = (
+        next_rate(Rate(per_day=5.0, days=one), [], since=NOW, now=NOW + elapsed * DAY).per_day for one in (days, 14.0)
+    )
+    assert new < known < 5.0
 
 
 # ---------------------------------------------------------------- spreading calls

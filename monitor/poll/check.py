@@ -274,7 +274,9 @@ def _read_end(turn: Turn, page: Page, new: int, times: Sequence[datetime]) -> Re
     slices = turn.connector.capabilities.slices
     rate = rate_after(poller.db, claimed, times, now, sliced=slices)
     pace = poller.plan(claimed.account.platform, now).pace
-    interval = next_interval(claimed.interval, Outcome(new_posts=new), poller.polling, pace, rate)
+    interval = next_interval(
+        claimed.interval, Outcome(new_posts=new), poller.polling, pace, rate.per_day if rate else None
+    )
     gap = page.gap
     return ReadEnd(
         cursor=dict(page.cursor),
@@ -284,7 +286,7 @@ def _read_end(turn: Turn, page: Page, new: int, times: Sequence[datetime]) -> Re
         history=poller.polling.back_catalogue if slices else 0,
         interval=interval,
         next_check_at=next_check(interval, Outcome(), now),
-        posting_rate=rate,
+        rate=rate,
     )
 
 

@@ -17,7 +17,7 @@ from sqlalchemy.exc import OperationalError
 from connectors.base import Connector
 from connectors.http import Meter
 from monitor import budget
-from monitor.budget import PRIOR, Grant, Pace, first_rate, next_rate, spread
+from monitor.budget import PRIOR, Grant, Pace, Rate, first_rate, next_rate, spread
 from monitor.schedule import punctual, usual_pace
 from monitor.settings import Polling
 from monitor.store.accounts import Claimed
@@ -213,13 +213,13 @@ def _keep_monthly(db: Database, platform: str, monthly: Mapping[str, float], now
 
 def rate_after(
     db: Database, claimed: Claimed, times: Collection[datetime], now: datetime, *, sliced: bool
-) -> float | None:
-    """Return an account's posts a day after a read whose new posts were published at `times`.
+) -> Rate | None:
+    """Return what is believed of an account's rate after a read whose new posts were published at `times`.
 
     None: not known yet, since the past that would tell is still being read in slices.
     """
-    if claimed.posting_rate is not None:
-        return next_rate(claimed.posting_rate, times, since=claimed.last_ok_at, now=now)
+    if claimed.rate is not None:
+        return next_rate(claimed.rate, times, since=claimed.last_ok_at, now=now)
     if claimed.cursor is None:
         return None if sliced else first_rate(times, now)
     if is_filling(db, claimed.account.id) and now - (claimed.account.registered_at or now) < LONGEST_FILLING:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Select, and_, func, or_, select, update
+from sqlalchemy import ColumnElement, Connection, RowMapping, Select, and_, func, or_, select, update
 
+from monitor.budget import Rate
 from monitor.model import Account, AccountStatus
 from monitor.store.database import Database
 from monitor.store.register import to_account
@@ -31,7 +32,7 @@ class Claimed:
     failing_since: datetime | None
     profile_at: datetime | None
     last_ok_at: datetime | None
-    posting_rate: float | None = None  # posts a day; None: not known yet
+    rate: Rate | None = None  # None: not known yet
 
 
 def claim_accounts(
@@ -97,10 +98,17 @@ def _claim(db: Database, query: Select[Any], *, now: datetime, lease: timedelta)
             failing_since=row["failing_since"],
             profile_at=row["profile_at"],
             last_ok_at=row["last_ok_at"],
-            posting_rate=row["posting_rate"],
+            rate=_rate(row),
         )
         for row in rows
     ]
+
+
+def _rate(row: RowMapping) -> Rate | None:
+    if row["posting_rate"] is None:
+        return None
+    known = Rate(per_day=row["posting_rate"])
+    return known if row["rate_days"] is None else replace(known, days=row["rate_days"])
 
 
 def account_ids(db: Database, platform: str) -> list[int]:

@@ -11,6 +11,7 @@ from typing import Any
 from sqlalchemy import Connection, bindparam, update
 
 from monitor import coverage as intervals
+from monitor.budget import Rate
 from monitor.model import Cause, CoverageKind
 from monitor.store import opening, past
 from monitor.store.accounts import Claimed, LeaseLostError, held_of
@@ -31,7 +32,7 @@ class ReadEnd:
     interval: timedelta
     next_check_at: datetime
     heals: bool = False  # what earlier walks had lost is read
-    posting_rate: float | None = None  # as it is now known; None: as before
+    rate: Rate | None = None  # as it is now known; None: as before
     fillable: bool = False  # what was lost can be asked for again
     history: int = 0  # posts of before a first check that are read later
 
@@ -89,6 +90,7 @@ _FINISH = Prepared(
         next_check_at=bindparam("due"),
         interval_seconds=bindparam("seconds"),
         posting_rate=bindparam("rate"),
+        rate_days=bindparam("rate_days"),
         failures=0,
         failing_since=None,
         cause=None,
@@ -100,13 +102,15 @@ _FINISH = Prepared(
 
 
 def _finished(one: Ended) -> dict[str, object]:
+    rate = one.end.rate or one.claimed.rate
     return {
         "one": one.claimed.account.id,
         "at": one.end.cursor,
         "now": one.now,
         "due": one.end.next_check_at,
         "seconds": int(one.end.interval.total_seconds()),
-        "rate": one.claimed.posting_rate if one.end.posting_rate is None else one.end.posting_rate,
+        "rate": rate and rate.per_day,
+        "rate_days": rate and rate.days,
     }
 
 

@@ -156,6 +156,7 @@ account = Table(
     Column("fence", Integer, nullable=False, default=0),
     Column("leased_until", Utc),
     Column("posting_rate", Float),  # posts a day, smoothed; null: not known yet
+    Column("rate_days", Float),  # of watching that it rests on; null: as many as count at all
     Column("backfill", JSON),  # what of the past is still to be read; null: nothing
     UniqueConstraint("platform", "key"),
     Index(None, "status", "next_check_at"),
