@@ -56,6 +56,7 @@ class Page:
     page only: a crash in the middle begins the walk again, and (account, native id) removes the doubles.
     `last` marks the page that ends the walk. `gap` names what lay beyond the platform's depth or the walk's bounds.
     `heals` says that this walk has read, from end to end, all that earlier walks of this cursor had named as gaps.
+    `bottom` says that a walk from the newest post down has come to where the listing itself ends: nothing lies below.
     `reached` is told where the listing goes by another time than that of publication: what was later was shown.
     """
 
@@ -64,6 +65,7 @@ class Page:
     last: bool
     gap: Gap | None = None
     heals: bool = False
+    bottom: bool = False
     reached: datetime | None = None
 
 

@@ -55,9 +55,9 @@ def with_gap(
     return _with(todo, lost, now)
 
 
-def with_history(todo: ToDo | None, *, end: datetime, posts: int, now: datetime) -> ToDo:
-    """Return what is to be read when so many posts of before `end` are wanted as well."""
-    return _with(todo, Stretch(start=EARLIEST, end=end, left=posts), now)
+def with_history(todo: ToDo | None, *, end: datetime, posts: int, vain: int, now: datetime) -> ToDo:
+    """Return what is to be read when so many posts of before `end` are wanted as well, sought `vain` times so far."""
+    return _with(todo, Stretch(start=EARLIEST, end=end, left=posts, vain=vain), now)
 
 
 def _with(todo: ToDo | None, one: Stretch, now: datetime) -> ToDo:

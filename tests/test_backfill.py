@@ -18,7 +18,7 @@ from monitor.backfill import EARLIEST, Stretch, ToDo, after_failure, after_slice
 from monitor.model import AlertKind, Cause, CoverageKind
 from monitor.poll.platform import fill_platform
 from monitor.store import tables
-from monitor.store.accounts import claim_accounts
+from monitor.store.accounts import claim_accounts, held_accounts
 from monitor.store.credentials import shut_platforms
 from monitor.store.listings import list_alerts, list_posts
 from monitor.store.past import read_todo
@@ -74,7 +74,12 @@ class Archive(FakePlatform):
     pages: int = 0
     depth: int = 10_000
     breaks: list = field(default_factory=list)
+    bottom: bool = False
     capabilities: Capabilities = field(default_factory=lambda: Capabilities(rereads=False, slices=True))
+
+    def pull(self, holder, cursor, *, now):
+        for page in super().pull(holder, cursor, now=now):
+            yield replace(page, bottom=page.last and self.bottom)
 
     def backfill(self, holder, start, end, *, now):
         self.calls.append(("backfill", holder.handle))
@@ -224,6 +229,41 @@ def test_an_empty_past_is_believed_at_the_third_look(desk, platform):
     for _ in range(9):
         fill(desk, after=MINUTE)
     assert (platform.pages, left(desk)) == (3, None)
+
+
+def test_a_listing_that_ends_with_its_first_check_is_a_first_look_at_an_empty_past(desk, platform):
+    platform.past, platform.bottom = [], True
+    desk.poll()
+    for _ in range(9):
+        fill(desk, after=MINUTE)
+    assert (platform.pages, left(desk)) == (2, None)
+
+
+def test_a_pass_asks_once_for_a_past_that_is_empty_and_leaves_the_rest_to_those_that_follow(desk, platform):
+    """To ask again in the same moment would meet the same fault."""
+    whole, platform.past = platform.past, []
+    desk.poll(everything=True)
+    fill(desk, everything=True)
+    assert (platform.pages, held_accounts(desk.db, now=desk.now)) == (1, 0)
+    platform.past = whole
+    desk.poll(after=HOUR, everything=True)
+    fill(desk, everything=True)
+    assert len(list_posts(desk.db)) >= 200
+    assert left(desk) is None
+
+
+def test_a_pass_asks_at_once_again_for_what_was_lost(behind, platform):
+    whole, pages = platform.past, platform.backfill
+    platform.past = []
+
+    def better(*asked, **more):
+        found, platform.past = list(pages(*asked, **more)), whole
+        yield from found
+
+    platform.backfill = better
+    fill(behind, everything=True)
+    assert (coverage.gaps(behind.stretches()), left(behind)) == ((), None)
+    assert held_accounts(behind.db, now=behind.now) == 0
 
 
 def test_no_back_catalogue_is_read_where_none_is_wanted(desk, platform):

@@ -9,7 +9,7 @@ from datetime import timedelta
 
 import pytest
 from builders import NOW, account, agency, post
-from sqlalchemy import event, select
+from sqlalchemy import event, select, text
 from sqlalchemy.exc import OperationalError
 
 from connectors.base import Capabilities, Page, RateLimited, Unavailable
@@ -111,16 +111,16 @@ def test_an_account_that_hangs_holds_its_worker_and_nobody_else(sqlite_db):
 def test_who_becomes_due_while_another_hangs_is_read_meanwhile(sqlite_db, monkeypatch):
     monkeypatch.setattr(flow, "SETTLE_SECONDS", 0.02)
     monkeypatch.setattr(flow, "ASK_AGAIN_SECONDS", 0.05)
-    platform, again = Platform(), threading.Event()
+    platform, once, again = Platform(), threading.Event(), threading.Event()
     desk = Desk(sqlite_db, platform, ["slow", "quick"])
 
     def turn_the_clock():
+        assert once.wait(20), "the quick one is not read"
         desk.now = NOW + 20 * MINUTE
         assert again.wait(20), "the quick one is not read a second time"
 
     def note():
-        if platform.calls.count("quick") == 2:
-            again.set()
+        (once, again)[platform.calls.count("quick") - 1].set()
 
     platform.hooks = {"slow": turn_the_clock, "quick": note}
     desk.poll(workers=2, everything=False)
@@ -131,6 +131,23 @@ def commits(db):
     counted = []
     event.listen(db._writer, "commit", lambda connection: counted.append(1))
     return counted
+
+
+def test_profiles_that_were_read_together_are_committed_together(sqlite_db):
+    desk, counted = Desk(sqlite_db, Platform(), handles(60)), commits(sqlite_db)
+    assert len(desk.poll(workers=4)) == 60
+    assert len(counted) < 20
+    assert {(row.profile_at, row.native_id) for row in desk.rows().values()} == {(NOW, f"id-{n}") for n in handles(60)}
+
+
+def test_a_profile_that_cannot_be_written_takes_no_other_account_along(sqlite_db):
+    desk = Desk(sqlite_db, Platform(), handles(10))
+    with sqlite_db.write() as connection:
+        poison = "WHEN NEW.handle = 'a003' BEGIN SELECT RAISE(ABORT, 'no'); END"
+        connection.execute(text(f"CREATE TRIGGER poison BEFORE INSERT ON profile {poison}"))
+    checked = desk.poll()
+    assert [handle for handle, one in checked.items() if one.failure] == ["a003"]
+    assert {row.native_id for row in desk.rows().values()} == {"", *(f"id-{n}" for n in handles(10) if n != "a003")}
 
 
 def test_checks_that_bring_nothing_are_committed_together(sqlite_db):

@@ -18,7 +18,7 @@ from monitor.store.credentials import open_platform, shut_platform, shut_platfor
 from monitor.store.listings import list_accounts, list_alerts
 from monitor.store.plans import due_alerts
 from monitor.store.posts import Brought, Judged, save_checks, save_page
-from monitor.store.profiles import save_profile
+from monitor.store.profiles import save_profile, save_profiles
 from monitor.store.register import list_agencies, responsible, save_register
 
 MINUTE = timedelta(minutes=1)
@@ -241,6 +241,20 @@ def test_a_dead_credential_is_one_alert_not_one_for_each_account(db):
     assert {line.reading for line in list_accounts(db)} == {"failing"}
     open_platform(db, "x", now=now)
     assert shut_platforms(db) == {}
+
+
+def test_profiles_of_many_are_kept_together_but_of_accounts_that_another_worker_has(db):
+    """I9."""
+    register(db, account("jpd"), account("jpn"), account("kkm"))
+    claimed = claim(db)
+    release(db, claimed[2])
+    claim(db)  # by another worker
+    shown = [Profile(native_id=f"id-{one.account.handle}", name="Jabatan", handle="") for one in claimed]
+    jpd, jpn, _ = (one.account.id for one in claimed)
+    assert save_profiles(db, list(zip(claimed, shown, strict=True)), now=NOW) == {jpd: False, jpn: False}
+    shown[1] = replace(shown[1], name="Shib")
+    assert save_profiles(db, list(zip(claimed, shown, strict=True)), now=NOW) == {jpd: False, jpn: True}
+    assert [alert.account for alert in list_alerts(db)] == ["jpn"]
 
 
 def test_profile_snapshots_are_kept_when_they_change(db):

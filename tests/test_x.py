@@ -292,6 +292,22 @@ def test_the_back_catalogue_s_limit_does_not_end_a_first_pull_among_live_posts()
     assert pages[-1].gap is None
 
 
+@pytest.mark.parametrize(
+    ("cursor", "answer", "is_bottom"),
+    [
+        pytest.param({}, page(post(2), post(1)), True, id="a first one that X ends"),
+        pytest.param({}, page(), True, id="a first one that is empty"),
+        pytest.param(
+            {}, page(post(2, at=NOW - timedelta(days=9)), token="a"), False, id="a first one that ends itself"
+        ),
+        pytest.param({"v": 1, "newest_id": post(1)["id"]}, page(post(2)), False, id="a later one, which has a bound"),
+    ],
+)
+def test_a_walk_comes_to_the_bottom_where_x_says_that_nothing_lies_below(cursor, answer, is_bottom):
+    ends = replace(walk(cursor), back_catalogue=0).take(answer)
+    assert (ends.last, ends.bottom) == (True, is_bottom)
+
+
 def test_what_was_published_in_the_live_window_before_the_registration_is_live():
     here = account("JPD_Demo", id=1, native_id=USER, registered_at=NOW - timedelta(days=9))
     posts = [post(n, at=NOW - timedelta(hours=n)) for n in range(1, 24 * 12)]

@@ -65,7 +65,9 @@ class Walk:
             return Page(posts=posts, cursor=self.start, last=False)
         gap = None if complete else self._gap()
         heals = ended and self._has_read_the_lost()
-        return Page(posts=posts, cursor=self._with_lost(gap, heals=heals), last=True, gap=gap, heals=heals)
+        bottom = ended and not self.bounds
+        cursor = self._with_lost(gap, heals=heals)
+        return Page(posts=posts, cursor=cursor, last=True, gap=gap, heals=heals, bottom=bottom)
 
     def _with_lost(self, gap: Gap | None, *, heals: bool) -> Cursor:
         """Return the cursor, which remembers the newest id known before posts were lost, until they are read."""

@@ -60,11 +60,12 @@ def _is_over(poller: Poller, gate: Round) -> bool:
 
 
 def _turn(poller: Poller, platform: str, claimed: Claimed, todo: ToDo, gate: Round) -> Checked | None:
-    """Give one claimed account its turn, unless the round is over, and let go of it."""
+    """Give one claimed account its turn, unless the round is over. It is let go of with the last that is written."""
     over = _is_over(poller, gate)
     checked = None if over else _filled(poller, poller.connectors[platform], claimed, todo, gate)
-    with suppress(OperationalError):  # then the lease runs out by itself
-        release(poller.db, claimed)
+    if over or poller.stop.is_set():
+        with suppress(OperationalError):  # then the lease runs out by itself
+            release(poller.db, claimed)
     return checked
 
 
@@ -72,11 +73,12 @@ def _filled(poller: Poller, connector: Connector, claimed: Claimed, todo: ToDo, 
     """Read on in one account's past. None: Pantau is ending, or another worker has taken over."""
     saved = Saved()
     left: ToDo | None = todo
+    done = False
     try:
-        while left is not None and not poller.stop.is_set():
-            left = _Slice(poller=poller, connector=connector, claimed=claimed, gate=gate, saved=saved).read(left)
-            if not gate.everything:
-                break
+        while not done and left is not None and not poller.stop.is_set():
+            one = _Slice(poller=poller, connector=connector, claimed=claimed, gate=gate, saved=saved)
+            left = one.read(left)
+            done = one.done
     except LeaseLostError:
         log.warning("lease lost", account=claimed.account.label)
         return None
@@ -100,8 +102,8 @@ def _failed(
     pause = timedelta() if gate.everything else PAUSE
     later = backfill.after_failure(todo, now=poller.clock(), pause=pause, retry_at=error.retry_at)
     try:
-        save_todo(poller.db, claimed, later)
-    except (LeaseLostError, OperationalError):
+        save_todo(poller.db, claimed, later, done=True)
+    except (LeaseLostError, OperationalError):  # then the lease runs out by itself
         return None
     return Checked(account=claimed.account, saved=saved, failure=f"{label}: earlier posts could not be read: {error}")
 
@@ -115,6 +117,7 @@ class _Slice:
     claimed: Claimed
     gate: Round
     saved: Saved
+    done: bool = False  # the account's turn has ended with it
     _posts: int = 0
     _oldest: datetime = field(init=False)  # of the posts
     _reached: datetime = field(init=False)  # what stands above in the listing was shown
@@ -182,7 +185,8 @@ class _Slice:
     ) -> ToDo | None:
         """Close the gap when the stretch was walked to its end, which a known post from below it proves.
 
-        An answer without it, or an empty past, may be a passing fault: it is asked for again, some times. A gap that
+        An answer without it, or an empty past, may be a passing fault: it is asked for again, some times. A pass asks
+        for a gap at once, and leaves an empty past to the next one: until then a fault may have passed. A gap that
         cannot be proven closed stays, named.
         """
         proven = gap is None and (anchor is None or self._oldest < anchor + backfill.STEP)
@@ -190,16 +194,19 @@ class _Slice:
         label = self.claimed.account.label
         if doubtful and stretch.vain < TRIES - 1:
             log.info("past not proven", account=label, tries=stretch.vain + 1)
-            pause = timedelta() if self.gate.everything else PAUSE
-            left: ToDo | None = backfill.after_doubt(todo, stretch, now=now, pause=pause)
-            save_todo(self.poller.db, self.claimed, left)
-            return left
-        left = backfill.after_end(todo, stretch, now=now)
-        save_todo(self.poller.db, self.claimed, left, closed=stretch if proven else None)
+            at_once = self.gate.everything and stretch.shown is not None
+            pause = timedelta() if at_once else PAUSE
+            return self._left(backfill.after_doubt(todo, stretch, now=now, pause=pause), more=at_once)
+        left = self._left(backfill.after_end(todo, stretch, now=now), closed=stretch if proven else None)
         log.info("past read", account=label, new=self.saved.new, complete=proven, left=bool(left))
         return left
 
     def _stopped(self, todo: ToDo, stretch: Stretch, now: datetime) -> ToDo | None:
-        left = backfill.after_slice(todo, stretch, reached=self._reached, posts=self._posts, now=now, pause=PAUSE)
-        save_todo(self.poller.db, self.claimed, left)
+        rest = backfill.after_slice(todo, stretch, reached=self._reached, posts=self._posts, now=now, pause=PAUSE)
+        return self._left(rest)
+
+    def _left(self, left: ToDo | None, *, closed: Stretch | None = None, more: bool = True) -> ToDo | None:
+        """Write what is left to read; with it the turn ends, unless a pass has `more` to read at once."""
+        self.done = left is None or not self.gate.everything or not more
+        save_todo(self.poller.db, self.claimed, left, closed=closed, done=self.done)
         return left

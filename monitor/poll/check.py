@@ -37,7 +37,7 @@ from monitor.store.checks import Ended, Failure, ReadEnd, save_failure, save_fai
 from monitor.store.database import explained
 from monitor.store.history import Fired
 from monitor.store.posts import Brought, Saved, save_checks, save_page
-from monitor.store.profiles import save_profile
+from monitor.store.profiles import save_profile, save_profiles
 
 log = structlog.get_logger(__name__)
 
@@ -91,6 +91,47 @@ def profiles_of(
         elif answer is not None:
             gate.proven = True
     return answers
+
+
+def tasks_of(poller: Poller, connector: Connector, batch: Sequence[Claimed], gate: Round) -> list[Task]:
+    """Return the batch's tasks; profiles that were read together are written together as well."""
+    profiles = profiles_of(poller, connector, batch, gate)
+    kept = _with_profiles(poller, [(one, profiles.get(one.account.id)) for one in batch])
+    return [
+        Task(claimed=kept[number])
+        if (number := one.account.id) in kept
+        else Task(claimed=one, profile=profiles.get(number))
+        for one in batch
+    ]
+
+
+def _with_profiles(
+    poller: Poller, read: Sequence[tuple[Claimed, Profile | ConnectorError | None]]
+) -> Mapping[int, Claimed]:
+    """Write profiles down and return the claims that know of them. What cannot be written so is left to each check."""
+    known = [(claimed, storable_profile(one)) for claimed, one in read if isinstance(one, Profile)]
+    if not known:
+        return {}
+    now = poller.clock()
+    try:
+        changed = save_profiles(poller.db, known, now=now)
+    except OperationalError as error:
+        log.warning("profiles not written together", reason=explained(error))
+        return {}
+    except Exception:
+        log.exception("profiles could not be written together", accounts=len(known))
+        return {}
+    ours = [(claimed, profile) for claimed, profile in known if claimed.account.id in changed]
+    return {
+        claimed.account.id: _knowing(claimed, profile, now, changed=changed[claimed.account.id])
+        for claimed, profile in ours
+    }
+
+
+def _knowing(claimed: Claimed, profile: Profile, now: datetime, *, changed: bool) -> Claimed:
+    if changed:
+        log.warning("profile changed", account=claimed.account.label)
+    return replace(claimed, account=replace(claimed.account, native_id=profile.native_id), profile_at=now)
 
 
 def shared(connector: Connector, tasks: Sequence[Task], now: datetime) -> tuple[list[list[Task]], list[Task]]:
@@ -263,9 +304,8 @@ def _with_profile(turn: Turn, profile: Profile | ConnectorError | None) -> Claim
         raise profile
     turn.gate.proven = True
     profile = storable_profile(profile)
-    if save_profile(turn.poller.db, claimed, profile, now=turn.now):
-        log.warning("profile changed", account=claimed.account.label)
-    return replace(claimed, account=replace(claimed.account, native_id=profile.native_id), profile_at=turn.now)
+    changed = save_profile(turn.poller.db, claimed, profile, now=turn.now)
+    return _knowing(claimed, profile, turn.now, changed=changed)
 
 
 def _read_end(turn: Turn, page: Page, new: int, times: Sequence[datetime]) -> ReadEnd:
@@ -284,6 +324,7 @@ def _read_end(turn: Turn, page: Page, new: int, times: Sequence[datetime]) -> Re
         heals=page.heals,
         fillable=can_backfill(turn.connector),
         history=poller.polling.back_catalogue if slices else 0,
+        bottom=page.bottom,
         interval=interval,
         next_check_at=next_check(interval, Outcome(), now),
         rate=rate,

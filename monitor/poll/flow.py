@@ -16,7 +16,7 @@ import structlog
 from sqlalchemy.exc import OperationalError
 
 from connectors.base import Connector
-from monitor.poll.check import Done, Task, check_account, check_together, failed_check, profiles_of, shared
+from monitor.poll.check import Done, Task, check_account, check_together, failed_check, shared, tasks_of
 from monitor.poll.poller import Checked, Poller, Round, Turn, told
 from monitor.store.accounts import Claimed, release_all
 from monitor.store.checks import Ended
@@ -117,8 +117,7 @@ class Flow:
             self._claimed_at, self._was_empty = time.monotonic(), True
             return
         connector = self.poller.connectors[self.platform]
-        profiles = profiles_of(self.poller, connector, batch, self.gate)
-        tasks = [Task(claimed=claimed, profile=profiles.get(claimed.account.id)) for claimed in batch]
+        tasks = tasks_of(self.poller, connector, batch, self.gate)
         alone = tasks
         if hasattr(connector, "pull_many"):
             together, alone = shared(connector, tasks, self.poller.clock())

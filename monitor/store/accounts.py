@@ -150,8 +150,12 @@ def release(db: Database, claimed: Claimed) -> None:
 
 def release_all(db: Database, claimed: Sequence[Claimed]) -> None:
     with db.write() as connection:
-        ours = held_of(connection, claimed)
-        connection.execute(update(account).where(account.c.id.in_(ours)).values(leased_until=None))
+        let_go(connection, held_of(connection, claimed))
+
+
+def let_go(connection: Connection, ids: Collection[int]) -> None:
+    """End the leases of accounts that the caller holds."""
+    connection.execute(update(account).where(account.c.id.in_(ids)).values(leased_until=None))
 
 
 def held_accounts(db: Database, *, now: datetime) -> int:

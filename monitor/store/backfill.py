@@ -10,7 +10,7 @@ from monitor import backfill
 from monitor.backfill import Stretch, ToDo
 from monitor.model import AccountStatus, Cause, CoverageKind
 from monitor.store import past
-from monitor.store.accounts import Claimed, claim_these, hold
+from monitor.store.accounts import Claimed, claim_these, hold, let_go
 from monitor.store.database import Database
 from monitor.store.tables import account, coverage, post
 
@@ -41,14 +41,18 @@ def claim_backfills(
     return [(one, todo) for one, todo in found if todo is not None]
 
 
-def save_todo(db: Database, claimed: Claimed, todo: ToDo | None, *, closed: Stretch | None = None) -> None:
+def save_todo(
+    db: Database, claimed: Claimed, todo: ToDo | None, *, closed: Stretch | None = None, done: bool = False
+) -> None:
     """Write what is left to read; the gap of a stretch that was read to its end is read. Raises LeaseLostError.
 
-    Intervals keep tiling (I8): a gap changes its kind, never its place.
+    Intervals keep tiling (I8): a gap changes its kind, never its place. `done`: the account is let go of with it.
     """
     with db.write() as connection:
         hold(connection, claimed)
         past.write_todo(connection, claimed.account.id, todo)
+        if done:
+            let_go(connection, [claimed.account.id])
         if closed is not None and closed.shown is not None:
             _close(connection, claimed.account.id, closed.shown)
 

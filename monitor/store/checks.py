@@ -35,6 +35,7 @@ class ReadEnd:
     rate: Rate | None = None  # as it is now known; None: as before
     fillable: bool = False  # what was lost can be asked for again
     history: int = 0  # posts of before a first check that are read later
+    bottom: bool = False  # the first check's listing said that there are none
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,7 +73,7 @@ def _note_past(connection: Connection, one: Ended) -> None:
     if end.fillable and end.hole is not None:
         past.note_lost(connection, holder, start=end.hole.start, end=end.hole.end, now=one.now)
     if end.history and one.claimed.cursor is None:
-        past.note_history(connection, holder, posts=end.history, now=one.now)
+        past.note_history(connection, holder, posts=end.history, bottom=end.bottom, now=one.now)
 
 
 def _after_read(one: Ended, tail: Tail) -> Tail:

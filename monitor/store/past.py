@@ -35,12 +35,15 @@ def note_found(connection: Connection, account_id: int) -> None:
         write_todo(connection, account_id, after)
 
 
-def note_history(connection: Connection, holder: Account, *, posts: int, now: datetime) -> None:
-    """Have so many posts read of those before what a first check has shown."""
+def note_history(connection: Connection, holder: Account, *, posts: int, bottom: bool, now: datetime) -> None:
+    """Have so many posts read of those before what a first check has shown.
+
+    `bottom`: its listing said that there is nothing before, which is a first look in vain.
+    """
     oldest = select(func.min(post.c.published_at, type_=post.c.published_at.type))
     shown = connection.execute(oldest.where(post.c.account_id == holder.id)).scalar_one_or_none()
     end = min(shown or now, holder.registered_at or now)
-    todo = backfill.with_history(read_todo(connection, holder.id), end=end, posts=posts, now=now)
+    todo = backfill.with_history(read_todo(connection, holder.id), end=end, posts=posts, vain=int(bottom), now=now)
     write_todo(connection, holder.id, todo)
 
 
