@@ -111,7 +111,6 @@ _ODD_BEGINNING = "|".join(
 _EITHER = [sign for sign, letters in SIGNS_AS_LETTERS.items() if len(letters) > 1]
 _SIGN = "[" + re.escape("".join(SIGNS_AS_LETTERS)) + "]"
 _PUNCTUATION = ".,;:!?()\"'-"
-_CHUNK = re.compile(r"\S+")
 _PIECE = re.compile(r"[^\s,;?()\"<>\[\]{}]+")
 _APART = re.compile(r"(?<![a-z0-9@$])[a-z0-9@$](?:[^a-z0-9@$#&]{1,4}[a-z0-9@$]){2,}(?![a-z0-9@$])")
 _ONE_APART = re.compile(r"([a-z0-9@$])([^a-z0-9@$]*)")
@@ -202,7 +201,7 @@ def edits(folded: str) -> Sequence[Edit]:
     single = list(map(len, chunks)).count(1) >= _LEAST - 1
     if not (single or odd or "\n" in folded or folded.count("#") > 1 or jawi_edits(folded)):
         return ()
-    found: list[Edit] = []
+    found: Sequence[Edit] = ()
     apart = _letters_apart(folded) if single else iter(())
     for some in (_jawi(folded), apart, _over_lines(folded), _in_chunks(folded, passed, odd=odd), _hashtags(folded)):
         found = _with(found, list(islice(some, MOST_EDITS)))
@@ -223,10 +222,10 @@ def _effort(chunk: str) -> int:
     return len(chunk) * (_MOST_READINGS if "*" in chunk else min(_MOST_READINGS, 1 << either))
 
 
-def _with(found: Sequence[Edit], more: Sequence[Edit]) -> list[Edit]:
+def _with(found: Sequence[Edit], more: Sequence[Edit]) -> Sequence[Edit]:
     """Return the edits in order, with those of `more` that overlap none of them."""
     if not more:
-        return list(found)
+        return found
     starts = [one.start for one in found]
     kept = list(found)
     last = 0
@@ -369,11 +368,13 @@ def _in_chunks(folded: str, passed: AbstractSet[str], *, odd: bool) -> Iterator[
 
 
 def _read_by(kept: _Kept, folded: str, passed: AbstractSet[str]) -> Iterator[Edit]:
-    for chunk in _CHUNK.finditer(folded):
-        read = kept[chunk[0]] if chunk[0] not in passed else ()
-        if read and not _is_value(folded, chunk.start()):
-            place = chunk.start()
+    place = 0
+    for chunk in folded.split():
+        place = folded.index(chunk, place)
+        read = kept[chunk] if chunk not in passed else ()
+        if read and not _is_value(folded, place):
             yield from (Edit(place + one.start, place + one.end, one.text) for one in read)
+        place += len(chunk)
 
 
 def _is_value(folded: str, place: int) -> bool:

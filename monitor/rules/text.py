@@ -205,9 +205,10 @@ class Text:
         places = _turned(self.original)
         places += [places[place] for _, place in _tags(upright)]
         spelled = _spelled_out(upright)
-        if spelled.isascii():
+        lengths = {character: len(_plain(character)) for character in set(spelled)}
+        if set(lengths.values()) <= {1}:
             return places
-        return list(chain.from_iterable(map(repeat, places, map(len, map(_plain, spelled)))))
+        return list(chain.from_iterable(map(repeat, places, map(lengths.__getitem__, spelled))))
 
     @cached_property
     def _edited_at(self) -> Sequence[int]:
@@ -479,6 +480,7 @@ class _ReadWords(_Words):
 
     def __init__(self, signs: Mapping[int, int]) -> None:
         self._signs = signs
+        self.single = _ReadSingleWords(self)
 
     def _read(self, word: str) -> str:
         return self.whole(word)
@@ -498,6 +500,16 @@ class _OtherwiseReadWords(_ReadWords):
         return self.whole(word) if _EITHER.search(word) else _READ_WORDS[word]
 
 
+class _ReadSingleWords(_Words):
+    """Words that were read, without repeated letters."""
+
+    def __init__(self, words: _ReadWords) -> None:
+        self._words = words
+
+    def _read(self, word: str) -> str:
+        return single(self._words[word])
+
+
 _READ_WORDS, _OTHERWISE_READ_WORDS = _ReadWords(AS_LETTERS[0]), _OtherwiseReadWords(AS_LETTERS[1])
 
 
@@ -506,17 +518,24 @@ class Squeezed:
     letters dropped: three steps, of which the second alone keeps all places.
     """
 
-    def __init__(self, folded: str, read: str | None = None) -> None:
-        """`read`: the text after the first two steps; without, there is nothing but repeated letters."""
+    def __init__(self, folded: str, words: _ReadWords | None = None, *, spaced: bool = False) -> None:
+        """`words` take the first two steps, of the whole text where it is `spaced`; None: they change nothing."""
         self._folded = folded
-        self._disguised = read is not None
-        self._read = folded if read is None else read
-        self.text = single(self._read)
+        self._words = words
+        if words is None or spaced:
+            self._read = words.whole(folded) if words is not None else folded
+            self.text = single(self._read)
+        else:
+            self.text = words.single.in_text(folded)
+
+    @cached_property
+    def _read(self) -> str:
+        return self._words.in_text(self._folded) if self._words is not None else self._folded
 
     @cached_property
     def _places(self) -> Sequence[int]:
         """Return for each character of the reading its place in the folded text."""
-        inner = _inner(_JOINED, _BETWEEN, self._folded) if self._disguised else ()
+        inner = _inner(_JOINED, _BETWEEN, self._folded) if self._words is not None else ()
         places = _kept(len(self._folded), inner)
         again = ((match.start() + 1, match.end()) for match in _AGAIN.finditer(self._read))
         return [places[kept] for kept in _kept(len(places), again)]
@@ -531,11 +550,10 @@ def readings(folded: str, *, spaced: bool) -> Iterator[Squeezed]:
 
     `spaced`: there are letters with spaces between.
     """
-    either, other = (words.whole if spaced else words.in_text for words in (_READ_WORDS, _OTHERWISE_READ_WORDS))
-    first = Squeezed(folded, either(folded))
+    first = Squeezed(folded, _READ_WORDS, spaced=spaced)
     yield first
     if _EITHER.search(folded):
-        second = Squeezed(folded, other(folded))
+        second = Squeezed(folded, _OTHERWISE_READ_WORDS, spaced=spaced)
         if second.text != first.text:
             yield second
 
