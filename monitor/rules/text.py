@@ -533,16 +533,34 @@ class Squeezed:
         return self._words.in_text(self._folded) if self._words is not None else self._folded
 
     @cached_property
-    def _places(self) -> Sequence[int]:
-        """Return for each character of the reading its place in the folded text."""
-        inner = _inner(_JOINED, _BETWEEN, self._folded) if self._words is not None else ()
-        places = _kept(len(self._folded), inner)
-        again = ((match.start() + 1, match.end()) for match in _AGAIN.finditer(self._read))
-        return [places[kept] for kept in _kept(len(places), again)]
+    def _between(self) -> _Dropped:
+        return _Dropped(_inner(_JOINED, _BETWEEN, self._folded) if self._words is not None else ())
+
+    @cached_property
+    def _again(self) -> _Dropped:
+        return _Dropped((match.start() + 1, match.end()) for match in _AGAIN.finditer(self._read))
 
     def folded_span(self, start: int, end: int) -> Span:
         """Return the half-open span of the folded text behind [start, end) of this reading."""
-        return self._places[start], self._places[end - 1] + 1
+        return self._place(start), self._place(end - 1) + 1
+
+    def _place(self, place: int) -> int:
+        return self._between.before(self._again.before(place))
+
+
+class _Dropped:
+    """What was left out of a text: where the rest stood before."""
+
+    def __init__(self, spans: Iterable[Span]) -> None:
+        self._at: list[int] = []  # places in the rest, after each of which more was left out
+        self._lengths = [0]
+        for start, end in spans:
+            self._at.append(start - self._lengths[-1])
+            self._lengths.append(self._lengths[-1] + end - start)
+
+    def before(self, place: int) -> int:
+        """Return the place in the whole text of one in the rest."""
+        return place + self._lengths[bisect_right(self._at, place)]
 
 
 def readings(folded: str, *, spaced: bool) -> Iterator[Squeezed]:
@@ -565,13 +583,3 @@ def _without_signs(word: str, signs: Mapping[int, int]) -> str:
 def _inner(outer: re.Pattern[str], inner: re.Pattern[str], text: str) -> Iterator[Span]:
     for run in outer.finditer(text):
         yield from (match.span() for match in inner.finditer(text, *run.span()))
-
-
-def _kept(length: int, dropped: Iterable[Span]) -> list[int]:
-    kept: list[int] = []
-    done = 0
-    for start, end in dropped:
-        kept += range(done, start)
-        done = end
-    kept += range(done, length)
-    return kept
