@@ -9,6 +9,7 @@ rules at once; a rule whose condition cannot be true with what was seen is let g
 from __future__ import annotations
 
 import math
+import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
@@ -335,9 +336,12 @@ def _rarities(rules: Sequence[Rule]) -> Mapping[Triggers, float]:
     """Return how often each part may match in ordinary posts, by its triggers in the quiet tests of all rules."""
     every = {part.triggers: None for rule in rules for part in rule.parts.values()}
     texts = {fold(example.text) for rule in rules for example in rule.tests if not example.fires}
-    phrases = {phrase: single_pattern(phrase) for one in every for phrase in one.phrases}
+    phrases = {phrase for one in every for phrase in one.phrases}
+    plain = {phrase for phrase in phrases if _PLAIN_PHRASE.fullmatch(phrase)}
+    bare = list(map(single, texts))
     hits = Counter(_hits({pattern: pattern for one in every for pattern in one.folded}, texts))
-    hits.update(_hits(phrases, map(single, texts)))
+    hits.update(_hits({phrase: single_pattern(phrase) for phrase in phrases - plain}, bare))
+    hits.update(_held(plain, bare))
     return {
         one: math.inf if one.always else sum(hits[t] + len(t) * _PER_CHARACTER for t in (*one.folded, *one.phrases))
         for one in every
@@ -348,3 +352,21 @@ def _hits(patterns: Mapping[str, str], texts: Iterable[str]) -> Iterable[str]:
     names = list(patterns)
     every = pattern_set(patterns.values())
     return (names[hit] for text in texts for hit in every.Match(text) or ())
+
+
+_PLAIN_PHRASE = re.compile(r"\w+(?: \w+)*")
+_WORD = re.compile(r"\w+")
+
+
+def _held(phrases: Iterable[str], texts: Iterable[str]) -> Mapping[str, int]:
+    """Return in how many texts all words of each phrase stand, which is told in a tenth of the time that it takes to
+    compile them.
+    """
+    holding: dict[str, set[int]] = {}
+    for number, text in enumerate(texts):
+        for word in _WORD.findall(text):
+            holding.setdefault(word, set()).add(number)
+    none: set[int] = set()
+    return {
+        phrase: len(set.intersection(*(holding.get(word, none) for word in phrase.split(" ")))) for phrase in phrases
+    }
