@@ -15,7 +15,17 @@ from hypothesis import strategies as st
 from monitor.model import Subject
 from monitor.rules.evaluate import evaluate, evaluate_all, judge
 from monitor.rules.load import load_rules
-from monitor.rules.parts import _stretched, compiled, counts_far, is_wide, pattern, phrases, single_pattern, word_tree
+from monitor.rules.parts import (
+    _stretched,
+    compiled,
+    counts_far,
+    is_wide,
+    loosened,
+    pattern,
+    phrases,
+    single_pattern,
+    word_tree,
+)
 from monitor.rules.rule import OpinionUse
 from monitor.rules.text import Text, single
 
@@ -139,3 +149,16 @@ def test_patterns_that_count_far_are_looked_for_apart_from_the_others():
     assert (counts_far(far), counts_far(near)) == (True, False)
     assert [len(one.behind) for one in rules.sieve._signs.folded.sets] == [1, 1]
     assert all(rules.sieve.suspected(text) for text in ("kod rahsia ialah 7", "kata 7"))
+
+
+@pytest.mark.parametrize(
+    ("source", "loose"),
+    [
+        pytest.param("[a-z ]{3,30} bin", "[a-z ]{3,} bin", id="counts far"),
+        pytest.param("[a-z]{0,12}?x", "[a-z]{0,}x", id="from none on"),
+        pytest.param(r"\d{2,4}[{]{16}(?:ab){1,20}", r"\d{2,4}[{]{16}(?:ab){1,20}", id="not far, a number, or a group"),
+    ],
+)
+def test_a_loosened_pattern_is(source, loose):
+    assert loosened(source) == loose
+    assert compiled(loose)

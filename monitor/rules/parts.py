@@ -251,6 +251,7 @@ def _stretched_atom(atom: re.Match[str]) -> str:
 
 _COUNTS_FAR = 12
 _COUNTED = re.compile(r"\{\d*,?(\d+)\}")
+_RANGE = re.compile(r"\{(\d+),(\d+)\}\??")
 _LETTER = re.compile(r"[^\s.\[\\]|\\[^a-zA-Z0-9\s]")  # itself, or a sign that stands for itself
 
 
@@ -277,6 +278,18 @@ def is_wide(source: str) -> bool:
         elif one is not None and not met[-1] and (counted := _COUNTED.match(times)) and int(counted[1]) >= _COUNTS_FAR:
             return True
     return False
+
+
+def loosened(source: str) -> str:
+    """Return a pattern that counts without an end what the source counts far, and so matches at least as much."""
+    return _ATOM.sub(_loosened_atom, source)
+
+
+def _loosened_atom(atom: re.Match[str]) -> str:
+    times = _RANGE.fullmatch(atom["times"] or "")
+    if times is None or int(times[2]) < _COUNTS_FAR:
+        return atom[0]
+    return f"{atom['one']}{{{times[1]},}}"
 
 
 @lru_cache(maxsize=4_096)

@@ -23,7 +23,7 @@ import re2
 
 from monitor.rules.disguise import ACROSS
 from monitor.rules.history import HistoryPart
-from monitor.rules.parts import Part, Triggers, counts_far, is_wide, options, single_pattern, word_tree
+from monitor.rules.parts import Part, Triggers, counts_far, is_wide, loosened, options, single_pattern, word_tree
 from monitor.rules.text import DISGUISED, SPACED, Squeezed, Text, fold, fold_plain, fold_plain_all, readings, single
 
 if TYPE_CHECKING:
@@ -279,7 +279,7 @@ class _Look:
 
     RE2 keeps a state for every combination of places in a set's patterns, and makes it when a text first leads there.
     Patterns that count far are under way in many combinations, so they stand apart from the others; a wide one is
-    under way nearly everywhere, and stands alone.
+    under way nearly everywhere, and stands alone, without an end to what it counts.
     """
 
     def __init__(self, triggers: Sequence[tuple[Iterable[str], Behind]], owners: Sequence[int] = ()) -> None:
@@ -294,7 +294,11 @@ class _Look:
         far = set(filter(counts_far, behind)) - wide
         groups = [sorted(behind.keys() - wide - far), sorted(far), *([one] for one in sorted(wide))]
         self.sets = [
-            _Set(pattern_set(group).Match, [behind[one] for one in group], reduce(or_, map(of.__getitem__, group)))
+            _Set(
+                pattern_set(loosened(one) if one in wide else one for one in group).Match,
+                [behind[one] for one in group],
+                reduce(or_, map(of.__getitem__, group)),
+            )
             for group in groups
             if group
         ]
