@@ -12,7 +12,7 @@ import re
 import socket
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
@@ -41,7 +41,7 @@ from connectors.base import (
 )
 from connectors.payload import moment
 from connectors.reach import is_admitted
-from monitor.settings import Network
+from monitor.settings import IPNetwork, Network
 
 USER_AGENT = "Pantau/0.1 (government social-media monitor)"
 CHUNK = 65_536
@@ -133,15 +133,35 @@ def not_public(host: str, address: str) -> str:
     return f'{leads} not a public address; [network] allow = ["{address}"] admits it'
 
 
-def _checked(connection: type[HTTPConnection], accepts: Callable[[str, str, int, str], bool]) -> type[HTTPConnection]:
-    """Return the connection class with a look at the peer's address before anything is sent."""
+@dataclass(frozen=True, slots=True)
+class _Gate:
+    """Where a session may go: to its own server, and to what is public or admitted."""
+
+    own: tuple[str, str, int] | None
+    allow: Sequence[IPNetwork]
+
+    def is_own(self, place: tuple[str, str, int]) -> bool:
+        return place == self.own
+
+    def admits(self, address: str) -> bool:
+        return is_admitted(address, allow=self.allow)
+
+    def accepts(self, scheme: str, host: str, port: int, peer: str) -> bool:
+        return self.is_own((scheme, host.lower().strip("[]"), port)) or self.admits(peer)
+
+
+def _checked(connection: type[HTTPConnection], gate: _Gate) -> type[HTTPConnection]:
+    """Return the connection class with a look at the peer's address before anything is sent.
+
+    It must not know its adapter: urllib3 keeps an idle connection until its pool is gone, and would keep the pool.
+    """
     scheme = "https" if issubclass(connection, HTTPSConnection) else "http"
 
     class Checked(connection):  # type: ignore[misc, valid-type]  # a class made for one adapter
         def _new_conn(self) -> socket.socket:
             made: socket.socket = super()._new_conn()
             peer = str(made.getpeername()[0])
-            if not accepts(scheme, self.host, self.port, peer):
+            if not gate.accepts(scheme, self.host, self.port, peer):
                 made.close()
                 raise _RefusedAddress(not_public(self.host, peer))
             return made
@@ -153,6 +173,7 @@ class _GuardedAdapter(HTTPAdapter):
     def __init__(self, *, base_url: str, network: Network, replaces: Sequence[str], credential: bool) -> None:
         self._base_url = base_url.rstrip("/")
         self._network = network
+        self._gate = _Gate(origin(self._base_url) if self._base_url else None, network.allow)
         self._replaces = tuple(r.rstrip("/") for r in replaces)
         self._credential = credential
         super().__init__(pool_connections=32, pool_maxsize=32, max_retries=0)
@@ -161,13 +182,9 @@ class _GuardedAdapter(HTTPAdapter):
         super().init_poolmanager(*args, **kwargs)
         pools: dict[str, type[HTTPConnectionPool]] = {"http": HTTPConnectionPool, "https": HTTPSConnectionPool}
         self.poolmanager.pool_classes_by_scheme = {
-            scheme: type(pool.__name__, (pool,), {"ConnectionCls": _checked(pool.ConnectionCls, self._accepts)})  # type: ignore[arg-type]  # both pools
+            scheme: type(pool.__name__, (pool,), {"ConnectionCls": _checked(pool.ConnectionCls, self._gate)})  # type: ignore[arg-type]  # both pools
             for scheme, pool in pools.items()
         }
-
-    def _accepts(self, scheme: str, host: str, port: int, peer: str) -> bool:
-        own = origin(self._base_url) if self._base_url else None
-        return own == (scheme, host.lower().strip("[]"), port) or self._allowed(peer)
 
     def send(self, request: requests.PreparedRequest, *args: Any, **kwargs: Any) -> requests.Response:
         request.url = self._rewritten(request.url or "")
@@ -193,7 +210,7 @@ class _GuardedAdapter(HTTPAdapter):
         return url
 
     def _guard(self, url: str) -> None:
-        if self._base_url and origin(url) == origin(self._base_url):
+        if self._gate.is_own(origin(url)):
             return
         if self._credential:
             raise _Refused("a redirect would take the credential to another server; correct base_url")
@@ -208,11 +225,8 @@ class _GuardedAdapter(HTTPAdapter):
                 f"the name {host} cannot be resolved; look at the address, and at the DNS of this machine"
             ) from None
         for *_, address in found:
-            if not self._allowed(str(address[0])):
+            if not self._gate.admits(str(address[0])):
                 raise _Refused(not_public(host, str(address[0])))
-
-    def _allowed(self, address: str) -> bool:
-        return is_admitted(address, allow=self._network.allow)
 
     def _read_bounded(self, response: requests.Response) -> None:
         """Read the body here, so that neither a huge nor an endless answer fills the memory or holds the thread."""

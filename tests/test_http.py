@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import gzip
 import ipaddress
 import socket
@@ -9,6 +10,7 @@ import struct
 import threading
 import time
 import traceback
+import weakref
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -43,6 +45,15 @@ def refusal(session: requests.Session, url: str) -> ConnectorError:
 def server():
     with Replay(lambda _: FINE) as running:
         yield running
+
+
+def test_a_session_that_is_let_go_lets_its_connections_go(server):
+    session = http.open_session(network=network(allow=LOOPBACK))
+    session.get(server.url)
+    adapter = weakref.ref(session.get_adapter(server.url))
+    del session
+    gc.collect()
+    assert adapter() is None
 
 
 # ---------------------------------------------------------------- where it goes

@@ -73,7 +73,7 @@ class Post:
 
 @dataclass(frozen=True)
 class Sample:
-    """What the process and its database took at one moment."""
+    """What the process and its database took at one moment, without the mails that the server beside it keeps."""
 
     day: int
     memory_mb: float
@@ -223,7 +223,7 @@ class Year:
         self.samples.append(
             Sample(
                 day=day,
-                memory_mb=pages * os.sysconf("SC_PAGE_SIZE") / 1e6,
+                memory_mb=(pages * os.sysconf("SC_PAGE_SIZE") - sum(len(mail) for _, mail in self.box.mails)) / 1e6,
                 handles=sum(1 for _ in Path("/proc/self/fd").iterdir()),
                 wal_mb=wal.stat().st_size / 1e6 if wal.exists() else 0.0,
             )
