@@ -11,7 +11,9 @@ import hashlib
 import io
 import re
 import time
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
@@ -212,7 +214,8 @@ def parse_feed(body: bytes, *, headers: Mapping[str, str], url: str, what: str, 
         bio=_text(found.feed.get("subtitle")),
         picture_url=absolute(url, _picture(found.feed)),
     )
-    posts = [_post(entry, url, seen, now) for entry in found.entries]
+    of_several = _of_several(found.entries, str(found.feed.get("link") or ""))
+    posts = [_post(entry, url, of_several, seen, now) for entry in found.entries]
     latest = {post.native_id: post for post, _ in reversed(posts)}  # of an id that stands twice the upper one counts
     undated = frozenset(post.native_id for post, dated in posts if not dated)
     return Feed(profile=profile, posts=tuple(latest.values())[::-1], undated=undated)
@@ -246,7 +249,15 @@ def refuse_entities(body: bytes, *, what: str) -> None:
         return  # not well-formed: feedparser reads it all the same, without a parser that knows entities
 
 
-def _post(entry: Mapping[str, Any], base: str, seen: Seen, now: datetime) -> tuple[Post, bool]:
+def _of_several(entries: Sequence[Mapping[str, Any]], home: str) -> AbstractSet[str]:
+    """Return the addresses that tell no entry from another: the site's own, and those that several lead to."""
+    counted = Counter(_link(entry) for entry in entries if not entry.get("id"))
+    return {home, *(link for link, times in counted.items() if times > 1)}
+
+
+def _post(
+    entry: Mapping[str, Any], base: str, of_several: AbstractSet[str], seen: Seen, now: datetime
+) -> tuple[Post, bool]:
     """Return an entry as a post, and whether it has a date of its own."""
     entry = dict(entry)  # feedparser's own mapping answers for a missing `updated` with `published`, and takes its time
     title = _text(_title(entry))
@@ -254,7 +265,8 @@ def _post(entry: Mapping[str, Any], base: str, seen: Seen, now: datetime) -> tup
     bodies = [_reading(part, base) for part in parts]
     link = _link(entry)
     stated = _moment(entry, "published", "created", "updated")
-    native_id = str(entry.get("id") or link or _digest(title, stated, parts))
+    own = "" if link in of_several else link
+    native_id = str(entry.get("id") or own or _digest(title, stated, parts))
     published = stated or seen.first_sight(native_id, now)
     updated = _moment(entry, "updated")
     post = Post(

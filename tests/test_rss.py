@@ -123,6 +123,18 @@ def test_an_id_that_stands_twice_is_one_post_the_upper_one():
     assert item.text == "baharu"
 
 
+@pytest.mark.parametrize("shared", ["/berita", "/"])
+def test_entries_without_ids_that_lead_to_one_page_are_posts_of_their_own(shared):
+    """Notices on one page, or all on the site's first; of a single one the page may hold another next time."""
+    items = "".join(f"<item><title>{words}</title><link>{shared}</link></item>" for words in ("Satu", "Dua"))
+    both = f'<rss version="2.0"><channel><title>x</title><link>/</link>{items}</channel></rss>'.encode()
+    posts = parse(both).posts
+    assert {post.text for post in posts} == {"Satu", "Dua"}
+    assert {post.url.rpartition("/")[2] for post in posts} == {shared.strip("/")}
+    alone = both.replace(b"<item><title>Satu</title><link>/</link></item>", b"")
+    assert {post.native_id for post in parse(alone).posts} <= {post.native_id for post in posts}
+
+
 # ---------------------------------------------------------------- what feedparser's own tests brought to light
 
 
