@@ -1,10 +1,12 @@
 """The two doors of a database: one writer at a time, and nothing of a transaction that failed."""
 
+import subprocess
 import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+from alembic.script import ScriptDirectory
 from sqlalchemy import exc, func, insert, select, text
 from sqlalchemy.exc import IntegrityError
 
@@ -89,6 +91,21 @@ def test_a_database_that_was_closed_opens_again(sqlite_db):
     put(sqlite_db, "k")
     sqlite_db.close()
     put(sqlite_db, "l")
+
+
+def test_the_versions_that_are_known_are_those_of_the_migrations():
+    revisions = [one.revision for one in ScriptDirectory(str(database.MIGRATIONS)).walk_revisions()]
+    assert database.known_versions() == revisions[::-1]
+
+
+def test_tables_that_are_up_to_date_are_opened_without_alembic(tmp_path):
+    url = f"sqlite:///{tmp_path}/pantau.db"
+    open_database(url).close()
+    opened = f"import sys; from monitor.store import database; database.open_database({url!r}).close()"
+    told = subprocess.run(
+        [sys.executable, "-c", f"{opened}; print('alembic' in sys.modules)"], capture_output=True, text=True, check=True
+    )
+    assert told.stdout == "False\n"
 
 
 @pytest.mark.parametrize("opened", [open_database, open_for_listing])

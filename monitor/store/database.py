@@ -12,11 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TextIO
 
-from alembic import command
-from alembic.config import Config
-from alembic.runtime.migration import MigrationContext
-from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, Engine, Table, create_engine, event, exc, func, insert, select, text
+from sqlalchemy import Connection, Engine, Table, create_engine, event, exc, func, insert, inspect, select, text
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import SQLAlchemyError
@@ -29,6 +25,7 @@ WRITER_WAIT_SECONDS = 120  # longer than the 60 s for which a foreign lock on th
 BUSY_MILLISECONDS = 10_000
 COMPACTED_UP_TO = 512 << 20  # bytes: some seconds in which nothing else is written
 ROOM_TO_COMPACT = 3  # times the size of the file: a copy, and the copy in the WAL
+MIGRATIONS = Path(__file__).parent / "migrations"
 SETTING_UP = 0x50616E746175  # PostgreSQL's number for a lock that is ours: "Pantau"
 
 
@@ -210,11 +207,28 @@ def _sqlite_engine(url: str, *, pool_size: int, query_only: bool) -> Engine:
     return engine
 
 
-def _alembic(connection: Connection | None = None) -> Config:
+def present_version(connection: Connection) -> str | None:
+    """Return the version of the tables. None: there are none yet."""
+    if not inspect(connection).has_table("alembic_version"):
+        return None
+    version: str | None = connection.execute(text("SELECT version_num FROM alembic_version")).scalars().first()
+    return version
+
+
+def known_versions() -> list[str]:
+    """Return the versions of the tables that this Pantau knows, the newest last: each has a file named after it."""
+    return sorted(path.name.partition("_")[0] for path in (MIGRATIONS / "versions").glob("[0-9]*_*.py"))
+
+
+def _upgrade(connection: Connection) -> None:
+    """Bring the tables up to date. Alembic is imported for that alone: it takes as long as all of SQLAlchemy."""
+    from alembic import command
+    from alembic.config import Config
+
     config = Config()
-    config.set_main_option("script_location", str(Path(__file__).parent / "migrations").replace("%", "%%"))
+    config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
     config.attributes["connection"] = connection
-    return config
+    command.upgrade(config, "head")
 
 
 def open_database(url: str) -> Database:
@@ -225,8 +239,10 @@ def open_database(url: str) -> Database:
             database.path.parent.mkdir(parents=True, exist_ok=True)
             database.path.touch(mode=0o600)  # it holds what leaked: for our user alone, like what SQLite puts beside it
         with database.alone(), database.write() as connection:
-            _refuse_newer(MigrationContext.configure(connection).get_current_revision())
-            command.upgrade(_alembic(connection), "head")
+            present = present_version(connection)
+            _refuse_newer(present)
+            if present != known_versions()[-1]:
+                _upgrade(connection)
     except (SQLAlchemyError, OSError, ImportError) as error:
         database.close()
         raise DatabaseUnusableError(_unusable(url, error)) from error
@@ -243,13 +259,13 @@ def open_for_listing(url: str) -> Database | None:
         return None
     try:
         with database.read() as connection:
-            present = MigrationContext.configure(connection).get_current_revision()
+            present = present_version(connection)
     except (SQLAlchemyError, OSError, ImportError) as error:
         raise DatabaseUnusableError(_unusable(url, error)) from error
     if present is None:
         return None
     _refuse_newer(present)
-    if present != (wanted := _versions().get_current_head()):
+    if present != (wanted := known_versions()[-1]):
         raise DatabaseUnusableError(
             f"database.url: its tables are of version {present}, this Pantau needs {wanted}; "
             "`pantau once` or `pantau run` brings them up to date"
@@ -259,16 +275,12 @@ def open_for_listing(url: str) -> Database | None:
 
 def _refuse_newer(present: str | None) -> None:
     """Raise DatabaseUnusableError for tables that a newer Pantau made: this one does not know what they mean."""
-    known = [one.revision for one in _versions().walk_revisions()]
+    known = known_versions()
     if present is not None and present not in known:
         raise DatabaseUnusableError(
             f"database.url: its tables are of version {present}, made by a newer Pantau than this one, which knows"
-            f" {known[0]}; install the newer one again, or restore the backup from before it"
+            f" {known[-1]}; install the newer one again, or restore the backup from before it"
         )
-
-
-def _versions() -> ScriptDirectory:
-    return ScriptDirectory.from_config(_alembic())
 
 
 def _unusable(url: str, error: Exception) -> str:
