@@ -367,6 +367,13 @@ def test_a_page_under_the_name_of_a_file_is_a_page_all_the_same(kind):
     assert (post.text.splitlines()[-1], post.media) == ("Hebahan", ())
 
 
+@pytest.mark.parametrize("kind", ["application/json", "application/rss+xml; charset=utf-8", "application/xml"])
+def test_what_machines_say_to_each_other_is_no_document(kind):
+    error = Answer(body=b'<?xml version="1.0"?><error/>', headers={"Content-Type": kind})
+    with site({"/berita": listing("/berita/1"), "/berita/1": error}) as replay:
+        assert pull(at(replay)).posts == ()
+
+
 @pytest.mark.parametrize("where", ["http://10.0.0.1/rahsia", "http://[::1]/", "file:///etc/passwd"])
 def test_a_list_leads_nowhere_that_the_register_did_not_allow(where):
     hidden = Answer(status=302, headers={"Location": where})

@@ -11,6 +11,7 @@ from connectors.web.reading_list import Wanted, as_time
 from monitor.model import Media, MediaKind, Post
 
 PAGE = "page:"
+SPOKEN = ("json", "xml", "javascript")  # how content types end that machines say to each other, and nobody reads
 
 
 def post_of(article: Article, wanted: Wanted, now: datetime, *, sight: datetime | None, is_known: bool) -> Post:
@@ -34,9 +35,7 @@ def post_of(article: Article, wanted: Wanted, now: datetime, *, sight: datetime 
 def file_of(wanted: Wanted, kind: str) -> Article | None:
     """Return an article that is no page but a file; None when it is neither picture, video nor document."""
     found = media_of(wanted.url, kind=kind)
-    if found is None or (
-        found.kind is MediaKind.DOCUMENT and kind.startswith(("application/json", "application/xhtml"))
-    ):
+    if found is None or (found.kind is MediaKind.DOCUMENT and kind.endswith(SPOKEN)):
         return None
     name = urlsplit(wanted.url).path.rpartition("/")[2]
     file = Media(kind=found.kind, url=wanted.url, text=name)
