@@ -38,6 +38,7 @@ ROWS = [
     ("secret", "a PIN's length", "PIN 6 digit diperlukan", False),
     ("secret", "a boarding pass", "Boarding pass: A12-44", False),
     ("secret", "an address without a password", "https://www.kpkt.gov.my:8443/a@b", False),
+    ("secret", "a link behind the word", "lupa password lagi, tengok sini https://t.co/k4uzW0uf2X", False),
     ("private-address", "unique local of version 6", "fd12:3456:789a::1", True),
     ("private-address", "global of version 6", "2001:db8::1", False),
     ("private-address", "a program's version", "versi 10.1.2.3", False),

@@ -41,7 +41,7 @@ _SHORT = re.compile(
 )
 _TRIGGER = rf"{_KEY_FORMS}|\b{_WORDS}\b|\bpass ?[:=]|\bpin ?(?:[:=]|ialah|adalah|is)"
 _PLACEHOLDER = re.compile(
-    r"[x*•.…_#?-]+|<.*|\[.*|\(.*|\{.*|\$\{.*|(?:anda|your|awak|baru|new|baharu)\b.*|https?:.*|www\..*"
+    r"[x*•.…_#?-]+|<.*|\[.*|\(.*|\{.*|\$\{.*|(?:anda|your|awak|baru|new|baharu)\b.*|https?:.*|//.*|www\..*"
 )
 _WARNED = re.compile(
     r"\b(?:jangan (?:sesekali |sekali-kali )?(?:guna|pakai)|jgn (?:guna|pakai)|elak(?:kan)?|"
