@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from monitor.model import Severity, Subject
 from monitor.rules.evaluate import evaluate
 from monitor.rules.learning import Bars, Labelled, learn, matrix
-from monitor.rules.opinion import FAINTEST, BadOpinion, Opinion, dumped, loaded, words_of
+from monitor.rules.opinion import ALL_BUT_SURE, FAINT, FAINTEST, BadOpinion, Opinion, dumped, loaded, words_of
 from monitor.rules.parts import phrases
 from monitor.rules.rule import OpinionUse, RuleSet
 from monitor.rules.text import HIDING, Text
@@ -127,6 +127,16 @@ def test_what_does_not_read_like_an_office_page_is_not_lifted_and_is_doubted():
     assert severities(rules(replace(heard, doubt=0.5), Severity.HIGH, OpinionUse.DOUBTS), chat) == [Severity.LOW]
 
 
+def test_what_is_all_but_sure_is_confirmed_though_it_sounds_like_chat():
+    heard = learn([*POSTS, *CHAT], instrument="guide", bars=SURE)
+    view = heard.view(Text("kek isteri saya RM55 di kaunter"))
+    sure = replace(view, sureness=ALL_BUT_SURE, voice=FAINTEST)
+    assert heard.confirms(sure, "1a")
+    assert not heard.confirms(replace(sure, sureness=ALL_BUT_SURE - 0.01), "1a")
+    assert not heard.confirms(replace(sure, voice=FAINTEST - 0.01), "1a")
+    assert heard.confirms(replace(sure, sureness=heard.confirm, voice=FAINT), "1a")
+
+
 def test_how_others_write_tells_nothing_of_what_breaks_a_clause(opinion):
     heard = learn([*POSTS, *CHAT], instrument="guide", bars=SURE)
     text = Text("kek isteri saya RM55 di kaunter")
@@ -169,6 +179,14 @@ def test_other_forms_of_a_word_are_known_by_their_stem():
     assert other < 0.3
 
 
+def test_how_a_text_looks_tells_too_whatever_its_words():
+    noticed = [Labelled(text=f"Kaunter {word} dibuka.\nSila datang.") for word in ("satu", "dua", "tiga", "empat")]
+    leaked = [Labelled(text=f"kaunter {word} dibuka, sila datang", clause="1a") for word in ("lima", "enam", "tujuh")]
+    heard = learn([*noticed, *leaked], instrument="guide", bars=SURE)
+    told, other = (heard.view(Text(text)).sureness for text in ("sesuatu yang lain", "Sesuatu.\nYang lain."))
+    assert told > 0.5 > other
+
+
 def test_what_a_single_post_says_tells_nothing_and_rare_words_tell_more_than_usual_ones():
     posts = [Labelled(text=f"satu {word}", clause="1a") for word in ("rare", "rare", "lone")]
     posts += [Labelled(text="satu dua") for _ in range(6)]
@@ -184,8 +202,15 @@ def test_without_look_alikes_the_texts_of_others_must_do():
 
 
 def test_a_word_counts_once_however_often_it_stands_there(opinion):
-    once = opinion.view(Text("kek isteri kek isteri"))
-    assert opinion.view(Text("kek isteri kek isteri kek isteri kek isteri")) == once
+    once = opinion.view(Text("kek isteri kek"))
+    assert opinion.view(Text("kek isteri kek isteri")) == once
+
+
+def test_it_tells_which_words_speak_most_for_what_it_thinks(opinion):
+    told = opinion.speaking(Text("jualan kek isteri saya di dataran RM55, mari"))
+    assert {"kek", "isteri"} <= set(told[:3])
+    assert not {"jualan", "dataran"} & set(told)
+    assert opinion.speaking(Text("")) == []
 
 
 def test_a_clause_nearly_as_likely_as_the_likeliest_is_lifted_too():
@@ -245,7 +270,7 @@ def test_the_longest_words_of_the_greatest_weights_do_not_run_over():
         terms = 799
         word = 2 + PIECE * (24 + 23 + 22)  # itself, its stem, its pieces
         expected = step / 127 * (400 * word + 399) / math.sqrt(terms)
-        assert full.scores(words, [0.0, 0.0, 1.0]) == pytest.approx([expected, 2 * expected, 4 * expected + 1])
+        assert full.scores(words, (), [0.0, 0.0, 1.0]) == pytest.approx([expected, 2 * expected, 4 * expected + 1])
 
 
 @pytest.mark.parametrize(

@@ -22,13 +22,14 @@ from monitor.rules.rule import OpinionUse, RuleSet
 from monitor.rules.suggest import Answer
 from monitor.store.archive import told_texts
 
-# How sure it must be to make an alert of what a rule finds broadly, and by clause how much the text must read like an
-# office's page: chosen on posts that the model had not learned, so that of 20 alerts one is false (of eight, where the
-# writer was unknown to it as well), and seven of 10,000 texts from elsewhere alert. What leaked (3c, 4) cannot be taken
-# back, and hardly any chat reads like it; of jokes, tempers and bets (3a, 3b) chat is full.
-LIFT = 0.63
-VOICE = {"3a": 0.65, "3b": 0.65, "3c": 0.45, "4": 0.4}
-OTHER_VOICE = 0.65  # of a clause of another instrument
+# By clause, how sure it must be to make an alert of what a rule finds broadly, and how much the text must read like an
+# office's page: chosen by what they cost on texts from elsewhere and on posts of writers that it had not learned. Of
+# 20 alerts one is false (of eight, where the writer was unknown to it as well), and five of 10,000 texts from elsewhere
+# alert. What leaked (3c, 4) cannot be taken back, and hardly any chat reads like it; of jokes, tempers and bets (3a,
+# 3b) chat is full.
+LIFT = {"3a": 0.68, "3b": 0.63, "3c": 0.57, "4": 0.6}
+VOICE = {"3a": 0.75, "3b": 0.72, "3c": 0.5, "4": 0.45}
+OTHER_LIFT, OTHER_VOICE = 0.63, 0.65  # of a clause of another instrument
 CONFIRM = 0.45  # a rule's words speak for it as well
 DOUBT = 0.05  # one in twenty
 ORDINARY_WEIGHT = 0.5  # there are many of them, and nobody looked at each
@@ -57,7 +58,12 @@ def rules_learn(
             help="Texts from elsewhere that break nothing, one a line or as JSON lines (thousands: they keep it quiet)."
         ),
     ] = None,
-    lift: Annotated[float, typer.Option(help="How sure it must be to lift a low finding, 0–1.")] = LIFT,
+    lift: Annotated[
+        float | None,
+        typer.Option(
+            help=f"How sure it must be to lift a low finding, 0–1. Without it each clause has its own: {_listed(LIFT)}."
+        ),
+    ] = None,
     confirm: Annotated[float, typer.Option(help="How sure it must be to confirm a finding, 0–1.")] = CONFIRM,
     doubt: Annotated[
         float, typer.Option(help="Below which sureness it takes what a doubted rule found for an ordinary post, 0–1.")
@@ -84,7 +90,7 @@ def rules_learn(
         raise bad("there are no breaches and ordinary posts to learn from; name files of labelled posts")
     try:
         bars = Bars(
-            lift=dict.fromkeys(sorted(clauses), lift),
+            lift={one: LIFT.get(one, OTHER_LIFT) if lift is None else lift for one in sorted(clauses)},
             confirm=confirm,
             doubt=doubt,
             voice={one: VOICE.get(one, OTHER_VOICE) if voice is None else voice for one in sorted(clauses)},

@@ -55,6 +55,8 @@ def rules_explain(
     if reason.opinion is not None and opinion is not None:
         sure, lift = round(reason.opinion.sureness * 100), round(opinion.lift.get(reason.opinion.clause, 1.0) * 100)
         out.print(WORDS[language]["h_opinion"].format(sure=sure, clause=reason.opinion.clause, lift=lift))
+        if reason.speaking:
+            out.print(WORDS[language]["h_speaking"].format(words=", ".join(reason.speaking)))
 
 
 def _print_lines(lines: Iterable[str]) -> None:

@@ -58,6 +58,7 @@ MS: Mapping[str, str] = {
     "doubts": "; rendah jika pendapat kedua hampir pasti hantaran itu biasa",
     "decides": "; ditemui hanya jika pendapat kedua bersetuju, lalu menjadi sederhana",
     "h_opinion": "Pendapat kedua: {sure} % yakin, perenggan {clause}; diambil kira mulai {lift} % bagi perenggan itu",
+    "h_speaking": "Perkataan yang paling menyokongnya: {words}",
     "medium": "sederhana: ketua jabatan diberitahu melalui e-mel",
     "high": "tinggi: ketua jabatan diberitahu melalui e-mel",
     "critical": "kritikal: e-mel serta-merta, pada bila-bila masa, juga kepada orang kedua",
@@ -156,6 +157,7 @@ EN: Mapping[str, str] = {
     "doubts": "; low when the second opinion is all but sure that the post is an ordinary one",
     "decides": "; found only when the second opinion agrees, and then medium",
     "h_opinion": "Second opinion: {sure} % sure, of paragraph {clause}; it counts from {lift} % on, for that paragraph",
+    "h_speaking": "What speaks most for it: {words}",
     "medium": "medium: the head of department is mailed",
     "high": "high: the head of department is mailed",
     "critical": "critical: mailed at once, at any hour, also to the second contact",
@@ -441,6 +443,7 @@ class Why:
     shifts: tuple[ShiftResult, ...]
     finding: Finding | None
     opinion: View | None = None
+    speaking: tuple[str, ...] = ()  # the words that made the opinion think so, the strongest first
 
 
 def why(
@@ -461,6 +464,7 @@ def why(
         for one in _joined(rule.condition, conditions.Or)
     )
     finding = _judged(rule, text, history, opinion)
+    asked = opinion if rule.opinion is not OpinionUse.IGNORED else None
     met = rule.condition.matches(of) is not None
     shifts = tuple(_shifted(rule, folded, of)) if met else ()
     return Why(
@@ -472,7 +476,8 @@ def why(
         base=rule.severity,
         shifts=shifts,
         finding=finding,
-        opinion=opinion.view(folded) if opinion is not None and rule.opinion is not OpinionUse.IGNORED else None,
+        opinion=asked.view(folded) if asked is not None else None,
+        speaking=tuple(asked.speaking(folded)) if asked is not None else (),
     )
 
 

@@ -7,16 +7,18 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from monitor.rules.marks import EVERY, marks
 from monitor.rules.opinion import NONE, Opinion, words_of
 from monitor.rules.text import Text
-from monitor.rules.weights import PIECE, buckets_of, quantised, scale, terms
+from monitor.rules.weights import PIECE, buckets_of, buckets_of_mark, quantised, scale, terms
 
 BUCKETS = 1 << 18
-STRENGTH = 20.0  # of the fit to what breaks a clause; greater trusts single posts more
+STRENGTH = 8.0  # of the fit to what breaks a clause; greater trusts single posts more
 USUAL = 4.0  # how rare (log of one in so many posts) a bucket is that weighs as it stands; rarer ones tell more
 FEWEST = 2  # posts that must have a bucket: what only one has is chance
 EVEN = 0.3  # what a bucket weighs that breaches and other posts have equally often, squared
-STRENGTH_OF_VOICE = 20.0  # there are more texts, and it is a plainer question
+STRENGTH_OF_VOICE = 5.0  # the texts of a few places tell little of how people write in others
+BREACH_OF_VOICE = 4.0  # what a breach weighs there: some sound like chat, and must be heard all the same
 SURELY = 20.0  # the score of the voice where no text of others was learned: then every text has it
 
 
@@ -59,7 +61,9 @@ def learn(posts: Sequence[Labelled], *, instrument: str, bars: Bars) -> Opinion:
     weights, bias = _mean_fit(every[told], clauses[told], counts[told])
     voice, sound = np.zeros((1, BUCKETS)), [SURELY]
     if not here.all():
-        voice, sound = _fitted(every, here.astype(int), counts, STRENGTH_OF_VOICE)
+        voice, sound = _fitted(
+            every, here.astype(int), counts * np.where(clauses > 0, BREACH_OF_VOICE, 1.0), STRENGTH_OF_VOICE
+        )
         voice, sound = voice[1:], sound[1:]
     return Opinion(
         instrument=instrument,
@@ -81,8 +85,10 @@ def _mean_fit(rows: Any, clauses: Any, counts: Any) -> tuple[Any, Any]:
     import numpy as np
 
     rarity = _rarity(rows)
+    of_marks = sorted({bucket for mark in EVERY for bucket in buckets_of_mark(mark, BUCKETS)})
     fits = []
     for share in (rarity, rarity * _one_sidedness(rows, clauses > 0)):
+        share[of_marks] = 1.0  # nearly every text has them, and they are few
         weights, bias = _fitted(rows.multiply(share).tocsr(), clauses, counts, STRENGTH)
         fits.append((weights * share, bias))
     return np.mean([weights for weights, _ in fits], axis=0), np.mean([bias for _, bias in fits], axis=0)
@@ -130,6 +136,9 @@ def matrix(posts: Sequence[Labelled]) -> Any:
     for post in posts:
         found = terms(words_of(Text(post.text)))
         share = scale(len(found))
+        looks = [bucket for mark in marks(post.text) for bucket in buckets_of_mark(mark, BUCKETS)]
+        columns.extend(looks)
+        values.extend((share,) * len(looks))
         for term in found:
             buckets = buckets_of(term, BUCKETS)
             columns.extend(buckets)

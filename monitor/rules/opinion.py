@@ -10,7 +10,7 @@ papers' headlines speak of brawls, bets and bad ministers every day), and if so,
 clause, or like one of those that only resemble them?
 
 Both are linear models on the words of the squeezed text, their stems, pairs of those, and the letters inside the words,
-each once however often it stands there (`monitor.rules.weights`).
+each once however often it stands there (`monitor.rules.weights`), and on the look of the text (`monitor.rules.marks`).
 `monitor.rules.learning` makes the model, from the labelled posts of the project and from the verdicts on alerts.
 """
 
@@ -26,13 +26,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain, islice
 
+from monitor.rules.marks import marks
 from monitor.rules.text import HIDING, Text
 from monitor.rules.weights import MOST_KEPT, Weights
 
-FORMAT = 4
+FORMAT = 5
 NONE = "none"  # the label of ordinary posts
 FAINT = 0.4  # how much of an office's voice is enough where a rule's own words tell as well
-FAINTEST = 0.1  # and where words are hidden
+FAINTEST = 0.1  # and where words are hidden, or it is all but sure
+ALL_BUT_SURE = 0.9
 CLOSE = 0.15  # a clause that is this likely beside the likeliest may be meant as well
 MOST_WORDS = 400  # of one text: what comes later changes nothing
 _WORD = re.compile(r"[a-z]+|\d+|[^\W\d_]+|[^\w\s]")
@@ -95,11 +97,19 @@ class Opinion:
 
     def confirms(self, view: View, clause: str) -> bool:
         """Tell whether it is sure enough that just this clause is broken to let a finding stand."""
-        return view.voice >= FAINT and clause in view.close and view.sureness >= self.confirm
+        sure, voice = (self.confirm, FAINT) if view.voice >= FAINT else (max(self.confirm, ALL_BUT_SURE), FAINTEST)
+        return clause in view.close and view.voice >= voice and view.sureness >= sure
 
     def doubts(self, view: View) -> bool:
         """Tell whether it is all but sure that nothing is broken."""
         return min(view.sureness, view.voice) < self.doubt
+
+    def speaking(self, text: Text, most: int = 6) -> Sequence[str]:
+        """Return the words of a text that speak most for the clause which it most resembles, the strongest first."""
+        clause = self.labels.index(self.view(text).clause)
+        said = {word: self.weights.of_word(word) for word in words_of(text) if word.isalpha()}
+        more = {word: weights[clause] - weights[0] for word, weights in said.items() if weights[clause] > weights[0]}
+        return sorted(more, key=more.__getitem__, reverse=True)[:most]
 
     def view(self, text: Text) -> View:
         """Return what the model thinks of a text; it is worked out once."""
@@ -110,7 +120,7 @@ class Opinion:
 
     def _view(self, text: Text) -> View:
         words = words_of(text)
-        *scores, voice = self.weights.scores(words, self.bias)
+        *scores, voice = self.weights.scores(words, marks(text.original), self.bias)
         highest = max(scores)
         odds = [math.exp(score - highest) for score in scores]
         most = max(odds[1:])

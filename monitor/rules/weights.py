@@ -14,6 +14,7 @@ from itertools import cycle, pairwise
 from typing import TypeVar
 from zlib import crc32
 
+from monitor.rules.marks import upto
 from monitor.rules.stems import stem
 
 STEPS = 127  # of each label's greatest weight; what a step is worth is the label's own
@@ -41,6 +42,7 @@ class Weights:
         self._words = _Kept(self._of_word)
         self._heads = _Kept(lambda word: crc32(f"{stem(word)} ".encode()))
         self._tails = _Kept(lambda word: stem(word).encode())
+        self._marks = _Kept(lambda mark: OF_WORD * sum(self._rows[one] for one in buckets_of_mark(mark, self.buckets)))
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Weights) and (self.steps, self.greatest) == (other.steps, other.greatest)
@@ -51,8 +53,8 @@ class Weights:
         """Return the label's weight of each bucket."""
         return [step * self.greatest[label] / STEPS for step in self.steps[label :: self.labels]]
 
-    def scores(self, words: Sequence[str], bias: Sequence[float]) -> list[float]:
-        """Return what a text of these words comes to for each label.
+    def scores(self, words: Sequence[str], marks: Sequence[str], bias: Sequence[float]) -> list[float]:
+        """Return what a text of these words and marks comes to for each label.
 
         Its terms are the words and the pairs of neighbours' stems; each counts once. Pairs hardly come again: what they
         hash to is not kept.
@@ -61,11 +63,17 @@ class Weights:
         once = set(words)
         pairs = set(map(crc32, map(self._tails.__getitem__, words[1:]), map(self._heads.__getitem__, words)))
         total = sum(map(self._words.__getitem__, once)) + OF_WORD * sum([rows[one % buckets] for one in pairs])
+        total += sum(map(self._marks.__getitem__, marks))
         lanes = self._lanes.unpack((total + self._middle).to_bytes(self._lanes.size, "little"))
         share = scale(len(once) + len(pairs))
         return [
             more + (lane - _MIDDLE) * (unit * share) for lane, unit, more in zip(lanes, self._units, bias, strict=True)
         ]
+
+    def of_word(self, word: str) -> list[float]:
+        """Return what a word alone says to each label, whatever else stands in the text."""
+        lanes = self._lanes.unpack((self._words[word] + self._middle).to_bytes(self._lanes.size, "little"))
+        return [(lane - _MIDDLE) * unit for lane, unit in zip(lanes, self._units, strict=True)]
 
     def _of_word(self, word: str) -> int:
         own, root, *pieces = (self._rows[one] for one in buckets_of(word, self.buckets))
@@ -123,6 +131,11 @@ def buckets_of(term: str, buckets: int) -> Sequence[int]:
     """Return the buckets of a term: its own first, and for a single word that of its stem and those of its pieces."""
     inside = () if " " in term else (f"{stem(term)} ", *_pieces(f"<{term}>"))
     return [crc32(one.encode()) % buckets for one in (term, *inside)]
+
+
+def buckets_of_mark(mark: str, buckets: int) -> Sequence[int]:
+    """Return the buckets of a mark: its own, and those of the smaller ones that it stands for."""
+    return [crc32(one.encode()) % buckets for one in upto(mark)]
 
 
 def _pieces(framed: str) -> Iterator[str]:
