@@ -10,7 +10,7 @@ import pytest
 from builders import account
 from replay import DATA, Answer, Replay, by_path, recorded
 
-from connectors.base import SchemaDrift
+from connectors.base import SchemaDrift, Wanted
 from connectors.bluesky.listing import parse_feed
 from connectors.facebook import FacebookConnector, FacebookSettings
 from connectors.facebook.posts import must_hold_posts_of
@@ -113,6 +113,20 @@ def test_a_feed_of_visitors_posts_alone_is_the_page_s_and_one_of_another_page_s_
         assert pulled(FacebookConnector(settings, Network()), account("jpd", "facebook", native_id="1", id=1)) == []
         with pytest.raises(AnotherAccount, match="asked for 2, the answer is about 7, 8;"):
             pulled(FacebookConnector(settings, Network()), account("kcm", "facebook", native_id="2", id=1))
+
+
+def test_a_known_post_that_facebook_answers_under_another_id_costs_other_pages_no_look():
+    own, strange = post_of("1", publisher="1"), post_of("3", publisher="3")
+    with Replay(by_path({"/v26.0/": {"1_9": own, "2_9": strange}})) as server:
+        facebook = FacebookConnector(FacebookSettings(access_token=Secret("t"), base_url=server.url), Network())
+        pages = [
+            account(name, "facebook", native_id=str(number), id=number) for number, name in ((1, "jpd"), (2, "kcm"))
+        ]
+        wanted = [Wanted(account=page, native_ids=[f"{page.native_id}_9"]) for page in pages]
+        answers = facebook.reread_many(wanted, now=NOW)
+    assert [post.native_id for post in answers[1].posts] == ["1_9"]
+    with pytest.raises(AnotherAccount, match="facebook/kcm: known posts: asked for 2_9, the answer is about 3_9;"):
+        raise answers[2]
 
 
 PAGE = (DATA / "telegram" / "preview.html").read_text()

@@ -165,6 +165,8 @@ class FacebookConnector:
         items = {one: known[one] for one in wanted.native_ids if one in known}
         hidden = frozenset(one for one, item in items.items() if item is None)
         try:
+            for one, item in items.items():
+                must_answer(f"{wanted.account.label}: known posts", [one], [identifier(item or {})])
             posts = {one: parse_post(item) for one, item in items.items() if item is not None and is_published(item)}
             missing = items.keys() - posts.keys() - hidden
             if wanted.native_ids and not posts:
@@ -297,7 +299,6 @@ class FacebookConnector:
                 item = found.get(native_id) or self._post_alone(owners[native_id], native_id, now)
             except _Undecided:
                 continue
-            must_answer(f"{owners[native_id].label}: known posts", [native_id], [identifier(item or {})])
             known[native_id] = item
         return known
 
