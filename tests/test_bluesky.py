@@ -25,6 +25,7 @@ from connectors.bluesky import posts as atproto
 from connectors.bluesky.connector import actor_of
 from connectors.bluesky.listing import Stream, parse_feed, ready
 from connectors.bluesky.refusals import AccountHidden
+from connectors.owners import AnotherAccount
 from connectors.sandbox.server import Sandbox
 from connectors.sandbox.world import World
 from monitor.model import Account, MediaKind, PostKind
@@ -308,6 +309,27 @@ def test_a_pds_says_who_an_account_is_by_its_repository():
     with server:
         found = connector.resolve(replace(ACCOUNT, native_id=""))
     assert (found.native_id, found.handle, found.name) == (DID, "jpd.gov.my", "JPD")
+
+
+NOBODY = as_json({"error": "InvalidRequest", "message": "Unable to resolve handle"}, status=400)
+BEHIND = {
+    "leads to that account": ({"did": DID}, None),
+    "leads to another": ({"did": OTHER}, AnotherAccount),
+    "leads to nobody": (NOBODY, AnotherAccount),
+    "is not answered for now": (Answer(status=429, headers={"RateLimit-Reset": "1795500000"}), RateLimited),
+}
+
+
+@pytest.mark.parametrize(("behind", "kind"), BEHIND.values(), ids=BEHIND)
+def test_an_account_that_calls_itself_by_another_name_is_the_one_asked_for_where_that_name(behind, kind):
+    server, connector = reading(by_path({"getProfile": {"did": DID, "handle": "lain.gov.my"}, "resolveHandle": behind}))
+    with server:
+        named = replace(ACCOUNT, native_id="")
+        if kind is None:
+            assert connector.resolve(named).native_id == DID
+        else:
+            with pytest.raises(kind):
+                connector.resolve(named)
 
 
 def test_an_account_of_a_pds_need_not_say_anything_of_itself():

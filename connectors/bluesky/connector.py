@@ -128,15 +128,16 @@ class BlueskyConnector:
         actor, told = actor_of(account), profile.handle
         if actor.startswith("did:"):
             must_be(account.label, [actor], [profile.native_id])
-        elif told not in addresses.NOT_HANDLES | {actor} and self._leads_to(actor, now) != profile.native_id:
+        elif told not in addresses.NOT_HANDLES | {actor} and self._behind(account, now) != profile.native_id:
             must_be(account.label, [actor], [told])
         return profile
 
-    def _leads_to(self, handle: str, now: datetime) -> str:
-        asked = {"handle": handle}
+    def _behind(self, account: Account, now: datetime) -> str:
+        """Return the DID behind an account's handle; empty where the server knows of none. Raises ConnectorError."""
+        asked, what = {"handle": actor_of(account)}, f"{account.label}: handle"
         try:
-            return string(self._get("/xrpc/com.atproto.identity.resolveHandle", asked, now, what="bluesky"), "did")
-        except (NoAppView, RecordNotFound, ConnectorError):
+            return string(self._get("/xrpc/com.atproto.identity.resolveHandle", asked, now, what=what), "did")
+        except (NoAppView, RecordNotFound, AccountNotFound):
             return ""
 
     def resolve_many(self, accounts: Sequence[Account]) -> Mapping[int, Profile | ConnectorError]:
