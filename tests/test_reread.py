@@ -33,6 +33,7 @@ class ManyAtOnce(FakePlatform):
     newest: dict = field(default_factory=dict)  # what the last call told of newest versions, of all accounts
     refuses: list = field(default_factory=list)  # what the next calls raise
     spoiled: dict = field(default_factory=dict)  # by handle: what is said of one account alone
+    passed: tuple = ()  # what else each answer shows
     while_asked: object = None
     quiet: bool = False  # the timelines are empty, as X's are when there is nothing new
 
@@ -56,7 +57,7 @@ class ManyAtOnce(FakePlatform):
         ids = frozenset(wanted.native_ids)
         known = {one.native_id: one for one in self.shown.get(wanted.account.handle, [])}
         present = tuple(known[one] for one in ids if one in known and one not in self.gone | self.hidden)
-        return Reread(posts=present, missing=ids & self.gone, hidden=ids & self.hidden)
+        return Reread(posts=present, missing=ids & self.gone, hidden=ids & self.hidden, passed=self.passed)
 
     def reread(self, holder, native_ids, *, now):
         raise AssertionError("one by one")
@@ -230,6 +231,13 @@ def test_a_pass_looks_twice_at_what_is_missing_and_at_nothing_else(desk, platfor
     assert sorted(map(len, platform.asked)) == [1, 90]
     assert len(checked) == 30
     assert sum(one.saved.deleted for one in checked) == 1
+
+
+def test_what_is_shown_in_passing_is_kept_where_many_are_looked_at_at_once_too(desk, platform):
+    """I1: a second look at what is missing lost it."""
+    platform.gone, platform.passed = {"jpd03-0"}, (post("hidden so far"),)
+    desk.poll(after=12 * MINUTE)
+    assert "hidden so far" in {line.native_id for line in list_posts(desk.db)}
 
 
 def test_what_a_pass_was_shown_itself_is_not_deleted(desk, platform):

@@ -279,11 +279,12 @@ def _confirmed(first: Reread | ConnectorError, second: Reread | ConnectorError |
     if not isinstance(first, Reread):
         return first
     seen_again = second if isinstance(second, Reread) else Reread()
-    return Reread(
+    return replace(
+        first,
         posts=first.posts + seen_again.posts,
         missing=first.missing & seen_again.missing,
         hidden=first.hidden | seen_again.hidden,
-        left=first.left,
+        passed=first.passed + seen_again.passed,
     )
 
 
