@@ -428,6 +428,15 @@ def test_a_dead_credential_stops_it_and_nothing_is_asked_while_the_platform_rest
     assert len(platform.breaks) == 8
 
 
+@pytest.mark.parametrize(("everything", "kinds"), [(False, []), (True, [AlertKind.CREDENTIAL])], ids=["daemon", "pass"])
+def test_a_refusal_that_only_the_past_has_met_is_believed_after_a_pass(behind, platform, everything, kinds):
+    """Fault 18: after a pass nobody may ask for a long time."""
+    platform.breaks = [CredentialRefused("x: refused")] * 9
+    platform.dead = Unavailable("x: no answer in time")
+    fill(behind, everything=everything)
+    assert [alert.kind for alert in list_alerts(behind.db) if alert.kind is AlertKind.CREDENTIAL] == kinds
+
+
 def test_a_bug_in_a_connector_ends_no_daemon(behind, platform):
     platform.breaks = [RuntimeError("token=EAAB0secret")]
     (failed,) = fill(behind)

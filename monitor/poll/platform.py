@@ -80,7 +80,7 @@ def fill_platform(
         if report is not None:
             report(one)
     if gate.refusal is not None:
-        _shut(poller, platform, gate.refusal)
+        _shut(poller, platform, gate.refusal, is_pass=everything)
     return filled
 
 
