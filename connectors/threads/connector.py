@@ -191,7 +191,8 @@ class ThreadsConnector:
         try:
             must_be(f"{account.label}: posts", own, authors_in(listing))
         except AnotherAccount:
-            self._me = None if is_own else self._me
+            if is_own:
+                self._me = None
             raise
 
     def _page(self, account: Account, path: str, asked: Mapping[str, str], now: datetime) -> Json:
