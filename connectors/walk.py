@@ -47,8 +47,8 @@ class Walk:
     A listing that ends by an empty page before it has come down to what is known may have met a passing fault: a gap
     says so, and the back-fill finds out. At a first pull nothing is known that could tell: there such a page
     is asked for some times before it is believed. `promises`: of this one every page that is told of has posts on it,
-    so that an empty one among others proves nothing either. `whole`: it shows all that there is, whatever is known, so
-    that it ends below what is known; an end above that is none.
+    so that an empty one among others proves nothing either. `whole`: it shows all that there is, or all of the window
+    that was asked for, so that it ends below what is known; an end above that is none.
     """
 
     begin: Cursor | None
@@ -132,8 +132,14 @@ class Walk:
         return known is not None and not self._came_down_to(known)
 
     def _is_above_known(self) -> bool:
-        """Say whether all posts that were shown are newer than what was known before."""
-        return self.known is not None and self._deepest is not None and self._deepest > self.known
+        """Say whether all posts that were shown are newer than what was known before.
+
+        Where the listing goes by the last change, an edited one stands among the newer ones, and proves nothing.
+        """
+        if self.known is None or self._deepest is None:
+            return False
+        is_above = self._newest is not None and self._newest > self.known
+        return self._deepest > self.known or (is_above and not any(at <= self.known for at in self._published))
 
     def _came_down_to(self, moment: datetime) -> bool:
         """Say whether the post of that moment was shown, or the listing went past it.

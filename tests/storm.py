@@ -3,6 +3,11 @@
 Agencies publish, edit and delete meanwhile. Afterwards the faults end, one more pass is made, and what must never
 happen is looked for: a post that is neither stored nor inside a named gap (I1), a hole in the coverage (I8), a living
 post that is believed deleted, more calls than a patient reader makes.
+
+Some faults deceive: nothing in such an answer tells it from a true one. Another value (junk), an earlier answer to the
+same question (stale) or another platform's stand in its place; or what tells of a further page is left out (ended). The
+last is told where something is known that the answer should have come down to, but not at a first pull, and not on X,
+which is asked for what is new alone, for each post costs.
 """
 
 from __future__ import annotations
@@ -59,6 +64,7 @@ POLLING = Polling(
     recheck_confirm=40 * SECOND,
     back_catalogue=50,
 )
+PAGING = {"paging", "cursor", "nextPageToken", "next_token", "next", "has_more"}
 PRIVATE = ("http://169.254.169.254/latest/meta-data/", "http://10.0.0.1/", "http://[::1]:9/", "file:///etc/passwd")
 HTML = b"<!DOCTYPE html><html><head><title>Sebentar</title></head><body>Laman sedang diselenggara</body></html>"
 Spoiler = Callable[["Storm", Reply], Reply]
@@ -172,6 +178,21 @@ def _promised(storm: Storm, reply: Reply) -> Reply:
     return replace(reply, body=json.dumps(payload).encode())
 
 
+def _ended(_storm: Storm, reply: Reply) -> Reply:
+    """Leave out that there is a further page, wherever the answer tells of pages."""
+    headers = {key: value for key, value in reply.headers.items() if key != "link"}
+    if reply.status != 200 or reply.body[:1] != b"{":
+        return replace(reply, headers=headers)
+    payload = {key: value for key, value in json.loads(reply.body).items() if key not in PAGING}
+    for key, inside in payload.items():
+        if isinstance(inside, dict):
+            payload[key] = {name: part for name, part in inside.items() if name not in PAGING}
+            media = inside.get("media")
+            if isinstance(media, dict):
+                payload[key]["media"] = {name: part for name, part in media.items() if name not in PAGING}
+    return replace(reply, headers=headers, body=json.dumps(payload).encode())
+
+
 SPOILERS: Mapping[str, Spoiler] = {
     "401": _status(401),
     "403": _status(403),
@@ -196,6 +217,7 @@ SPOILERS: Mapping[str, Spoiler] = {
     "another's": _others,
     "junk": _junked,
     "promised": _promised,
+    "ended": _ended,
     "UTF-16": _recoded("utf-16"),
     "not unpacked": _headed(content_encoding="gzip"),
     "of no type": _headed(content_type=""),
@@ -241,7 +263,7 @@ ON_THE_WIRE: Mapping[str, Mapping[str, Any]] = {
 
 STOPPING = {"401", "403", "429", "429 with a reset", "wild"}  # a whole platform rests after it: less often
 FAULTS = (*SPOILERS, *ON_THE_WIRE, *([*sorted(SPOILERS.keys() - STOPPING)] * 3))
-DECEITFUL = {"junk", "stale", "another's"}  # another value, time or page in its place may look like a true answer
+DECEITFUL = {"junk", "stale", "another's", "ended"}  # may look like a true answer, see above
 TELLING = tuple(fault for fault in FAULTS if fault not in DECEITFUL)
 
 

@@ -286,10 +286,20 @@ def test_the_back_catalogue_s_limit_does_not_end_a_first_pull_among_live_posts()
 
 def test_a_burst_is_walked_to_its_end_however_small_the_pages():
     burst = [minutes_old(n) for n in range(1, 601)]
+    known = {"v": 1, "newest": (NOW - timedelta(minutes=600)).isoformat()}
     with Replay(small_pages(burst, 10)) as replay:
-        pages = pull(replay.url, {"v": 1, "newest": (NOW - timedelta(hours=20)).isoformat()})
+        pages = pull(replay.url, known)
     assert len(ids(pages)) == 600
     assert pages[-1].gap is None
+
+
+def test_an_end_above_what_is_known_is_none():
+    """I1: the window that is asked for reaches below it; what told of a further page was lost on the way."""
+    known = {"v": 1, "newest": (NOW - timedelta(minutes=30)).isoformat()}
+    cut = {"data": [minutes_old(n) for n in range(1, 6)]}
+    with Replay(by_path({"/published_posts": cut})) as replay:
+        (page,) = pull(replay.url, known)
+    assert (page.gap.start, page.gap.end) == (NOW - timedelta(minutes=30), NOW - timedelta(minutes=5))
 
 
 def test_a_later_walk_that_reads_all_that_was_lost_says_so():

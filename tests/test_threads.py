@@ -281,6 +281,17 @@ def test_listings_that_are_merged_end_even_where_one_has_only_empty_pages():
     assert [len(next(answers).posts) for _ in range(5)] == [0, 0, 0, 0, 0]
 
 
+def test_an_end_above_what_is_known_is_none():
+    """I1, as above what is asked for: what told of a further page was lost on the way."""
+    cursor = {"v": 1, "newest": (NOW - 30 * HOUR).isoformat()}
+    with Replay(by_path({"/me": ME, "/profile_posts": {"data": [item(1), item(2)]}})) as replay:
+        pages = list(connector(replay.url).pull(JPD, cursor, now=NOW))
+    assert pages[-1].gap is not None
+    with Replay(by_path({"/me": ME, "/profile_posts": {"data": [item(1), item(30)]}})) as replay:
+        pages = list(connector(replay.url).pull(JPD, cursor, now=NOW))
+    assert pages[-1].gap is None
+
+
 # ---------------------------------------------------------------- read again
 
 

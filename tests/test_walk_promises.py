@@ -193,6 +193,8 @@ def test_a_listing_that_shows_all_does_not_end_above_what_is_known():
     assert gap(EMPTY_END) is gap(shown(1, 2, more=False), None) is None
     edited = post("known", published_at=NOW - HOUR, edited_at=NOW)
     assert gap(replace(listed([edited], more=False), times=(NOW,))) is None  # listed by its last change
+    mixed = replace(listed([edited, post("new", published_at=NOW - MINUTE)], more=False), times=(NOW, NOW - MINUTE))
+    assert gap(mixed) == Gap(start=NOW - HOUR, end=NOW - MINUTE, cause=Cause.BURST)  # it proves nothing
 
 
 def test_a_listing_that_gives_up_leaves_the_rest_of_a_stretch_a_gap():

@@ -110,7 +110,7 @@ class FacebookConnector:
 
     def pull(self, account: Account, cursor: Cursor | None, *, now: datetime) -> Iterator[Page]:
         """Yield pages newest first; the cursor moves on the last. Raises ConnectorError."""
-        walk = begin_walk(account, cursor, self._bounds, now, promises=True)
+        walk = begin_walk(account, cursor, self._bounds, now, promises=True, whole=True)
         yield from self._pages(account, Way(walk=walk), now)
 
     def backfill(self, account: Account, start: datetime, end: datetime, *, now: datetime) -> Iterator[Page]:

@@ -112,7 +112,7 @@ class ThreadsConnector:
 
     def pull(self, account: Account, cursor: Cursor | None, *, now: datetime) -> Iterator[Page]:
         """Yield pages newest first; the cursor moves on the last. Raises ConnectorError."""
-        walk = begin_walk(account, cursor, self._bounds, now, promises=True)
+        walk = begin_walk(account, cursor, self._bounds, now, promises=True, whole=True)
         yield from walked(walk, self._listing(account, now, window=_since(walk.since)))
 
     def backfill(self, account: Account, start: datetime, end: datetime, *, now: datetime) -> Iterator[Page]:
