@@ -48,6 +48,11 @@ READ = [
     ("capitals on their head", "minit ˥∀I┴NƎpIℲNOϽ itu", "minit CONFIdENTIAL itu"),
     ("words written as one", "suratamaran", "surat amaran"),
     ("underscores for spaces", "kad_pengenalan_dia", "kad pengenalan dia"),
+    (
+        "dots for spaces, over sentences and a price",
+        "bayaran.penuh.rm300..jumpa.anggota.kami.di.padang's.gate.malam",
+        "bayaran penuh rm300 jumpa anggota kami di padang's gate malam",
+    ),
 ]
 LEFT = [
     ("emphasis", "Hey *skip cepat-cepat* ya *betul* tu"),
@@ -58,6 +63,7 @@ LEFT = [
     ("addresses", "www.jpj.gov.my https://t.co/a1b2c3 nama@jpj.gov.my fail.kewangan.internal"),
     ("doubled words", "kadang-kadang kanak-kanak"),
     ("a list of letters", "a. b. c. d."),
+    ("thoughts that trail off", "entah..nanti..saya..tengok dulu"),
     ("long words with endings", "ketidaksamaan mempertanggungjawabkan penyelenggaraan"),
 ]
 

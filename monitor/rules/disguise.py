@@ -50,6 +50,7 @@ SHORT = 500  # letters of a text that cannot hold too many strange words
 _MOST_READINGS = 64
 _FEW = 8  # readings, where each takes long
 _LEAST = 4  # letters of a word that is put together
+_MANY = 8  # words with signs between: hardly a thought that trails off, and one of them may be a price
 _GLUED = 10  # letters of what may be several words
 _COMMON = 3_000  # how common a shorter one must be
 _RARE = 8_000  # from there on words are rare
@@ -422,7 +423,7 @@ def _read(core: str) -> str:
     """Return what a piece of text says, or nothing when that is not another thing than it shows."""
     if core.isalpha():
         return "" if len(core) < _LEAST or known(core) or not core.isascii() else _pure(core)
-    if len(core) < _LEAST - 1 or "'" in core or (_NUMBER.fullmatch(core) and not _short(core)):
+    if len(core) < _LEAST - 1 or _is_apostrophe(core) or (_NUMBER.fullmatch(core) and not _short(core)):
         return ""
     segments = _SEGMENTS.findall(core)
     if len(segments) == 1:
@@ -444,6 +445,11 @@ def _read_boldly(core: str) -> str:
         return ""
     best = commonest(readings)
     return best or (readings[0] if len(core) >= _LEAST and _ALTERNATING.search(core) else "")
+
+
+def _is_apostrophe(core: str) -> bool:
+    """Tell whether a sign stands for letters left out of a word, and not in one of many with signs for spaces."""
+    return "'" in core and core.count(".") + core.count("_") < _LEAST
 
 
 def _short(core: str) -> bool:
@@ -523,13 +529,13 @@ def _broken(segments: Sequence[str], core: str) -> str:
         return whole
     if whole.isalpha() and _THRICE.search(whole) and (read := _unstretched(whole)):
         return read
-    if plain == list(segments) and "_" not in core and (len(segments) < _LEAST or ".." in core):
+    if plain == list(segments) and "_" not in core and len(segments) < (_MANY if ".." in core else _LEAST):
         return ""
     return _between_signs(segments, plain, core) if _mostly_known(plain) else ""
 
 
 def _mostly_known(words: Sequence[str]) -> bool:
-    if not all(word.isalpha() or word.isdigit() for word in words):
+    if sum(not (word.isalpha() or word.isdigit()) for word in words) * _MANY > len(words):
         return False  # a key, or what only its writer knows
     return sum(map(known, words)) >= max(2, 0.6 * len(words))
 
