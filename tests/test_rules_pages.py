@@ -56,3 +56,9 @@ def test_each_post_is_asked_for_with_its_own_history():
     )
     subjects = [Subject(fields={"text": "airdrop"})] * 2
     assert [len(found) for found in evaluate_all(rules, subjects, [Stated(posts=10), Stated(posts=0)])] == [1, 0]
+
+
+def test_a_rule_that_a_history_alone_breaks_is_asked_about_posts_of_ordinary_words_too():
+    rules = rule_set(rule({"many": Posts(at_least=10, within=timedelta(hours=1))}, "many"))
+    subjects = [Subject(fields={"text": "selamat pagi"})] * 2
+    assert [len(found) for found in evaluate_all(rules, subjects, [Stated(posts=10), Stated(posts=0)])] == [1, 0]
