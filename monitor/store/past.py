@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from sqlalchemy import Connection, func, null, select, update
+from sqlalchemy import JSON, Connection, bindparam, func, select, update
 
 from monitor import backfill
 from monitor.backfill import ToDo
 from monitor.model import Account, Cause
+from monitor.store.prepared import Prepared
 from monitor.store.tables import account, coverage, post
 
 
@@ -48,10 +49,14 @@ def note_history(connection: Connection, holder: Account, *, posts: int, bottom:
 
 
 def read_todo(connection: Connection, account_id: int) -> ToDo | None:
-    written = connection.execute(select(account.c.backfill).where(account.c.id == account_id)).scalar_one_or_none()
-    return backfill.from_json(written)
+    found = _READ.rows(connection, {"number": account_id})
+    return backfill.from_json(found[0]["backfill"]) if found else None
 
 
 def write_todo(connection: Connection, account_id: int, todo: ToDo | None) -> None:
-    value = null() if todo is None else backfill.to_json(todo)
-    connection.execute(update(account).where(account.c.id == account_id).values(backfill=value))
+    _WRITE.run(connection, {"number": account_id, "left": backfill.to_json(todo)})
+
+
+_MINE = account.c.id == bindparam("number")
+_READ = Prepared(select(account.c.backfill).where(_MINE))
+_WRITE = Prepared(update(account).where(_MINE).values(backfill=bindparam("left", type_=JSON(none_as_null=True))))

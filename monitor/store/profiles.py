@@ -6,13 +6,14 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, RowMapping, Select, insert, select, update
+from sqlalchemy import Connection, RowMapping, Select, bindparam, func, select, update
 
 from monitor.model import Profile
 from monitor.schedule import PROFILE_EVERY
 from monitor.store import opening
 from monitor.store.accounts import Claimed, held_of, hold
 from monitor.store.database import Database
+from monitor.store.prepared import Prepared, as_new, new_row
 from monitor.store.tables import account, profile
 
 
@@ -24,12 +25,12 @@ def save_profile(db: Database, claimed: Claimed, snapshot: Profile, *, now: date
     """
     if claimed.profile_at is not None and timedelta() <= now - claimed.profile_at < PROFILE_EVERY:
         with db.read() as connection:
-            known = connection.execute(_newest(claimed)).mappings().first()
+            known = connection.execute(_newest([claimed])).mappings().first()
         if known is not None and known["content_hash"] == snapshot.content_hash:
             return False
     with db.write() as connection:
         hold(connection, claimed)
-        return _save(connection, claimed, snapshot, now)
+        return _save(connection, [(claimed, snapshot)], now)[claimed.account.id]
 
 
 def save_profiles(db: Database, snapshots: Sequence[tuple[Claimed, Profile]], *, now: datetime) -> dict[int, bool]:
@@ -39,38 +40,51 @@ def save_profiles(db: Database, snapshots: Sequence[tuple[Claimed, Profile]], *,
     """
     with db.write() as connection:
         held = held_of(connection, [claimed for claimed, _ in snapshots])
-        ours = [(claimed, snapshot) for claimed, snapshot in snapshots if claimed.account.id in held]
-        return {claimed.account.id: _save(connection, claimed, snapshot, now) for claimed, snapshot in ours}
+        return _save(connection, [one for one in snapshots if one[0].account.id in held], now)
 
 
-def _newest(claimed: Claimed) -> Select[Any]:
-    mine = select(profile).where(profile.c.account_id == claimed.account.id)
-    return mine.order_by(profile.c.id.desc()).limit(1)
+def _save(connection: Connection, shown: Sequence[tuple[Claimed, Profile]], now: datetime) -> dict[int, bool]:
+    """Write snapshots of accounts that the caller holds. Alerts go last, as they go to the audit."""
+    before = {row["account_id"]: row for row in connection.execute(_newest([one for one, _ in shown])).mappings()}
+    hashes = {number: row["content_hash"] for number, row in before.items()}
+    differing = [one for one in shown if hashes.get(one[0].account.id) != one[1].content_hash]
+    _INSERT.run_each(connection, (as_new(_values(claimed, snapshot, now)) for claimed, snapshot in differing))
+    _SEEN.run_each(connection, ({"number": c.account.id, "id_there": s.native_id, "now": now} for c, s in shown))
+    changed = [(claimed, snapshot) for claimed, snapshot in differing if claimed.account.id in before]
+    for claimed, snapshot in changed:
+        known = to_profile(before[claimed.account.id])
+        opening.alert_for_profile(connection, holder=claimed.account, before=known, after=snapshot, now=now)
+    numbers = {claimed.account.id for claimed, _ in changed}
+    return {claimed.account.id: claimed.account.id in numbers for claimed, _ in shown}
 
 
-def _save(connection: Connection, claimed: Claimed, snapshot: Profile, now: datetime) -> bool:
-    row = connection.execute(_newest(claimed)).mappings().first()
-    last = row["content_hash"] if row else None
-    if last != snapshot.content_hash:
-        connection.execute(
-            insert(profile).values(
-                account_id=claimed.account.id,
-                seen_at=now,
-                native_id=snapshot.native_id,
-                name=snapshot.name,
-                handle=snapshot.handle,
-                bio=snapshot.bio,
-                picture_url=snapshot.picture_url,
-                content_hash=snapshot.content_hash,
-            )
-        )
-        if row is not None:
-            opening.alert_for_profile(
-                connection, holder=claimed.account, before=to_profile(row), after=snapshot, now=now
-            )
-    values = {"profile_at": now, "native_id": snapshot.native_id}
-    connection.execute(update(account).where(account.c.id == claimed.account.id).values(**values))
-    return last is not None and last != snapshot.content_hash
+def _newest(claimed: Sequence[Claimed]) -> Select[Any]:
+    """Return what selects the last snapshot of each account."""
+    mine = profile.c.account_id.in_([one.account.id for one in claimed])
+    return select(profile).where(
+        profile.c.id.in_(select(func.max(profile.c.id)).where(mine).group_by(profile.c.account_id))
+    )
+
+
+_INSERT = Prepared(new_row(profile, *(column.name for column in profile.c if not column.primary_key)))
+_SEEN = Prepared(
+    update(account)
+    .where(account.c.id == bindparam("number"))
+    .values(profile_at=bindparam("now"), native_id=bindparam("id_there"))
+)
+
+
+def _values(claimed: Claimed, snapshot: Profile, now: datetime) -> dict[str, object]:
+    return {
+        "account_id": claimed.account.id,
+        "seen_at": now,
+        "native_id": snapshot.native_id,
+        "name": snapshot.name,
+        "handle": snapshot.handle,
+        "bio": snapshot.bio,
+        "picture_url": snapshot.picture_url,
+        "content_hash": snapshot.content_hash,
+    }
 
 
 def to_profile(row: RowMapping) -> Profile:
