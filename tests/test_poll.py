@@ -583,13 +583,13 @@ def test_where_the_credential_itself_cannot_be_asked_about_a_pass_believes_the_r
     assert many.kinds() == kinds
 
 
-@pytest.mark.parametrize("then", [REFUSED, SILENT], ids=["said again", "never taken back"])
+@pytest.mark.parametrize("then", [REFUSED, SILENT, LIMITED], ids=["said again", "never taken back", "rate limits"])
 def test_a_refusal_of_accounts_alone_is_a_dead_credential_once_it_lasts(many, platform, then):
     platform.failures = [REFUSED]
     many.poll()
     platform.failures = [then, ...]
     assert many.kinds() == []
-    for _ in range(20 if then is SILENT else 1):
+    for _ in range(1 if then is REFUSED else 20):
         many.poll(after=MINUTE)
     assert many.kinds() == ["credential"]
 

@@ -105,8 +105,8 @@ def _shut(poller: Poller, platform: str, refusal: Word, *, heard: bool = True, i
     """
     now, polling = poller.clock(), poller.polling
     is_sure = _is_sure(poller, platform, refusal, heard=heard, is_pass=is_pass)
-    wait = polling.max_interval if is_sure else polling.min_interval
-    probe_at = max(now + wait, refusal.retry_at or now)
+    is_doubtful = refusal.cause in ONE_ALERT_IN_ALL and not is_sure
+    probe_at = max(now + (polling.min_interval if is_doubtful else polling.max_interval), refusal.retry_at or now)
     if refusal.retry_at is not None and refusal.cause is Cause.RATE_LIMIT:
         probe_at = refusal.retry_at
     standing = shut_platform(
@@ -124,17 +124,15 @@ def _shut(poller: Poller, platform: str, refusal: Word, *, heard: bool = True, i
 
 
 def _is_sure(poller: Poller, platform: str, refusal: Word, *, heard: bool, is_pass: bool) -> bool:
-    """Say whether people are to be told: one refusal of a credential may be a passing fault, like any answer.
+    """Say whether people are to be told of a dead credential: one refusal may be a passing fault, like any answer.
 
-    It is sure once the platform says it a second time, or has not taken it back for long. After a pass nobody may ask
-    for a long time: there it is sure unless it is taken back at once.
+    It is sure once the platform says it a second time, or has not taken it back for long, whatever else it says
+    meanwhile. After a pass nobody may ask for a long time: there it is sure unless it is taken back at once.
     """
-    if refusal.cause not in ONE_ALERT_IN_ALL:
-        return True
-    standing = shut_platforms(poller.db).get(platform)
+    standing, is_refused = shut_platforms(poller.db).get(platform), refusal.cause in ONE_ALERT_IN_ALL
     if standing is None or standing.cause not in ONE_ALERT_IN_ALL:
-        return _refuses_again(poller, platform, otherwise=is_pass)
-    return heard or poller.clock() - standing.since >= poller.polling.max_interval
+        return is_refused and _refuses_again(poller, platform, otherwise=is_pass)
+    return (is_refused and heard) or poller.clock() - standing.since >= poller.polling.max_interval
 
 
 def _refuses_again(poller: Poller, platform: str, *, otherwise: bool) -> bool:

@@ -71,16 +71,16 @@ def shut_platform(
         else:
             same = credential.c.platform == platform
             connection.execute(update(credential).where(same).values(**_shut_values(standing)))
-        if cause in ONE_ALERT_IN_ALL and is_sure:
+        if standing.cause in ONE_ALERT_IN_ALL and is_sure:
             opening.open_alert(
                 connection,
                 dedup_key=f"credential:{platform}:{standing.since.isoformat()}",
                 kind=AlertKind.CREDENTIAL,
                 severity=Severity.HIGH,
                 disclosure=Disclosure.NONE,
-                cause=cause,
+                cause=standing.cause,
                 since=standing.since,
-                detail=f"{platform}: {error[:400]}",
+                detail=f"{platform}: {standing.error[:400]}",
                 now=now,
             )
     return standing
