@@ -3,6 +3,7 @@
 import logging
 import re
 import socket
+import time
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -814,16 +815,26 @@ def test_no_log_line_holds_a_token_whatever_becomes_of_its_request(sqlite_db, lo
         monkeypatch.setattr("monitor.store.life.resolve", broken)
         failed = desk.answer(url, "removed", form=form)
         assert failed.status_code == 500
+        written = _read_until("RuntimeError", written_so_far)
         _nonsense(desk.address, token)
     logging.getLogger("proxy").warning("upstream %s answered 502", url)
     structlog.get_logger("a").info("seen", address=url, bare=token)
-    written = written_so_far()
+    written += written_so_far()
     assert "alert answered by a link" in written
     assert "RuntimeError" in written
     assert "upstream" in written
     assert "proxy" not in token
     for part in (token, token[:30], token.rpartition(".")[2], form["proof"], "MARKER"):
         assert part not in written
+
+
+def _read_until(words, written_so_far):
+    """Return the log once it holds the words: a failed request is answered first, and logged then."""
+    written, deadline = "", time.monotonic() + 10
+    while words not in written and time.monotonic() < deadline:
+        written += written_so_far()
+        time.sleep(0.02)
+    return written
 
 
 def _nonsense(address, token):
