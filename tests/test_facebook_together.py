@@ -196,6 +196,7 @@ def part(payload, code=200, headers=()):
 
 
 EMPTY = part({"data": []})
+ABOVE = part({"data": [{"id": "1001_1", "created_time": (NOW - timedelta(minutes=5)).isoformat()}]})
 
 
 @pytest.mark.parametrize(
@@ -206,8 +207,9 @@ EMPTY = part({"data": []})
         {"code": 200, "body": "<html>"},
         {"code": 200, "body": "{}"},
         {"code": "200"},
+        ABOVE,
     ],
-    ids=["left out for time", "refused", "no JSON", "no posts", "no code"],
+    ids=["left out for time", "refused", "no JSON", "no posts", "no code", "an end above what is known"],
 )
 def test_a_part_of_a_batch_that_proves_nothing_leaves_its_page_to_be_read_alone(bad):
     with Replay(answering(EMPTY, bad, EMPTY)) as replay:

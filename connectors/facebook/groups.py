@@ -73,8 +73,11 @@ def fields(asked: Sequence[Asked], bounds: Bounds, now: datetime, post_fields: s
 
 
 def page_alone(listed: Listed, one: Asked, bounds: Bounds, now: datetime) -> Page | None:
-    """Return the page that ends the walk of one who asked with a window of its own, or None when it goes on."""
-    page = begin_walk(*one, bounds, now).take(listed)
+    """Return the page that ends the walk of one who asked with a window of its own, or None when it does not.
+
+    An end above what is known is none: such a page is read alone, and has a gap if it still ends there.
+    """
+    page = begin_walk(*one, bounds, now, promises=True, whole=True).take(listed)
     return page if page.last and page.gap is None else None
 
 
