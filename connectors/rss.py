@@ -250,9 +250,20 @@ def refuse_entities(body: bytes, *, what: str) -> None:
 
 
 def _of_several(entries: Sequence[Mapping[str, Any]], home: str) -> AbstractSet[str]:
-    """Return the addresses that tell no entry from another: the site's own, and those that several lead to."""
-    counted = Counter(_link(entry) for entry in entries if not entry.get("id"))
+    """Return the addresses that tell no entry from another: the site's own, and those that several lead to.
+
+    An entry that stands twice is one: its id must not change for that, or it would be another post.
+    """
+    told = {(_link(entry), _told(entry)) for entry in entries if not entry.get("id")}
+    counted = Counter(link for link, _ in told)
     return {home, *(link for link, times in counted.items() if times > 1)}
+
+
+def _told(entry: Mapping[str, Any]) -> str:
+    """Return what `_digest` tells entries apart by, as it is written."""
+    plain = dict(entry)  # as in `_post`
+    facts = [plain.get(name) for name in ("title", "published", "created", "updated")]
+    return repr(facts if any(facts) else plain.get("summary"))
 
 
 def _post(

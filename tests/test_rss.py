@@ -135,6 +135,14 @@ def test_entries_without_ids_that_lead_to_one_page_are_posts_of_their_own(shared
     assert {post.native_id for post in parse(alone).posts} <= {post.native_id for post in posts}
 
 
+def test_an_entry_without_an_id_that_stands_twice_is_known_by_its_page_as_before():
+    """I4: under another id it would be a new post, and alert again."""
+    item = b"<item><title>Satu</title><link>/berita/1</link><description>a</description></item>"
+    feed = b'<rss version="2.0"><channel><title>x</title><link>/</link>%s</channel></rss>'
+    for items in (item, item + item, item.replace(b">a<", b">b<") + item):
+        assert [post.native_id for post in parse(feed % items).posts] == ["/berita/1"]
+
+
 # ---------------------------------------------------------------- what feedparser's own tests brought to light
 
 
