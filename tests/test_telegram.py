@@ -14,7 +14,7 @@ from connectors import base
 from connectors.base import AccountNotFound, ConnectorError, PermissionMissing, RateLimited, SchemaDrift, Unavailable
 from connectors.telegram import TelegramConnector, TelegramSettings
 from connectors.telegram.connector import SINGLY
-from connectors.telegram.pages import parse_preview, parse_single
+from connectors.telegram.pages import Single, parse_preview, parse_single
 from connectors.tree import read_tree
 from monitor.model import Cause, MediaKind, PostKind
 from monitor.settings import Network
@@ -156,6 +156,11 @@ def test_a_pin_is_no_post_but_a_change_of_the_name_is(posts, preview):
     assert 212 not in posts
     assert 212 in preview.numbers
     assert posts[213].text == "Channel name was changed to «Solana Airdrop»"
+
+
+def test_a_message_that_is_shown_under_another_number_says_nothing_of_the_one_asked_for():
+    """A part of an album may be shown as the whole, under the number of its first."""
+    assert parse_single(SINGLE, name="jpdemo", number="204", what="telegram/jpdemo") == Single()
 
 
 def test_a_message_by_itself_is_the_same_message_though_its_picture_has_another_address(posts):

@@ -167,7 +167,14 @@ class Database:
 
 def _server_engine(url: str) -> Engine:
     try:
-        return create_engine(_with_driver(url), pool_size=8, max_overflow=8, pool_pre_ping=True, hide_parameters=True)
+        return create_engine(
+            _with_driver(url),
+            pool_size=8,
+            max_overflow=8,
+            pool_timeout=WRITER_WAIT_SECONDS,
+            pool_pre_ping=True,
+            hide_parameters=True,
+        )
     except ImportError as error:
         raise DatabaseUnusableError(_unusable(url, error)) from error
 
