@@ -30,6 +30,7 @@ AGENCY_COLUMNS = (
     "head_since",
 )
 ACCOUNT_COLUMNS = ("agency", "platform", "handle", "url", "status", "note")
+REGISTERS = {"agencies.csv": AGENCY_COLUMNS, "accounts.csv": ACCOUNT_COLUMNS}
 NEED_URL = frozenset({"rss", "web"})
 # What a handle looks like, where the platform says so. Facebook also has old pages with no handle but a number.
 HANDLES = {
@@ -41,6 +42,8 @@ HANDLES = {
     "bluesky": r"(?:[\w-]{1,63}\.)+[\w-]{2,63}|did:[a-z]+:[\w.:%-]+",  # a domain name, or a DID
     "mastodon": r"[\w.-]{1,64}@[\w-]+(?:\.[\w-]+)+(?::\d+)?",  # user@server
 }
+# What Excel makes of a number of twelve digits and more.
+SHORTENED = re.compile(r"\d[.,]\d+E\+\d+", re.ASCII | re.IGNORECASE)
 Match = Callable[[str], tuple[str, str] | None]
 
 
@@ -112,6 +115,11 @@ def _rows(data: bytes, columns: Sequence[str], *, file: str, problems: list[Prob
 
 def _header_fits(header: Sequence[str], columns: Sequence[str], file: str, line: int, problems: list[Problem]) -> bool:
     place = f"line {line}"
+    for other, theirs in REGISTERS.items():
+        if set(theirs) - OPTIONAL <= set(header) and theirs != columns:
+            message = f"has the columns of {other}; `pantau {other.removesuffix('.csv')} import` takes it"
+            problems.append(Problem(file=file, place=place, message=message))
+            return False
     wrong = [
         Problem(file=file, place=place, message=f"column '{name}': unknown{suggestion(name, columns)}")
         for name in header
@@ -202,7 +210,8 @@ def _date(text: str) -> datetime | None:
         else:
             raise ValueError
     except ValueError:
-        raise ValueError(f"'{text}': expected a date such as 2026-01-31 or 31/1/2026") from None
+        hint = "; in Excel, format the column as a date" if re.fullmatch(r"\d{5}", text) else ""
+        raise ValueError(f"'{text}': expected a date such as 2026-01-31 or 31/1/2026{hint}") from None
     return datetime(day.year, day.month, day.day, tzinfo=MALAYSIA).astimezone(UTC)
 
 
@@ -396,7 +405,9 @@ def _named(cells: _Cells, platform: str, handle: str, url: str) -> str:
         cells.wrong("handle", "is missing, and so is url")
     elif not handle and platform not in NEED_URL and platform != "myspace":
         cells.wrong("handle", f"is missing, and '{url}' is no profile address on {platform}")
-    if handle and platform in HANDLES and not re.fullmatch(HANDLES[platform], handle, re.ASCII):
+    if SHORTENED.fullmatch(handle):
+        cells.wrong("handle", f"'{handle}': Excel has cut this number short; make the column text, and write it again")
+    elif handle and platform in HANDLES and not re.fullmatch(HANDLES[platform], handle, re.ASCII):
         cells.wrong("handle", f"'{handle}': no account on {platform} can be called so; write it as in its address")
     return handle
 

@@ -69,6 +69,7 @@ AGENCY_MISTAKES = [
     pytest.param("head_email", "", "nobody could be told", id="nobody to tell"),
     pytest.param("code", "", "is missing", id="no code"),
     pytest.param("head_since", "31/31/2026", "expected a date", id="bad date"),
+    pytest.param("head_since", "46053", "in Excel, format the column as a date", id="a date as Excel counts days"),
 ]
 
 
@@ -99,6 +100,8 @@ ACCOUNT_MISTAKES = [
         "no profile address on linkedin",
         id="a member of LinkedIn",
     ),
+    pytest.param("JPD,facebook,6.01E+14,,,", "Excel has cut this number short", id="a page's number cut short"),
+    pytest.param('JPD,instagram,"1,78E+16",,,', "Excel has cut this number short", id="cut short, decimal comma"),
     pytest.param("JPD,x,ada ruang,,,", "no account on x can be called so", id="a handle with a blank"),
     pytest.param(
         "JPD,x,jpd,https://www.facebook.com/jpd,,",
@@ -228,6 +231,13 @@ def test_accounts_before_agencies_are_told_the_order_once():
     _, problems = accounts_of("JPD,x,jpd,,,\nKKM,x,kkm,,,\n", known=())
     assert [str(one) for one in problems] == [
         "accounts.csv: line 2: agency: 'JPD': not in agencies.csv, which names none yet; import the agencies first"
+    ]
+
+
+def test_one_register_given_for_the_other_is_told_once():
+    _, problems = read_agencies(f"{ACCOUNT_HEAD}\nJPD,x,jpd,,,\n".encode(), file="register.csv")
+    assert [str(one) for one in problems] == [
+        "register.csv: line 1: has the columns of accounts.csv; `pantau accounts import` takes it"
     ]
 
 
