@@ -213,6 +213,10 @@ def test_it_tells_which_words_speak_most_for_what_it_thinks(opinion):
     assert opinion.speaking(Text("")) == []
 
 
+def test_words_that_speak_for_it_are_told_as_they_are_written(opinion):
+    assert {"KEEEK", "i.s.t.e.r.i"} <= set(opinion.speaking(Text("KEEEK untuk i.s.t.e.r.i")))
+
+
 def test_a_clause_nearly_as_likely_as_the_likeliest_is_lifted_too():
     leak = "fail bos bocor lagi"
     both = [Labelled(text=f"{leak} {n}", clause=clause) for n in range(9) for clause in ("1a", "9z")]

@@ -105,11 +105,14 @@ class Opinion:
         return min(view.sureness, view.voice) < self.doubt
 
     def speaking(self, text: Text, most: int = 6) -> Sequence[str]:
-        """Return the words of a text that speak most for the clause which it most resembles, the strongest first."""
+        """Return the words that speak most for the clause which a text most resembles, as they first stand there.
+
+        The strongest comes first.
+        """
         clause = self.labels.index(self.view(text).clause)
         said = {word: self.weights.of_word(word) for word in words_of(text) if word.isalpha()}
         more = {word: weights[clause] - weights[0] for word, weights in said.items() if weights[clause] > weights[0]}
-        return sorted(more, key=more.__getitem__, reverse=True)[:most]
+        return _as_written(sorted(more, key=more.__getitem__, reverse=True)[:most], text)
 
     def view(self, text: Text) -> View:
         """Return what the model thinks of a text; it is worked out once."""
@@ -144,6 +147,18 @@ def words_of(text: Text) -> Sequence[str]:
     """Return the words the model sees: without disguise, and every number as a row of zeros."""
     chunks = text.squeezed[0].text.split()
     return list(islice(chain.from_iterable(map(_SEEN.__getitem__, chunks)), MOST_WORDS))
+
+
+def _as_written(words: Sequence[str], text: Text) -> Sequence[str]:
+    """Return what of the original is behind each of the words that the model sees in it."""
+    reading = text.squeezed[0]
+    first: dict[str, str] = {}
+    for match in _WORD.finditer(reading.text):
+        word = match[0][:_LONGEST_WORD]
+        if word in words and word not in first:
+            begin, end = text.original_span(*reading.folded_span(*match.span()))
+            first[word] = " ".join(text.original[begin:end].split())
+    return [first[word] for word in words]
 
 
 class _Seen(dict[str, Sequence[str]]):
