@@ -261,6 +261,8 @@ def _arriving(response: requests.Response) -> Iterator[bytes]:
         raise requests.exceptions.SSLError(error) from None
 
 
+NO_CONNECTION = "the connection{to} failed: the site is down, or this machine's network or firewall is in the way"
+
 # The nearest class counts; a test fails when requests has an exception that is in no row. "" shows our own sentence.
 FAILURES: Mapping[type[requests.RequestException], tuple[type[ConnectorError], str]] = {
     _Refused: (AddressRefused, ""),
@@ -282,17 +284,23 @@ FAILURES: Mapping[type[requests.RequestException], tuple[type[ConnectorError], s
     requests.exceptions.RetryError: (Unavailable, "the request failed again and again"),
     requests.exceptions.URLRequired: (AddressRefused, "there is no address"),
     requests.HTTPError: (Unavailable, "the site answered with an error"),
-    requests.ConnectionError: (Unavailable, "the connection failed"),
+    requests.ConnectionError: (Unavailable, NO_CONNECTION),
 }
 
 
 def failure(error: requests.RequestException, *, what: str) -> ConnectorError:
-    """Return our error for one of requests', by a table. The message holds no address: those can carry tokens."""
+    """Return our error for one of requests', by a table. The message names a host, no more: addresses carry tokens."""
     for known in type(error).__mro__:
         if known in FAILURES:
             kind, sentence = FAILURES[known]
-            return kind(f"{what}: {sentence or error}")
+            return kind(f"{what}: {sentence.format(to=_to_host(error)) or error}")
     return Unavailable(f"{what}: the request failed")
+
+
+def _to_host(error: requests.RequestException) -> str:
+    """Return " to <host>", or nothing where requests did not get as far as a request."""
+    host = urlsplit(error.request.url or "").hostname if error.request is not None else None
+    return f" to {host}" if host else ""
 
 
 class SiteLimited(RateLimited):

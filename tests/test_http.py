@@ -112,6 +112,16 @@ def test_half_a_character_in_json_is_none(body, value):
     assert http.json_body(answer, what="x") == value
 
 
+def test_a_connection_that_fails_names_the_host_and_nothing_else_of_the_address():
+    with socket.create_server(("127.0.0.1", 0)) as nobody:
+        port = nobody.getsockname()[1]
+    session = http.open_session(network=network(allow=LOOPBACK))
+    told = str(refusal(session, f"http://127.0.0.1:{port}/feed?access_token={SECRET}"))
+    assert told.startswith("rss/jpd: the connection to 127.0.0.1 failed: ")
+    assert SECRET not in told
+    assert str(http.failure(requests.ConnectionError(), what="x")).startswith("x: the connection failed: ")
+
+
 def test_a_redirect_is_looked_at_like_any_address():
     """Every hop, with whatever it leads to: a picture's address may have been harmless when it was stored."""
     for url in filter(str.isascii, PRIVATE.values()):
