@@ -14,13 +14,14 @@ import structlog
 from builders import post
 from installation import LEAK, MARKING, Installation, eventually
 from mail_servers import read_mail
+from sqlalchemy import create_engine
 
 from alerts.planning import Grouping, plan_due
 from connectors.base import Capabilities, CredentialRefused, Page, RateLimited
 from connectors.http import SiteLimited
 from monitor import doctor
 from monitor.app import daemon, mails, reload, ticks, watch
-from monitor.app.daemon import Progress, Tick, run
+from monitor.app.daemon import Progress, Tick, guarded, run
 from monitor.app.mails import deliver, plan_due_digest
 from monitor.app.once import once
 from monitor.app.reload import reload_configuration
@@ -217,6 +218,30 @@ def test_a_tick_that_raises_is_logged_and_comes_again_while_the_others_run(servi
     service.stop.set()
     daemon.join(10)
     assert [facts["tick"] for event, facts in said if event == "tick failed"][:2] == ["bad", "bad"]
+
+
+def test_a_database_that_goes_on_failing_is_told_of_in_one_line_a_minute(said, monkeypatch):
+    """On a full disk each tick wrote its traceback every second, often onto that disk; none named the disk."""
+
+    def write():
+        with create_engine("sqlite://").begin() as connection:
+            connection.exec_driver_sql("PRAGMA max_page_count = 1")
+            connection.exec_driver_sql("CREATE TABLE post (id INTEGER)")
+
+    progress = Progress()
+    body = guarded(Tick(name="poll:x", every=MINUTE, body=write), progress)
+    body()
+    body()
+    assert progress.failed == {"poll:x"}
+    (event, facts), where = said
+    assert (event, facts["tick"]) == ("tick failed", "poll:x")
+    assert "(database or disk is full); look at its disk's free space" in facts["reason"]
+    assert "exc_info" not in facts
+    assert facts["level"] == "error"
+    assert where[1]["level"] == "debug"
+    monkeypatch.setattr(daemon, "SAID_AGAIN_SECONDS", 0.0)
+    body()
+    assert [event for event, _ in said].count("tick failed") == 2
 
 
 def test_the_guardian_ends_a_process_whose_tick_gets_nowhere(service, said, monkeypatch):

@@ -13,7 +13,7 @@ from importlib.metadata import version
 import structlog
 from apscheduler.executors.pool import ThreadPoolExecutor as TickThreads
 from apscheduler.schedulers.background import BackgroundScheduler
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import OperationalError, SQLAlchemyError
 
 from monitor import logs
 from monitor.app.service import Service, utc_now
@@ -27,6 +27,7 @@ GOODBYE_SECONDS = 6.0  # of the ten that the contract allows
 CLOCK_STEP = timedelta(seconds=5)  # a larger difference of wall clock and monotonic clock is a step
 STALLED_AFTER = timedelta(minutes=15)
 LONG_PAUSE_SECONDS = 60.0
+SAID_AGAIN_SECONDS = 60.0  # a database that goes on failing is told of so often: the log may lie on the full disk
 
 
 @dataclass(slots=True)
@@ -36,6 +37,7 @@ class Progress:
     started: dict[str, float] = field(default_factory=dict)
     touched: dict[str, float] = field(default_factory=dict)
     failed: set[str] = field(default_factory=set)  # ticks whose last run ended in an error
+    said: dict[str, tuple[str, float]] = field(default_factory=dict)  # each tick's failure that was last told, and when
 
     def begin(self, name: str) -> None:
         self.started[name] = self.touched[name] = time.monotonic()
@@ -46,6 +48,15 @@ class Progress:
     def end(self, name: str) -> None:
         self.touch(name)
         self.started.pop(name, None)
+
+    def is_news(self, name: str, reason: str) -> bool:
+        """Tell whether a tick's failure for this reason is to be told, and take it as told."""
+        now = time.monotonic()
+        known, at = self.said.get(name, ("", now))
+        if known == reason and now - at < SAID_AGAIN_SECONDS:
+            return False
+        self.said[name] = reason, now
+        return True
 
     def forgive(self) -> None:
         for name in self.touched:
@@ -71,6 +82,12 @@ def guarded(tick: Tick, progress: Progress) -> Callable[[], None]:
         progress.begin(tick.name)
         try:
             tick.body()
+        except OperationalError as error:  # a full disk, a lost server: what it says helps, not where it was raised
+            progress.failed.add(tick.name)
+            if progress.is_news(tick.name, reason := explained(error)):
+                log.error("tick failed", tick=tick.name, reason=reason)  # noqa: TRY400 (the traceback follows)
+                log.debug("where the tick failed", tick=tick.name, exc_info=True)
+                logs.report_error(error)
         except Exception as error:
             progress.failed.add(tick.name)
             log.exception("tick failed", tick=tick.name)
