@@ -295,7 +295,9 @@ def _unusable(url: str, error: Exception) -> str:
     if isinstance(error, ImportError):
         return f"database.url: {shown}: the driver is not installed; install pantau[postgres] ({error})"
     first = str(getattr(error, "orig", None) or error).strip().splitlines()[0]
-    return f"database.url: {shown}: cannot be opened ({first}); check the path, its rights, or the server"
+    return (
+        f"database.url: {shown}: cannot be opened ({first}); check the path, its rights and free space, or the server"
+    )
 
 
 @contextmanager
