@@ -362,6 +362,8 @@ def test_an_archive_without_posts_is_said_to_be(here):
     assert (told.code, told.out) == (0, "no stored posts to replay\n")
     assert json.loads(here.run("backtest", "--json").out)["posts"] == 0
     assert here.run("backtest", "--since", "yesterday").code == 2
+    told = here.run("backtest", "--rules", "nowhere")
+    assert (told.code, "nowhere" in told.err) == (2, True)
 
 
 def test_an_interrupted_back_test_goes_on_where_it_was(here, make, tmp_path, monkeypatch, capsys):

@@ -143,7 +143,8 @@ def test_explain_takes_the_end_of_an_id_and_speaks_both_languages(here):
 
 def test_explain_says_why_of_a_text_given_or_piped(here):
     fires = here.run("rules", "explain", "marking", "--text", "SULIT minit", "--language", "en")
-    assert "FIRES: severity high" in fires.out
+    assert "FIRES: severity high\n" in fires.out
+    assert "DIKESAN: tahap tinggi\n" in here.run("rules", "explain", "marking", "--text", "SULIT minit").out
     quiet = here.run("rules", "explain", "marking", "--text", "-", "--language", "en", given="sulit minit")
     assert "STAYS QUIET: the condition is not met" in quiet.out
     told = json.loads(here.run("rules", "explain", "marking", "--text", "SULIT minit", "--json").out)

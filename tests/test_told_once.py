@@ -4,7 +4,6 @@ from dataclasses import replace
 from datetime import timedelta
 
 import pytest
-from alembic import command
 from builders import NOW, alert, alert_line, finding, post
 from sqlalchemy import column, event, func, insert, select
 from sqlalchemy import table as sa_table
@@ -27,7 +26,7 @@ from monitor.settings import Retention
 from monitor.store import life, plans, tables
 from monitor.store import outbox as store
 from monitor.store.alerts import load_alert
-from monitor.store.database import Database, _alembic, open_database
+from monitor.store.database import Database, open_database, upgrade
 from monitor.store.opening import open_alert, recover
 from monitor.store.posts import Judged, save_page
 from monitor.store.retention import would_purge
@@ -198,7 +197,7 @@ def test_an_alert_that_is_open_again_takes_no_mail_from_the_others_that_share_it
 def at_revision(path, revision):
     db = Database(f"sqlite:///{path}")
     with db.write() as connection:
-        command.upgrade(_alembic(connection), revision)
+        upgrade(connection, revision)
     return db
 
 

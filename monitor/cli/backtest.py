@@ -22,6 +22,7 @@ from monitor.cli.terminal import err, out, print_json, print_rows
 from monitor.disclosure import one_line
 from monitor.model import MALAYSIA
 from monitor.rules.backtest import Outcome, RuleChange, week_of
+from monitor.rules.load import load_rules
 from monitor.store.archive import Reference, Stretch, references, spans_of_agencies, stretch_of
 from monitor.store.database import Database
 
@@ -69,6 +70,8 @@ def backtest(
     with listing() as db:
         stretch = stretch_of(db, since=begin, limit=limit) if db is not None else None
         if db is None or stretch is None:
+            if rules is not None:
+                load_rules(rules, today=today())  # its mistakes are told all the same
             print_json(NOTHING) if as_json else out.print("no stored posts to replay")
             return
         report = _report(db, stretch, rules, since=begin, limit=limit)

@@ -17,7 +17,7 @@ import typer
 from monitor.cli.root import GIVEN, AsJson, listing, rules_app, today, write_out
 from monitor.cli.rules import chosen_rule, loaded_rules
 from monitor.cli.terminal import out, print_json
-from monitor.model import Language
+from monitor.model import Language, Severity
 from monitor.rules.explain import WORDS, Explanation, Match, Why, explain, why
 from monitor.rules.rule import Rule
 from monitor.rules.source import read_source
@@ -164,16 +164,21 @@ def why_lines(rule: Rule, reason: Why, said: Mapping[str, str]) -> list[str]:
     for step in reason.steps:
         lines += _wrapped(f"{said['met' if step.met else 'unmet']}: {step.words}", first="  ", rest="      ")
     if reason.condition_met:
-        lines += ["", said["h_shifts"].format(severity=reason.base.label)]
+        lines += ["", said["h_shifts"].format(severity=_severity(reason.base, said))]
         lines += _bullets([f"{shift.by:+d}: {', '.join(shift.words)}" for shift in reason.shifts])
     return lines
 
 
 def _verdict(reason: Why, said: Mapping[str, str]) -> str:
     if reason.severity is not None:
-        return said["fires"].format(severity=reason.severity.label)
+        return said["fires"].format(severity=_severity(reason.severity, said))
     cause = "lighter_left_nothing" if reason.condition_met else "unmet_why"
     return f"{said['quiet']}: {said[cause]}"
+
+
+def _severity(severity: Severity, said: Mapping[str, str]) -> str:
+    """Return its name, without what follows from it."""
+    return said[severity.label].partition(":")[0]
 
 
 def _match(one: Match, said: Mapping[str, str]) -> str:

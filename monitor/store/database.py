@@ -227,15 +227,15 @@ def known_versions() -> list[str]:
     return sorted(path.name.partition("_")[0] for path in (MIGRATIONS / "versions").glob("[0-9]*_*.py"))
 
 
-def _upgrade(connection: Connection) -> None:
-    """Bring the tables up to date. Alembic is imported for that alone: it takes as long as all of SQLAlchemy."""
+def upgrade(connection: Connection, revision: str = "head") -> None:
+    """Bring the tables to a version. Alembic is imported for that alone: it takes as long as all of SQLAlchemy."""
     from alembic import command
     from alembic.config import Config
 
     config = Config()
     config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
     config.attributes["connection"] = connection
-    command.upgrade(config, "head")
+    command.upgrade(config, revision)
 
 
 def open_database(url: str) -> Database:
@@ -249,7 +249,7 @@ def open_database(url: str) -> Database:
             present = present_version(connection)
             _refuse_newer(present)
             if present != known_versions()[-1]:
-                _upgrade(connection)
+                upgrade(connection)
     except (SQLAlchemyError, OSError, ImportError) as error:
         database.close()
         raise DatabaseUnusableError(_unusable(url, error)) from error
