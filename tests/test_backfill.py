@@ -226,8 +226,11 @@ def test_an_empty_past_is_believed_at_the_third_look(desk, platform):
     """An answer may be wrongly empty."""
     platform.past = []
     desk.poll()
+    fill(desk)
+    fill(desk, after=MINUTE)
+    assert platform.pages == 1  # what made it seem so may last
     for _ in range(9):
-        fill(desk, after=MINUTE)
+        fill(desk, after=HOUR)
     assert (platform.pages, left(desk)) == (3, None)
 
 
@@ -235,7 +238,7 @@ def test_a_listing_that_ends_with_its_first_check_is_a_first_look_at_an_empty_pa
     platform.past, platform.bottom = [], True
     desk.poll()
     for _ in range(9):
-        fill(desk, after=MINUTE)
+        fill(desk, after=HOUR)
     assert (platform.pages, left(desk)) == (2, None)
 
 

@@ -30,6 +30,7 @@ log = structlog.get_logger(__name__)
 LEASE = timedelta(minutes=10)
 SLICE_POSTS = 100  # a page, where pages are full
 PAUSE = timedelta(seconds=30)  # between two slices of an account
+SETTLING = timedelta(hours=1)  # before an empty past is asked for again: what made it seem so may have passed
 TRIES = 3  # looks at a stretch whose end was not proven
 ACCOUNTS = 5  # of a platform in one round of the daemon
 ACCOUNTS_OF_A_PASS = 100  # at a time
@@ -186,8 +187,8 @@ class _Slice:
         """Close the gap when the stretch was walked to its end, which a known post from below it proves.
 
         An answer without it, or an empty past, may be a passing fault: it is asked for again, some times. A pass asks
-        for a gap at once, and leaves an empty past to the next one: until then a fault may have passed. A gap that
-        cannot be proven closed stays, named.
+        for a gap at once; an empty past is left to one an hour or more later. A gap that cannot be proven closed stays,
+        named.
         """
         proven = gap is None and (anchor is None or self._oldest < anchor + backfill.STEP)
         doubtful = not self._posts if stretch.shown is None else not proven
@@ -195,7 +196,7 @@ class _Slice:
         if doubtful and stretch.vain < TRIES - 1:
             log.info("past not proven", account=label, tries=stretch.vain + 1)
             at_once = self.gate.everything and stretch.shown is not None
-            pause = timedelta() if at_once else PAUSE
+            pause = SETTLING if stretch.shown is None else timedelta() if at_once else PAUSE
             return self._left(backfill.after_doubt(todo, stretch, now=now, pause=pause), more=at_once)
         left = self._left(backfill.after_end(todo, stretch, now=now), closed=stretch if proven else None)
         log.info("past read", account=label, new=self.saved.new, complete=proven, left=bool(left))
