@@ -61,7 +61,10 @@ def with_history(todo: ToDo | None, *, end: datetime, posts: int, vain: int, now
 
 
 def _with(todo: ToDo | None, one: Stretch, now: datetime) -> ToDo:
-    return ToDo(stretches=(one,), due=now) if todo is None else replace(todo, stretches=(*todo.stretches, one))
+    """Return the same with another stretch: it waits for no other one, only where the reading itself fails."""
+    if todo is None:
+        return ToDo(stretches=(one,), due=now)
+    return replace(todo, stretches=(*todo.stretches, one), due=todo.due if todo.failures else now)
 
 
 def without_gaps(todo: ToDo | None) -> ToDo | None:

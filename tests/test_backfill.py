@@ -292,6 +292,18 @@ def behind(desk, platform):
     return desk
 
 
+def test_what_was_lost_does_not_wait_until_an_empty_past_is_asked_for_again(desk, platform):
+    platform.past = []
+    desk.poll()
+    fill(desk)
+    fill(desk, after=HOUR)  # in vain again: the next time in two hours
+    burst(desk, platform)
+    assert coverage.gaps(desk.stretches()) != ()
+    fill(desk, after=MINUTE)
+    fill(desk, after=MINUTE)
+    assert coverage.gaps(desk.stretches()) == ()
+
+
 def test_a_gap_is_named_until_all_of_it_was_read_and_then_closed(behind):
     """I1, I8, fault 20."""
     assert [gap.cause for gap in coverage.gaps(behind.stretches())] == [Cause.BURST]
