@@ -421,12 +421,10 @@ def matter(kind: AlertKind, clause_refs: Iterable[str], language: Language) -> s
     words = MATTERS[language][kind]
     if kind is not AlertKind.POST:
         return words
-    refs = sorted(set(clause_refs))
+    refs = set(clause_refs)
     if not refs:
         return f"{words} {'PEKELILING' if language is MS else 'THE CIRCULAR'}"
-    names = listed([clause_name(ref) for ref in refs], language).replace(
-        f" {AND[language]} ", f" {AND[language].upper()} "
-    )
+    names = clause_names(refs, language).replace(f" {AND[language]} ", f" {AND[language].upper()} ")
     return f"{words} {_paragraph_word(len(refs), language).upper()} {names}"
 
 

@@ -20,23 +20,9 @@ DOCUMENT_SUFFIXES = (".pdf", ".doc", ".docx", ".xls", ".xlsx", ".ppt", ".pptx", 
 HOLDERS = frozenset({"video", "audio", "source", "iframe", "embed", "object"})  # of files
 UNSEEN = frozenset({"script", "style", "template", "noscript", "head", "title"})
 BLOCKS = frozenset(
-    {"p", "div", "br", "li", "ul", "ol", "tr", "table", "h1", "h2", "h3", "h4", "h5", "h6", "blockquote", "section"}
-    | {
-        "article",
-        "header",
-        "footer",
-        "pre",
-        "figure",
-        "figcaption",
-        "dt",
-        "dd",
-        "hr",
-        "main",
-        "aside",
-        "nav",
-        "address",
-    }
-    | {"details", "summary", "option", "caption", "legend", "fieldset", "form"}
+    {"p", "div", "br", "hr", "pre", "li", "ul", "ol", "dt", "dd", "blockquote", "address", "table", "tr", "caption"}
+    | {"h1", "h2", "h3", "h4", "h5", "h6", "section", "article", "header", "footer", "main", "aside", "nav", "figure"}
+    | {"figcaption", "details", "summary", "form", "fieldset", "legend", "option"}
 )
 
 
@@ -169,11 +155,10 @@ class _Reader(LenientParser):
             self.media.append(found)
 
     def _picture(self, given: dict[str, str]) -> None:
-        address, alt = absolute(self._base, given.get("src", "")), given.get("alt", "").strip()
-        others = (given.get("data-src", ""), *map(_largest, (given.get("srcset", ""), given.get("data-srcset", ""))))
-        address = address or next(
-            filter(None, (absolute(self._base, one) for one in others)), ""
-        )  # loaded once in view
+        alt = given.get("alt", "").strip()
+        named = [given.get("src", ""), given.get("data-src", "")]  # the latter is loaded once it is in view
+        named += [_largest(given.get(name, "")) for name in ("srcset", "data-srcset")]
+        address = next(filter(None, (absolute(self._base, one) for one in named)), "")
         if alt:
             self.pieces.append(f" {alt} ")
         if address:

@@ -28,15 +28,7 @@ from connectors.base import (
     SchemaDrift,
     Wanted,
 )
-from connectors.bluesky.listing import (
-    Stream,
-    begun,
-    listed_in,
-    must_be_records_of,
-    parse_feed,
-    ready,
-    shallowest,
-)
+from connectors.bluesky.listing import Stream, begun, listed_in, must_be_records_of, parse_feed, ready, shallowest
 from connectors.bluesky.posts import (
     CHANGED,
     POST,

@@ -296,10 +296,9 @@ class FacebookConnector:
         known: dict[str, Json | None] = {}
         for native_id in ids:
             try:
-                item = found.get(native_id) or self._post_alone(owners[native_id], native_id, now)
+                known[native_id] = found.get(native_id) or self._post_alone(owners[native_id], native_id, now)
             except _Undecided:
                 continue
-            known[native_id] = item
         return known
 
     def _post_alone(self, account: Account, native_id: str, now: datetime) -> Json | None:

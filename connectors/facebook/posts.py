@@ -116,16 +116,12 @@ def _attachments(item: Json) -> list[Json]:
 
 def _attached_of_old(item: Json) -> list[Json]:
     """Return what a post of an answer in the words of versions before 3.3 links to: it stood in the post itself."""
+    if not item.get("link"):
+        return []
     words = {"title": string(item, "name"), "description": string(item, "description")}
-    media = {
-        "image": {"src": string(item, "full_picture") or string(item, "picture")},
-        "source": string(item, "source"),
-    }
-    return (
-        [{**words, "url": string(item, "link"), "type": string(item, "type"), "media": media}]
-        if item.get("link")
-        else []
-    )
+    picture = {"src": string(item, "full_picture") or string(item, "picture")}
+    media = {"image": picture, "source": string(item, "source")}
+    return [{**words, "url": string(item, "link"), "type": string(item, "type"), "media": media}]
 
 
 def _text(item: Json, attachments: Iterable[Json]) -> str:
@@ -164,19 +160,19 @@ def _unmarked(url: str) -> str:
 
 def _is_on_facebook(url: str) -> bool:
     """Say whether an address leads to what people publish there: other hosts of Facebook are blogs and documents."""
-    try:
-        host = urlsplit(url).hostname or ""
-    except ValueError:
-        return False
-    return re.fullmatch(r"(?:(?:www|m|web|mbasic|touch|[a-z]{2}-[a-z]{2})\.)?facebook\.com", host) is not None
+    pages = r"(?:(?:www|m|web|mbasic|touch|[a-z]{2}-[a-z]{2})\.)?facebook\.com"
+    return re.fullmatch(pages, _host(url)) is not None
 
 
 def _is_own_host(url: str) -> bool:
+    return f".{_host(url)}".endswith(".facebook.com")
+
+
+def _host(url: str) -> str:
     try:
-        host = urlsplit(url).hostname or ""
+        return urlsplit(url).hostname or ""
     except ValueError:
-        return False
-    return host == "facebook.com" or host.endswith(".facebook.com")
+        return ""
 
 
 def _kind(attachment: Json) -> str:

@@ -41,10 +41,8 @@ def is_feed(body: bytes) -> bool:
 
 def is_page(body: bytes) -> bool:
     """Say whether a body begins as a page does, whatever its header says: that slip would make an article a file."""
-    return (
-        re.match(rb"(?i)\s*(?:\xef\xbb\xbf)?\s*(?:<\?xml[^>]*>\s*)?<(?:!doctype\s+html|html)\b", body[:4000])
-        is not None
-    )
+    begins = rb"(?i)\s*(?:\xef\xbb\xbf)?\s*(?:<\?xml[^>]*>\s*)?<(?:!doctype\s+html|html)\b"
+    return re.match(begins, body[:4000]) is not None
 
 
 def decoded(body: bytes, kind: str) -> str:

@@ -121,10 +121,10 @@ def _with_profiles(
     except Exception:
         log.exception("profiles could not be written together", accounts=len(known))
         return {}
-    ours = [(claimed, profile) for claimed, profile in known if claimed.account.id in changed]
     return {
-        claimed.account.id: _knowing(claimed, profile, now, changed=changed[claimed.account.id])
-        for claimed, profile in ours
+        number: _knowing(claimed, profile, now, changed=changed[number])
+        for claimed, profile in known
+        if (number := claimed.account.id) in changed
     }
 
 

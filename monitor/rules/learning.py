@@ -61,9 +61,8 @@ def learn(posts: Sequence[Labelled], *, instrument: str, bars: Bars) -> Opinion:
     weights, bias = _mean_fit(every[told], clauses[told], counts[told])
     voice, sound = np.zeros((1, BUCKETS)), [SURELY]
     if not here.all():
-        voice, sound = _fitted(
-            every, here.astype(int), counts * np.where(clauses > 0, BREACH_OF_VOICE, 1.0), STRENGTH_OF_VOICE
-        )
+        weighed = counts * np.where(clauses > 0, BREACH_OF_VOICE, 1.0)
+        voice, sound = _fitted(every, here.astype(int), weighed, STRENGTH_OF_VOICE)
         voice, sound = voice[1:], sound[1:]
     return Opinion(
         instrument=instrument,

@@ -143,7 +143,7 @@ def note_findings(
     return alert_id
 
 
-_FINDING = Prepared(new_row(finding, *(column.name for column in finding.c if not column.primary_key)))
+_FINDING = Prepared(new_row(finding))
 
 
 def _finding_values(one: Finding) -> dict[str, object]:

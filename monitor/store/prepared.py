@@ -112,8 +112,12 @@ def _wrapped(error: Exception, sql: str, dialect: Dialect) -> BaseException:
 
 
 def new_row(table: Table, *columns: str) -> Insert:
-    """Return an insert of a row with these columns, whose values go by the columns' names with `new_` before them."""
-    return insert(table).values(new_values(table, *columns))
+    """Return an insert of a row with these columns, whose values go by the columns' names with `new_` before them.
+
+    Without any named: all but the key.
+    """
+    every = [column.name for column in table.c if not column.primary_key]
+    return insert(table).values(new_values(table, *(columns or every)))
 
 
 def new_row_if_new(table: Table, *columns: str, returning: Column[Any] | None = None) -> Prepared:

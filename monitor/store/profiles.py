@@ -66,7 +66,7 @@ def _newest(claimed: Sequence[Claimed]) -> Select[Any]:
     )
 
 
-_INSERT = Prepared(new_row(profile, *(column.name for column in profile.c if not column.primary_key)))
+_INSERT = Prepared(new_row(profile))
 _SEEN = Prepared(
     update(account)
     .where(account.c.id == bindparam("number"))
