@@ -27,6 +27,7 @@ from monitor.rules.parts import (
     word_tree,
 )
 from monitor.rules.rule import OpinionUse
+from monitor.rules.sieve import _Suspect
 from monitor.rules.text import Text, single
 
 HERE = Path(__file__).parent
@@ -162,3 +163,12 @@ def test_patterns_that_count_far_are_looked_for_apart_from_the_others():
 def test_a_loosened_pattern_is(source, loose):
     assert loosened(source) == loose
     assert compiled(loose)
+
+
+def test_what_a_rule_keeps_of_the_texts_it_was_asked_for_has_a_bound(pack):
+    """I13. Each combination of its parts is a new one; a hundred rules keep what a thousand of them take."""
+    rule = max(pack.rules, key=lambda one: len(one.parts))
+    suspect = _Suspect(rule, {part.triggers: 1 << number for number, part in enumerate(rule.parts.values())})
+    for seen in range(2_500):
+        suspect.candidate(seen)
+    assert len(suspect._known) <= 1_000

@@ -8,11 +8,11 @@ those of all rules at once, so they may say too much, but never too little.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import pairwise
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 import re2
 
@@ -24,11 +24,15 @@ EXACT = "exact"
 LEAST_SQUEEZED = 3  # letters and digits of a phrase in the squeezed view
 MOST_TELLING = 16  # words: to look for more of them one by one takes longer than a pattern
 MOST_SPANS = 200  # of one part in one text; more tell nothing new
-MOST_MEMORY = 256 << 20  # bytes for what RE2 builds while it runs
+MEMORY = (
+    32 << 20
+)  # bytes for what RE2 builds of a pattern, or of a set of them, as texts lead there; full, it begins anew
+MOST_MEMORY = 256 << 20  # for one that does not even begin with that
 _GAP = r"[\s_/-]{0,3}"  # between the words of a phrase: also a line break, a hyphen, or nothing (#tempatterhad)
 _LETTERS = r"\w*"  # what a * in a phrase stands for
 _WORDS_KEPT = 20_000  # while rules are read: they say the same words again and again
 _PROBES = ("", "a", "a1 .\n", "sulit 12", "\n\n")
+_Built = TypeVar("_Built")
 
 
 class BadPattern(Exception):
@@ -57,10 +61,21 @@ class Part(Protocol):
         """Return the matches, sorted, as spans of the folded text."""
 
 
-def options() -> Any:
+def within_memory(build: Callable[[Any], _Built]) -> _Built:
+    """Return what is built with RE2's options. Raises re2.error.
+
+    RE2 keeps what texts have led it to, and new texts lead to ever more for months: hence a bound for each.
+    """
+    try:
+        return build(_options(MEMORY))
+    except re2.error:
+        return build(_options(MOST_MEMORY))
+
+
+def _options(memory: int) -> Any:
     chosen = re2.Options()
     chosen.log_errors = False
-    chosen.max_mem = MOST_MEMORY
+    chosen.max_mem = memory
     return chosen
 
 
@@ -296,7 +311,7 @@ def _loosened_atom(atom: re.Match[str]) -> str:
 def compiled(source: str) -> Any:
     """Return the pattern as RE2 has compiled it. Raises BadPattern."""
     try:
-        return re2.compile(source, options())
+        return within_memory(lambda options: re2.compile(source, options))
     except re2.error as error:
         words = error.args[0].decode() if isinstance(error.args[0], bytes) else str(error.args[0])
         raise BadPattern(

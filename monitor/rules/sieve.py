@@ -23,14 +23,14 @@ import re2
 
 from monitor.rules.disguise import ACROSS
 from monitor.rules.history import HistoryPart
-from monitor.rules.parts import Part, Triggers, counts_far, is_wide, loosened, options, single_pattern, word_tree
+from monitor.rules.parts import Part, Triggers, counts_far, is_wide, loosened, single_pattern, within_memory, word_tree
 from monitor.rules.text import DISGUISED, SPACED, Squeezed, Text, fold, fold_plain, fold_plain_all, readings, single
 
 if TYPE_CHECKING:
     from monitor.rules.opinion import Opinion
     from monitor.rules.rule import Rule
 
-MOST_KNOWN = 10_000  # combinations of parts that a rule keeps
+MOST_KNOWN = 1_000  # combinations of parts that a rule keeps, some 500 bytes each; there are a hundred rules and more
 _EVERY = -1  # rule, in bits
 _PER_CHARACTER = 1e-4  # a long list of words matches more often than a short one, whatever the tests hold
 _DISGUISED, _SPACED, _ACROSS, _WORDS, _HISTORY, _ANYTHING, _FIRST_PART = (1 << bit for bit in range(7))  # what is seen
@@ -329,7 +329,12 @@ def _owners(rules: Sequence[Rule]) -> Mapping[Triggers, int]:
 
 def pattern_set(patterns: Iterable[str]) -> Any:
     """Return RE2's set of the patterns, in their order."""
-    found = re2.Set.SearchSet(options())
+    every = list(patterns)
+    return within_memory(lambda options: _compiled_set(every, options))
+
+
+def _compiled_set(patterns: Iterable[str], options: Any) -> Any:
+    found = re2.Set.SearchSet(options)
     for pattern in patterns:
         found.Add(pattern)
     found.Compile()
