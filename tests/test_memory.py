@@ -33,6 +33,20 @@ print(libc.mallinfo2().hblkhd - before)
 """
 
 
+GIVEN_BACK = """
+from pathlib import Path
+from monitor.memory import give_back
+
+def resident():
+    return int(Path("/proc/self/statm").read_text().split()[1])
+
+kept = [bytes(5_000) for _ in range(20_000)]
+kept = kept[::100]  # what is left lies between holes
+before = resident()
+if "give" in sys.argv:
+    give_back()
+print((before - resident()) * 4_096)
+"""
 LED_ON = """
 import random
 from monitor.rules.sieve import pattern_set
@@ -59,6 +73,13 @@ def test_what_a_large_answer_took_is_returned_once_it_is_freed():
     """I13. The other half shows that it would not be: the check can fail."""
     assert told_by(RETURNED) == 0
     assert told_by(RETURNED, "set") >= 5 << 20
+
+
+@glibc
+def test_what_lies_free_between_things_in_use_is_given_back():
+    """I13. The first half shows that it is not by itself."""
+    assert told_by(GIVEN_BACK) < 1 << 20
+    assert told_by(GIVEN_BACK, "give") > 80 << 20
 
 
 @glibc

@@ -18,6 +18,7 @@ from monitor.app.service import Service
 from monitor.app.watch import look_at_budgets, look_for_blind, watch_canaries
 from monitor.configuration import Configuration, FileWatch
 from monitor.deadman import Ping, troubles
+from monitor.memory import give_back
 from monitor.poll.platform import fill_platform, poll_platform
 from monitor.poll.poller import Checked
 from monitor.poll_media import read_waiting
@@ -30,6 +31,7 @@ from monitor.work import LEAST_WORKERS, shares
 log = structlog.get_logger(__name__)
 
 AUDIT_EVERY = timedelta(minutes=1)  # at least; far below what the guardian takes for a stall
+MEMORY_EVERY = timedelta(minutes=5)
 PAST_EVERY = timedelta(seconds=5)  # a slice of the past of a few accounts of a platform
 MAILS_AT_ONCE = 250  # after a portion it is planned anew, so that a critical alert waits for few mails
 MAILS_WITHIN = timedelta(seconds=10)  # however slow or spaced: far below what the guardian takes for a stall
@@ -66,6 +68,7 @@ def ticks(service: Service, progress: Progress) -> list[Tick]:
         Tick(name="budget", every=60 * second, body=lambda: look_at_budgets(service)),
         Tick(name="purge", every=60 * second, body=lambda: _purge(service, lambda: progress.touch("purge"))),
         Tick(name="reload", every=3 * second, body=lambda: _reload(service, watch)),
+        Tick(name="memory", every=MEMORY_EVERY, body=give_back),
     ]
 
 
