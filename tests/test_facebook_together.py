@@ -186,6 +186,16 @@ def test_a_page_that_refuses_without_a_name_is_singled_out_by_halving():
     assert len(again) >= 47
 
 
+def test_a_page_that_spoilt_a_call_is_forgotten_after_a_day():
+    """I13. Pages leave the register; what is known of them would stay for as long as the daemon runs."""
+    with Replay(refusing("1017", {"code": 10, "message": "(#10) This endpoint requires a permission"})) as replay:
+        desk = connector(replay.url)
+        desk.pull_many(known(50), now=NOW)
+        assert "1017" in desk._together._spoilers
+        desk.batches(known(3), now=NOW + timedelta(days=2))
+        assert not desk._together._spoilers
+
+
 def answering(*answers, status=200):
     body = json.dumps(list(answers)).encode()
     return lambda _: Answer(status=status, body=body, headers={"Content-Type": "application/json"})

@@ -37,7 +37,7 @@ class Together:
 
     def groups(self, asked: Sequence[Asked], now: datetime) -> tuple[list[list[Asked]], list[list[Asked]]]:
         """Part pages into calls with one window, and batches."""
-        spoilers = {page for page, until in self._spoilers.copy().items() if until > now}
+        self._spoilers = spoilers = {page: until for page, until in self._spoilers.copy().items() if until > now}
         alike, unlike = groups(
             asked, self._bounds, now, by_themselves=lambda page: self._sdk.singly.holds(now) or page in spoilers
         )
