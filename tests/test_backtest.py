@@ -17,7 +17,7 @@ from test_cli import TOML
 from monitor import backtest
 from monitor.cli import backtest as command
 from monitor.cli import root
-from monitor.model import PostKind, Resolution, Severity
+from monitor.model import PostKind, Resolution, Severity, Subject
 from monitor.problems import ConfigurationError
 from monitor.rules.backtest import (
     ArchivedPost,
@@ -31,6 +31,7 @@ from monitor.rules.backtest import (
     with_stored,
 )
 from monitor.rules.backtest import replay as judge
+from monitor.rules.evaluate import evaluate
 from monitor.rules.learning import Bars, Labelled, learn
 from monitor.rules.load import load_rules
 from monitor.rules.opinion import dumped
@@ -104,6 +105,17 @@ def test_a_post_counts_once_however_many_versions_fire(old):
     outcome = replay([stored_post(LEAK, LEAK + "!", stored=[STORED, STORED])], with_stored(old))
     assert changed(outcome) == (1, 1, 0, 0, 0)
     assert (outcome.posts, outcome.versions) == (1, 2)
+
+
+def test_the_passages_of_a_long_text_are_judged_as_they_are_live(tmp_path):
+    weakened = rules(tmp_path, ("severity: high", "severity: high\nweaker: [{phrases: [talian], by: 1}]"))
+    notice = (
+        "Talian aduan dibuka setiap hari dari jam 8.00 pagi hingga 5.00 petang di semua cawangan seluruh negeri ini."
+    )
+    text = "\n\n".join([notice, notice, f"{LEAK} dan senarai kakitangan bagi bilik tiga di aras bawah bangunan lama"])
+    (live,) = evaluate(weakened, Subject(fields={"text": text}))
+    assert live.severity is Severity.HIGH
+    assert replay([stored_post(text)], with_stored(weakened)).rules[MARKING_RULE].fired_on == [(1, "high")]
 
 
 def test_what_is_stored_is_compared_with_what_the_rules_find(old):

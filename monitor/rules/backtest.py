@@ -11,12 +11,13 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import partial
-from itertools import islice
+from itertools import count, islice
 from typing import Any, NamedTuple, Protocol, TypeVar
 
 from monitor.model import MALAYSIA, AgencyKind, Finding, PostKind, Severity, Subject
 from monitor.rules.evaluate import Suspicion, convict_all
 from monitor.rules.history import asking
+from monitor.rules.passages import LONG, passages
 from monitor.rules.rule import Rule, RuleSet
 from monitor.rules.sieve import Suspected
 
@@ -61,6 +62,14 @@ class ArchivedPost(NamedTuple):
     versions: Sequence[Version]
     stored: Sequence[Stored] = ()
     confirmed: Sequence[str] = ()  # cases of its alerts that somebody confirmed
+
+
+class _Look(NamedTuple):
+    """What is judged by itself: a text of a piece, by its number, or the passage of it that begins at `start`."""
+
+    number: int
+    text: str
+    start: int | None = None
 
 
 class Piece(Protocol):
@@ -175,8 +184,14 @@ def replay(piece: Piece, comparison: Comparison) -> Outcome:
     """Evaluate the posts and sum up what differs."""
     outcome = Outcome(posts=piece.posts, versions=piece.versions)
     rules = comparison.evaluated
-    suspected = _by_halves(rules.sieve.suspected_of, piece.texts, None, outcome)
-    posts = list(piece.worth([number for number, one in enumerate(suspected) if one is not None]))
+    texts = piece.texts
+    looks = [*map(_Look, count(), texts), *_passages(texts)]
+    answers = _by_halves(rules.sieve.suspected_of, [one.text for one in looks], None, outcome)
+    suspected: dict[int, list[tuple[Suspected, int | None]]] = {}
+    for look, one in zip(looks, answers, strict=True):
+        if one is not None:
+            suspected.setdefault(look.number, []).append((one, look.start))
+    posts = list(piece.worth(list(suspected)))
     suspicions = [list(_suspicions(post, suspected)) for post in posts]
     every = [one for several in suspicions for one in several]
     none: list[Finding] = []
@@ -200,12 +215,21 @@ def _by_halves(do: Callable[[Sequence[T]], Sequence[R]], texts: Sequence[T], not
     return [one for half in (texts[:middle], texts[middle:]) for one in _by_halves(do, half, nothing, outcome)]
 
 
-def _suspicions(post: ArchivedPost, suspected: Sequence[Suspected | None]) -> Iterator[Suspicion]:
+def _passages(texts: Sequence[str]) -> Iterator[_Look]:
+    for number, text in enumerate(texts):
+        if text and len(text) >= LONG:
+            for start, end in passages(text):
+                yield _Look(number, text[start:end], start)
+
+
+def _suspicions(
+    post: ArchivedPost, suspected: Mapping[int, Sequence[tuple[Suspected, int | None]]]
+) -> Iterator[Suspicion]:
     for version in post.versions:
         subject = _subject(post, version)
         for number, name in enumerate(version.fields, version.first):
-            if (one := suspected[number]) is not None:
-                yield Suspicion(one, subject, name)
+            for one, start in suspected.get(number, ()):
+                yield Suspicion(one, subject, name, None, start)
 
 
 def _gravest(findings: Iterable[Finding]) -> dict[str, Strength]:

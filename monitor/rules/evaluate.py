@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import replace
+from statistics import median
 from typing import NamedTuple
 
 from monitor.model import Finding, Severity, Subject
 from monitor.rules.conditions import Matches
 from monitor.rules.history import NOWHERE, History, HistoryPart, asking
-from monitor.rules.opinion import Opinion, View
+from monitor.rules.opinion import FAINT, Opinion, View
 from monitor.rules.parts import Part
+from monitor.rules.passages import LONG, passages
 from monitor.rules.rule import OpinionUse, Rule, RuleSet, Shift, Status
 from monitor.rules.sieve import Suspected
 from monitor.rules.text import Span, Text
@@ -22,14 +24,15 @@ SCOPE_OF = {"text": "text", "picture": "picture", "video": "picture", "document"
 def evaluate(rules: RuleSet, subject: Subject, history: History | None = None) -> tuple[Finding, ...]:
     """Return what the active rules find in each text of a post version; shadow findings are marked.
 
-    Without a history the parts that ask about it match nothing.
+    The passages of a long text are judged by themselves as well. Without a history the parts that ask about it match
+    nothing.
     """
     found: list[Finding] = []
-    for name, original in subject.fields.items():
-        suspected = rules.sieve.suspected(original, history=history is not None)
+    for look in looks(subject.fields):
+        suspected = rules.sieve.suspected(look.text, history=history is not None)
         if suspected is not None:
-            found += convict_all(rules, [Suspicion(suspected, subject, name, history)])[0]
-    return tuple(found)
+            found += convict_all(rules, [Suspicion(suspected, subject, look.field, history, look.start)])[0]
+    return united(found)
 
 
 def evaluate_all(
@@ -39,29 +42,60 @@ def evaluate_all(
 
     `histories` are as many as the subjects, or none.
     """
-    texts = [text for subject in subjects for text in subject.fields.values()]
-    suspected = rules.sieve.suspected_of(texts, history=bool(histories))
+    places = [(number, look) for number, subject in enumerate(subjects) for look in looks(subject.fields)]
+    suspected = rules.sieve.suspected_of([look.text for _, look in places], history=bool(histories))
     found: list[tuple[Finding, ...]] = [()] * len(subjects)
     if not any(suspected):
         return found
-    places = [(number, name) for number, subject in enumerate(subjects) for name in subject.fields]
     chosen = [(one, place) for one, place in zip(suspected, places, strict=True) if one is not None]
     suspicions = [
-        Suspicion(one, subjects[number], name, histories[number] if histories else None)
-        for one, (number, name) in chosen
+        Suspicion(one, subjects[number], look.field, histories[number] if histories else None, look.start)
+        for one, (number, look) in chosen
     ]
     for (_, (number, _)), told in zip(chosen, convict_all(rules, suspicions), strict=True):
         found[number] += tuple(told)
-    return found
+    return [united(told) for told in found]
+
+
+class Look(NamedTuple):
+    """What is judged by itself: a whole text of a subject, or the passage of it that begins at `start`."""
+
+    field: str
+    text: str
+    start: int | None = None
+
+
+def looks(fields: Mapping[str, str]) -> Iterator[Look]:
+    """Yield what is to be judged of a subject's texts."""
+    for name, original in fields.items():
+        yield Look(name, original)
+        if len(original) >= LONG:
+            for start, end in passages(original):
+                yield Look(name, original[start:end], start)
+
+
+def united(findings: Sequence[Finding]) -> tuple[Finding, ...]:
+    """Return the findings with those of one rule in one text as one: at its gravest, with all that matched."""
+    known: dict[tuple[str, str], Finding] = {}
+    for one in findings:
+        place = one.rule, one.field
+        known[place] = _both(known[place], one) if place in known else one
+    return tuple(known.values())
+
+
+def _both(one: Finding, other: Finding) -> Finding:
+    spans = tuple(merged([*one.spans, *other.spans]))
+    return replace(one, severity=max(one.severity, other.severity), spans=spans)
 
 
 class Suspicion(NamedTuple):
-    """One text of a subject, and what the sieve says of it."""
+    """One text of a subject, or the passage that begins at `start`, and what the sieve says of it."""
 
     suspected: Suspected
     subject: Subject
     field: str
     history: History | None = None
+    start: int | None = None
 
 
 def convict_all(rules: RuleSet, suspicions: Sequence[Suspicion]) -> list[list[Finding]]:
@@ -70,7 +104,7 @@ def convict_all(rules: RuleSet, suspicions: Sequence[Suspicion]) -> list[list[Fi
     Each rule looks at all texts before the next one does: its patterns are at hand in the processor then.
     """
     found: list[list[Finding]] = [[] for _ in suspicions]
-    opinions = [_Opinions(rules.opinions, one.suspected.text) for one in suspicions]
+    opinions = [_Opinions(rules.opinions, one) for one in suspicions]
     asked: dict[str, list[tuple[int, Rule, AbstractSet[str]]]] = {}
     for number, one in enumerate(suspicions):
         for rule, absent in one.suspected.candidates:
@@ -82,9 +116,19 @@ def convict_all(rules: RuleSet, suspicions: Sequence[Suspicion]) -> list[list[Fi
 
 
 def _convicted(rule: Rule, suspicion: Suspicion, opinions: _Opinions, absent: AbstractSet[str]) -> Sequence[Finding]:
-    suspected, subject, field, history = suspicion
+    suspected, subject, field, history, start = suspicion
+    if start is not None and asking(rule.parts):
+        return ()  # history knows of whole posts
     finding = judge(rule, suspected.text, subject, field, absent, history)
-    return opinions.weighed(rule, finding) if finding is not None else ()
+    if finding is None:
+        return ()
+    weighed = opinions.weighed(rule, finding)
+    return [_moved(one, start) for one in weighed] if start else weighed
+
+
+def _moved(finding: Finding, by: int) -> Finding:
+    """Return a passage's finding with its places in the whole text."""
+    return replace(finding, spans=tuple((start + by, end + by) for start, end in finding.spans))
 
 
 def judge(
@@ -125,14 +169,27 @@ def judge(
 class _Opinions:
     """What the learned opinions say of one text, each asked when a rule does."""
 
-    def __init__(self, opinions: Mapping[str, Opinion], text: Text) -> None:
+    def __init__(self, opinions: Mapping[str, Opinion], suspicion: Suspicion) -> None:
         self._opinions = opinions
-        self._text = text
+        self._suspicion = suspicion
+        self._text = suspicion.suspected.text
+        self._official: dict[str, bool] = {}
 
     def lift(self, rule: Rule) -> bool:
         """Tell whether there is an opinion for the rule, and it says yes."""
         name = rule.clause.instrument
-        return name in self._opinions and self._opinions[name].lifts(self._view(name), rule.clause.ref)
+        opinion = self._opinions.get(name)
+        return opinion is not None and opinion.lifts(self._view(name), rule.clause.ref) and self._is_official(name)
+
+    def _is_official(self, name: str) -> bool:
+        """Tell whether most passages of a post sound like an office: of people's chat one may do so by chance."""
+        if self._suspicion.start is None:
+            return True
+        if name not in self._official:
+            whole = self._suspicion.subject.fields[self._suspicion.field]
+            voices = [self._opinions[name].view(Text(whole[begin:end])).voice for begin, end in passages(whole)]
+            self._official[name] = median(voices) >= FAINT
+        return self._official[name]
 
     def weighed(self, rule: Rule, finding: Finding) -> Sequence[Finding]:
         """Return the finding, weighed by the opinion where its rule asks for it."""

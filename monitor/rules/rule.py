@@ -17,7 +17,7 @@ from monitor.rules.opinion import Opinion
 from monitor.rules.parts import Part, PatternPart
 from monitor.rules.sieve import Sieve
 
-ENGINE = 3  # counted up when the same rules would find something else: evaluations are kept per rule-set hash
+ENGINE = 4  # counted up when the same rules would find something else: evaluations are kept per rule-set hash
 SCOPES = ("text", "picture", "document")
 
 
