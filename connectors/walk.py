@@ -3,12 +3,14 @@
 For platforms whose listings come newest first, page by page, each post with its time. The cursor remembers the newest
 time, and while posts are lost to a burst, the newest time known before them: a later walk that begins below it and
 ends by itself has read them after all. It remembers as well that the last walk showed nothing at all, which may have
-been a fault: then nobody knows what was missed since the newest time.
+been a fault: then nobody knows what was missed since the newest time. And it remembers from where on the next walk
+reads once more, for one answer tells whether it is whole, but several may not fit together: one of an earlier time
+stands lower, and the posts between it and the one before were shown by none.
 """
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -49,6 +51,8 @@ class Walk:
     is asked for some times before it is believed. `promises`: of this one every page that is told of has posts on it,
     so that an empty one among others proves nothing either. `whole`: it shows all that there is, or all of the window
     that was asked for, so that it ends below what is known; an end above that is none.
+    What is new is sure when the first answer came down to the newest post known before, at a first pull to the back
+    catalogue; else the next walk reads it once more, from where this one ended.
     """
 
     begin: Cursor | None
@@ -59,6 +63,8 @@ class Walk:
     whole: bool = False
     count: int = 0  # posts so far
     _pages: int = 0
+    _told: int = 0  # answers that showed something
+    _is_sure: bool = False  # the first of them came down to what was known before, or to the back catalogue
     _barren: int = 0  # pages in a row that showed nothing new: the walk gets nowhere
     _newest: datetime | None = None
     _oldest: datetime | None = None
@@ -80,8 +86,12 @@ class Walk:
 
     @property
     def since(self) -> datetime | None:
-        """From when on the listing is read: what is known, less the overlap. None for a first pull."""
-        return self.known - self.bounds.overlap if self.known else None
+        """From when on the listing is read: what is known, less the overlap, or what is read once more. None for a
+        first pull.
+        """
+        if self.known is None:
+            return None
+        return min(self.known - self.bounds.overlap, self._moment_of("again") or self.known)
 
     @property
     def left(self) -> int | None:
@@ -101,6 +111,7 @@ class Walk:
         """Return the page of one answer, the last one with the new cursor."""
         fresh = answer.ids - self._ids
         self._pages += 1
+        self._told += bool(answer.ids)
         self.count += len(answer.posts)
         self._barren = 0 if fresh else self._barren + 1
         self._ids |= fresh
@@ -108,6 +119,8 @@ class Walk:
         self._oldest = min([*answer.times, *filter(None, [self._oldest])], default=None)
         self._deepest = min([*(p.published_at for p in answer.posts), *filter(None, [self._deepest])], default=None)
         self._published |= {post.published_at for post in answer.posts if post.edited_at is None}
+        if self._told == 1:
+            self._is_sure = self._comes_down(answer)
         if answer.times:
             self._is_back_catalogue = max(answer.times) < self.live_from
         met = self.since is not None and bool(answer.times) and max(answer.times) < self.since
@@ -123,8 +136,10 @@ class Walk:
         if not complete and not cut:
             return Page(posts=answer.posts, cursor=self.begin or {}, last=False)
         gap = self._hollow if complete else self._gap()
-        heals = ended and self._hollow is None and self._has_read_the_lost()
-        return Page(posts=answer.posts, cursor=self._with_lost(gap, heals=heals), last=True, gap=gap, heals=heals)
+        found = ended and self._hollow is None and self._has_read_the_lost()
+        heals = found and (self._told == 1 or self._reads_the_lost_once_more())
+        cursor = self._with_lost(gap, heals=heals) | self._once_more(gap, ended=ended, found=found and not heals)
+        return Page(posts=answer.posts, cursor=cursor, last=True, gap=gap, heals=heals)
 
     def _is_short_of_known(self) -> bool:
         """Say whether the walk has not come down to what was known before; a first pull cannot tell."""
@@ -159,11 +174,35 @@ class Walk:
             if below <= above:  # several posts may bear the time of one second
                 self._hollow = Gap(start=min(start or below, below), end=max(end, above), cause=Cause.BURST)
 
-    def _with_lost(self, gap: Gap | None, *, heals: bool) -> Cursor:
+    def _comes_down(self, answer: Listed) -> bool:
+        if self.known is None:
+            return bool(answer.times) and min(answer.times) < self.live_from
+        return (self._moment_of("ahead") or self.known) in self._published
+
+    def _once_more(self, gap: Gap | None, *, ended: bool, found: bool) -> dict[str, Any]:
+        """Return from where on the next walk reads once more: what this one brought where that is not sure, what of
+        earlier losses it `found`, and what it was itself to read once more, unless it has, or that is too much.
+        """
+        is_too_much = self._pages >= self.bounds.page_limit or len(self._ids) >= POST_BOUND
+        is_done = is_too_much or (ended and not self._is_short_of_known())
+        before = None if is_done else self._moment_of("again")
+        lost = self._moment_of("lost_after") if found else None
+        again = min(filter(None, (self._unsure_from(gap), before, lost)), default=None)
+        return {"again": again.isoformat()} if again else {}
+
+    def _unsure_from(self, gap: Gap | None) -> datetime | None:
+        """Return from where on this walk has brought what is not sure; what lies in its gap is asked for otherwise."""
+        if self._newest is None or self._is_sure or (self.known and self._newest <= self.known):
+            return None
+        if gap is not None:
+            return gap.end
+        return self.known or (self.live_from if self._newest >= self.live_from else None)
+
+    def _with_lost(self, gap: Gap | None, *, heals: bool) -> dict[str, Any]:
         """Return the cursor, which remembers the newest time known before posts were lost, until they are read."""
         before = self.begin or {}
         lost = before.get("lost_after", before.get("newest") or "" if gap else None)
-        return self._cursor() if lost is None or heals else {**self._cursor(), "lost_after": lost}
+        return self._cursor() if lost is None or heals else self._cursor() | {"lost_after": lost}
 
     def _has_read_the_lost(self) -> bool:
         """Say whether this walk, which has ended, showed what was known before posts were lost; an empty one may be a
@@ -176,10 +215,15 @@ class Walk:
             return True
         return lost != "" and self.since <= _moment(lost) and self._came_down_to(_moment(lost))
 
+    def _reads_the_lost_once_more(self) -> bool:
+        """Say whether the walk before this one has read what was lost, by several answers that may not fit together."""
+        lost, again = (self.begin or {}).get("lost_after"), self._moment_of("again")
+        return self.since is None or (bool(lost) and again is not None and again <= _moment(lost))
+
     def _is_deep_enough(self) -> bool:
         return self.known is None and self._is_back_catalogue and self.count >= self.bounds.back_catalogue
 
-    def _cursor(self) -> Mapping[str, Any]:
+    def _cursor(self) -> dict[str, Any]:
         """A post dated in the future must not hide those of today, and is known all the same."""
         newest = max(filter(None, (self._newest, self.known)), default=None)
         ahead = {"ahead": newest.isoformat()} if newest and newest > self.now else {}

@@ -317,11 +317,12 @@ def test_what_was_published_in_the_live_window_before_the_registration_is_live()
 
 
 def test_a_burst_is_walked_to_its_end_however_small_the_pages():
-    burst = [post(n, at=NOW - n * MINUTE) for n in range(1, 601)]
-    cursor = {"v": 1, "newest_id": post(0, at=NOW - timedelta(days=1))["id"], "found_at": NOW.isoformat()}
+    known = post(0, at=NOW - timedelta(days=1))
+    burst = [*(post(n, at=NOW - n * MINUTE) for n in range(1, 601)), known]
+    cursor = {"v": 1, "newest_id": known["id"], "found_at": NOW.isoformat()}
     with Replay(small_pages(burst, 10)) as replay:
         pages = pull(replay.url, cursor)
-    assert sum(len(one.posts) for one in pages) == 600
+    assert sum(len(one.posts) for one in pages) == 601
     assert pages[-1].gap is None
 
 

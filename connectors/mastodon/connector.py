@@ -100,8 +100,7 @@ class MastodonConnector:
             if not page.last:
                 yield page
                 continue
-            newest = datetime.fromisoformat(page.cursor["newest"]) if page.cursor.get("newest") else None
-            floor = floor_of(shown, walk, begin, newest)
+            floor = floor_of(shown, walk, begin, page.cursor)
             yield replace(page, cursor={**page.cursor, "floor": floor} if floor else page.cursor)
 
     def backfill(self, account: Account, start: datetime, end: datetime, *, now: datetime) -> Iterator[Page]:

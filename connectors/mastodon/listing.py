@@ -45,10 +45,14 @@ def following(response: requests.Response, statuses: Sequence[Json]) -> str:
     return identified(statuses[-1], "a status") if statuses else ""
 
 
-def floor_of(posts: Sequence[Post], walk: Walk, cursor: Cursor, newest: datetime | None) -> str:
-    """Return the id after which the next pull begins: the newest post that is older than the overlap."""
-    if newest is None:
-        return ""
+def floor_of(posts: Sequence[Post], walk: Walk, before: Cursor, after: Cursor) -> str:
+    """Return the id after which the next pull begins: the newest post that is older than the overlap.
+
+    While something is to be read once more it stays where it was.
+    """
+    if "again" in after or not after.get("newest"):
+        return str(before.get("floor", "")) if after.get("newest") else ""
+    newest = datetime.fromisoformat(after["newest"])
     settled = [post for post in posts if post.published_at < newest - walk.bounds.overlap]
     latest = max(settled, key=lambda post: post.published_at, default=None)
-    return latest.native_id if latest else str(cursor.get("floor", ""))
+    return latest.native_id if latest else str(before.get("floor", ""))

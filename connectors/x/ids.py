@@ -18,3 +18,8 @@ def is_ahead(native_id: str, now: datetime) -> bool:
     """Say whether an id is one of the future: as the newest it would hide everything that comes before its time."""
     latest = int((now + AHEAD).timestamp() * 1000) - EPOCH_MS
     return as_number(native_id) >> 22 > latest
+
+
+def first_id_of(moment: datetime) -> int:
+    """Return an id that is below those of the moment and later, and above those of before."""
+    return max(1, (int(moment.timestamp() * 1000) - EPOCH_MS) << 22)

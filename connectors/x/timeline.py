@@ -9,8 +9,8 @@ from typing import Any
 
 from connectors.base import POST_BOUND, Cursor, Gap, Page
 from connectors.payload import onward
-from connectors.x.ids import FIRST_SNOWFLAKE, as_number, is_ahead
-from connectors.x.posts import items_of, object_in, parse_timeline
+from connectors.x.ids import FIRST_SNOWFLAKE, as_number, first_id_of, is_ahead
+from connectors.x.posts import items_of, object_in, parse_timeline, versions_of
 from monitor.model import Account, Cause, Json, Post
 
 SETTLED = timedelta(minutes=15)  # until then an id may still appear below the newest one
@@ -22,7 +22,12 @@ DEPTH = 3200  # posts of a timeline that X gives back
 
 @dataclass(slots=True, kw_only=True)
 class Walk:
-    """One pull's way from the newest post to what is known: pure, it is fed answers and says when it ends."""
+    """One pull's way from the newest post to what is known: pure, it is fed answers and says when it ends.
+
+    A stretch that is read again holds the newest post known before: a timeline that ends without it has lost something,
+    were it only that post itself, which the back-fill finds out. Where nothing known is asked for, or an answer came
+    after another, the next walk begins where this one did (`below` in the cursor), and reads what is new once more.
+    """
 
     start: Mapping[str, Any]
     account: Account
@@ -33,12 +38,19 @@ class Walk:
     now: datetime
     token: str | None = None
     _pages: int = 0
+    _told: int = 0  # answers that showed something
     _barren: int = 0  # pages in a row that showed nothing new: the walk gets nowhere
     _newest: str = ""
     _newest_at: datetime | None = None
     _reached: datetime | None = None
     _is_back_catalogue: bool = False  # the last page with posts lay in it as a whole
     _ids: set[str] = field(default_factory=set)
+    _shows_known: bool = False  # the newest post known before, though it be edited since, or an older one
+    _is_sure: bool = False  # such a one stands in its place in the first answer, at a first pull one long past
+
+    @property
+    def _known(self) -> str:
+        return str(self.start.get("newest_id", ""))
 
     @property
     def bounds(self) -> Mapping[str, str]:
@@ -49,6 +61,7 @@ class Walk:
         posts = parse_timeline(payload)
         ids = [item["id"] for item in items_of(payload)]
         self._pages += 1
+        self._told += bool(ids)
         self._barren = 0 if set(ids) - self._ids else self._barren + 1
         self._ids |= set(ids)
         self._newest = max([self._newest, *(one for one in ids if not is_ahead(one, self.now))], key=as_number)
@@ -57,17 +70,56 @@ class Walk:
         if posts:
             self._is_back_catalogue = max(post.published_at for post in posts) < self.live_from
         self.token = onward(object_in(payload, "meta"), "next_token") or None
+        came_down = 0 < min(map(as_number, ids), default=0) <= as_number(self._known)
+        if self._told == 1:
+            self._is_sure |= came_down if self._known else self._reaches_back_catalogue()
+        self._shows_known |= came_down or any(self._known in versions_of(item) for item in items_of(payload))
         hollow = self._pages > 1 and not ids  # a page was promised and nothing came: perhaps a passing fault
+        hollow |= self._is_above_known()
         ended = (self.token is None and len(self._ids) < DEPTH and not hollow) or self._met(ids, posts)
         complete = ended or self._is_deep_enough()
         cut = self.token is None or self._barren > 1 or self._pages >= self.page_limit or len(self._ids) >= POST_BOUND
         if not complete and not cut:
             return Page(posts=posts, cursor=self.start, last=False)
         gap = None if complete else self._gap()
-        heals = ended and self._has_read_the_lost()
+        found = ended and self._has_read_the_lost()
+        heals = found and (self._told == 1 or self._reads_the_lost_once_more())
         bottom = ended and not self.bounds
-        cursor = self._with_lost(gap, heals=heals)
+        cursor = {**self._with_lost(gap, heals=heals), **self._once_more(gap, ended=ended, found=found and not heals)}
         return Page(posts=posts, cursor=cursor, last=True, gap=gap, heals=heals, bottom=bottom)
+
+    def _is_above_known(self) -> bool:
+        """Say whether nothing known was shown where it was asked for, but what is newer."""
+        is_asked_for = bool(self.bounds) and self.bounds.get("since_id") != self._known
+        return is_asked_for and bool(self._ids) and not self._shows_known
+
+    def _reaches_back_catalogue(self) -> bool:
+        return self._reached is not None and self._reached < self.live_from
+
+    def _once_more(self, gap: Gap | None, *, ended: bool, found: bool) -> dict[str, str]:
+        """Return the id from which on the next walk reads once more: what this one brought where that is not sure, what
+        of earlier losses it `found`, and what it was itself to read once more, unless it has, or that is too much.
+        """
+        is_too_much = self._pages >= self.page_limit or len(self._ids) >= POST_BOUND
+        is_done = is_too_much or (ended and self._ids) or self._cursor().get("settled")
+        before = "" if is_done else self.start.get("below")
+        lost = self.start.get("lost_after") if found else ""
+        below = min(filter(None, (self._unsure_from(gap), before, lost)), key=as_number, default="")
+        return {"below": below} if below else {}
+
+    def _unsure_from(self, gap: Gap | None) -> str:
+        """Return from where on this walk has brought what is not sure; what lies in its gap is asked for otherwise."""
+        if self._is_sure or as_number(self._newest) <= as_number(self._known):
+            return ""
+        if gap is not None:
+            return str(min(map(as_number, self._ids)) - 1)
+        is_live = self._newest_at is not None and self._newest_at >= self.live_from
+        return self._known or (str(first_id_of(self.live_from)) if is_live else "")
+
+    def _reads_the_lost_once_more(self) -> bool:
+        """Say whether the walk before this one has read what was lost, by several answers that may not fit together."""
+        below = as_number(str(self.start.get("below", "")))
+        return not self.bounds or 0 < below <= as_number(str(self.start.get("lost_after", "")))
 
     def _with_lost(self, gap: Gap | None, *, heals: bool) -> Cursor:
         """Return the cursor, which remembers the newest id known before posts were lost, until they are read."""
@@ -103,7 +155,7 @@ class Walk:
             # An empty answer to a look back shows not even the newest post: gone, or the answer was a fault.
             patience = self.overlap if self._ids else max(self.overlap, LOOKED_IN_VAIN)
             looked_back = newest and is_settled(self.start, now=self.now, overlap=patience)
-            kept = {key: value for key, value in self.start.items() if key != "empty"}
+            kept = {key: value for key, value in self.start.items() if key not in {"empty", "below"}}
             is_empty = (
                 bool(newest) and not self._ids and not self.start.get("settled")
             )  # later nothing else is asked for
@@ -137,8 +189,8 @@ def listed_at(post: Post) -> datetime:
 def since(cursor: Mapping[str, Any], *, overlap: timedelta) -> dict[str, str]:
     """Return the lower bound of a timeline read: nothing at first, then since_id (or start_time for ids of no date).
 
-    While an id may still appear below the newest one, a stretch before it is read again; once more after that, however
-    long the pause was; later it costs nothing.
+    While an id may still appear below the newest one, a stretch before it is read again, as deep as what was not sure
+    when it was found; once more after that, however long the pause was; later it costs nothing.
     """
     newest = str(cursor.get("newest_id", ""))
     if not newest or cursor.get("v") != 1:
@@ -147,7 +199,7 @@ def since(cursor: Mapping[str, Any], *, overlap: timedelta) -> dict[str, str]:
         return {"since_id": newest}
     if as_number(newest) >= FIRST_SNOWFLAKE:
         back = int(overlap.total_seconds() * 1000) << 22
-        return {"since_id": str(max(1, as_number(newest) - back))}
+        return {"since_id": str(max(1, min(as_number(newest) - back, as_number(cursor.get("below") or newest))))}
     if cursor.get("newest_at"):
         at = datetime.fromisoformat(cursor["newest_at"]) - overlap
         return {"start_time": at.strftime("%Y-%m-%dT%H:%M:%SZ")}

@@ -157,7 +157,7 @@ class YouTubeConnector:
         walk = begin_walk(account, cursor, self._bounds, now, promises=True, whole=True)
         payload = self._upload_page(account, channel, "", now)
         mark = fingerprint(items_of(payload, account.label))
-        if cursor and cursor.get("page") == mark and "lost_after" not in cursor:
+        if cursor and cursor.get("page") == mark and not cursor.keys() & {"lost_after", "again"}:
             yield Page(posts=(), cursor=cursor, last=True)
             return
         known = frozenset((cursor or {}).get("shown", ()))
