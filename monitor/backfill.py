@@ -22,6 +22,8 @@ class Stretch:
     """A part of the past, [start, end). `shown` is the gap in the coverage that stands for it; none: back catalogue.
 
     `left` is how many posts of the back catalogue are still wanted; `vain` how often it ended where nothing proved it.
+    `again`: from there down it is to be read once more, for several answers, which may not fit together, have brought
+    posts; `looks` how often it was.
     """
 
     start: datetime
@@ -29,6 +31,8 @@ class Stretch:
     shown: tuple[datetime, datetime] | None = None
     left: int | None = None
     vain: int = 0
+    again: datetime | None = None
+    looks: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,14 +77,24 @@ def without_gaps(todo: ToDo | None) -> ToDo | None:
 
 
 def after_slice(
-    todo: ToDo, done: Stretch, *, reached: datetime, posts: int, now: datetime, pause: timedelta
+    todo: ToDo,
+    done: Stretch,
+    *,
+    reached: datetime,
+    posts: int,
+    now: datetime,
+    pause: timedelta,
+    again: datetime | None = None,
 ) -> ToDo | None:
-    """Return what is left after a slice of a stretch: the time it came down to, and how many posts it has shown."""
+    """Return what is left after a slice of a stretch: the time it came down to, and how many posts it has shown.
+
+    `again`: in the end it is to be read once more, from there down.
+    """
     left = None if done.left is None else done.left - posts
     if left is not None and left <= 0:
         return after_end(todo, done, now=now)
     end = max(min(reached + STEP, done.end), done.start + STEP)  # others of that second may not have been shown
-    rest = replace(done, end=end, left=left)
+    rest = replace(done, end=end, left=left, again=again)
     others = tuple(one for one in todo.stretches if one != done)
     return ToDo(stretches=(*others, rest), due=now + pause)
 
@@ -95,6 +109,13 @@ def after_doubt(todo: ToDo, done: Stretch, *, now: datetime, pause: timedelta) -
     others = tuple(one for one in todo.stretches if one != done)
     again = replace(done, vain=done.vain + 1)
     return ToDo(stretches=(*others, again), due=now + pause * 2**done.vain)
+
+
+def once_more(todo: ToDo, done: Stretch, *, end: datetime, now: datetime, pause: timedelta) -> ToDo:
+    """Return the same after a stretch was walked to its end by answers that may not fit together."""
+    others = tuple(one for one in todo.stretches if one != done)
+    rest = replace(done, end=end, again=None, looks=done.looks + 1)
+    return ToDo(stretches=(*others, rest), due=now + pause)
 
 
 def after_failure(todo: ToDo, *, now: datetime, pause: timedelta, retry_at: datetime | None) -> ToDo:
@@ -119,6 +140,8 @@ def to_json(todo: ToDo | None) -> dict[str, Any] | None:
         | ({"shown": [moment.isoformat() for moment in one.shown]} if one.shown else {})
         | ({"left": one.left} if one.left is not None else {})
         | ({"vain": one.vain} if one.vain else {})
+        | ({"again": one.again.isoformat()} if one.again else {})
+        | ({"looks": one.looks} if one.looks else {})
         for one in todo.stretches
     ]
     return {"v": VERSION, "due": sortable(todo.due), "failures": todo.failures, "stretches": stretches}
@@ -135,6 +158,8 @@ def from_json(value: Mapping[str, Any] | None) -> ToDo | None:
             shown=_pair(one.get("shown")),
             left=one.get("left"),
             vain=one.get("vain", 0),
+            again=datetime.fromisoformat(one["again"]) if one.get("again") else None,
+            looks=one.get("looks", 0),
         )
         for one in value["stretches"]
     )

@@ -57,7 +57,10 @@ def test_each_failure_waits_longer_and_none_for_ever():
     assert after_failure(BOTH, now=NOW, pause=MINUTE, retry_at=NOW + DAY).due == NOW + DAY
 
 
-@pytest.mark.parametrize("todo", [None, BOTH], ids=["nothing", "a gap and a back catalogue"])
+ONCE_MORE = replace(BOTH, stretches=(replace(BOTH.stretches[0], again=NOW, looks=2), *BOTH.stretches[1:]))
+
+
+@pytest.mark.parametrize("todo", [None, BOTH, ONCE_MORE], ids=["nothing", "a gap and a back catalogue", "once more"])
 def test_what_is_left_survives_its_way_through_the_database(todo):
     assert from_json(to_json(todo)) == todo
 
@@ -299,8 +302,8 @@ def test_what_was_lost_does_not_wait_until_an_empty_past_is_asked_for_again(desk
     fill(desk, after=HOUR)  # in vain again: the next time in two hours
     burst(desk, platform)
     assert coverage.gaps(desk.stretches()) != ()
-    fill(desk, after=MINUTE)
-    fill(desk, after=MINUTE)
+    for _ in range(4):
+        fill(desk, after=MINUTE)
     assert coverage.gaps(desk.stretches()) == ()
 
 
@@ -310,6 +313,9 @@ def test_a_gap_is_named_until_all_of_it_was_read_and_then_closed(behind):
     fill(behind)
     assert [gap.cause for gap in coverage.gaps(behind.stretches())] == [Cause.BURST]  # the first slice is not all
     fill(behind, after=MINUTE)
+    assert len(coverage.gaps(behind.stretches())) == 1  # nor need several answers fit together
+    for _ in range(2):
+        fill(behind, after=MINUTE)
     assert coverage.gaps(behind.stretches()) == ()
     assert first_hole(behind.stretches(), NOW) is None
     assert len(list_posts(behind.db)) == 151
@@ -324,6 +330,7 @@ def test_a_listing_that_goes_by_another_time_is_not_left_in_its_middle(behind, p
     *lost, known = platform.past
     platform.past = [*lost[1:], lost[0], known]
     fill(behind)
+    fill(behind, after=MINUTE)
     assert coverage.gaps(behind.stretches()) == ()
     assert len(list_posts(behind.db)) == 151
 
@@ -340,7 +347,7 @@ def test_a_post_from_below_that_stands_above_cuts_no_slice_short(behind, platfor
             yield replace(page, reached=min((one.edited_at or one.published_at for one in page.posts), default=None))
 
     platform.backfill = told
-    for _ in range(3):
+    for _ in range(5):
         fill(behind, after=MINUTE)
     assert coverage.gaps(behind.stretches()) == ()
     assert len(list_posts(behind.db)) == 152
@@ -376,6 +383,46 @@ def test_a_gap_that_a_check_has_healed_itself_is_not_read_again(behind, platform
     assert coverage.gaps(behind.stretches()) == ()
 
 
+def test_answers_that_do_not_fit_together_close_no_gap(behind, platform):
+    """I1, fault 21: a later page of an earlier time stands lower, and the posts above it are shown by none."""
+    whole, pages = platform.past, platform.backfill
+    platform.past = [*whole[:60], *whole[120:]]
+
+    def stale(*asked, **more):
+        found, platform.past = list(pages(*asked, **more)), whole
+        yield from found
+
+    platform.backfill, platform.capabilities = stale, Capabilities(rereads=True)
+    fill(behind)
+    assert (len(list_posts(behind.db)), len(coverage.gaps(behind.stretches()))) == (91, 1)
+    for _ in range(2):
+        fill(behind, after=MINUTE)
+    assert (len(list_posts(behind.db)), coverage.gaps(behind.stretches()), left(behind)) == (151, (), None)
+
+
+def test_what_was_lost_is_not_read_once_more_for_ever(behind, platform):
+    """No busy loop, were it that each reading brought a post that was not there before."""
+    platform.capabilities = Capabilities(rereads=True)
+    pages, begun = platform.backfill, []
+
+    def growing(*asked, **more):
+        begun.append(asked)
+        number = len(begun)
+        platform.past.insert(0, post(f"baharu {number}", f"baharu {number}", published_at=NOW + number * SECOND))
+        platform.past.sort(key=lambda one: one.published_at, reverse=True)
+        yield from pages(*asked, **more)
+
+    platform.backfill = growing
+    fill(behind, everything=True)
+    assert (len(begun), coverage.gaps(behind.stretches()), left(behind)) == (4, (), None)
+
+
+def test_one_answer_that_shows_all_that_was_lost_closes_the_gap_at_once(behind, platform):
+    platform.page = 200
+    fill(behind)
+    assert (platform.pages, coverage.gaps(behind.stretches())) == (1, ())
+
+
 def test_two_gaps_are_closed_each_by_its_own_walk(behind, platform):
     platform.gap = Gap(start=NOW + HOUR, end=NOW + 2 * HOUR - MINUTE, cause=Cause.BURST)
     behind.poll(after=HOUR)
@@ -409,7 +456,7 @@ def test_a_newest_post_that_was_taken_back_leaves_no_gap_for_ever(desk, platform
     desk.poll()
     burst(desk, platform)
     platform.past = [one for one in platform.past if one.native_id != "live"]
-    for _ in range(4):
+    for _ in range(6):
         fill(desk, after=MINUTE)
     assert (coverage.gaps(desk.stretches()), left(desk)) == ((), None)
 
@@ -430,7 +477,7 @@ def test_a_failed_slice_is_named_and_tried_again_later_with_what_is_left(behind,
     (failed,) = fill(behind)
     assert "earlier posts could not be read: x/jpd: no answer" in failed.failure
     assert fill(behind, after=SECOND) == []
-    for _ in range(3):
+    for _ in range(5):
         fill(behind, after=MINUTE)
     assert coverage.gaps(behind.stretches()) == ()
 

@@ -32,6 +32,7 @@ SLICE_POSTS = 100  # a page, where pages are full
 PAUSE = timedelta(seconds=30)  # between two slices of an account
 SETTLING = timedelta(hours=1)  # before an empty past is asked for again: what made it seem so may have passed
 TRIES = 3  # looks at a stretch whose end was not proven
+MOST_LOOKS = 3  # at one that several answers have brought posts of
 ACCOUNTS = 5  # of a platform in one round of the daemon
 ACCOUNTS_OF_A_PASS = 100  # at a time
 
@@ -120,13 +121,16 @@ class _Slice:
     saved: Saved
     done: bool = False  # the account's turn has ended with it
     _posts: int = 0
+    _pages: int = 0
+    _new: int = 0  # posts that were not known
     _oldest: datetime = field(init=False)  # of the posts
     _reached: datetime = field(init=False)  # what stands above in the listing was shown
 
     def read(self, todo: ToDo) -> ToDo | None:
         """Read on, and return what is left. Raises ConnectorError, LeaseLostError and OperationalError."""
         stretch, now = todo.next, self.poller.clock()
-        self._posts, self._oldest, self._reached = 0, stretch.end, stretch.end
+        self._posts, self._pages, self._new = 0, 0, 0
+        self._oldest, self._reached = stretch.end, stretch.end
         anchor = self._anchor(stretch) if stretch.shown else None
         begin = min(anchor or stretch.start, stretch.start)
         pages: Iterator[Page] = self.connector.backfill(self.claimed.account, begin, stretch.end, now=now)  # type: ignore[attr-defined]  # looked up by name
@@ -159,8 +163,11 @@ class _Slice:
     def _save(self, page: Page, now: datetime) -> None:
         fresh = fresh_posts(self.poller, self.claimed.account, page.posts)
         if fresh or not page.last:  # else nothing is to be written but what is left to read, and that comes next
-            self.saved.add(self._written(fresh, now))
+            written = self._written(fresh, now)
+            self.saved.add(written)
+            self._new += written.new
         self._posts += len(page.posts)
+        self._pages += 1
         times = [post.published_at for post in page.posts]
         self._oldest = min([self._oldest, *times])
         self._reached = min([self._reached, *([page.reached] if page.reached else times)])
@@ -188,7 +195,8 @@ class _Slice:
 
         An answer without it, or an empty past, may be a passing fault: it is asked for again, some times. A pass asks
         for a gap at once; an empty past is left to one an hour or more later. A gap that cannot be proven closed stays,
-        named.
+        named. One that several answers have brought posts of is read once more: one of them may be of an earlier time,
+        and stand lower than it should, and then the others do not join it.
         """
         proven = gap is None and (anchor is None or self._oldest < anchor + backfill.STEP)
         doubtful = not self._posts if stretch.shown is None else not proven
@@ -198,13 +206,24 @@ class _Slice:
             at_once = self.gate.everything and stretch.shown is not None
             pause = SETTLING if stretch.shown is None else timedelta() if at_once else PAUSE
             return self._left(backfill.after_doubt(todo, stretch, now=now, pause=pause), more=at_once)
+        again = self._unsure(stretch)
+        if proven and again and stretch.looks < MOST_LOOKS:
+            pause = timedelta() if self.gate.everything else PAUSE
+            return self._left(backfill.once_more(todo, stretch, end=again, now=now, pause=pause))
         left = self._left(backfill.after_end(todo, stretch, now=now), closed=stretch if proven else None)
         log.info("past read", account=label, new=self.saved.new, complete=proven, left=bool(left))
         return left
 
+    def _unsure(self, stretch: Stretch) -> datetime | None:
+        """Return from where down what was lost is to be read once more."""
+        is_unsure = stretch.shown is not None and self._pages > 1 and self._new > 0
+        return stretch.again or (stretch.end if is_unsure else None)
+
     def _stopped(self, todo: ToDo, stretch: Stretch, now: datetime) -> ToDo | None:
-        rest = backfill.after_slice(todo, stretch, reached=self._reached, posts=self._posts, now=now, pause=PAUSE)
-        return self._left(rest)
+        again, reached, posts = self._unsure(stretch), self._reached, self._posts
+        return self._left(
+            backfill.after_slice(todo, stretch, reached=reached, posts=posts, now=now, pause=PAUSE, again=again)
+        )
 
     def _left(self, left: ToDo | None, *, closed: Stretch | None = None, more: bool = True) -> ToDo | None:
         """Write what is left to read; with it the turn ends, unless a pass has `more` to read at once."""
