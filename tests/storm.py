@@ -5,9 +5,8 @@ happen is looked for: a post that is neither stored nor inside a named gap (I1),
 post that is believed deleted, more calls than a patient reader makes.
 
 Some faults deceive: nothing in such an answer tells it from a true one. Another value (junk), an earlier answer to the
-same question (stale) or another platform's stand in its place; or what tells of a further page is left out (ended). The
-last is told where something is known that the answer should have come down to, but not at a first pull, and not on X,
-which is asked for what is new alone, for each post costs.
+same question (stale) or another platform's stand in its place; or what tells of a further page is left out (ended).
+What answers like these bring is read once more; two of them in a row may lose something all the same.
 """
 
 from __future__ import annotations

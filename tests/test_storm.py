@@ -59,6 +59,17 @@ def test_lists_that_are_wrong_lose_nothing_and_are_no_edits(sqlite_db):
     assert storm.versions_twice() == 0
 
 
+@pytest.mark.parametrize("seed", [0, 1])
+def test_ends_that_are_none_and_answers_of_earlier_lose_nothing(sqlite_db, seed):
+    """I1, fault 21: between failures, so that there is something to lose. They cost no more than a second reading."""
+    ticks = 60
+    storm = weather(sqlite_db, ("x", "facebook"), ticks=ticks, seed=seed, faults=("ended", "stale", *["500"] * 4))
+    assert min(storm.world.met["ended"], storm.world.met["stale"]) > 4
+    assert storm.lost() == []
+    assert storm.holes() == []
+    assert storm.calls < 5 * (ticks + 2)
+
+
 def test_no_connector_crashes_or_leaves_a_hole_whatever_it_is_answered(sqlite_db):
     """I8, and no bug of ours in any of them: junk as well, and bytes that are no HTTP."""
     ticks = 4
