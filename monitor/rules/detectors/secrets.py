@@ -7,6 +7,8 @@ import re
 from collections import Counter
 from collections.abc import Iterator
 
+import re2
+
 from monitor.rules.detectors.detector import Detector
 from monitor.rules.text import Span
 
@@ -25,7 +27,7 @@ _KEY_FORMS = (
     r"|\b(?:accountkey|sharedaccesskey)=[0-9a-z+/]{40,100}=?|\bsig=[0-9a-z%+/]{40,100}"  # Azure
     r"|\b[a-z][a-z0-9+]{2,12}://[^\s:@/]{1,40}:[^\s:@/]{3,40}@[a-z0-9.-]{3,100}"  # a connection with its password
 )
-_KEY_FORM = re.compile(_KEY_FORMS, re.ASCII)
+_KEY_FORM = re2.compile(_KEY_FORMS)  # so many forms take `re` sixty times as long
 _WORDS = r"(?:kata ?laluan|pass?word|passwd|pwd|pass ?code|pass ?phrase|pw|p/w)(?:nya)?"
 _VALUE = r"[\"'`]?(?P<value>[^\s\"',;`]{4,64})"
 _NAMED = re.compile(
@@ -35,7 +37,7 @@ _NAMED = re.compile(
 )
 _BESIDE = re.compile(rf"\b{_WORDS} [\"'`]?(?P<value>[^\s\"',;`:=]{{6,64}})", re.ASCII)
 _SHORT = re.compile(
-    r"(?<!boarding )(?<!season )(?<!media )\bpass ?[:=] ?(?P<value>[^\s\"',;`]{4,64})"
+    r"\b(?=pass ?[:=])(?<!boarding )(?<!season )(?<!media )pass ?[:=] ?(?P<value>[^\s\"',;`]{4,64})"
     r"|\b(?:kod )?pin ?(?:[:=]|ialah|adalah|is) ?(?P<pin>\d{4,8})(?![\w-])",
     re.ASCII,
 )
