@@ -23,6 +23,7 @@ VIEWS = ("folded", "squeezed")  # what a rule may ask for; `case: exact` makes t
 EXACT = "exact"
 LEAST_SQUEEZED = 3  # letters and digits of a phrase in the squeezed view
 MOST_TELLING = 16  # words: to look for more of them one by one takes longer than a pattern
+MOST_FOR_WORDS = 4_000  # characters: in a longer text a pattern is looked for in less time than its words one by one
 MOST_SPANS = 200  # of one part in one text; more tell nothing new
 MEMORY = (
     32 << 20
@@ -103,6 +104,8 @@ class Source:
         """Return the pattern of what may match; empty: nothing may."""
         if self.pattern:
             return self.pattern
+        if len(text) > MOST_FOR_WORDS:
+            return _alternatives(self.forms)
         forms = tuple(form for form, word in zip(self.forms, self.words, strict=True) if word in text)
         return _alternatives(forms if len(forms) == 1 else self.forms) if forms else ""
 
@@ -130,13 +133,20 @@ class PatternPart:
 
     def present(self, text: Text) -> bool:
         """Tell whether there is a match: quicker than to find them all."""
-        if any(source.view == "squeezed" for source in self.sources) or not text.folded.isascii():
+        if self.shouted or not text.folded.isascii():
             return bool(self.find(text))
-        return any(source.present(text.exact if source.view == EXACT else text.folded) for source in self.sources)
+        return any(source.present(shown) for source in self.sources for shown in _in_view(source.view, text))
 
     def _in_reading(self, source: Source, text: Text, reading: Squeezed) -> Iterable[Span]:
         spans = (reading.folded_span(start, end) for start, end in source.spans(reading.text))
         return [(start, end) for start, end in spans if not self.shouted or _is_shouted(text.exact[start:end])]
+
+
+def _in_view(view: str, text: Text) -> Iterable[str]:
+    """Return what a view shows of a text: readings are more than one."""
+    if view == "squeezed":
+        return (reading.text for reading in text.squeezed)
+    return (text.exact if view == EXACT else text.folded,)
 
 
 def _spans(pattern: Any, text: str) -> list[Span]:
