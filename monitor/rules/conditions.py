@@ -41,6 +41,9 @@ class Condition(Protocol):
     def parts(self) -> Iterator[str]:
         """Yield the names of the parts it asks for."""
 
+    def forbidden(self) -> Iterator[str]:
+        """Yield the names of the parts of which a match may make it false."""
+
     def signs(self, rarity: Rarity) -> frozenset[str] | None:
         """Return parts of which one must match before it can be true, the rarest there are; None: there are none."""
 
@@ -60,6 +63,9 @@ class Part:
     def parts(self) -> Iterator[str]:
         yield self.name
 
+    def forbidden(self) -> Iterator[str]:
+        return iter(())
+
     def signs(self, rarity: Rarity) -> frozenset[str] | None:
         return frozenset({self.name}) if rarity(self.name) < math.inf else None
 
@@ -75,6 +81,9 @@ class Not:
         return () if self.inner.matches(of) is None else None
 
     def parts(self) -> Iterator[str]:
+        yield from self.inner.parts()
+
+    def forbidden(self) -> Iterator[str]:
         yield from self.inner.parts()
 
     def signs(self, rarity: Rarity) -> frozenset[str] | None:  # noqa: ARG002 (what is absent shows by nothing)
@@ -100,6 +109,10 @@ class And:
         yield from self.left.parts()
         yield from self.right.parts()
 
+    def forbidden(self) -> Iterator[str]:
+        yield from self.left.forbidden()
+        yield from self.right.forbidden()
+
     def signs(self, rarity: Rarity) -> frozenset[str] | None:
         return _rarer(self.left.signs(rarity), self.right.signs(rarity), rarity)
 
@@ -119,6 +132,10 @@ class Or:
     def parts(self) -> Iterator[str]:
         yield from self.left.parts()
         yield from self.right.parts()
+
+    def forbidden(self) -> Iterator[str]:
+        yield from self.left.forbidden()
+        yield from self.right.forbidden()
 
     def signs(self, rarity: Rarity) -> frozenset[str] | None:
         left, right = self.left.signs(rarity), self.right.signs(rarity)
@@ -145,6 +162,10 @@ class Near:
     def parts(self) -> Iterator[str]:
         yield from self.left.parts()
         yield from self.right.parts()
+
+    def forbidden(self) -> Iterator[str]:
+        yield from self.left.forbidden()
+        yield from self.right.forbidden()
 
     def signs(self, rarity: Rarity) -> frozenset[str] | None:
         return _rarer(self.left.signs(rarity), self.right.signs(rarity), rarity)

@@ -18,6 +18,9 @@ from monitor.rules.rule import OpinionUse, Rule, RuleSet, Shift, Status
 from monitor.rules.sieve import Suspected
 from monitor.rules.text import Span, Text
 
+ENOUGH = 3  # matches at the beginning of a long text: they tell as much as those of all of it, of which a mail shows 3
+MARGIN = 500  # characters behind them that are looked at too: what excuses or surrounds a match may stand there
+
 SCOPE_OF = {"text": "text", "picture": "picture", "video": "picture", "document": "document"}
 
 
@@ -136,7 +139,7 @@ def judge(
     text: Text,
     subject: Subject,
     field: str,
-    absent: Iterable[str] = (),
+    absent: AbstractSet[str] = frozenset(),
     history: History | None = None,
 ) -> Finding | None:
     """Return the rule's finding in one text, or None. Whether the rule is active is the caller's business.
@@ -145,6 +148,8 @@ def judge(
     """
     if SCOPE_OF[field.partition(":")[0]] not in rule.scope or not _applies(rule, subject):
         return None
+    if text.beginning is not None and _is_light(rule, text):
+        return None  # asked first where to look for everything takes long
     matches = _matches(rule, text, subject, absent, history)
     if matches is None:
         return None
@@ -249,9 +254,16 @@ def _found(part: Part, text: Text) -> Sequence[Span]:
 
 
 def _matches(
-    rule: Rule, text: Text, subject: Subject, absent: Iterable[str], history: History | None
+    rule: Rule, text: Text, subject: Subject, absent: AbstractSet[str], history: History | None
 ) -> Sequence[Span] | None:
-    """Return the matches that make the condition true, without those that an exception covers; None: it is false."""
+    """Return the matches that make the condition true, without those that an exception covers; None: it is false.
+
+    In a long text they are those of its beginning where that holds enough of them.
+    """
+    if text.beginning is not None and _may_end_early(rule):
+        enough = _matches_at_beginning(rule, text, text.beginning, absent)
+        if enough is not None:
+            return enough
     known: dict[str, Sequence[Span]] = dict.fromkeys(absent, ())
 
     def of(name: str) -> Sequence[Span]:
@@ -267,6 +279,31 @@ def _matches(
     if not excused:
         return spans
     return rule.condition.matches(lambda name: [span for span in of(name) if not _covered(span, excused)])
+
+
+def _may_end_early(rule: Rule) -> bool:
+    """Tell whether what is further down can make a finding neither graver nor another one."""
+    return not asking(rule.parts) and all(shift.within is None for shift in rule.stronger)
+
+
+def _matches_at_beginning(rule: Rule, text: Text, beginning: Text, absent: AbstractSet[str]) -> Sequence[Span] | None:
+    """Return the matches in the beginning of a text, if they are enough. What must not be there is nowhere in it."""
+    forbidden = frozenset(rule.condition.forbidden())
+    excused = sorted(span for excuse in rule.exceptions for span in _found(excuse.covers, beginning))
+
+    def up_to(end: int) -> Sequence[Span]:
+        def of(name: str) -> Sequence[Span]:
+            if name in absent:
+                return ()
+            if name in forbidden:
+                return _found(rule.parts[name], text)
+            found = _found(rule.parts[name], beginning)
+            return [span for span in found if span[1] <= end and not _covered(span, excused)]
+
+        return rule.condition.matches(of) or ()
+
+    end = len(beginning.folded)
+    return up_to(end) if len(merged(up_to(end - MARGIN))) >= ENOUGH else None
 
 
 def _post_allows(rule: Rule, text: Text, subject: Subject, of: Matches) -> bool:
@@ -292,6 +329,15 @@ def _severity(rule: Rule, text: Text, spans: Sequence[Span]) -> Severity | None:
     level = min(level, Severity.CRITICAL)
     level -= sum(shift.by for shift in rule.weaker if _present(shift, text, spans))
     return Severity(level) if level >= Severity.LOW else None
+
+
+def _is_light(rule: Rule, text: Text) -> bool:
+    """Tell whether words anywhere in the text leave nothing of the severity, whatever else is found."""
+    most = min(int(rule.severity) + sum(shift.by for shift in rule.stronger), Severity.CRITICAL)
+    anywhere = [shift for shift in rule.weaker if shift.within is None]
+    if most - sum(shift.by for shift in anywhere) >= Severity.LOW:
+        return False
+    return most - sum(shift.by for shift in anywhere if shift.words.present(text)) < Severity.LOW
 
 
 def _present(shift: Shift, text: Text, spans: Sequence[Span]) -> bool:

@@ -132,6 +132,8 @@ _SIGNS = "013457@$!|"
 AS_LETTERS = tuple(str.maketrans(_SIGNS, letters) for letters in ("oieastasii", "oleastasll"))  # 1, !, |: an i or an l
 ARABIC_SIGNS = dict(zip("،؛؟٪", ",;?%", strict=True))
 Span = tuple[int, int]
+BEGINNING = 8_000  # characters of a long text that are looked at before all of it is
+LONG = 16_000  # characters of a long text
 
 # A sign among letters, or one at a word's end; spaced letters; a word broken by dots, dashes or emoji. RE2 takes these
 # too, and tries them on every post together with the rules: without one of them nothing but repeated letters differs.
@@ -171,6 +173,11 @@ class Text:
     def edits(self) -> Sequence[Edit]:
         """Return what was written in disguise, by its places in the text before it was read."""
         return edits(self._shown_small)
+
+    @cached_property
+    def beginning(self) -> Text | None:
+        """Return what a long text begins with; None for others."""
+        return _Beginning(self) if len(self.folded) >= LONG else None
 
     @cached_property
     def _mark(self) -> str:
@@ -341,6 +348,22 @@ class _PlainWords(_Words):
 _PLAIN_WORDS = _PlainWords()
 _DISGUISED_SIGN = "\x1d"  # a text that has it is merely not folded in one step
 _BETWEEN_TEXTS = " \x1e "
+
+
+class _Beginning(Text):
+    """The first words of a long text; its places are those of the whole one."""
+
+    def __init__(self, whole: Text) -> None:
+        super().__init__(whole.original)
+        self._whole = whole
+        self.folded = whole.folded[:BEGINNING].rpartition(" ")[0] or whole.folded[:BEGINNING]
+
+    @cached_property
+    def exact(self) -> str:
+        return self._whole.exact[: len(self.folded)]
+
+    def original_span(self, start: int, end: int) -> Span:
+        return self._whole.original_span(start, end)
 
 
 def _mark(original: str, small: str, changes: Sequence[Edit]) -> str:
