@@ -247,6 +247,7 @@ class Text:
 
 # ---------------------------------------------------------------- words, read once
 
+MOST_BY_WORDS = 4_000  # characters: a longer text may hold many words that nobody wrote before, and is read as a whole
 _MOST_WORDS = 50_000
 _LONGEST_KEPT = 40
 
@@ -384,7 +385,7 @@ def _has_odd_letters(text: str) -> bool:
 def _small(text: str) -> str:
     if text.isascii():
         return text.lower()
-    return _FOLDED_WORDS.in_text(text)
+    return _FOLDED_WORDS.in_text(text) if len(text) <= MOST_BY_WORDS else plain(text).casefold()
 
 
 HIDING = "\ue000"  # for private use: no text has it, and rules can look for it
@@ -490,12 +491,18 @@ _SINGLE_WORDS = _SingleWords()
 
 def single(folded: str) -> str:
     """Return the text with repeated letters dropped."""
-    return _SINGLE_WORDS.in_text(folded)
+    return _SINGLE_WORDS.in_text(folded) if len(folded) <= MOST_BY_WORDS else _AGAIN.sub(itemgetter(1), folded)
 
 
 def is_disguised(folded: str) -> bool:
     """Tell whether squeezing undoes more than repeated letters."""
     return _FIND_SPACED.search(folded) is not None or _FIND_DISGUISED.search(folded) is not None
+
+
+@lru_cache(maxsize=1)
+def _joined(text: str) -> str:
+    """Return a text with its spaced letters and broken words joined; both readings begin with it."""
+    return _JOINED.sub(lambda run: _BETWEEN.sub("", run[0]), text)
 
 
 class _ReadWords(_Words):
@@ -509,11 +516,20 @@ class _ReadWords(_Words):
         return self.whole(word)
 
     def whole(self, text: str) -> str:
-        """Return a text that is not to be read word by word: there are spaced letters in it."""
-        joined = _JOINED.sub(lambda run: _BETWEEN.sub("", run[0]), text)
+        """Return a text that is not to be read word by word: it is long, or there are spaced letters in it."""
+        joined = _joined(text)
         if _LEET_WORD.search(joined) is None:
             return joined
-        return _DISGUISED_WORD.sub(lambda word: _without_signs(word[0], self._signs), joined)
+        words = joined.split(" ")
+        letters = dict(zip(words, joined.translate(self._signs).split(" "), strict=True))
+        read = {word: word if word.isalpha() else self._spelt(word, spelt) for word, spelt in letters.items()}
+        return " ".join(map(read.__getitem__, words))
+
+    def _spelt(self, word: str, spelt: str) -> str:
+        """Return what stands between spaces with the signs in its words read; `spelt`: with all signs read."""
+        if _DISGUISED_WORD.fullmatch(word):
+            return spelt if _LEET_WORD.search(word) else word
+        return _DISGUISED_WORD.sub(lambda one: _without_signs(one[0], self._signs), word)
 
 
 class _OtherwiseReadWords(_ReadWords):
@@ -542,7 +558,7 @@ class Squeezed:
     """
 
     def __init__(self, folded: str, words: _ReadWords | None = None, *, spaced: bool = False) -> None:
-        """`words` take the first two steps, of the whole text where it is `spaced`; None: they change nothing."""
+        """`words` take the first two steps, of the whole text if it is `spaced`; None: they change nothing."""
         self._folded = folded
         self._words = words
         if words is None or spaced:
@@ -591,6 +607,7 @@ def readings(folded: str, *, spaced: bool) -> Iterator[Squeezed]:
 
     `spaced`: there are letters with spaces between.
     """
+    spaced |= len(folded) > MOST_BY_WORDS
     first = Squeezed(folded, _READ_WORDS, spaced=spaced)
     yield first
     if _EITHER.search(folded):
