@@ -60,6 +60,8 @@ class Row:
     cells: Mapping[str, str]
 
 
+# Comes along when an address is copied from a page or a chat, and is seen by nobody.
+_UNSEEN = dict.fromkeys(map(ord, "\u00ad\u200b\u200e\u200f\u2060\ufeff\u202a\u202b\u202c\u202d\u202e")) | {0xA0: " "}
 WORKBOOK = b"PK\x03\x04"  # how an .xlsx file begins, whatever its name says
 
 
@@ -94,8 +96,8 @@ def _rows(data: bytes, columns: Sequence[str], *, file: str, problems: list[Prob
             problems.append(Problem(file=file, place=f"line {begins}", message=message))
             return
         line = reader.line_num + 1
-        values = [cell.replace("\xa0", " ").strip() for cell in cells]
-        if not any(values):
+        values = [cell.translate(_UNSEEN).strip() for cell in cells]
+        if not any(values) or (header is None and values[0].startswith("sep=")):  # which tells Excel the delimiter
             continue
         if header is None:
             header = [value.casefold() for value in values]

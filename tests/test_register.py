@@ -61,6 +61,19 @@ def test_every_encoding_of_excel_is_understood(encoding):
     assert found.contacts.head_name == "Zoë"
 
 
+def test_what_nobody_sees_in_a_pasted_cell_is_left_out():
+    (found,), problems = accounts_of("JPD\u200b,x,\u202a\ufeffhttps://x.com/jpd_demo\u202c\u200e,,\u00a0active,")
+    assert not problems
+    assert (found.agency, found.handle, found.url) == ("JPD", "jpd_demo", "https://x.com/jpd_demo")
+
+
+def test_the_line_that_tells_excel_the_delimiter_is_no_header():
+    text = f"sep=;\r\n{AGENCY_HEAD}\r\n{ROW}".replace(",", ";")
+    (found,), problems = agencies_of(text)
+    assert not problems
+    assert found.code == "JPD"
+
+
 AGENCY_MISTAKES = [
     pytest.param("kind", "minister", "did you mean ministry?", id="unknown kind"),
     pytest.param("state", "KL", "unknown", id="unknown state"),

@@ -71,6 +71,7 @@ MISTAKES = [
     ("unknown key", ("condition:", "conditon:"), "conditon (line 12): unknown key; did you mean condition?"),
     ("missing key", ("version: 2\n", ""), "version: is missing"),
     ("unknown key of a part", ("{phrases: [minit", "{phrase: [minit"), "parts.paper.phrase (line 11): unknown key; did you mean phrases?"),
+    ("no words at all", ("phrases: [minit, surat]", "phrases: []"), "parts.paper.phrases (line 11): is empty"),
     ("a key twice", ("severity: medium", "severity: medium\nseverity: low"), "severity (line 8): stands here twice"),
     ("unknown severity", ("severity: medium", "severity: hgh"), "severity (line 7): 'hgh': unknown; did you mean high?"),
     ("unknown clause", ("ref: 1a", "ref: 1b"), "clause.ref (line 6): '1b': unknown; known: 1a"),

@@ -94,11 +94,14 @@ class Value:
         return str(self.node.value)
 
     def texts(self) -> list[str]:
-        """Return a list of texts; a single text is a list of one."""
+        """Return a list of texts; a single text is a list of one. A list that is written holds something."""
         if isinstance(self.node, yaml.ScalarNode):
             one = self.text()
             return [one] if one is not None else []
-        return [text for item in self.items() if (text := item.text()) is not None]
+        items = self.items()
+        if self.is_list and not items:
+            self.wrong("is empty")
+        return [text for item in items if (text := item.text()) is not None]
 
     def integer(self, *, least: int, most: int) -> int | None:
         text = self.text()
