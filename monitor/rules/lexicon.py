@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from functools import cache, lru_cache
 from pathlib import Path
 
@@ -17,7 +18,7 @@ _SUFFIXES = ("nya", "lah", "kan", "kah", "an", "i", "ku", "mu")
 _PREFIXES = ("di", "ke", "se", "ber", "ter", "me")
 _LEAST_STEM = 4
 _VOWELS = re.compile("[aeiou]")
-_LONGEST = 20
+_SHORTEST, _LONGEST = 2, 20  # letters of a word among words written as one
 _STRANGE_LETTER = 8.0  # the cost of a letter that belongs to no known word
 _DEAREST = 10.0  # a word's cost, in a run of words written as one; rarer ones make anything readable
 
@@ -41,6 +42,8 @@ def known(word: str) -> bool:
 
 
 def _stem_known(word: str) -> bool:
+    if len(word) <= _LEAST_STEM or not (word.endswith(_SUFFIXES) or word.startswith(_PREFIXES)):
+        return False
     every = ranks()
     ends = (word.removesuffix(one) for one in _SUFFIXES if word.endswith(one))
     begins = (word.removeprefix(one) for one in _PREFIXES if word.startswith(one))
@@ -95,21 +98,28 @@ def fitting(word: str) -> str:
 @lru_cache(maxsize=20_000)
 def split(letters: str) -> Sequence[str]:
     """Return the words that were written as one; what is not known stands between them as it is."""
-    every = ranks()
-    costs, froms = [0.0], [0]
-    for end in range(1, len(letters) + 1):
-        best, begin = costs[end - 1] + _STRANGE_LETTER, end - 1
-        for start in range(max(0, end - _LONGEST), end - 1):
-            place = every.get(letters[start:end])
-            if place is not None and costs[start] + _cost(place) < best:
-                best, begin = costs[start] + _cost(place), start
-        costs.append(best)
-        froms.append(begin)
+    every, beginnings = _costs(), _beginnings()
+    costs = [place * _STRANGE_LETTER for place in range(len(letters) + 1)]
+    froms = [max(0, place - 1) for place in range(len(letters) + 1)]
+    for start, cost in enumerate(costs):
+        if start < len(letters) and cost + _STRANGE_LETTER < costs[start + 1]:
+            costs[start + 1], froms[start + 1] = cost + _STRANGE_LETTER, start
+        for end in range(start + _SHORTEST, min(start + _LONGEST, len(letters)) + 1):
+            word = letters[start:end]
+            if word in every and cost + every[word] < costs[end]:
+                costs[end], froms[end] = cost + every[word], start
+            elif word not in beginnings:
+                break
+    return _words(letters, froms)
+
+
+def _words(letters: str, froms: Sequence[int]) -> Sequence[str]:
+    """Return the words of a text, by where the one that ends at each place begins; single letters make one."""
     words: list[str] = []
     end = len(letters)
     while end:
         word = letters[froms[end] : end]
-        if len(word) == 1 and words and words[-1] not in every:
+        if len(word) == 1 and words and words[-1] not in ranks():
             words[-1] = word + words[-1]
         else:
             words.append(word)
@@ -117,6 +127,13 @@ def split(letters: str) -> Sequence[str]:
     return tuple(reversed(words))
 
 
-def _cost(place: int) -> float:
-    """Return how surprising a word is, by Zipf's law."""
-    return math.log((place + 1) * _DEAREST)
+@cache
+def _costs() -> Mapping[str, float]:
+    """Return how surprising each word is, by Zipf's law."""
+    return {word: math.log((place + 1) * _DEAREST) for word, place in ranks().items()}
+
+
+@cache
+def _beginnings() -> AbstractSet[str]:
+    """Return what words begin with: where it is none of these, no word goes on."""
+    return frozenset(word[:length] for word in ranks() for length in range(_SHORTEST, len(word)))
