@@ -24,7 +24,18 @@ import re2
 from monitor.rules.disguise import ACROSS
 from monitor.rules.history import HistoryPart
 from monitor.rules.parts import Part, Triggers, counts_far, is_wide, loosened, single_pattern, within_memory, word_tree
-from monitor.rules.text import DISGUISED, SPACED, Squeezed, Text, fold, fold_plain, fold_plain_all, readings, single
+from monitor.rules.text import (
+    DISGUISED,
+    MOST_BY_WORDS,
+    SPACED,
+    Squeezed,
+    Text,
+    fold,
+    fold_plain,
+    fold_plain_all,
+    readings,
+    single,
+)
 
 if TYPE_CHECKING:
     from monitor.rules.opinion import Opinion
@@ -34,6 +45,7 @@ MOST_KNOWN = 1_000  # combinations of parts that a rule keeps, some 500 bytes ea
 _EVERY = -1  # rule, in bits
 _PER_CHARACTER = 1e-4  # a long list of words matches more often than a short one, whatever the tests hold
 _DISGUISED, _SPACED, _ACROSS, _WORDS, _HISTORY, _ANYTHING, _FIRST_PART = (1 << bit for bit in range(7))  # what is seen
+_DISGUISES = {DISGUISED: _DISGUISED, SPACED: _DISGUISED | _SPACED, ACROSS: _ACROSS}  # the first patterns of a glance
 
 Candidate = tuple["Rule", AbstractSet[str]]  # with the parts that are known not to match
 Hits = Sequence[int] | None  # patterns of a set that were seen, by their number
@@ -106,6 +118,8 @@ class Sieve:
         self._others = _Looks(others, owners=[owners[one] for one in others])
         words = _glance_set(asking)
         self._has_words = words.match  # or rather: may have; phrases, and what is disguised
+        self._has_disguises = pattern_set(_DISGUISES).Match
+        self._phrases = range(len(_DISGUISES), len(words.behind))  # among the patterns of that set
         self._across = words.behind.index((_ACROSS, 0))
         self._glances = (words, *self._signs.folded.sets)
         self._one_glance_tells = not self._always_with_history
@@ -131,9 +145,20 @@ class Sieve:
         return list(map(found.get, range(len(originals))))
 
     def _glance(self, folded: str) -> Sequence[Hits]:
-        """Return what each of the sets that are looked for in every text finds in one."""
+        """Return what each of the sets that are looked for in every text finds in one.
+
+        A long text has phrases: that takes no look, which would take long where it has words that none had before.
+        """
         encoded = folded.encode()
-        return [one.match(encoded) for one in self._glances]
+        if len(folded) <= MOST_BY_WORDS:
+            return [one.match(encoded) for one in self._glances]
+        return [
+            [*(self._has_disguises(encoded) or ()), *self._phrases],
+            *(one.match(encoded) for one in self._glances[1:]),
+        ]
+
+    def _may_have_words(self, text: bytes) -> bool:
+        return len(text) > MOST_BY_WORDS or bool(self._has_words(text))
 
     def _looked_at(
         self, number: int, original: str, folded: str | None, hits: Sequence[Hits], *, history: bool
@@ -162,7 +187,7 @@ class Sieve:
         for one in looked:
             one.read()
             letters = [one.single()] if one.parts & _WORDS else []
-            one.letters = [*letters, *filter(self._has_words, one.readings)]
+            one.letters = [*letters, *filter(self._may_have_words, one.readings)]
         self._signs.look(looked)
         for decided in self._decided:
             for one in looked:
@@ -312,7 +337,7 @@ class _Look:
 
 def _glance_set(signs: Iterable[Triggers]) -> _Set:
     """Return the set of what is looked for before anything else: any phrase of the signs, and what is disguised."""
-    patterns = {DISGUISED: _DISGUISED, SPACED: _DISGUISED | _SPACED, ACROSS: _ACROSS}
+    patterns = dict(_DISGUISES)
     if words := sorted({phrase for one in signs for phrase in one.phrases}):
         patterns[word_tree(words)] = _WORDS
     return _Set(pattern_set(patterns).Match, [(seen, 0) for seen in patterns.values()], _EVERY)
