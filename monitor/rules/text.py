@@ -573,7 +573,7 @@ class Squeezed:
 
     @cached_property
     def _between(self) -> _Dropped:
-        return _Dropped(_inner(_JOINED, _BETWEEN, self._folded) if self._words is not None else ())
+        return _between(self._folded) if self._words is not None else _Dropped(())
 
     @cached_property
     def _again(self) -> _Dropped:
@@ -591,15 +591,20 @@ class _Dropped:
     """What was left out of a text: where the rest stood before."""
 
     def __init__(self, spans: Iterable[Span]) -> None:
-        self._at: list[int] = []  # places in the rest, after each of which more was left out
-        self._lengths = [0]
-        for start, end in spans:
-            self._at.append(start - self._lengths[-1])
-            self._lengths.append(self._lengths[-1] + end - start)
+        left = list(spans)
+        self._lengths = list(accumulate((end - start for start, end in left), initial=0))
+        # Places in the rest, after each of which more was left out.
+        self._at = [start - length for (start, _), length in zip(left, self._lengths, strict=False)]
 
     def before(self, place: int) -> int:
         """Return the place in the whole text of one in the rest."""
         return place + self._lengths[bisect_right(self._at, place)]
+
+
+@lru_cache(maxsize=1)
+def _between(folded: str) -> _Dropped:
+    """Return what was left out where spaced letters and broken words were joined: the same in both readings."""
+    return _Dropped(_inner(_JOINED, _BETWEEN, folded))
 
 
 def readings(folded: str, *, spaced: bool) -> Iterator[Squeezed]:
