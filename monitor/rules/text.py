@@ -505,6 +505,14 @@ def _joined(text: str) -> str:
     return _JOINED.sub(lambda run: _BETWEEN.sub("", run[0]), text)
 
 
+@lru_cache(maxsize=1)
+def _disguised(joined: str) -> tuple[Sequence[str], Sequence[str]]:
+    """Return what stands between spaces and has signs for letters: single words, and what is more than one."""
+    signed = [one for one in dict.fromkeys(joined.split(" ")) if not one.isalpha()]
+    words = set(filter(_DISGUISED_WORD.fullmatch, signed))
+    return list(filter(_LEET_WORD.search, words)), [one for one in signed if one not in words]
+
+
 class _ReadWords(_Words):
     """Spaced letters and broken words joined, and signs in words as the letters that they stand for here."""
 
@@ -521,15 +529,11 @@ class _ReadWords(_Words):
         if _LEET_WORD.search(joined) is None:
             return joined
         words = joined.split(" ")
-        letters = dict(zip(words, joined.translate(self._signs).split(" "), strict=True))
-        read = {word: word if word.isalpha() else self._spelt(word, spelt) for word, spelt in letters.items()}
-        return " ".join(map(read.__getitem__, words))
-
-    def _spelt(self, word: str, spelt: str) -> str:
-        """Return what stands between spaces with the signs in its words read; `spelt`: with all signs read."""
-        if _DISGUISED_WORD.fullmatch(word):
-            return spelt if _LEET_WORD.search(word) else word
-        return _DISGUISED_WORD.sub(lambda one: _without_signs(one[0], self._signs), word)
+        spelt = dict(zip(words, joined.translate(self._signs).split(" "), strict=True))
+        whole, partly = _disguised(joined)
+        read = {word: spelt[word] for word in whole}
+        read |= {one: _DISGUISED_WORD.sub(lambda word: _without_signs(word[0], self._signs), one) for one in partly}
+        return " ".join([read.get(word, word) for word in words])
 
 
 class _OtherwiseReadWords(_ReadWords):
