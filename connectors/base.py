@@ -39,7 +39,8 @@ class Gap:
 
     Posts may bear times of long before they appeared: then the stretch can lie before the last check, or be empty
     because their times do not say where it lies. It stays a gap: posts are missing.
-    `from_start`: the pulls before this one showed nothing of what was known, so that nobody knows what they missed.
+    `from_start`: the pulls before this one showed nothing of what was known, or what they brought was not sure, so that
+    nobody knows what they missed.
     """
 
     start: datetime | None
@@ -58,6 +59,8 @@ class Page:
     `heals` says that this walk has read, from end to end, all that earlier walks of this cursor had named as gaps.
     `bottom` says that a walk from the newest post down has come to where the listing itself ends: nothing lies below.
     `reached` is told where the listing goes by another time than that of publication: what was later was shown.
+    `since` is told with a last page that claims to have shown all from then on, while the walk knew of no post that
+    could prove it: a stored one from there, older than all that was shown, disproves it.
     """
 
     posts: tuple[Post, ...]
@@ -67,6 +70,7 @@ class Page:
     heals: bool = False
     bottom: bool = False
     reached: datetime | None = None
+    since: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

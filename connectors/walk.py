@@ -139,11 +139,29 @@ class Walk:
         found = ended and self._hollow is None and self._has_read_the_lost()
         heals = found and (self._told == 1 or self._reads_the_lost_once_more())
         cursor = self._with_lost(gap, heals=heals) | self._once_more(gap, ended=ended, found=found and not heals)
-        return Page(posts=answer.posts, cursor=cursor, last=True, gap=gap, heals=heals)
+        since = self.live_from if ended and gap is None and self._is_unproven() else None
+        return Page(posts=answer.posts, cursor=cursor, last=True, gap=gap, heals=heals, since=since)
+
+    def _is_unproven(self) -> bool:
+        """Say whether no known post can prove the end: at a first pull, and where it is read once more."""
+        return self._newest is not None and (self.known is None or self._reads_live_once_more())
+
+    def _reads_live_once_more(self) -> bool:
+        """Say whether it is read once more from a moment on that is no post's."""
+        return bool((self.begin or {}).get("again_live"))
+
+    @property
+    def _goal(self) -> datetime | None:
+        """When the post that the walk must come down to was published: the newest known, or the one from which on is
+        read once more.
+        """
+        again = self._moment_of("again")
+        return again if again and self.known and not self._reads_live_once_more() else self.known
 
     def _is_short_of_known(self) -> bool:
         """Say whether the walk has not come down to what was known before; a first pull cannot tell."""
-        known = self._moment_of("ahead") or self.known
+        goal = self._goal
+        known = goal if goal != self.known else self._moment_of("ahead") or goal
         return known is not None and not self._came_down_to(known)
 
     def _is_above_known(self) -> bool:
@@ -151,10 +169,11 @@ class Walk:
 
         Where the listing goes by the last change, an edited one stands among the newer ones, and proves nothing.
         """
-        if self.known is None or self._deepest is None:
+        goal = self._goal
+        if goal is None or self._deepest is None:
             return False
-        is_above = self._newest is not None and self._newest > self.known
-        return self._deepest > self.known or (is_above and not any(at <= self.known for at in self._published))
+        is_above = self._newest is not None and self._newest > goal
+        return self._deepest > goal or (is_above and not any(at <= goal for at in self._published))
 
     def _came_down_to(self, moment: datetime) -> bool:
         """Say whether the post of that moment was shown, or the listing went past it.
@@ -188,7 +207,8 @@ class Walk:
         before = None if is_done else self._moment_of("again")
         lost = self._moment_of("lost_after") if found else None
         again = min(filter(None, (self._unsure_from(gap), before, lost)), default=None)
-        return {"again": again.isoformat()} if again else {}
+        is_live = self._reads_live_once_more() if again == before else self.known is None and gap is None
+        return ({"again": again.isoformat()} | ({"again_live": True} if is_live else {})) if again else {}
 
     def _unsure_from(self, gap: Gap | None) -> datetime | None:
         """Return from where on this walk has brought what is not sure; what lies in its gap is asked for otherwise."""
@@ -200,8 +220,9 @@ class Walk:
 
     def _with_lost(self, gap: Gap | None, *, heals: bool) -> dict[str, Any]:
         """Return the cursor, which remembers the newest time known before posts were lost, until they are read."""
-        before = self.begin or {}
-        lost = before.get("lost_after", before.get("newest") or "" if gap else None)
+        before: str | None = (self.begin or {}).get("lost_after")
+        mine = (self._goal.isoformat() if self._goal else "") if gap else None
+        lost = min((one for one in (before, mine) if one is not None), default=None)  # times of UTC sort as text
         return self._cursor() if lost is None or heals else self._cursor() | {"lost_after": lost}
 
     def _has_read_the_lost(self) -> bool:
@@ -231,11 +252,11 @@ class Walk:
         return {"v": 1, "newest": min(newest, self.now).isoformat() if newest else None, **ahead, **empty}
 
     def _gap(self) -> Gap | None:
-        reached = min(self._oldest or self.now, self.now)
-        if self._is_back_catalogue if self.known is None else reached <= self.known:
+        reached, goal = min(self._oldest or self.now, self.now), self._goal
+        if self._is_back_catalogue if goal is None else reached <= goal:
             return None
         saw_nothing = bool(self.begin) and (self.known is None or bool((self.begin or {}).get("empty")))
-        return Gap(start=self.known, end=reached, cause=Cause.BURST, from_start=saw_nothing)
+        return Gap(start=goal, end=reached, cause=Cause.BURST, from_start=saw_nothing or goal != self.known)
 
 
 def begin_walk(

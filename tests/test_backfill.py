@@ -400,6 +400,55 @@ def test_answers_that_do_not_fit_together_close_no_gap(behind, platform):
     assert (len(list_posts(behind.db)), coverage.gaps(behind.stretches()), left(behind)) == (151, (), None)
 
 
+@dataclass
+class Ended(Archive):
+    """A platform whose first pull breaks off after its first page, and whose later ones end by theirs."""
+
+    def pull(self, holder, cursor, *, now):
+        if not self.pages:
+            self.pages = 1
+            yield Page(posts=tuple(self.past), cursor={}, last=False)
+            raise Unavailable("x/jpd: no answer in time")
+        yield Page(posts=tuple(self.shown["jpd"]), cursor={"v": 1}, last=True, since=NOW - DAY)
+
+
+def begun(db, past, *more):
+    platform = Ended(shown={"jpd": [*more, post("new", "baharu", published_at=NOW + 50 * MINUTE)]}, past=past)
+    platform.capabilities = Capabilities(rereads=False)
+    desk = Desk(db, platform)
+    desk.poll()
+    desk.poll(after=HOUR)
+    return desk, platform
+
+
+def test_a_first_walk_that_ends_above_posts_of_an_earlier_try_is_a_gap(db):
+    """I1, fault 21: walks of many pages fail more often than one that is wrongly ended by its first answer."""
+    desk, platform = begun(db, older(3, begin=HOUR))
+    assert [gap.cause for gap in coverage.gaps(desk.stretches())] == [Cause.BURST]
+    assert first_hole(desk.stretches(), NOW) is None
+    platform.past = [*platform.shown["jpd"], post("lost", "hilang", published_at=NOW + MINUTE), *platform.past]
+    whole, platform.past = platform.past, platform.past[:2]
+    fill(desk)
+    assert coverage.gaps(desk.stretches()) != ()  # that shows nothing from below either
+    platform.past = whole
+    for _ in range(2):
+        fill(desk, after=MINUTE)
+    assert (coverage.gaps(desk.stretches()), len(list_posts(db))) == ((), 5)
+
+
+def test_an_old_post_that_was_edited_does_not_hide_that_a_first_walk_ended_above(db):
+    """On X it stands where its edit belongs."""
+    early = post("early", "awal", published_at=NOW - 3 * HOUR, edited_at=NOW + 51 * MINUTE)
+    desk, _ = begun(db, older(3, begin=HOUR), early)
+    assert [gap.end for gap in coverage.gaps(desk.stretches())] == [NOW + 50 * MINUTE]
+
+
+def test_posts_of_the_back_catalogue_disprove_no_first_walk(db):
+    """How many of them it reads is a choice."""
+    desk, _ = begun(db, older(3, begin=2 * DAY))
+    assert coverage.gaps(desk.stretches()) == ()
+
+
 def test_what_was_lost_is_not_read_once_more_for_ever(behind, platform):
     """No busy loop, were it that each reading brought a post that was not there before."""
     platform.capabilities = Capabilities(rereads=True)

@@ -77,7 +77,19 @@ def test_a_second_reading_that_fails_is_made_again():
     empty = after(once, EMPTY_END).cursor
     assert (empty["again"], empty["empty"]) == (ago(60), True)
     news = after(once, shown(0, more=False))
-    assert (news.gap.start, news.cursor["again"]) == (NOW - MINUTE, ago(60))
+    assert (news.gap.start, news.gap.from_start, news.cursor["again"]) == (NOW - HOUR, True, ago(60))
+
+
+def test_a_second_reading_that_ends_above_where_the_first_began_is_a_gap():
+    """Walks of many pages fail more often than one that is wrongly ended by its first answer."""
+    once = after(KNOWN, shown(1, 2), shown(61, 62, more=False)).cursor
+    page = after(once, shown(1, 2, more=False))
+    assert (page.gap.start, page.gap.end, page.gap.from_start) == (NOW - HOUR, NOW - 2 * MINUTE, True)
+    assert page.cursor["lost_after"] == ago(60)
+    x = known_at(1, below=at(60)["id"])
+    gap = x_walk(x, answer_of(at(1), at(2)))[0].gap
+    assert (gap.start, gap.end, gap.from_start) == (NOW - HOUR, NOW - 2 * MINUTE, True)
+    assert x_walk(x, answer_of(at(1), at(2), at(60)))[0].gap is None
 
 
 def test_what_is_too_much_for_one_walk_is_not_read_from_its_beginning_for_ever():
@@ -100,6 +112,19 @@ FIRST = {
 def test_of_a_first_pull_what_is_live_is_read_once_more(answers, again):
     """There nothing is known that could tell an end from one that is none."""
     assert after(None, *answers).cursor.get("again") == (again and again.isoformat())
+
+
+def test_an_end_that_no_known_post_proves_tells_from_when_on_all_is_said_to_be_shown():
+    """A post that an earlier try has stored may disprove it."""
+    first = after(None, shown(1, 2, more=False))
+    x = x_walk({}, answer_of(at(1), at(2)))[0]
+    assert first.since == x.since == LIVE_FROM
+    assert after(first.cursor, shown(1, 2, more=False)).since == LIVE_FROM
+    assert x_walk(x.cursor, answer_of(at(1), at(2)))[0].since == LIVE_FROM
+    assert (
+        after(KNOWN, shown(1, 60, more=False)).since is x_walk(known_at(60), answer_of(at(1), at(60)))[0].since is None
+    )
+    assert after(None, EMPTY_END).since is x_walk({}, answer_of())[0].since is None
 
 
 def test_a_loss_is_healed_by_several_answers_only_when_a_second_walk_finds_the_same():
@@ -170,7 +195,7 @@ def test_what_is_new_on_x_is_read_once_more_unless_one_answer_joins_it_to_what_i
     assert cursor.get("below") == below
     _, following = x_walk(cursor, answer_of(at(1), at(60)))
     since = int(following.bounds["since_id"])
-    assert since == (int(below) if below else int(at(1)["id"]) - (60_000 << 22))
+    assert since == (int(below) - 1 if below else int(at(1)["id"]) - (60_000 << 22))
     assert "below" not in x_walk(cursor, answer_of(at(1), at(60)))[0].cursor
 
 
@@ -183,7 +208,7 @@ def test_an_empty_answer_on_x_is_no_second_reading_and_what_is_settled_asks_for_
 
 def test_what_is_too_much_for_one_walk_on_x_is_not_read_from_its_beginning_for_ever():
     cut, _ = x_walk(known_at(60), answer_of(at(1), token="a"), answer_of(at(2), token="b"), page_limit=2)
-    assert int(cut.cursor["below"]) == int(at(2)["id"]) - 1
+    assert cut.cursor["below"] == at(2)["id"]
     again, _ = x_walk(cut.cursor, answer_of(at(1), token="a"), answer_of(at(2), token="b"), page_limit=2)
     assert "below" not in again.cursor
 

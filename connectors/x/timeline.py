@@ -9,7 +9,7 @@ from typing import Any
 
 from connectors.base import POST_BOUND, Cursor, Gap, Page
 from connectors.payload import onward
-from connectors.x.ids import FIRST_SNOWFLAKE, as_number, first_id_of, is_ahead
+from connectors.x.ids import FIRST_SNOWFLAKE, as_number, first_id_of, is_ahead, time_of
 from connectors.x.posts import items_of, object_in, parse_timeline, versions_of
 from monitor.model import Account, Cause, Json, Post
 
@@ -45,12 +45,28 @@ class Walk:
     _reached: datetime | None = None
     _is_back_catalogue: bool = False  # the last page with posts lay in it as a whole
     _ids: set[str] = field(default_factory=set)
-    _shows_known: bool = False  # the newest post known before, though it be edited since, or an older one
-    _is_sure: bool = False  # such a one stands in its place in the first answer, at a first pull one long past
+    _shows_goal: bool = False  # the post to come down to, though it be edited since, or an older one
+    _is_sure: bool = False  # the first answer shows the newest known post in its place, at a first pull one long past
 
     @property
     def _known(self) -> str:
         return str(self.start.get("newest_id", ""))
+
+    @property
+    def _goal(self) -> str:
+        """Return the post that the walk must come down to: the newest known, or where it reads once more, the first
+        of that.
+        """
+        below = str(self.start.get("below", ""))
+        return below if below and not self._reads_live_once_more() else self._known
+
+    def _reads_live_once_more(self) -> bool:
+        """Say whether it is read once more from an id on that is no post's."""
+        return bool(self.start.get("below_live"))
+
+    def _is_unproven(self) -> bool:
+        """Say whether no known post can prove the end: at a first pull, and where it is read once more."""
+        return bool(self._ids) and (not self._known or self._reads_live_once_more())
 
     @property
     def bounds(self) -> Mapping[str, str]:
@@ -70,10 +86,12 @@ class Walk:
         if posts:
             self._is_back_catalogue = max(post.published_at for post in posts) < self.live_from
         self.token = onward(object_in(payload, "meta"), "next_token") or None
-        came_down = 0 < min(map(as_number, ids), default=0) <= as_number(self._known)
+        lowest = min(map(as_number, ids), default=0)
         if self._told == 1:
+            came_down = 0 < lowest <= as_number(self._known)
             self._is_sure |= came_down if self._known else self._reaches_back_catalogue()
-        self._shows_known |= came_down or any(self._known in versions_of(item) for item in items_of(payload))
+        self._shows_goal |= 0 < lowest <= as_number(self._goal)
+        self._shows_goal |= any(self._goal in versions_of(item) for item in items_of(payload))
         hollow = self._pages > 1 and not ids  # a page was promised and nothing came: perhaps a passing fault
         hollow |= self._is_above_known()
         ended = (self.token is None and len(self._ids) < DEPTH and not hollow) or self._met(ids, posts)
@@ -86,17 +104,18 @@ class Walk:
         heals = found and (self._told == 1 or self._reads_the_lost_once_more())
         bottom = ended and not self.bounds
         cursor = {**self._with_lost(gap, heals=heals), **self._once_more(gap, ended=ended, found=found and not heals)}
-        return Page(posts=posts, cursor=cursor, last=True, gap=gap, heals=heals, bottom=bottom)
+        since = self.live_from if ended and gap is None and self._is_unproven() else None
+        return Page(posts=posts, cursor=cursor, last=True, gap=gap, heals=heals, bottom=bottom, since=since)
 
     def _is_above_known(self) -> bool:
         """Say whether nothing known was shown where it was asked for, but what is newer."""
         is_asked_for = bool(self.bounds) and self.bounds.get("since_id") != self._known
-        return is_asked_for and bool(self._ids) and not self._shows_known
+        return is_asked_for and bool(self._ids) and not self._shows_goal
 
     def _reaches_back_catalogue(self) -> bool:
         return self._reached is not None and self._reached < self.live_from
 
-    def _once_more(self, gap: Gap | None, *, ended: bool, found: bool) -> dict[str, str]:
+    def _once_more(self, gap: Gap | None, *, ended: bool, found: bool) -> dict[str, Any]:
         """Return the id from which on the next walk reads once more: what this one brought where that is not sure, what
         of earlier losses it `found`, and what it was itself to read once more, unless it has, or that is too much.
         """
@@ -105,14 +124,15 @@ class Walk:
         before = "" if is_done else self.start.get("below")
         lost = self.start.get("lost_after") if found else ""
         below = min(filter(None, (self._unsure_from(gap), before, lost)), key=as_number, default="")
-        return {"below": below} if below else {}
+        is_live = self._reads_live_once_more() if below == before else not self._known and gap is None
+        return ({"below": below} | ({"below_live": True} if is_live else {})) if below else {}
 
     def _unsure_from(self, gap: Gap | None) -> str:
         """Return from where on this walk has brought what is not sure; what lies in its gap is asked for otherwise."""
         if self._is_sure or as_number(self._newest) <= as_number(self._known):
             return ""
         if gap is not None:
-            return str(min(map(as_number, self._ids)) - 1)
+            return str(min(map(as_number, self._ids)))
         is_live = self._newest_at is not None and self._newest_at >= self.live_from
         return self._known or (str(first_id_of(self.live_from)) if is_live else "")
 
@@ -123,7 +143,8 @@ class Walk:
 
     def _with_lost(self, gap: Gap | None, *, heals: bool) -> Cursor:
         """Return the cursor, which remembers the newest id known before posts were lost, until they are read."""
-        lost = self.start.get("lost_after", self.start.get("newest_id", "") if gap else None)
+        marks = [self.start.get("lost_after"), self._goal if gap else None]
+        lost = min((str(one) for one in marks if one is not None), key=as_number, default=None)
         kept = {key: value for key, value in self._cursor().items() if key != "lost_after"}
         return kept if lost is None or heals else {**kept, "lost_after": lost}
 
@@ -155,7 +176,7 @@ class Walk:
             # An empty answer to a look back shows not even the newest post: gone, or the answer was a fault.
             patience = self.overlap if self._ids else max(self.overlap, LOOKED_IN_VAIN)
             looked_back = newest and is_settled(self.start, now=self.now, overlap=patience)
-            kept = {key: value for key, value in self.start.items() if key not in {"empty", "below"}}
+            kept = {key: value for key, value in self.start.items() if key not in {"empty", "below", "below_live"}}
             is_empty = (
                 bool(newest) and not self._ids and not self.start.get("settled")
             )  # later nothing else is asked for
@@ -170,15 +191,15 @@ class Walk:
         """
         reached = self._reached or self.now
         oldest = min(map(as_number, self._ids), default=0)
-        if 0 < oldest <= as_number(str(self.start.get("newest_id", ""))) or (
-            not self.bounds and self._is_back_catalogue
-        ):
+        if 0 < oldest <= as_number(self._goal) or (not self.bounds and self._is_back_catalogue):
             return None
         known = self.start.get("newest_at")
         begin = datetime.fromisoformat(known) if known else self.account.registered_at
+        unsure = time_of(self._goal) if self._goal != self._known else None
+        begin = min(filter(None, (begin, unsure)), default=None)
         start = begin if begin and begin < reached else None
         saw_nothing = bool(self.start) and (not known or self.start.get("settled") or self.start.get("empty"))
-        return Gap(start=start, end=reached, cause=Cause.BURST, from_start=bool(saw_nothing))
+        return Gap(start=start, end=reached, cause=Cause.BURST, from_start=bool(saw_nothing or unsure))
 
 
 def listed_at(post: Post) -> datetime:
@@ -199,7 +220,8 @@ def since(cursor: Mapping[str, Any], *, overlap: timedelta) -> dict[str, str]:
         return {"since_id": newest}
     if as_number(newest) >= FIRST_SNOWFLAKE:
         back = int(overlap.total_seconds() * 1000) << 22
-        return {"since_id": str(max(1, min(as_number(newest) - back, as_number(cursor.get("below") or newest))))}
+        below = as_number(str(cursor.get("below") or newest)) - 1  # that one proves that all was shown
+        return {"since_id": str(max(1, min(as_number(newest) - back, below)))}
     if cursor.get("newest_at"):
         at = datetime.fromisoformat(cursor["newest_at"]) - overlap
         return {"start_time": at.strftime("%Y-%m-%dT%H:%M:%SZ")}

@@ -22,7 +22,7 @@ from monitor.poll.judging import fresh_posts, judge
 from monitor.poll.poller import Checked, InternalError, Poller, Round, StorageFailedError, Turn
 from monitor.poll.profile import ProfileLook
 from monitor.store.accounts import Claimed, LeaseLostError, release
-from monitor.store.backfill import claim_backfills, newest_before, save_todo
+from monitor.store.backfill import claim_backfills, newest_before, oldest_within, save_todo
 from monitor.store.posts import Saved, save_page
 
 log = structlog.get_logger(__name__)
@@ -148,9 +148,12 @@ class _Slice:
     def _anchor(self, stretch: Stretch) -> datetime | None:
         """Return when a known post from below was published; an older one at each further look.
 
-        The newest may have been deleted, and nobody has noticed so far.
+        The newest may have been deleted, and nobody has noticed so far. Where none is known, the oldest one within the
+        stretch must be shown.
         """
-        return newest_before(self.poller.db, self.claimed.account.id, stretch.start, but=stretch.vain)
+        db, number = self.poller.db, self.claimed.account.id
+        below = newest_before(db, number, stretch.start, but=stretch.vain)
+        return below or oldest_within(db, number, stretch.start, stretch.end, but=stretch.vain)
 
     def _is_enough(self, stretch: Stretch) -> bool:
         """Say whether a slice may end here: it has shown posts, and all of a second's at its end.

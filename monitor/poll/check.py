@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 import structlog
 from sqlalchemy.exc import OperationalError
 
-from connectors.base import Connector, ConnectorError, Page
+from connectors.base import Connector, ConnectorError, Gap, Page
 from monitor.coverage import Hole
 from monitor.model import Account, Cause, Profile
 from monitor.poll.backfill import can_backfill
@@ -33,6 +33,7 @@ from monitor.poll.reread import read_again
 from monitor.rechecks import rechecks_of
 from monitor.schedule import PROFILE_EVERY, Outcome, next_check, next_interval
 from monitor.store.accounts import Claimed, LeaseLostError, release
+from monitor.store.backfill import oldest_within
 from monitor.store.checks import Ended, Failure, ReadEnd, save_failure, save_failures
 from monitor.store.database import explained
 from monitor.store.history import Fired
@@ -240,6 +241,7 @@ class Check:
         """
         turn, poller, claimed = self.turn, self.turn.poller, self.turn.claimed
         times: list[datetime] = []
+        oldest = turn.now  # of those shown: an edited one may stand above newer ones
         look = ProfileLook(turn=turn)
         for page in [known] if known is not None else turn.connector.pull(turn.account, claimed.cursor, now=turn.now):
             turn.gate.proven = True
@@ -250,7 +252,9 @@ class Check:
             judged, rules = judge(poller, turn.account, fresh, turn.now, look), poller.rules()
             fired = fired_rules(rules, turn.account, judged)
             times += [one.post.published_at for one in judged if one.post.edited_at is None]
-            end = _read_end(turn, page, self.saved.new + len(judged), times) if page.last else None
+            oldest = min([oldest, *(post.published_at for post in page.posts if post.edited_at is None)])
+            new = self.saved.new + len(judged)
+            end = _read_end(turn, _unless_disproved(turn, page, oldest), new, times) if page.last else None
             if end is not None and len(judged) <= FEW:
                 ended = Ended(claimed=claimed, end=end, now=turn.now)
                 rechecks = rechecks_of(poller.polling)
@@ -286,6 +290,19 @@ class Check:
         self.saved.add(found)
         self.turn.gate.fired += self.fired
         self.brought = None
+
+
+def _unless_disproved(turn: Turn, page: Page, oldest: datetime) -> Page:
+    """Return the page, with a gap where a post that an earlier try has stored disproves that all was shown.
+
+    A first walk of many pages may fail many times, and then be ended by its first answer.
+    """
+    if page.since is None or page.gap is not None or not can_backfill(turn.connector):
+        return page
+    within = oldest_within(turn.poller.db, turn.account.id, page.since, oldest)
+    if within is None:
+        return page
+    return replace(page, gap=Gap(start=page.since, end=oldest, cause=Cause.BURST, from_start=True), heals=False)
 
 
 def _with_profile(turn: Turn, profile: Profile | ConnectorError | None) -> Claimed:

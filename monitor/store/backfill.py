@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
+from typing import Any
 
-from sqlalchemy import Connection, or_, select, update
+from sqlalchemy import Connection, Select, or_, select, update
 
 from monitor import backfill
 from monitor.backfill import Stretch, ToDo
@@ -73,8 +75,27 @@ def newest_before(db: Database, account_id: int, moment: datetime, *, but: int =
 
     `but` so many newer ones, as long as there is an older one.
     """
-    shown = (post.c.deleted_at.is_(None), post.c.missing_at.is_(None), post.c.hidden_at.is_(None))
-    known = select(post.c.published_at).where(post.c.account_id == account_id, post.c.published_at <= moment, *shown)
+    known = _still_shown(account_id).where(post.c.published_at <= moment)
     with db.read() as connection:
-        times = connection.execute(known.order_by(post.c.published_at.desc()).limit(but + 1)).scalars().all()
+        times: Sequence[datetime] = (
+            connection.execute(known.order_by(post.c.published_at.desc()).limit(but + 1)).scalars().all()
+        )
     return times[-1] if times else None
+
+
+def oldest_within(db: Database, account_id: int, start: datetime, end: datetime, *, but: int = 0) -> datetime | None:
+    """Return when the oldest post of [start, end) was published, of those that the platform should still show.
+
+    `but` so many older ones, as long as there is a newer one.
+    """
+    known = _still_shown(account_id).where(post.c.published_at >= start, post.c.published_at < end)
+    with db.read() as connection:
+        times: Sequence[datetime] = (
+            connection.execute(known.order_by(post.c.published_at).limit(but + 1)).scalars().all()
+        )
+    return times[-1] if times else None
+
+
+def _still_shown(account_id: int) -> Select[Any]:
+    shown = (post.c.deleted_at.is_(None), post.c.missing_at.is_(None), post.c.hidden_at.is_(None))
+    return select(post.c.published_at).where(post.c.account_id == account_id, *shown)
