@@ -90,6 +90,7 @@ HIDES_NOT = [
     ("hashtags", "sila kongsi #minitmesyuarat #kad #pengenalan"),
     ("a soft hyphen", "ada su\u00adlit di sini ya"),
     ("a list of three words", "m1n1t m3syuarat 5ulit"),
+    ("an apostrophe lost to a wrong encoding", "we can\ufffdt wait and haven\ufffdt been here"),
 ]
 
 

@@ -128,6 +128,7 @@ DROPPED = frozenset({"Mn", "Me", "Cf"})
 FILLERS = frozenset("\u115f\u1160\u3164\uffa0\u034f")  # letters by category, invisible by design
 DASHES = dict.fromkeys("‐‑‒–—―−﹘﹣－", "-")
 QUOTES = dict.fromkeys("‘’‚‛′", "'") | dict.fromkeys("“”„‟″", '"')
+QUOTES |= {"\ufffd": "'"}  # mostly what a wrong encoding left of one
 _SIGNS = "013457@$!|"
 AS_LETTERS = tuple(str.maketrans(_SIGNS, letters) for letters in ("oieastasii", "oleastasll"))  # 1, !, |: an i or an l
 ARABIC_SIGNS = dict(zip("،؛؟٪", ",;?%", strict=True))
