@@ -119,12 +119,14 @@ CHAT = [Labelled(text=f"aku lapar la wei, kek apa {n}", elsewhere=True) for n in
 
 
 def test_what_does_not_read_like_an_office_page_is_not_lifted_and_is_doubted():
-    heard = learn([*POSTS, *CHAT], instrument="guide", bars=SURE)
-    chat = "aku lapar la wei, kek isteri RM55"
-    assert heard.view(Text(chat)).voice < 0.5 < heard.view(Text("kek isteri saya RM55 di kaunter")).voice
+    heard = replace(learn([*POSTS, *CHAT], instrument="guide", bars=SURE), voice={"1a": 0.9})
+    chat = "aku lapar la wei, kek apa RM55"
+    assert heard.view(Text(chat)).voice < 0.9 < heard.view(Text("kek isteri saya RM55 di kaunter")).voice
     assert severities(rules(heard), "kek isteri saya RM55 di kaunter") == [Severity.MEDIUM]
     assert severities(rules(heard), chat) == [Severity.LOW]
-    assert severities(rules(replace(heard, doubt=0.5), Severity.HIGH, OpinionUse.DOUBTS), chat) == [Severity.LOW]
+    doubted = rules(replace(heard, doubt=0.6), Severity.HIGH, OpinionUse.DOUBTS)
+    assert severities(doubted, chat) == [Severity.LOW]
+    assert severities(doubted, "kek isteri saya RM55 di kaunter") == [Severity.HIGH]
 
 
 def test_what_is_all_but_sure_is_confirmed_though_it_sounds_like_chat():
@@ -272,7 +274,7 @@ def test_the_longest_words_of_the_greatest_weights_do_not_run_over():
     for step in (127, -127):
         full = Weights(array("b", [step] * 8 * 3), [1.0, 2.0, 4.0])
         terms = 799
-        word = 2 + PIECE * (24 + 23 + 22)  # itself, its stem, its pieces
+        word = 3 + PIECE * (24 + 23 + 22)  # itself, its stem, its company, its pieces
         expected = step / 127 * (400 * word + 399) / math.sqrt(terms)
         assert full.scores(words, (), [0.0, 0.0, 1.0]) == pytest.approx([expected, 2 * expected, 4 * expected + 1])
 

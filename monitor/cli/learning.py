@@ -23,17 +23,16 @@ from monitor.rules.suggest import Answer
 from monitor.store.archive import told_texts
 
 # By clause, how sure it must be to make an alert of what a rule finds broadly, and how much the text must read like an
-# office's page: chosen by what they cost on texts from elsewhere and on posts of writers that it had not learned. Of
-# 20 alerts one is false (of eight, where the writer was unknown to it as well), and five of 10,000 texts from elsewhere
+# office's page: chosen by what they cost on texts of two places and on posts of two writers that it had not learned.
+# Of 18 alerts on those posts one is false, three of four breaches are found, and 28 of 10,000 texts of those places
 # alert. What leaked (3c, 4) cannot be taken back, and hardly any chat reads like it; of jokes, tempers and bets (3a,
 # 3b) chat is full.
-LIFT = {"3a": 0.68, "3b": 0.63, "3c": 0.57, "4": 0.6}
-VOICE = {"3a": 0.75, "3b": 0.72, "3c": 0.5, "4": 0.45}
-OTHER_LIFT, OTHER_VOICE = 0.63, 0.65  # of a clause of another instrument
+LIFT = {"3a": 0.6, "3b": 0.6, "3c": 0.6, "4": 0.5}
+VOICE = {"3a": 0.92, "3b": 0.92, "3c": 0.68, "4": 0.5}
+OTHER_LIFT, OTHER_VOICE = 0.6, 0.85  # of a clause of another instrument
 CONFIRM = 0.45  # a rule's words speak for it as well
-DOUBT = 0.05  # one in twenty
-ORDINARY_WEIGHT = 0.5  # there are many of them, and nobody looked at each
-FIRED_WEIGHT = 10.0  # of one on which a rule fires: only of such is the opinion ever asked
+DOUBT = 0.06  # one in seventeen
+FIRED_WEIGHT = 1.0  # of an ordinary text on which a rule fires: of others the opinion is never asked
 EXAMPLE_WEIGHT = 3.0  # a rule that asks to be confirmed must be, of what its writer said it is for
 VERDICT_WEIGHT = 3.0  # what a person said of this installation's own post counts as much as three example posts
 EXTRA = "learning needs pantau[learn]; install it with `pip install 'pantau[learn]'`"
@@ -83,7 +82,7 @@ def rules_learn(
     if not clauses:
         raise bad(f"--instrument: '{instrument}': no rules of this instrument in {folder}")
     posts = [post for file in files or () for post in labelled_posts(file, clauses)]
-    ordinaries = list(_weighed(rules, [text for file in ordinary or () for text in ordinary_texts(file)]))
+    ordinaries = _weighed(rules, [text for file in ordinary or () for text in ordinary_texts(file)])
     verdicts = list(_verdicts(rules, instrument))
     every = [*posts, *ordinaries, *_examples(rules, instrument), *verdicts]
     if len({post.clause for post in every}) < 2:
@@ -129,15 +128,15 @@ def ordinary_texts(file: Path) -> Iterator[Labelled]:
     for number, line in enumerate(_lines(file), start=1):
         if line.strip():
             text = _text(file, number, line) if file.suffix == ".jsonl" else line
-            yield Labelled(text=text, weight=ORDINARY_WEIGHT, elsewhere=True)
+            yield Labelled(text=text, weight=0.0, elsewhere=True)
 
 
-def _weighed(rules: RuleSet, texts: Sequence[Labelled]) -> Iterator[Labelled]:
-    """Yield the texts, those on which a rule fires with more weight."""
+def _weighed(rules: RuleSet, texts: Sequence[Labelled]) -> Sequence[Labelled]:
+    """Return the texts, with weight those on which a rule fires; all of them if none does."""
     alone = RuleSet([replace(rule, opinion=OpinionUse.IGNORED) for rule in rules.rules], "")
-    for one in texts:
-        fires = evaluate(alone, Subject(fields={"text": one.text}))
-        yield replace(one, weight=FIRED_WEIGHT) if fires else one
+    fires = [bool(evaluate(alone, Subject(fields={"text": one.text}))) for one in texts]
+    asked = fires if any(fires) else [True] * len(texts)
+    return [replace(one, weight=FIRED_WEIGHT) if one_is else one for one, one_is in zip(texts, asked, strict=True)]
 
 
 def _text(file: Path, number: int, line: str) -> str:

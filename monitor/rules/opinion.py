@@ -30,11 +30,11 @@ from monitor.rules.marks import marks
 from monitor.rules.text import HIDING, Text
 from monitor.rules.weights import MOST_KEPT, Weights
 
-FORMAT = 5
+FORMAT = 6
 NONE = "none"  # the label of ordinary posts
-FAINT = 0.4  # how much of an office's voice is enough where a rule's own words tell as well
-FAINTEST = 0.1  # and where words are hidden, or it is all but sure
-ALL_BUT_SURE = 0.9
+FAINT = 0.8  # how much of an office's voice is enough where a rule's own words tell as well
+FAINTEST = 0.5  # and where words are hidden, or it is all but sure
+ALL_BUT_SURE = 0.93
 CLOSE = 0.15  # a clause that is this likely beside the likeliest may be meant as well
 MOST_WORDS = 400  # of one text: what comes later changes nothing
 _WORD = re.compile(r"[a-z]+|\d+|[^\W\d_]+|[^\w\s]")

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import struct
 from array import array
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import cycle, pairwise
 from typing import TypeVar
 from zlib import crc32
@@ -59,7 +59,7 @@ class Weights:
         Its terms are the words and the pairs of neighbours' stems; each counts once. Pairs hardly come again: what they
         hash to is not kept.
         """
-        rows, buckets = self._rows, self.buckets
+        rows, buckets = self._rows, shared(self.buckets)
         once = set(words)
         pairs = set(map(crc32, map(self._tails.__getitem__, words[1:]), map(self._heads.__getitem__, words)))
         total = sum(map(self._words.__getitem__, once)) + OF_WORD * sum([rows[one % buckets] for one in pairs])
@@ -76,8 +76,8 @@ class Weights:
         return [(lane - _MIDDLE) * unit for lane, unit in zip(lanes, self._units, strict=True)]
 
     def _of_word(self, word: str) -> int:
-        own, root, *pieces = (self._rows[one] for one in buckets_of(word, self.buckets))
-        return OF_WORD * (own + root) + OF_PIECE * sum(pieces)
+        own, root, company, *pieces = (self._rows[one] for one in buckets_of(word, self.buckets))
+        return OF_WORD * (own + root + company) + OF_PIECE * sum(pieces)
 
 
 def _rows(steps: array[int], labels: int) -> list[int]:
@@ -128,14 +128,30 @@ def terms(words: Sequence[str]) -> Sequence[str]:
 
 
 def buckets_of(term: str, buckets: int) -> Sequence[int]:
-    """Return the buckets of a term: its own first, and for a single word that of its stem and those of its pieces."""
-    inside = () if " " in term else (f"{stem(term)} ", *_pieces(f"<{term}>"))
-    return [crc32(one.encode()) % buckets for one in (term, *inside)]
+    """Return the buckets of a term: its own first, and for a single word those of its stem, its company, its pieces."""
+    if " " in term:
+        return _shared((term,), buckets)
+    own, root, *pieces = _shared((term, f"{stem(term)} ", *_pieces(f"<{term}>")), buckets)
+    return [own, root, bucket_of_company(term, buckets), *pieces]
 
 
 def buckets_of_mark(mark: str, buckets: int) -> Sequence[int]:
     """Return the buckets of a mark: its own, and those of the smaller ones that it stands for."""
-    return [crc32(one.encode()) % buckets for one in upto(mark)]
+    return _shared(upto(mark), buckets)
+
+
+def bucket_of_company(word: str, buckets: int) -> int:
+    """Return the bucket for what the company that a word keeps tells of it: no other features are in it."""
+    return shared(buckets) + crc32(word.encode()) % (buckets - shared(buckets))
+
+
+def shared(buckets: int) -> int:
+    """Return how many of the buckets all features share; behind them are those of company."""
+    return buckets * 2 // 3
+
+
+def _shared(features: Iterable[str], buckets: int) -> Sequence[int]:
+    return [crc32(one.encode()) % shared(buckets) for one in features]
 
 
 def _pieces(framed: str) -> Iterator[str]:
