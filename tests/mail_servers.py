@@ -15,6 +15,7 @@ from datetime import UTC, datetime, timedelta
 from email.message import EmailMessage
 from pathlib import Path
 from typing import Any
+from weakref import WeakSet
 
 from aiosmtpd.smtp import SMTP, Envelope, Session
 from cryptography import x509
@@ -44,8 +45,8 @@ class Postbox:
     handed_over: list[str] = field(default_factory=list)  # Message-ID of every mail whose bytes came in whole
     sessions: int = 0
 
-    @property
     def message_ids(self) -> list[str]:
+        """Return what the mails are known by. No property: aiosmtpd looks at all of ours with each connection."""
         return [str(read_mail(content)["Message-ID"]) for _, content in self.mails]
 
     async def handle_EHLO(  # noqa: N802 (aiosmtpd's name)
@@ -124,11 +125,11 @@ async def _end_tasks() -> None:
 def smtp_server(box: Postbox, *, implicit_tls: ssl.SSLContext | None = None, **options: Any) -> Iterator[int]:
     """Serve SMTP into `box`; yields the port. `options` are aiosmtpd's (tls_context, authenticator …)."""
     with looping() as loop:
-        sessions: list[SMTP] = []
+        sessions: WeakSet[SMTP] = WeakSet()  # an ended one is forgotten: there may be a year of them
 
         def session() -> SMTP:
-            sessions.append(SMTP(box, loop=loop, **options))
-            return sessions[-1]
+            sessions.add(begun := SMTP(box, loop=loop, **options))
+            return begun
 
         async def start() -> asyncio.Server:
             return await loop.create_server(session, "127.0.0.1", 0, ssl=implicit_tls)

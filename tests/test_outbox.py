@@ -140,7 +140,7 @@ def waiting(db, tmp_path):
 def assert_i6(office, box):
     """Distinct Message-IDs accepted by the mail server = outbox rows marked accepted."""
     accepted = [row["message_id"] for row in office.rows() if row["state"] == "accepted"]
-    assert sorted(set(box.message_ids)) == sorted(accepted)
+    assert sorted(set(box.message_ids())) == sorted(accepted)
 
 
 # ---------------------------------------------------------------- lease and fence
@@ -377,7 +377,7 @@ def test_a_mail_written_in_company_is_looked_at_again_when_its_own_turn_comes(of
 def test_more_mails_than_are_written_in_one_go_all_leave_in_their_order(office, box):
     office.breach(*(str(number) for number in range(outbox.WRITTEN_AT_ONCE + 3)))
     assert office.deliver().accepted == outbox.WRITTEN_AT_ONCE + 3
-    assert box.message_ids == [row["message_id"] for row in office.rows()]
+    assert box.message_ids() == [row["message_id"] for row in office.rows()]
 
 
 def test_a_retry_is_not_sent_after_the_acknowledgement(office, box):
@@ -512,7 +512,7 @@ def test_whatever_a_server_does_each_mail_is_taken_and_none_is_forgotten(office,
         office.now += 5 * MINUTE
     assert office.states() == ["accepted"] * 20
     assert_i6(office, box)
-    doubled = [message_id for message_id, times in Counter(box.message_ids).items() if times > 1]
+    doubled = [message_id for message_id, times in Counter(box.message_ids()).items() if times > 1]
     assert len(doubled) <= 3, "only where the answer was lost after the mail was taken"
 
 

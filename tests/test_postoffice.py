@@ -191,7 +191,7 @@ def test_a_journal_that_cannot_be_read_holds_a_mail_for_an_hour_and_then_it_goes
         office.now += MINUTE
         sent_by(office, journal=away)
     assert 60 <= minutes <= 61
-    assert len(set(box.message_ids)) == 1
+    assert len(set(box.message_ids())) == 1
     assert len(box.mails) == 2
 
 

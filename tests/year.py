@@ -9,10 +9,12 @@ import gc
 import os
 import random
 import shutil
+import sys
 from collections import Counter
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from types import BuiltinFunctionType, FunctionType, MethodType, ModuleType
 from typing import Any
 
 from installation import AGENCY, LEAK, Installation
@@ -37,7 +39,8 @@ STEP = timedelta(hours=6)
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 SETTLED = timedelta(days=3)  # two polls and the longest fault: what is older must be stored, or lie in a gap
 PLANTED = "PENANDA-7313"  # in every leak; no mail of a rule that discloses nothing may hold it
-TICKS = ("poll:x", "outbox", "blind", "digest", "canary", "audit")
+CODE = (type, ModuleType, FunctionType, BuiltinFunctionType, MethodType)
+TICKS = ("poll:x", "outbox", "blind", "digest", "canary", "audit", "memory")
 TOML = """[database]
 url = "sqlite:///pantau.db"
 [mail]
@@ -73,10 +76,14 @@ class Post:
 
 @dataclass(frozen=True)
 class Sample:
-    """What the process and its database took at one moment, without the mails that the server beside it keeps."""
+    """What the process and its database took at one moment, without the world that it watches and our own notes.
+
+    `world_mb` is what these take: they are in the same process, and grow with every post and mail.
+    """
 
     day: int
     memory_mb: float
+    world_mb: float
     handles: int
     wal_mb: float
 
@@ -220,10 +227,12 @@ class Year:
         self.heads.append(head(db))
         wal = self.here.database.with_name(self.here.database.name + "-wal")
         pages = int(Path("/proc/self/statm").read_text().split()[1])
+        beside = weight(self.world, self.box, self.published, self.deleted, self.heads, self.samples)
         self.samples.append(
             Sample(
                 day=day,
-                memory_mb=(pages * os.sysconf("SC_PAGE_SIZE") - sum(len(mail) for _, mail in self.box.mails)) / 1e6,
+                memory_mb=(pages * os.sysconf("SC_PAGE_SIZE") - beside) / 1e6,
+                world_mb=beside / 1e6,
                 handles=sum(1 for _ in Path("/proc/self/fd").iterdir()),
                 wal_mb=wal.stat().st_size / 1e6 if wal.exists() else 0.0,
             )
@@ -287,6 +296,18 @@ class Year:
         shutil.rmtree(self.folder, ignore_errors=True)
 
 
+def weight(*things: object) -> int:
+    """Return how many bytes things and all that they hold take; code is not counted, nor is anything twice."""
+    found: dict[int, object] = {}
+    waiting = list(things)
+    while waiting:
+        one = waiting.pop()
+        if id(one) not in found and not isinstance(one, CODE):
+            found[id(one)] = one
+            waiting += gc.get_referents(one)
+    return sum(map(sys.getsizeof, found.values()))
+
+
 def _whole(mail: bytes) -> str:
     parts = read_mail(mail).walk()
     return "".join(str(part.get_content()) for part in parts if part.get_content_maintype() == "text")
@@ -318,7 +339,7 @@ def _mails(rows: Any, box: Postbox) -> list[str]:
     notification = tables.notification
     states = {row.message_id: row.state for row in rows(select(notification))}
     accepted = {one for one, state in states.items() if state == "accepted"}
-    got = Counter(box.message_ids)
+    got = Counter(box.message_ids())
     waiting = {one for one, state in states.items() if state in {"uncertain", "pending", "sending"}}
     found = []
     if missing := accepted - got.keys():
