@@ -135,7 +135,7 @@ class Walk:
         cut |= hollow and not answer.more
         if not complete and not cut:
             return Page(posts=answer.posts, cursor=self.begin or {}, last=False)
-        gap = self._hollow if complete else self._gap()
+        gap = self._hollow if complete else self._gap(more=answer.more)
         found = ended and self._hollow is None and self._has_read_the_lost()
         heals = found and (self._told == 1 or self._reads_the_lost_once_more())
         cursor = self._with_lost(gap, heals=heals) | self._once_more(gap, ended=ended, found=found and not heals)
@@ -251,12 +251,15 @@ class Walk:
         empty = {"empty": True} if newest and not self._ids else {}
         return {"v": 1, "newest": min(newest, self.now).isoformat() if newest else None, **ahead, **empty}
 
-    def _gap(self) -> Gap | None:
+    def _gap(self, *, more: bool) -> Gap | None:
         reached, goal = min(self._oldest or self.now, self.now), self._goal
         if self._is_back_catalogue if goal is None else reached <= goal:
             return None
         saw_nothing = bool(self.begin) and (self.known is None or bool((self.begin or {}).get("empty")))
-        return Gap(start=goal, end=reached, cause=Cause.BURST, from_start=saw_nothing or goal != self.known)
+        is_wrong = goal != self.known or (
+            self.whole and not more and self._is_above_known()
+        )  # and so may others have been
+        return Gap(start=goal, end=reached, cause=Cause.BURST, from_start=saw_nothing or is_wrong)
 
 
 def begin_walk(

@@ -165,6 +165,7 @@ def test_an_end_on_x_above_the_newest_known_post_is_a_gap():
     """The stretch that is asked for holds it."""
     page, _ = x_walk(known_at(60), answer_of(at(1), at(2)))
     assert (page.gap.start, page.gap.end) == (NOW - HOUR, NOW - 2 * MINUTE)
+    assert page.gap.from_start  # the checks since then may have been answered as earlier ones
     assert page.cursor["lost_after"] == at(60)["id"]
     assert x_walk(known_at(60), answer_of(at(1), at(60)))[0].gap is None
     assert x_walk(known_at(60, settled=True), answer_of(at(1), at(2)))[0].gap is None  # nothing known is asked for

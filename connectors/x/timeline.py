@@ -198,8 +198,9 @@ class Walk:
         unsure = time_of(self._goal) if self._goal != self._known else None
         begin = min(filter(None, (begin, unsure)), default=None)
         start = begin if begin and begin < reached else None
+        is_wrong = self.token is None and self._is_above_known()  # and so may answers before it have been
         saw_nothing = bool(self.start) and (not known or self.start.get("settled") or self.start.get("empty"))
-        return Gap(start=start, end=reached, cause=Cause.BURST, from_start=bool(saw_nothing or unsure))
+        return Gap(start=start, end=reached, cause=Cause.BURST, from_start=bool(saw_nothing or unsure or is_wrong))
 
 
 def listed_at(post: Post) -> datetime:
