@@ -23,6 +23,12 @@ NOTICE = (
     "Kaunter hasil dibuka dari jam 8.00 pagi hingga 4.00 petang sepanjang bulan ini. Orang ramai boleh membayar cukai taksiran "
     "di semua cawangan atau dalam talian."
 )
+WRAPPED = "\n".join(
+    [
+        "Orang ramai yang terlibat diminta hadir bersama dokumen asal supaya semakan",
+        *["dapat dibuat oleh pegawai di kaunter yang disediakan pada hari yang sama"] * 6,
+    ]
+)
 LEAK = "SULIT\nMinit Mesyuarat Pengurusan Bil. 3/2026: cadangan penutupan tiga cawangan di utara diteruskan."
 
 
@@ -41,6 +47,9 @@ def gravest(rules, text):
         pytest.param("satu perenggan", [], id="a short text has none"),
         pytest.param("a" * 1000, [], id="one long paragraph has none"),
         pytest.param(f"{NOTICE}\n\n{LEAK}", [NOTICE, LEAK], id="paragraphs"),
+        pytest.param(
+            f"{NOTICE}\n\n{WRAPPED}\n\n{LEAK}", [NOTICE, WRAPPED, LEAK], id="a sentence that was wrapped stays whole"
+        ),
         pytest.param(f"{NOTICE}\n{NOTICE}", [], id="lines of a paragraph stay together"),
         pytest.param("\n".join([NOTICE] * 4), [NOTICE] * 4, id="a paragraph that is too long is parted at its lines"),
         pytest.param(

@@ -13,7 +13,10 @@ from monitor.rules.text import Span
 LONG = 240  # characters; shorter texts are one thought
 SHORTEST = 60  # a heading belongs to what it heads
 LONGEST = 480  # a longer paragraph is parted at its lines
-_BREAKS = (re.compile(r"\n[^\S\n]*\n\s*"), re.compile(r"\n\s*"))
+_BREAKS = (
+    re.compile(r"\n[^\S\n]*\n\s*"),
+    re.compile(r"\n\s*(?=[^\sa-z])"),  # where a small letter follows, a page was too narrow for the sentence
+)
 
 
 def passages(text: str) -> Sequence[Span]:
