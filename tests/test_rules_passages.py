@@ -116,6 +116,8 @@ class Ear:
     def lifts(self, view, clause):
         return view.voice > FAINT
 
+    confirms = lifts
+
 
 @pytest.mark.parametrize(
     ("others", "severity"),
@@ -126,8 +128,11 @@ class Ear:
         ),
     ],
 )
-def test_one_passage_that_sounds_like_an_office_is_lifted_only_where_most_do(others, severity):
-    price = rule({"price": phrases(["rm20"])}, "price", severity=Severity.LOW, opinion=OpinionUse.LIFTS)
+@pytest.mark.parametrize(
+    ("weight", "severity_alone"), [(OpinionUse.LIFTS, Severity.LOW), (OpinionUse.CONFIRMS, Severity.MEDIUM)]
+)
+def test_what_one_passage_says_weighs_only_where_most_sound_like_an_office(others, severity, weight, severity_alone):
+    price = rule({"price": phrases(["rm20"])}, "price", severity=severity_alone, opinion=weight)
     rules = RuleSet([price], "test", {"guide": Ear()})
     said = "Kek isteri saya RM20 sebiji di kaunter satu, jumpa saya sebelum tengah hari"
     assert gravest(rules, said) is Severity.MEDIUM

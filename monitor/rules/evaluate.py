@@ -11,7 +11,7 @@ from typing import NamedTuple
 from monitor.model import Finding, Severity, Subject
 from monitor.rules.conditions import Matches
 from monitor.rules.history import NOWHERE, History, HistoryPart, asking
-from monitor.rules.opinion import FAINT, Opinion, View
+from monitor.rules.opinion import Opinion, View
 from monitor.rules.parts import Part
 from monitor.rules.passages import LONG, passages
 from monitor.rules.rule import OpinionUse, Rule, RuleSet, Shift, Status
@@ -21,6 +21,7 @@ from monitor.rules.text import Span, Text
 ENOUGH = 3  # matches at the beginning of a long text: they tell as much as those of all of it, of which a mail shows 3
 MARGIN = 500  # characters behind them that are looked at too: what excuses or surrounds a match may stand there
 
+OFFICIAL = 0.8  # how much of an office's voice the middle one of a post's passages must have
 SCOPE_OF = {"text": "text", "picture": "picture", "video": "picture", "document": "document"}
 
 
@@ -193,7 +194,7 @@ class _Opinions:
         if name not in self._official:
             whole = self._suspicion.subject.fields[self._suspicion.field]
             voices = [self._opinions[name].view(Text(whole[begin:end])).voice for begin, end in passages(whole)]
-            self._official[name] = median(voices) >= FAINT
+            self._official[name] = median(voices) >= OFFICIAL
         return self._official[name]
 
     def weighed(self, rule: Rule, finding: Finding) -> Sequence[Finding]:
@@ -207,7 +208,9 @@ class _Opinions:
             return (finding,) if rule.opinion is OpinionUse.LIFTS else ()
         opinion, view = self._opinions[name], self._view(name)
         doubted = rule.opinion is OpinionUse.DOUBTS
-        agreed = not opinion.doubts(view) if doubted else opinion.confirms(view, rule.clause.ref)
+        agreed = (
+            not opinion.doubts(view) if doubted else opinion.confirms(view, rule.clause.ref) and self._is_official(name)
+        )
         return (finding,) if agreed else (replace(finding, severity=Severity.LOW),)
 
     def _view(self, name: str) -> View:
