@@ -16,7 +16,7 @@ from monitor.rules.evaluate import evaluate, evaluate_all
 from monitor.rules.load import load_rules
 from monitor.rules.opinion import FAINT, View
 from monitor.rules.parts import phrases
-from monitor.rules.passages import LONG, passages
+from monitor.rules.passages import LONG, MOST, passages
 from monitor.rules.rule import OpinionUse, RuleSet, Shift
 
 NOTICE = (
@@ -68,6 +68,10 @@ def test_passages_lose_nothing_but_blanks(text):
     assert all(end <= start for (_, end), (start, _) in pairwise(found))
     if found:
         assert sum(len("".join(text[s:e].split())) for s, e in found) == len("".join(text.split()))
+
+
+def test_a_text_has_so_many_passages_that_its_time_is_bounded():
+    assert len(passages("\n\n".join([NOTICE] * 400))) <= MOST
 
 
 def test_a_marked_paper_among_notices_is_as_grave_as_alone(pack):

@@ -31,12 +31,12 @@ def evaluate(rules: RuleSet, subject: Subject, history: History | None = None) -
     The passages of a long text are judged by themselves as well. Without a history the parts that ask about it match
     nothing.
     """
-    found: list[Finding] = []
-    for look in looks(subject.fields):
-        suspected = rules.sieve.suspected(look.text, history=history is not None)
-        if suspected is not None:
-            found += convict_all(rules, [Suspicion(suspected, subject, look.field, history, look.start)])[0]
-    return united(found)
+    suspicions = [
+        Suspicion(suspected, subject, look.field, history, look.start)
+        for look in looks(subject.fields)
+        if (suspected := rules.sieve.suspected(look.text, history=history is not None)) is not None
+    ]
+    return united([one for told in convict_all(rules, suspicions) for one in told]) if suspicions else ()
 
 
 def evaluate_all(
@@ -108,7 +108,8 @@ def convict_all(rules: RuleSet, suspicions: Sequence[Suspicion]) -> list[list[Fi
     Each rule looks at all texts before the next one does: its patterns are at hand in the processor then.
     """
     found: list[list[Finding]] = [[] for _ in suspicions]
-    opinions = [_Opinions(rules.opinions, one) for one in suspicions]
+    official: dict[tuple[int, str, str], bool] = {}
+    opinions = [_Opinions(rules.opinions, one, official) for one in suspicions]
     asked: dict[str, list[tuple[int, Rule, AbstractSet[str]]]] = {}
     for number, one in enumerate(suspicions):
         for rule, absent in one.suspected.candidates:
@@ -175,11 +176,13 @@ def judge(
 class _Opinions:
     """What the learned opinions say of one text, each asked when a rule does."""
 
-    def __init__(self, opinions: Mapping[str, Opinion], suspicion: Suspicion) -> None:
+    def __init__(
+        self, opinions: Mapping[str, Opinion], suspicion: Suspicion, official: dict[tuple[int, str, str], bool]
+    ) -> None:
         self._opinions = opinions
         self._suspicion = suspicion
         self._text = suspicion.suspected.text
-        self._official: dict[str, bool] = {}
+        self._official = official  # shared by all passages of a text
 
     def lift(self, rule: Rule) -> bool:
         """Tell whether there is an opinion for the rule, and it says yes."""
@@ -191,11 +194,12 @@ class _Opinions:
         """Tell whether most passages of a post sound like an office: of people's chat one may do so by chance."""
         if self._suspicion.start is None:
             return True
-        if name not in self._official:
+        place = id(self._suspicion.subject), self._suspicion.field, name
+        if place not in self._official:
             whole = self._suspicion.subject.fields[self._suspicion.field]
             voices = [self._opinions[name].view(Text(whole[begin:end])).voice for begin, end in passages(whole)]
-            self._official[name] = median(voices) >= OFFICIAL
-        return self._official[name]
+            self._official[place] = median(voices) >= OFFICIAL
+        return self._official[place]
 
     def weighed(self, rule: Rule, finding: Finding) -> Sequence[Finding]:
         """Return the finding, weighed by the opinion where its rule asks for it."""
