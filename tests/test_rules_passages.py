@@ -16,7 +16,7 @@ from monitor.rules.evaluate import evaluate, evaluate_all
 from monitor.rules.load import load_rules
 from monitor.rules.opinion import FAINT, View
 from monitor.rules.parts import phrases
-from monitor.rules.passages import LONG, MOST, passages
+from monitor.rules.passages import LONG, MOST, SEEN, passages
 from monitor.rules.rule import OpinionUse, RuleSet, Shift
 
 NOTICE = (
@@ -71,7 +71,9 @@ def test_passages_lose_nothing_but_blanks(text):
 
 
 def test_a_text_has_so_many_passages_that_its_time_is_bounded():
-    assert len(passages("\n\n".join([NOTICE] * 400))) <= MOST
+    found = passages("\n\n".join([NOTICE] * 400))
+    assert len(found) <= MOST
+    assert SEEN - len(NOTICE) < found[-1][1] <= SEEN
 
 
 def test_a_marked_paper_among_notices_is_as_grave_as_alone(pack):

@@ -12,7 +12,8 @@ from monitor.rules.text import Span
 
 LONG = 240  # characters; shorter texts are one thought
 SHORTEST = 60  # a heading belongs to what it heads
-MOST = 40  # of one text, which bounds the time it takes: those of a longer text are longer
+MOST = 40  # of one text: those of a longer text are longer
+SEEN = 20_000  # characters at its beginning in which they are looked for; both bound the time that one text takes
 LONGEST = 480  # a longer paragraph is parted at its lines
 _BREAKS = (
     re.compile(r"\n[^\S\n]*\n\s*"),
@@ -24,9 +25,10 @@ def passages(text: str) -> Sequence[Span]:
     """Return where the passages of a text stand, in their order; none where it has no more than one."""
     if len(text) < LONG:
         return ()
-    shortest = max(SHORTEST, len(text) // MOST)
+    seen = min(len(text), SEEN)
+    shortest = max(SHORTEST, seen // MOST)
     joined: list[Span] = []
-    for start, end in _pieces(text, 0, len(text), 0):
+    for start, end in _pieces(text, 0, seen, 0):
         if joined and (joined[-1][1] - joined[-1][0] < shortest or end - start < SHORTEST // 2):
             joined[-1] = (joined[-1][0], end)
         else:
