@@ -23,12 +23,12 @@ from monitor.rules.suggest import Answer
 from monitor.store.archive import told_texts
 
 # By clause, how sure it must be to make an alert of what a rule finds broadly, and how much the text must read like an
-# office's page: chosen by what they cost on texts of two places and on posts of two writers that it had not learned.
-# Of 18 alerts on those posts one is false, three of four breaches are found, and 28 of 10,000 texts of those places
-# alert. What leaked (3c, 4) cannot be taken back, and hardly any chat reads like it; of jokes, tempers and bets (3a,
-# 3b) chat is full.
+# office's page: chosen by what they cost on texts of two places and on posts of two writers, before it learned these
+# too. Of 18 alerts on those posts one was false, three of four breaches were found, and 28 of 10,000 texts of those
+# places alert. What leaked (3c, 4) cannot be taken back, and hardly any chat reads like it; of jokes, tempers and bets
+# (3a, 3b) chat is full.
 LIFT = {"3a": 0.6, "3b": 0.6, "3c": 0.6, "4": 0.5}
-VOICE = {"3a": 0.92, "3b": 0.92, "3c": 0.68, "4": 0.5}
+VOICE = {"3a": 0.9, "3b": 0.9, "3c": 0.68, "4": 0.5}
 OTHER_LIFT, OTHER_VOICE = 0.6, 0.85  # of a clause of another instrument
 CONFIRM = 0.45  # a rule's words speak for it as well
 DOUBT = 0.06  # one in seventeen
