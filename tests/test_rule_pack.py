@@ -2,9 +2,9 @@
 
 Floors on the posts that the pack and the second opinion were made with guard what was reached, and prove nothing more.
 The frozen parts were written by models that did not see the rules; no rule was tuned on them and the opinion never
-learned them. But the totals of all four were looked at while its thresholds were chosen: what they say is a little too
-good. The third is of a writer of whom nothing was learned, the fourth of writers whose other posts were. Their floors
-stand a little below what was reached.
+learned them. But the totals of all were looked at while its thresholds were chosen: what they say is a little too good.
+The third and the fifth are of writers of whom nothing was learned, the fourth of writers whose other posts were. Their
+floors stand a little below what was reached.
 """
 
 from __future__ import annotations
@@ -23,16 +23,17 @@ from monitor.rules.rule import OpinionUse, RuleSet, Status
 HERE = Path(__file__).parent
 RULES = HERE.parent / "config" / "rules"
 POSTS = HERE / "data" / "detection"
-FROZEN = ("frozen", "frozen-2", "frozen-3", "frozen-4")
+FROZEN = ("frozen", "frozen-2", "frozen-3", "frozen-4", "frozen-5")
 FLOORS = [  # part, precision, recall, right clause
     ("posts", 0.97, 0.95, 0.95),
     ("examples", 0.97, 0.95, 0.97),
     ("dev-3a-3b", 0.95, 0.95, 0.95),
     ("dev-3c-4", 0.95, 0.95, 0.95),
-    ("frozen", 0.96, 0.85, 0.97),
+    ("frozen", 0.97, 0.87, 0.97),
     ("frozen-2", 0.93, 0.90, 0.97),
-    ("frozen-3", 0.87, 0.80, 0.94),
-    ("frozen-4", 0.83, 0.69, 0.88),
+    ("frozen-3", 0.86, 0.82, 0.94),
+    ("frozen-4", 0.83, 0.71, 0.86),
+    ("frozen-5", 0.93, 0.81, 0.97),
 ]
 
 

@@ -28,7 +28,7 @@ from monitor.store.archive import told_texts
 # places alert. What leaked (3c, 4) cannot be taken back, and hardly any chat reads like it; of jokes, tempers and bets
 # (3a, 3b) chat is full.
 LIFT = {"3a": 0.6, "3b": 0.6, "3c": 0.6, "4": 0.5}
-VOICE = {"3a": 0.9, "3b": 0.9, "3c": 0.68, "4": 0.5}
+VOICE = {"3a": 0.8, "3b": 0.8, "3c": 0.58, "4": 0.4}
 OTHER_LIFT, OTHER_VOICE = 0.6, 0.85  # of a clause of another instrument
 CONFIRM = 0.45  # a rule's words speak for it as well
 DOUBT = 0.06  # one in seventeen
