@@ -12,7 +12,7 @@ from test_rules_load import RULE, TODAY, load
 
 from monitor.model import Language, Severity
 from monitor.rules.detectors import DETECTORS
-from monitor.rules.explain import WORDS, alternatives, explain, why
+from monitor.rules.explain import WORDS, alternatives, explain, opinion_lines, why
 from monitor.rules.load import load_rules
 from monitor.rules.source import read_source
 
@@ -26,8 +26,13 @@ def rule(tmp_path):
 
 
 @pytest.fixture(scope="module")
-def pack():
-    return load_rules(PACK, today=TODAY).rules
+def rule_set():
+    return load_rules(PACK, today=TODAY)
+
+
+@pytest.fixture(scope="module")
+def pack(rule_set):
+    return rule_set.rules
 
 
 def test_both_languages_have_the_same_words():
@@ -120,6 +125,21 @@ def test_a_rule_s_own_tests_agree_with_its_reasons(pack):
             reason = why(one, example.text, MS, example.history)
             assert reason.fires is example.fires, (one.id, example.text)
             assert reason.condition_met or not reason.fires
+
+
+def test_what_the_opinion_makes_of_a_finding_is_told_with_its_reason(rule_set):
+    (gambling,) = [one for one in rule_set.rules if one.id.endswith("3a/gambling")]
+    opinion = rule_set.opinions["mampu-2009"]
+
+    def told(text, language):
+        return list(opinion_lines(why(gambling, text, language, opinion=opinion), opinion, WORDS[language]))
+
+    chat = told("Jom bet Argentina menang ni bro haha lol gol lagi", EN)
+    assert any(line.startswith("Sounds like an office's page: ") for line in chat)
+    assert "Therefore: low, not high" in chat
+    assert "Kerana itu: rendah, bukan tinggi" in told("Jom bet Argentina menang ni bro haha lol gol lagi", MS)
+    advert = told("Daftar sekarang di link bio, slot gacor RTP tinggi, bonus untuk ahli baru", EN)
+    assert not [line for line in advert if line.startswith("Therefore")]
 
 
 # ---------------------------------------------------------------- the commands

@@ -18,7 +18,7 @@ from monitor.cli.root import GIVEN, AsJson, listing, rules_app, today, write_out
 from monitor.cli.rules import chosen_rule, loaded_rules
 from monitor.cli.terminal import out, print_json
 from monitor.model import Language, Severity
-from monitor.rules.explain import WORDS, Explanation, Match, Why, explain, why
+from monitor.rules.explain import WORDS, Explanation, Match, Why, explain, opinion_lines, why
 from monitor.rules.rule import Rule
 from monitor.rules.source import read_source
 from monitor.rules.suggest import Suggestion, suggest
@@ -52,11 +52,8 @@ def rules_explain(
         print_json(_why_json(rule, reason))
         return
     _print_lines(why_lines(rule, reason, WORDS[language]))
-    if reason.opinion is not None and opinion is not None:
-        sure, lift = round(reason.opinion.sureness * 100), round(opinion.lift.get(reason.opinion.clause, 1.0) * 100)
-        out.print(WORDS[language]["h_opinion"].format(sure=sure, clause=reason.opinion.clause, lift=lift))
-        if reason.speaking:
-            out.print(WORDS[language]["h_speaking"].format(words=", ".join(reason.speaking)))
+    if opinion is not None:
+        _print_lines(opinion_lines(reason, opinion, WORDS[language]))
 
 
 def _print_lines(lines: Iterable[str]) -> None:

@@ -58,6 +58,8 @@ MS: Mapping[str, str] = {
     "doubts": "; rendah jika pendapat kedua hampir pasti hantaran itu biasa",
     "decides": "; ditemui hanya jika pendapat kedua bersetuju, lalu menjadi sederhana",
     "h_opinion": "Pendapat kedua: {sure} % yakin, perenggan {clause}; diambil kira mulai {lift} % bagi perenggan itu",
+    "h_voice": "Bunyi seperti halaman pejabat: {voice} %; biasanya perlu {least} %",
+    "h_weighed": "Kerana itu: {after}, bukan {before}",
     "h_speaking": "Perkataan yang paling menyokongnya: {words}",
     "medium": "sederhana: ketua jabatan diberitahu melalui e-mel",
     "high": "tinggi: ketua jabatan diberitahu melalui e-mel",
@@ -157,6 +159,8 @@ EN: Mapping[str, str] = {
     "doubts": "; low when the second opinion is all but sure that the post is an ordinary one",
     "decides": "; found only when the second opinion agrees, and then medium",
     "h_opinion": "Second opinion: {sure} % sure, of paragraph {clause}; it counts from {lift} % on, for that paragraph",
+    "h_voice": "Sounds like an office's page: {voice} %; usually {least} % are needed",
+    "h_weighed": "Therefore: {after}, not {before}",
     "h_speaking": "What speaks most for it: {words}",
     "medium": "medium: the head of department is mailed",
     "high": "high: the head of department is mailed",
@@ -443,6 +447,7 @@ class Why:
     shifts: tuple[ShiftResult, ...]
     finding: Finding | None
     opinion: View | None = None
+    unweighed: Severity | None = None  # what the rule says without the opinion
     speaking: tuple[str, ...] = ()  # the words that made the opinion think so, the strongest first
 
 
@@ -467,6 +472,7 @@ def why(
     asked = opinion if rule.opinion is not OpinionUse.IGNORED else None
     met = rule.condition.matches(of) is not None
     shifts = tuple(_shifted(rule, folded, of)) if met else ()
+    alone = _judged(rule, text, history, None)
     return Why(
         fires=finding is not None,
         severity=finding.severity if finding else None,
@@ -477,8 +483,32 @@ def why(
         shifts=shifts,
         finding=finding,
         opinion=asked.view(folded) if asked is not None else None,
+        unweighed=alone.severity if alone else None,
         speaking=tuple(asked.speaking(folded)) if asked is not None else (),
     )
+
+
+def opinion_lines(reason: Why, opinion: Opinion, said: Mapping[str, str]) -> Iterator[str]:
+    """Yield what the second opinion thinks of the text, and what it has made of the rule's own severity."""
+    view = reason.opinion
+    if view is None:
+        return
+    lift, least = opinion.lift.get(view.clause, 1.0), opinion.voice.get(view.clause, 1.0)
+    yield said["h_opinion"].format(sure=_percent(view.sureness), clause=view.clause, lift=_percent(lift))
+    yield said["h_voice"].format(voice=_percent(view.voice), least=_percent(least))
+    if reason.unweighed != reason.severity:
+        after, before = _shortly(reason.severity, said), _shortly(reason.unweighed, said)
+        yield said["h_weighed"].format(after=after, before=before)
+    if reason.speaking:
+        yield said["h_speaking"].format(words=", ".join(reason.speaking))
+
+
+def _shortly(severity: Severity | None, said: Mapping[str, str]) -> str:
+    return said[severity.label].partition(":")[0] if severity else said["quiet"].lower()
+
+
+def _percent(share: float) -> int:
+    return round(share * 100)
 
 
 def _judged(rule: Rule, text: str, history: History | None, opinion: Opinion | None) -> Finding | None:
