@@ -293,6 +293,8 @@ ORDINARY = (
 
 def test_history_costs_ordinary_posts_no_query(watch):
     desk = watch("JPD")
+    desk.says(0, ORDINARY[0].format(n=40), NIGHT - 3 * HOUR)
+    desk.at(NIGHT - 2 * HOUR)  # the first pull and its second reading look at what is stored already
     desk.at(NIGHT - HOUR)
     for n in range(40):
         desk.says(0, ORDINARY[n % 4].format(n=n), NIGHT - n * MINUTE)
@@ -300,6 +302,6 @@ def test_history_costs_ordinary_posts_no_query(watch):
     event.listen(desk.db._reader, "before_cursor_execute", lambda *call: statements.append(call[2]))
     desk.at(NIGHT, everything=False)
     with desk.db.read() as connection:
-        assert len(connection.execute(select(tables.post.c.id)).all()) == 40
+        assert len(connection.execute(select(tables.post.c.id)).all()) == 41
     asked = [one for one in statements if "text_key =" in one or "published_at <" in one or "FROM profile" in one]
     assert asked == []
