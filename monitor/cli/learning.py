@@ -23,10 +23,10 @@ from monitor.rules.suggest import Answer
 from monitor.store.archive import told_texts
 
 # By clause, how sure it must be to make an alert of what a rule finds broadly, and how much the text must read like an
-# office's page: chosen by what they cost on texts of two places and on posts of two writers, before it learned these
-# too. Of 18 alerts on those posts one was false, three of four breaches were found, and 28 of 10,000 texts of those
-# places alert. What leaked (3c, 4) cannot be taken back, and hardly any chat reads like it; of jokes, tempers and bets
-# (3a, 3b) chat is full.
+# office's page: chosen by what they cost on texts of two places and on posts of writers that it had not learned (the
+# frozen parts of tests/data/detection). Of 18 alerts on the last of these one was false, four of five breaches were
+# found, and 50 of 10,000 texts of those places alert. What leaked (3c, 4) cannot be taken back, and hardly any chat
+# reads like it; of jokes, tempers and bets (3a, 3b) chat is full.
 LIFT = {"3a": 0.6, "3b": 0.6, "3c": 0.6, "4": 0.5}
 VOICE = {"3a": 0.8, "3b": 0.8, "3c": 0.58, "4": 0.4}
 OTHER_LIFT, OTHER_VOICE = 0.6, 0.85  # of a clause of another instrument
@@ -136,7 +136,7 @@ def _weighed(rules: RuleSet, texts: Sequence[Labelled]) -> Sequence[Labelled]:
     alone = RuleSet([replace(rule, opinion=OpinionUse.IGNORED) for rule in rules.rules], "")
     fires = [bool(evaluate(alone, Subject(fields={"text": one.text}))) for one in texts]
     asked = fires if any(fires) else [True] * len(texts)
-    return [replace(one, weight=FIRED_WEIGHT) if one_is else one for one, one_is in zip(texts, asked, strict=True)]
+    return [replace(one, weight=FIRED_WEIGHT) if is_asked else one for one, is_asked in zip(texts, asked, strict=True)]
 
 
 def _text(file: Path, number: int, line: str) -> str:

@@ -13,14 +13,13 @@ from monitor.rules.conditions import Matches
 from monitor.rules.history import NOWHERE, History, HistoryPart, asking
 from monitor.rules.opinion import Opinion, View
 from monitor.rules.parts import Part
-from monitor.rules.passages import LONG, passages
+from monitor.rules.passages import passages
 from monitor.rules.rule import OpinionUse, Rule, RuleSet, Shift, Status
 from monitor.rules.sieve import Suspected
 from monitor.rules.text import Span, Text
 
 ENOUGH = 3  # matches at the beginning of a long text: they tell as much as those of all of it, of which a mail shows 3
 MARGIN = 500  # characters behind them that are looked at too: what excuses or surrounds a match may stand there
-
 OFFICIAL = 0.8  # how much of an office's voice the middle one of a post's passages must have
 SCOPE_OF = {"text": "text", "picture": "picture", "video": "picture", "document": "document"}
 
@@ -73,9 +72,8 @@ def looks(fields: Mapping[str, str]) -> Iterator[Look]:
     """Yield what is to be judged of a subject's texts."""
     for name, original in fields.items():
         yield Look(name, original)
-        if len(original) >= LONG:
-            for start, end in passages(original):
-                yield Look(name, original[start:end], start)
+        for start, end in passages(original):
+            yield Look(name, original[start:end], start)
 
 
 def united(findings: Sequence[Finding]) -> tuple[Finding, ...]:
